@@ -1,0 +1,68 @@
+"""What every command has in common: ``--debug``, one-line errors, exit status 2, and the two rich consoles."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from data.errors import HarnessError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+_DEBUG = "genre_search.debug"
+
+
+def _remember_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    ctx.meta[_DEBUG] = value
+
+
+class Command(click.Command):
+    """A click command that turns a `HarnessError` into one line on standard error and exit status 2.
+
+    Each command gets ``--debug``, with which the traceback is shown instead. Use it as
+    ``@click.command(cls=Command)``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", {"help_option_names": ["-h", "--help"], "show_default": True})
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(
+                ["--debug"],
+                is_flag=True,
+                expose_value=False,
+                callback=_remember_debug,
+                help="Show the traceback of an error.",
+            )
+        )
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; end with status 2 and one line where it raises a `HarnessError`."""
+        try:
+            return super().invoke(ctx)
+        except HarnessError as error:
+            if ctx.meta[_DEBUG]:
+                raise
+            failure = click.ClickException(" ".join(str(error).split()))
+            failure.exit_code = 2
+            raise failure from error
+
+
+@cache
+def out() -> Console:
+    """Console of standard output: results."""
+    from rich.console import Console
+
+    return Console()
+
+
+@cache
+def err() -> Console:
+    """Console of standard error: progress and notices."""
+    from rich.console import Console
+
+    return Console(stderr=True)

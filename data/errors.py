@@ -1,0 +1,33 @@
+"""The errors that this project raises on purpose.
+
+A message is one line that says what is wrong, in which file or option, and what to do. Commands print it and
+exit with status 2 (see `data.console`); anything that is not a `HarnessError` is a defect and keeps its traceback.
+"""
+
+
+class HarnessError(Exception):
+    """Base class of every error that a user can cause and can mend."""
+
+
+class AudioError(HarnessError):
+    """An audio file cannot be read, or what is in it cannot be used."""
+
+
+class CacheError(HarnessError):
+    """A cache is missing, incomplete, of another version, or holds other data than what is asked of it."""
+
+
+class SplitError(HarnessError):
+    """Tracks cannot be split as asked."""
+
+
+class SettingsError(HarnessError):
+    """An option, or a combination of options, cannot work."""
+
+
+class RunError(HarnessError):
+    """A run folder is missing, unfinished, or not what is asked of it."""
+
+
+class ExportError(HarnessError):
+    """An exported model is missing a file, or a file of it is not what it should be."""

@@ -1,0 +1,174 @@
+"""Folders on a local disk or in a bucket, read and written in the same way and always whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.errors import CacheError, HarnessError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.fs
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of a file system that pyarrow knows.
+
+    Attributes
+    ----------
+    uri : str
+        What the user typed: a local path, or a URI such as ``s3://bucket/prefix``.
+    filesystem : pyarrow.fs.FileSystem
+        Where it lies.
+    path : str
+        The folder's path inside `filesystem`.
+    """
+
+    uri: str
+    filesystem: pyarrow.fs.FileSystem
+    path: str
+
+    @classmethod
+    def at(cls, uri: str | Path) -> Folder:
+        """Name a folder; nothing is made or read yet.
+
+        Parameters
+        ----------
+        uri : str or Path
+            A local path, relative or absolute, or a URI (``s3://``, ``gs://``, ``file://``). The environment
+            (``AWS_ENDPOINT_URL`` and its like) is obeyed for URIs.
+
+        Raises
+        ------
+        CacheError
+            If no file system answers to that URI.
+        """
+        from pyarrow import fs
+
+        text = str(uri)
+        if "://" not in text:
+            return cls(text, fs.LocalFileSystem(), str(Path(text).expanduser().absolute()))
+        try:
+            filesystem, path = fs.FileSystem.from_uri(text)
+        except (ValueError, OSError, NotImplementedError) as error:
+            raise CacheError(f"{text}: no file system answers to this address ({error})") from error
+        return cls(text, filesystem, path)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the folder lies on this machine's own file system."""
+        return bool(self.filesystem.type_name == "local")
+
+    @property
+    def local(self) -> Path:
+        """The folder as a `Path`; only where `is_local`."""
+        if not self.is_local:
+            raise HarnessError(f"{self.uri}: not a folder of this machine; give a local path")
+        return Path(self.path)
+
+    def __truediv__(self, name: str) -> Folder:
+        return Folder(f"{self.uri.rstrip('/')}/{name}", self.filesystem, f"{self.path}/{name}")
+
+    def exists(self, name: str = "") -> bool:
+        """Whether the folder, or the file or folder `name` in it, is there."""
+        from pyarrow import fs
+
+        return bool(self.filesystem.get_file_info(self._inside(name)).type != fs.FileType.NotFound)
+
+    def names(self) -> list[str]:
+        """Names of the files and folders right inside, sorted; empty if the folder is not there.
+
+        Temporary names of unfinished writes are left out.
+        """
+        from pyarrow import fs
+
+        selector = fs.FileSelector(self.path, allow_not_found=True)
+        found = (info.base_name for info in self.filesystem.get_file_info(selector))
+        return sorted(name for name in found if not name.startswith(".tmp-"))
+
+    def read(self, name: str) -> bytes:
+        """Bytes of the file `name`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is not there.
+        """
+        with self.filesystem.open_input_stream(self._inside(name)) as stream:
+            return bytes(stream.read())
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write the file `name` whole: a reader sees the old content or the new one, never a part."""
+        self.filesystem.create_dir(self.path, recursive=True)
+        if not self.is_local:
+            with self.filesystem.open_output_stream(self._inside(name)) as stream:
+                stream.write(content)
+            return
+        temporary = Path(self.path) / f".tmp-{uuid.uuid4().hex}-{name}"
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(Path(self.path) / name)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+    def read_json(self, name: str) -> Any:
+        """Content of the JSON file `name`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is not there.
+        CacheError
+            If it is not JSON.
+        """
+        try:
+            return json.loads(self.read(name))
+        except ValueError as error:
+            raise CacheError(f"{self.uri}/{name}: not a JSON file ({error}); was it cut short?") from error
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write `content` as the JSON file `name`, whole."""
+        self.write(name, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+    def read_table(self, name: str) -> pa.Table:
+        """Arrow table of the Parquet file `name`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is not there.
+        CacheError
+            If it is not a whole Parquet file.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.read_table(self._inside(name), filesystem=self.filesystem)
+        except pa.ArrowInvalid as error:
+            raise CacheError(f"{self.uri}/{name}: not a whole Parquet file ({error})") from error
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write the Arrow table as the Parquet file `name`, whole."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink)
+        self.write(name, sink.getvalue().to_pybytes())
+
+    def remove(self, name: str) -> None:
+        """Delete the file `name` if it is there."""
+        if self.exists(name):
+            self.filesystem.delete_file(self._inside(name))
+
+    def _inside(self, name: str) -> str:
+        return f"{self.path}/{name}" if name else self.path
