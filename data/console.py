@@ -1,4 +1,4 @@
-"""What every command has in common: ``--debug``, one-line errors, exit status 2, and the two rich consoles."""
+"""What every command has in common: ``--debug``, one-line errors, exit status 2, the consoles."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The errors that this project raises on purpose.
 
-A message is one line that says what is wrong, in which file or option, and what to do. Commands print it and
-exit with status 2 (see `data.console`); anything that is not a `HarnessError` is a defect and keeps its traceback.
+A message is one line that says what is wrong, in which file or option, and what to do. Commands print
+it and exit with status 2 (see `data.console`); anything that is not a `HarnessError` is a defect and keeps
+its traceback.
 """
 
 

@@ -1,0 +1,178 @@
+"""A cache: what was taken from the audio once, in Parquet, and how it is read again.
+
+A cache folder holds ``cache.json`` (`CacheInfo`), ``manifest.parquet`` (one row a file), ``features.parquet``
+(one row a segment) and, where asked for, ``melspec/*.parquet`` and ``image/*.parquet``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from data.columns import FEATURES
+from data.errors import CacheError
+from data.files import Folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+"""Version of the cache's layout; a cache of another version is refused."""
+
+KEYS = ("track_id", "segment", "label", "group")
+"""Key columns that every table of a cache begins with."""
+
+
+class CacheInfo(BaseModel):
+    """Content of ``cache.json``.
+
+    Attributes
+    ----------
+    format : int
+        Version of the layout.
+    source : str
+        Where the rows come from: ``"audio"``, ``"demo"`` or ``"features-csv"``.
+    synthetic : bool
+        Whether the audio was synthesised; every number taken from it is marked so.
+    parameters : dict
+        How features and tensors were taken from the audio: sample rate in Hz, lengths in samples, segment
+        length in seconds.
+    fingerprint : str
+        Hex digest of parameters, tracks, labels, groups and audio: equal where, and only where, two caches
+        hold the same data.
+    versions : dict
+        Versions of the libraries that made it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: int = FORMAT
+    source: Literal["audio", "demo", "features-csv"]
+    synthetic: bool = False
+    parameters: dict[str, Any]
+    fingerprint: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one kind of input, one a segment.
+
+    Attributes
+    ----------
+    X : ndarray, shape (n, ...)
+        The input: float64 features, or tensors in the type that they are cached in. Read-only.
+    track_id, label, group : ndarray of object, shape (n,)
+        The track that each row comes from, its genre and its group, as `str`.
+    segment : ndarray of int32, shape (n,)
+        Number of the segment in its track, from 0.
+    """
+
+    X: np.ndarray
+    track_id: np.ndarray
+    segment: np.ndarray
+    label: np.ndarray
+    group: np.ndarray
+
+    def tracks(self) -> pd.DataFrame:
+        """One row a track, sorted by ``track_id``: ``track_id``, ``label``, ``group``, each as object."""
+        import pandas as pd
+
+        frame = pd.DataFrame(
+            {"track_id": self.track_id, "label": self.label, "group": self.group}, dtype=object
+        )
+        return frame.drop_duplicates("track_id").sort_values("track_id").reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A cache that is there and readable.
+
+    Attributes
+    ----------
+    folder : Folder
+        Where it lies.
+    info : CacheInfo
+        What it holds.
+    """
+
+    folder: Folder
+    info: CacheInfo
+
+    @classmethod
+    def open(cls, uri: str | Path) -> Cache:
+        """Open the cache at a path or URI.
+
+        Raises
+        ------
+        CacheError
+            If there is none, or one of another version.
+        """
+        folder = Folder.at(uri)
+        try:
+            content = folder.read_json("cache.json")
+        except FileNotFoundError as error:
+            raise CacheError(
+                f"{uri}: no cache here (no cache.json); make one with"
+                f" 'python -m data.prepare --audio DIR --cache {uri}'"
+            ) from error
+        found = content.get("format") if isinstance(content, dict) else None
+        if found != FORMAT:
+            raise CacheError(
+                f"{uri}/cache.json: a cache of version {found}, but this program reads version {FORMAT};"
+                " prepare it again in a new folder"
+            )
+        try:
+            return cls(folder, CacheInfo.model_validate(content))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise CacheError(
+                f"{uri}/cache.json: {where}: {first['msg']}; prepare the cache again in a new folder"
+            ) from error
+
+    @cached_property
+    def features(self) -> Rows:
+        """The 57 published features, one row a segment.
+
+        Raises
+        ------
+        CacheError
+            If the cache has none, or its table lacks a column or holds a number that is not finite.
+        """
+        name = f"{self.folder.uri}/features.parquet"
+        try:
+            table = self.folder.read_table("features.parquet")
+        except FileNotFoundError as error:
+            raise CacheError(
+                f"{name}: missing; make it with 'python -m data.prepare --audio DIR --cache {self.folder.uri}'"
+            ) from error
+        missing = [column for column in (*KEYS, *FEATURES) if column not in table.column_names]
+        if missing:
+            raise CacheError(f"{name}: no column {missing[0]!r}; prepare the cache again")
+        X = np.column_stack([table[column].to_numpy() for column in FEATURES]).astype(np.float64)
+        if not np.isfinite(X).all():
+            row, column = np.argwhere(~np.isfinite(X))[0]
+            track = table["track_id"][int(row)].as_py()
+            raise CacheError(f"{name}: {FEATURES[column]} of track {track} is not finite; prepare it again")
+        X.flags.writeable = False
+        return Rows(
+            X=X,
+            track_id=np.array(table["track_id"].to_pylist(), dtype=object),
+            segment=table["segment"].to_numpy().astype(np.int32),
+            label=np.array(table["label"].to_pylist(), dtype=object),
+            group=np.array(table["group"].to_pylist(), dtype=object),
+        )
+
+
+def fingerprint(content: Any) -> str:
+    """SHA-256 hex digest of JSON-like content, independent of the order of keys."""
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
