@@ -1,0 +1,156 @@
+"""`features_mlp`: a dense network on the 57 features of a segment.
+
+BASELINE is the network of the published study: Dense 58 and 29 with relu, Adam at Keras's default rate,
+batches of 5, 30 epochs, standard scaling; 73.2 % on GTZAN, 8-fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+
+from data.task import Task
+from spaces.training.family import Config, Family, Learner
+from spaces.training.scaling import SCALERS, apply_scaler
+from spaces.training.schedule import SCHEDULES
+
+if TYPE_CHECKING:
+    import keras
+    import optuna
+
+    from spaces.training.epoch import CompiledEpoch
+
+_INPUT_DROPOUT, _DROPOUT = "input_dropout", "dropout"
+
+_COMPILED_AT_ONCE = 16
+"""Architectures that a worker process keeps compiled."""
+
+
+class Architecture(NamedTuple):
+    """What must be compiled anew: everything else is an argument of the compiled epoch."""
+
+    n_features: int
+    n_classes: int
+    units: tuple[int, ...]
+    activation: str
+    normalisation: str
+
+
+class FeaturesMLP(Family):
+    """Dense networks on scaled features."""
+
+    name: ClassVar[str] = "features_mlp"
+    reads: ClassVar[Literal["features", "melspec", "image"]] = "features"
+    default_folds: ClassVar[int] = 5
+    BASELINE: ClassVar[Config] = {
+        "scaler": "standard",
+        "layers": 2,
+        "units_1": 58,
+        "units_2": 29,
+        "activation": "relu",
+        "normalisation": "none",
+        "input_dropout": 0.0,
+        "dropout": 0.0,
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "schedule": "constant",
+        "decay": False,
+        "batch_size": 5,
+        "label_smoothing": 0.0,
+        "mixup": 0.0,
+        "epochs": 30,
+    }
+
+    def space(self, trial: optuna.Trial, max_epochs: int) -> None:
+        """Suggest one configuration; see `Family.space`."""
+        trial.suggest_categorical("scaler", SCALERS)
+        layers = trial.suggest_int("layers", 1, 3)
+        for layer in range(1, layers + 1):
+            # Only the first layer may be wide: it has 57 inputs, the others as many as the layer before.
+            trial.suggest_int(f"units_{layer}", 16, 512 if layer == 1 else 256, log=True)
+        trial.suggest_categorical("activation", ("relu", "gelu", "silu", "tanh"))
+        trial.suggest_categorical("normalisation", ("none", "batch", "layer"))
+        trial.suggest_float("input_dropout", 0.0, 0.5)
+        trial.suggest_float("dropout", 0.0, 0.7)
+        trial.suggest_categorical("optimizer", ("adam", "rmsprop", "sgd"))
+        trial.suggest_float("learning_rate", 1e-4, 3e-2, log=True)
+        trial.suggest_categorical("schedule", SCHEDULES)
+        if trial.suggest_categorical("decay", (False, True)):
+            trial.suggest_float("weight_decay", 1e-4, 1.0, log=True)
+        trial.suggest_categorical("batch_size", (5, 16, 32, 64, 128))
+        trial.suggest_float("label_smoothing", 0.0, 0.3)
+        trial.suggest_float("mixup", 0.0, 1.0)
+        trial.suggest_int("epochs", min(30, max_epochs), max_epochs)
+
+    def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
+        """Untrained networks of a configuration, one a fold of the task."""
+        from spaces.training.dense_folds import Recipe, ScaledFolds
+        from spaces.training.epoch import Knobs
+
+        architecture = Architecture(
+            n_features=task.X.shape[1],
+            n_classes=len(task.classes),
+            units=tuple(config[f"units_{layer}"] for layer in range(1, config["layers"] + 1)),
+            activation=config["activation"],
+            normalisation=config["normalisation"],
+        )
+        recipe = Recipe(
+            scaler=config["scaler"],
+            batch_size=config["batch_size"],
+            schedule=config["schedule"],
+            learning_rate=config["learning_rate"],
+            epochs=config["epochs"],
+            knobs=Knobs(
+                label_smoothing=config["label_smoothing"],
+                mixup=config["mixup"],
+                weight_decay=config["weight_decay"] if config["decay"] else 0.0,
+                dropout={name: config[name] for name in (_INPUT_DROPOUT, _DROPOUT)},
+            ),
+        )
+
+        def export() -> keras.Model:
+            import keras
+
+            logits = _network(architecture, lambda name: keras.layers.Dropout(config[name]))
+            return keras.Model(logits.input, keras.layers.Softmax(name="genre")(logits.output))
+
+        compiled = _compiled(architecture, config["optimizer"])
+        return ScaledFolds(compiled, export, recipe, task, seed=seed)
+
+    def prepare(self, X: np.ndarray, preparation: Mapping[str, Any]) -> np.ndarray:
+        """Scale rows of features, shape (n, 57), to float32; see `Family.prepare`."""
+        return apply_scaler(preparation["scaler"], X)
+
+
+def _network(architecture: Architecture, dropout: Callable[[str], keras.layers.Layer]) -> keras.Model:
+    """Build the network as far as its logits."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((architecture.n_features,), name="features")
+    x = dropout(_INPUT_DROPOUT)(inputs)
+    for units in architecture.units:
+        x = layers.Dense(units)(x)
+        match architecture.normalisation:
+            case "batch":
+                x = layers.BatchNormalization()(x)
+            case "layer":
+                x = layers.LayerNormalization()(x)
+        x = layers.Activation(architecture.activation)(x)
+        x = dropout(_DROPOUT)(x)
+    return keras.Model(inputs, layers.Dense(architecture.n_classes, name="logits")(x))
+
+
+@lru_cache(maxsize=_COMPILED_AT_ONCE)
+def _compiled(architecture: Architecture, optimizer: str) -> CompiledEpoch:
+    from spaces.training.epoch import CompiledEpoch
+
+    return CompiledEpoch(
+        lambda dropout: _network(architecture, dropout), optimizer, (_INPUT_DROPOUT, _DROPOUT)
+    )
+
+
+FAMILY = FeaturesMLP()

@@ -1,0 +1,1 @@
+"""What every family trains with: the contract, the compiled epoch, scaling, schedules and votes."""

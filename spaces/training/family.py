@@ -1,0 +1,128 @@
+"""The contract between a family and those who use it: the search's trials and the export."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from data.task import Task
+
+if TYPE_CHECKING:
+    import keras
+    import optuna
+
+Config = Mapping[str, Any]
+"""One configuration: the parameters that a family's space suggested, by name."""
+
+
+@dataclass(frozen=True)
+class EpochOutcome:
+    """What one epoch over all folds gave.
+
+    Attributes
+    ----------
+    train_loss : float
+        Mean training loss over steps and folds, with label smoothing and mixup as configured.
+    train_accuracy : float
+        Share of the training rows that the network gets right after the epoch, mean over folds.
+    probabilities : tuple of ndarray of float32, each of shape (n_valid_rows, n_classes)
+        One a fold: what the network says of the fold's validation rows, in the order of `Fold.valid`.
+    """
+
+    train_loss: float
+    train_accuracy: float
+    probabilities: tuple[np.ndarray, ...]
+
+
+class Learner(ABC):
+    """The networks of one configuration, one a fold, which advance together epoch by epoch.
+
+    All randomness comes from ``(seed, fold, epoch, step)``, so that a learner that is restored goes on with
+    the numbers it would have had, and a fold's numbers do not depend on which other folds there are.
+    """
+
+    n_parameters: int
+    """Trainable numbers of one fold's network."""
+
+    @abstractmethod
+    def run_epoch(self, epoch: int) -> EpochOutcome:
+        """Train each fold for one epoch, counted from 0, and judge its validation rows."""
+
+    @abstractmethod
+    def state(self) -> dict[str, np.ndarray]:
+        """All that changes while training, as arrays: weights and the optimizer's variables of each fold."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go back to what `state` gave.
+
+        Raises
+        ------
+        RunError
+            If it is the state of other networks.
+        """
+
+    @abstractmethod
+    def fitted(self, fold: int = 0) -> Fitted:
+        """The network of a fold as it is now, to be used or exported."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network and what stands before it.
+
+    Attributes
+    ----------
+    model : keras.Model
+        Plain Keras layers only; takes prepared inputs, gives probabilities.
+    preparation : dict
+        JSON-like state from which `Family.prepare` turns cached inputs into the network's.
+    """
+
+    model: keras.Model
+    preparation: dict[str, Any]
+
+
+class Family(ABC):
+    """One model family."""
+
+    name: ClassVar[str]
+    """Its name on the command line, which is its module's."""
+    reads: ClassVar[Literal["features", "melspec", "image"]]
+    """What it reads of a cache."""
+    default_folds: ClassVar[int]
+    """``--folds`` where the user gives none."""
+    BASELINE: ClassVar[Config]
+    """The published network, a point of the space."""
+
+    @abstractmethod
+    def space(self, trial: optuna.Trial, max_epochs: int) -> None:
+        """Suggest the parameters of one trial, in Optuna's define-by-run manner.
+
+        The key ``epochs`` is how many epochs a configuration wants, at most `max_epochs`: the horizon of its
+        learning rate schedule.
+        """
+
+    @abstractmethod
+    def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
+        """Untrained networks of a configuration, one a fold of the task."""
+
+    @abstractmethod
+    def prepare(self, X: np.ndarray, preparation: Mapping[str, Any]) -> np.ndarray:
+        """Inputs as a fitted network takes them.
+
+        Parameters
+        ----------
+        X : ndarray, shape (n, ...)
+            Inputs as the cache holds them.
+        preparation : mapping
+            From `Fitted.preparation`, possibly by way of JSON.
+        """
+
+    def baseline(self, max_epochs: int) -> dict[str, Any]:
+        """Return the BASELINE within a budget: its epochs are cut to `max_epochs`."""
+        return {**self.BASELINE, "epochs": min(int(self.BASELINE["epochs"]), max_epochs)}

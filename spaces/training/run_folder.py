@@ -1,0 +1,258 @@
+"""The folder of one run: what a search writes and the results read.
+
+``run.json`` (`RunInfo`), ``splits.parquet`` (`data.splits.Split`), ``trials.parquet`` (one row a trial, in the
+order of suggestion, row 0 the BASELINE), ``history.parquet`` (one row an epoch of a trial),
+``predictions/TRIAL.parquet`` (what the validation tracks were judged to be at the trial's best epoch),
+``study.journal`` (the Optuna study) and ``ray/`` (Tune's own state).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from data.errors import RunError
+from data.files import Folder
+from data.splits import Split
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+FORMAT = 1
+"""Version of the layout."""
+
+TRIAL_COLUMNS = (
+    "trial_id",
+    "status",
+    "epochs",
+    "best_epoch",
+    "val_accuracy",
+    "val_loss",
+    "val_macro_f1",
+    "train_accuracy",
+    "params",
+    "seconds",
+    "error",
+)
+"""Columns of ``trials.parquet`` beside ``config.*``. The scores are those of ``best_epoch``."""
+
+HISTORY_COLUMNS = (
+    "trial_id",
+    "epoch",
+    "val_accuracy",
+    "val_loss",
+    "val_macro_f1",
+    "train_loss",
+    "train_accuracy",
+)
+"""Columns of ``history.parquet``; epochs count from 1."""
+
+Status = Literal["COMPLETE", "PRUNED", "FAIL", "OOM", "RUNNING"]
+"""States of a trial: trained to its end, stopped early, failed, out of memory, or not ended."""
+
+
+class CacheRef(BaseModel):
+    """Which data a run saw."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    uri: str
+    fingerprint: str
+    source: str
+    synthetic: bool
+    parameters: dict[str, Any]
+
+
+class RunInfo(BaseModel):
+    """Content of ``run.json``.
+
+    Attributes
+    ----------
+    format : int
+        Version of the layout.
+    name, family : str
+        The run and its model family.
+    status : str
+        ``running``, ``finished``, or ``interrupted`` (which can be resumed).
+    classes : list of str
+        Genres, in the order of the network's outputs.
+    n_validated, n_test : int
+        Tracks that are validated on, and tracks that are locked away.
+    folds : int
+        Number of folds; 1 for a hold-out.
+    test_fraction : float or None
+        Share of the locked test; None for a given partition.
+    split_fingerprint : str
+        Equal for two runs where, and only where, each track is on the same side in both.
+    seed : int
+        Drives split, sampler, initial weights, shuffling and augmentation.
+    trials, max_epochs : int
+        The budget.
+    searcher, scheduler : dict
+        Their names and settings.
+    space : dict
+        Distribution of each parameter, as Optuna writes it.
+    baseline : dict
+        The configuration of trial 0.
+    versions : dict
+        Versions of Python and of the libraries.
+    git_revision : str or None
+        Revision of this program, where it lies in a git checkout.
+    command_line : list of str
+        What was typed.
+    created, ended : str or None
+        Times in ISO 8601, UTC.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: int = FORMAT
+    name: str
+    family: str
+    status: Literal["running", "finished", "interrupted"]
+    cache: CacheRef
+    classes: list[str]
+    n_validated: int
+    n_test: int
+    folds: int
+    test_fraction: float | None
+    split_fingerprint: str
+    seed: int
+    trials: int
+    max_epochs: int
+    searcher: dict[str, Any]
+    scheduler: dict[str, Any]
+    space: dict[str, Any]
+    baseline: dict[str, Any]
+    versions: dict[str, str]
+    git_revision: str | None
+    command_line: list[str]
+    created: str
+    ended: str | None = None
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder.
+
+    Attributes
+    ----------
+    name : str
+        The run's name.
+    folder : Folder
+        Where it lies.
+    """
+
+    name: str
+    folder: Folder
+
+    @classmethod
+    def at(cls, runs: str | Path, name: str) -> RunFolder:
+        """Name the folder of a run inside the runs' folder; nothing is made."""
+        return cls(name, Folder.at(runs) / name)
+
+    @classmethod
+    def all(cls, runs: str | Path) -> list[RunFolder]:
+        """All runs of a runs' folder that have a ``run.json``, sorted by name."""
+        folder = Folder.at(runs)
+        found = (cls(name, folder / name) for name in folder.names())
+        return [run for run in found if run.folder.exists("run.json")]
+
+    def info(self) -> RunInfo:
+        """Content of ``run.json``.
+
+        Raises
+        ------
+        RunError
+            If there is no such run, or its file is not whole or of another version.
+        """
+        try:
+            content = self.folder.read_json("run.json")
+        except FileNotFoundError as error:
+            raise RunError(
+                f"no run {self.name!r} ({self.folder.uri}/run.json is missing);"
+                " 'python -m results.leaderboard' lists the runs"
+            ) from error
+        try:
+            return RunInfo.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise RunError(f"{self.folder.uri}/run.json: {where}: {first['msg']}") from error
+
+    def write_info(self, info: RunInfo) -> None:
+        """Write ``run.json``."""
+        self.folder.write_json("run.json", info.model_dump(mode="json"))
+
+    def split(self) -> Split:
+        """Read the side of each track."""
+        return Split.from_frame(self._table("splits.parquet"))
+
+    def write_split(self, split: Split) -> None:
+        """Write ``splits.parquet``."""
+        self._write("splits.parquet", split.frame())
+
+    def trials(self) -> pd.DataFrame:
+        """``trials.parquet``: `TRIAL_COLUMNS` and ``config.*``.
+
+        Raises
+        ------
+        RunError
+            If no trial has been recorded yet.
+        """
+        return self._table("trials.parquet")
+
+    def history(self) -> pd.DataFrame:
+        """``history.parquet``: `HISTORY_COLUMNS`."""
+        return self._table("history.parquet")
+
+    def write_tables(self, trials: pd.DataFrame, history: pd.DataFrame) -> None:
+        """Write ``history.parquet``, then ``trials.parquet``."""
+        self._write("history.parquet", history)
+        self._write("trials.parquet", trials)
+
+    def predictions(self, trial_id: str) -> pd.DataFrame:
+        """Out-of-fold judgement of a trial at its best epoch.
+
+        Returns
+        -------
+        DataFrame
+            One row a validated track, sorted: ``track_id``, ``label`` (the truth) and a column of probability
+            for each genre, named ``p.GENRE``.
+        """
+        return self._table(f"predictions/{trial_id}.parquet")
+
+    def write_predictions(
+        self,
+        trial_id: str,
+        track_id: np.ndarray,
+        label: np.ndarray,
+        classes: tuple[str, ...],
+        probabilities: np.ndarray,
+    ) -> None:
+        """Write what `predictions` reads; ``probabilities`` has shape (n_tracks, n_classes)."""
+        import pandas as pd
+
+        frame = pd.DataFrame({"track_id": track_id, "label": label})
+        for number, genre in enumerate(classes):
+            frame[f"p.{genre}"] = probabilities[:, number]
+        RunFolder(self.name, self.folder / "predictions")._write(f"{trial_id}.parquet", frame)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        try:
+            table = self.folder.read_table(name)
+        except FileNotFoundError as error:
+            raise RunError(
+                f"run {self.name!r}: {self.folder.uri}/{name} is missing; has a trial of it ended yet?"
+            ) from error
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
+
+    def _write(self, name: str, frame: pd.DataFrame) -> None:
+        import pyarrow as pa
+
+        self.folder.write_table(name, pa.Table.from_pandas(frame, preserve_index=False))
