@@ -20,6 +20,10 @@ def _remember_debug(ctx: click.Context, _param: click.Parameter, value: bool) ->
     ctx.meta[_DEBUG] = value
 
 
+class _BadInput(click.ClickException):
+    exit_code = 2
+
+
 class Command(click.Command):
     """A click command that turns a `HarnessError` into one line on standard error and exit status 2.
 
@@ -47,9 +51,7 @@ class Command(click.Command):
         except HarnessError as error:
             if ctx.meta[_DEBUG]:
                 raise
-            failure = click.ClickException(" ".join(str(error).split()))
-            failure.exit_code = 2
-            raise failure from error
+            raise _BadInput(" ".join(str(error).split())) from error
 
 
 @cache

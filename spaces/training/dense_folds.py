@@ -143,7 +143,7 @@ class ScaledFolds(Learner):
         ]
 
     def fitted(self, fold: int = 0) -> Fitted:
-        """The network of a fold as it is now, with its scaler."""
+        """Return the network of a fold as it is now, with its scaler."""
         model = self._export()
         model.set_weights([value.numpy() for value in self._states[fold][: self._compiled.n_weights]])
         return Fitted(model, {"scaler": self._scalers[fold]})

@@ -68,7 +68,7 @@ class Learner(ABC):
 
     @abstractmethod
     def fitted(self, fold: int = 0) -> Fitted:
-        """The network of a fold as it is now, to be used or exported."""
+        """Return the network of a fold as it is now, to be used or exported."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Family(ABC):
 
     @abstractmethod
     def prepare(self, X: np.ndarray, preparation: Mapping[str, Any]) -> np.ndarray:
-        """Inputs as a fitted network takes them.
+        """Turn inputs into what a fitted network takes.
 
         Parameters
         ----------

@@ -1,7 +1,7 @@
 """The folder of one run: what a search writes and the results read.
 
-``run.json`` (`RunInfo`), ``splits.parquet`` (`data.splits.Split`), ``trials.parquet`` (one row a trial, in the
-order of suggestion, row 0 the BASELINE), ``history.parquet`` (one row an epoch of a trial),
+``run.json`` (`RunInfo`), ``splits.parquet`` (`data.splits.Split`), ``trials.parquet`` (one row a trial, in
+the order of suggestion, row 0 the BASELINE), ``history.parquet`` (one row an epoch of a trial),
 ``predictions/TRIAL.parquet`` (what the validation tracks were judged to be at the trial's best epoch),
 ``study.journal`` (the Optuna study) and ``ray/`` (Tune's own state).
 """
@@ -92,8 +92,8 @@ class RunInfo(BaseModel):
         Drives split, sampler, initial weights, shuffling and augmentation.
     trials, max_epochs : int
         The budget.
-    searcher, scheduler : dict
-        Their names and settings.
+    settings : dict
+        Every option of the search, from which it is resumed.
     space : dict
         Distribution of each parameter, as Optuna writes it.
     baseline : dict
@@ -124,8 +124,7 @@ class RunInfo(BaseModel):
     seed: int
     trials: int
     max_epochs: int
-    searcher: dict[str, Any]
-    scheduler: dict[str, Any]
+    settings: dict[str, Any]
     space: dict[str, Any]
     baseline: dict[str, Any]
     versions: dict[str, str]

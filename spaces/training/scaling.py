@@ -79,7 +79,7 @@ def apply_scaler(fitted: Sequence[Mapping[str, Any]], X: np.ndarray) -> np.ndarr
     """
     from sklearn import preprocessing
 
-    parameters = {
+    parameters: dict[str, dict[str, Any]] = {
         "PowerTransformer": {"standardize": False},
         "QuantileTransformer": {"output_distribution": "normal", "subsample": None},
     }

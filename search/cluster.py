@@ -1,0 +1,89 @@
+"""Where trials run: a Ray of our own on this machine, or a cluster that is there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from data.errors import SettingsError
+
+_QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # A report costs the driver seven times as much with Tune's default loggers, whose files nobody reads.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+@contextlib.contextmanager
+def ray_cluster(address: str | None) -> Iterator[dict[str, float]]:
+    """Connect to a cluster, or start a local one and stop it afterwards.
+
+    Parameters
+    ----------
+    address : str or None
+        A cluster's address, ``auto`` for the one of this machine; None starts one. A Ray that this process
+        is connected to already is used and left as it is.
+
+    Yields
+    ------
+    dict of str to float
+        The cluster's resources: ``CPU``, ``GPU`` and others.
+
+    Raises
+    ------
+    SettingsError
+        If nobody answers at the address.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():
+        yield ray.cluster_resources()
+        return
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    try:
+        # A bare ray.init would attach to whatever cluster the environment names.
+        if address is None:
+            ray.init(address="local", include_dashboard=False, **options)
+        else:
+            ray.init(address=address, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise SettingsError(f"--address {address}: no Ray cluster answers there ({error})") from error
+    try:
+        yield ray.cluster_resources()
+    finally:
+        ray.shutdown()
+
+
+def concurrent_trials(resources: dict[str, float], *, cpus: float, gpus: float, wanted: int | None) -> int:
+    """How many trials run at the same time.
+
+    Parameters
+    ----------
+    resources : dict of str to float
+        The cluster's.
+    cpus, gpus : float
+        What a trial reserves.
+    wanted : int or None
+        Upper bound, or None for as many as fit.
+
+    Raises
+    ------
+    SettingsError
+        If not even one trial fits.
+    """
+    fit = []
+    for name, option, each in (("CPU", "--cpus-per-trial", cpus), ("GPU", "--gpus-per-trial", gpus)):
+        have = resources.get(name, 0.0)
+        if each > have:
+            raise SettingsError(f"{option} {each:g}: the cluster has {have:g} {name}s in all")
+        if each > 0:
+            fit.append(int(have / each))
+    most = max(1, min(fit))
+    return min(most, wanted) if wanted is not None else most

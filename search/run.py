@@ -1,0 +1,119 @@
+"""Search for the best configuration of a family: ``python -m search.run --family NAME``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import spaces
+from data.console import Command
+from data.errors import SettingsError
+from search.schedulers import SCHEDULERS
+from search.searchers import SEARCHERS
+
+if TYPE_CHECKING:
+    from spaces.training.run_folder import RunFolder
+
+_INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+@click.command(cls=Command)
+@click.option("--family", metavar="NAME", help=f"Model family: {', '.join(spaces.names())}.")
+@click.option("--cache", metavar="DIR_OR_URI", help="Cache of data.prepare.  [default: the demo data set]")
+@click.option("--name", metavar="RUN", help="Name of the run.  [default: family and time]")
+@click.option("--trials", metavar="N", type=int, default=40, help="Trials, the BASELINE included.")
+@click.option("--max-epochs", metavar="N", type=int, default=100, help="Epochs of a trial at most.")
+@click.option("--folds", metavar="K", type=int, help="Folds; 1 is a hold-out.  [default: the family's]")
+@click.option(
+    "--test-fraction",
+    metavar="F",
+    type=float,
+    default=0.2,
+    help="Share of the tracks locked away; 0 for none.",
+)
+@click.option("--splits", metavar="FILE", help="CSV of a given partition: track_id,split.")
+@click.option("--searcher", type=click.Choice(SEARCHERS), default="tpe", help="Sampler of configurations.")
+@click.option("--scheduler", type=click.Choice(SCHEDULERS), default="asha", help="Early stopping.")
+@click.option("--grace-period", metavar="N", type=int, help="Epochs before a trial may be stopped.")
+@click.option("--reduction-factor", metavar="N", type=int, default=3, help="ASHA goes on with one in N.")
+@click.option("--time-budget", metavar="SECONDS", type=float, help="End the search after this time.")
+@click.option("--max-concurrent", metavar="N", type=int, help="Trials at once.  [default: what fits]")
+@click.option("--cpus-per-trial", metavar="X", type=float, default=1.0, help="Cores that a trial reserves.")
+@click.option("--gpus-per-trial", metavar="X", type=float, default=0.0, help="GPUs that a trial reserves.")
+@click.option("--address", metavar="ADDR", help="Ray cluster to use.  [default: start one here]")
+@click.option("--runs", metavar="DIR", default="runs", help="Folder of the runs.")
+@click.option("--seed", metavar="N", type=int, default=0, help="Drives split, sampler, weights and noise.")
+@click.option("--resume", metavar="RUN", help="Go on with an interrupted run, with its own settings.")
+def main(resume: str | None, family: str | None, **options: Any) -> None:
+    """Search for the best configuration of a model family."""
+    from data.console import err
+
+    if resume is not None:
+        from search.engine import resume_search
+
+        _refuse_others(click.get_current_context())
+        run = resume_search(resume, runs=options["runs"], address=options["address"])
+    else:
+        if family is None:
+            raise SettingsError(f"--family is missing; the families are {', '.join(spaces.names())}")
+        from search.settings import SearchSettings
+
+        settings = SearchSettings.checked(family=family, **options)
+        if settings.cache is None:
+            err().print(
+                "No --cache: searching on the demo data set, which is SYNTHETIC music.", style="yellow"
+            )
+        from search.engine import run_search
+
+        run = run_search(settings)
+    if not _summarise(run):
+        sys.exit(_INTERRUPTED)
+
+
+def _refuse_others(context: click.Context) -> None:
+    """Refuse options that a resumed run, which has its settings, would ignore."""
+    for name in context.params:
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and name not in ("resume", "runs", "address"):
+            option = "--" + name.replace("_", "-")
+            raise SettingsError(f"{option} does not go with --resume: a resumed run keeps its own settings")
+
+
+def _summarise(run: RunFolder) -> bool:
+    """Print how the search ended and what can be done next; return whether it is finished."""
+    from data.console import out
+
+    info, trials = run.info(), run.trials()
+    states = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
+    console = out()
+    console.print(f"Run {info.name}: {len(trials)} trials ({states}).", highlight=False, soft_wrap=True)
+    if trials["val_accuracy"].notna().any():
+        best, baseline = trials["val_accuracy"].max(), trials["val_accuracy"].iloc[0]
+        marked = " on SYNTHETIC data" if info.cache.synthetic else ""
+        console.print(
+            f"Best validation accuracy {best:.1%}{marked}; BASELINE {baseline:.1%};"
+            f" {info.n_validated} tracks validated, {info.n_test} locked away.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    where = (
+        ""
+        if run.folder.uri == f"runs/{run.name}"
+        else f" --runs {run.folder.uri.removesuffix('/' + run.name)}"
+    )
+    if info.status == "finished":
+        console.print(
+            f"Next: python -m results.export {info.name}{where} --out exports/{info.name}", highlight=False
+        )
+        return True
+    console.print(
+        f"Interrupted. Resume with: python -m search.run --resume {info.name}{where}", highlight=False
+    )
+    return False
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Ray's OptunaSearch, telling Optuna what happened.
+
+Ray tells every ended trial as COMPLETE with its last value. Here a trial that was stopped early is PRUNED,
+one that failed is FAIL, and the whole curve is in the study as intermediate values, a step an epoch.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+from ray.tune.search.optuna import OptunaSearch
+
+from search.trial import COMPLETE, FAILED, TRIAL_NUMBER
+
+CURVE = "curve"
+"""User attribute that holds all epochs, as a list of dicts."""
+
+SUMMARY = (
+    "best_epoch",
+    "val_accuracy",
+    "val_loss",
+    "val_macro_f1",
+    "train_accuracy",
+    "params",
+    "seconds",
+    "node",
+    "outcome",
+    "error",
+)
+"""User attributes that a trial ends with, beside ``trial_id`` and ``epochs``."""
+
+
+class TruthfulOptunaSearch(OptunaSearch):
+    """Searcher whose study can be read, while it runs and after, without knowing Ray."""
+
+    _curves: dict[str, list[dict[str, float]]]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._curves = {}
+
+    @property
+    def study(self) -> optuna.Study:
+        """The study behind the searcher."""
+        return self._ot_study
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Ask for the next configuration; its number in the study goes with it."""
+        config = super().suggest(trial_id)
+        if config is None:
+            return None
+        trial = self._ot_trials[trial_id]
+        trial.set_user_attr("trial_id", trial_id)
+        return {**config, TRIAL_NUMBER: trial.number}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Report the epochs since the last result."""
+        if trial_id not in self._completed_trials:
+            self._report(trial_id, result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell how the trial ended: COMPLETE, PRUNED or FAIL."""
+        if trial_id in self._completed_trials:
+            return
+        self._completed_trials.add(trial_id)
+        trial = self._ot_trials[trial_id]
+        outcome = (result or {}).get("outcome")
+        if result and outcome:
+            # Tune does not pass on the result that made the scheduler stop the trial.
+            self._report(trial_id, result)
+            summary = {**result, "node": result.get("hostname", socket.gethostname())}
+            for name in SUMMARY:
+                trial.set_user_attr(name, summary[name])
+        elif error:
+            trial.set_user_attr("error", "the trial's worker process died, more often than it is restarted")
+        curve = self._curves.pop(trial_id, [])
+        trial.set_user_attr("epochs", len(curve))
+        trial.set_user_attr(CURVE, curve)
+        if error or outcome in FAILED or not curve:
+            self._ot_study.tell(trial, state=TrialState.FAIL)
+        elif outcome == COMPLETE and result:
+            self._ot_study.tell(trial, result[self.metric])
+        else:
+            self._ot_study.tell(trial, state=TrialState.PRUNED)
+
+    def _report(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Report each epoch once, also where a trial that was restarted reports some again."""
+        known = self._curves.setdefault(trial_id, [])
+        for row in result["curve"]:
+            if row["epoch"] == len(known) + 1:
+                known.append(row)
+                self._ot_trials[trial_id].report(row["val_accuracy"], row["epoch"])

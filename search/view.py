@@ -1,0 +1,135 @@
+"""What one sees of a search while it runs, in place of Tune's log."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from data.console import err
+from search.trial import COMPLETE, FAILED, RUNNING, TRIAL_NUMBER
+
+_SHOWN = 5
+"""Trials in the table of the best."""
+
+
+class LiveView(Callback):
+    """Trials done, running and stopped, the best so far and the time left.
+
+    On a terminal it is redrawn in place; elsewhere each ended trial is one line.
+
+    Parameters
+    ----------
+    title : str
+        Heads the view.
+    trials : int
+        How many trials there will be.
+    time_budget : float or None
+        Seconds that bound the search as well.
+    """
+
+    def __init__(self, title: str, *, trials: int, time_budget: float | None) -> None:
+        self._title = title
+        self._total = trials
+        self._budget = time_budget
+
+    def setup(self, *args: Any, **info: Any) -> None:
+        """Begin to draw. Not done before, because Tune pickles its callbacks."""
+        self._console = err()
+        self._started = time.monotonic()
+        self._ended: set[str] = set()
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        )
+        self._bar = self._progress.add_task(self._title, total=self._total)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+        if self._console.is_terminal:
+            self._live.start()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in ("_title", "_total", "_budget")}
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """Leave the terminal as it was."""
+        self._live.stop()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Redraw."""
+        self._draw(trials)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Count a trial that ended or was stopped."""
+        self._end(trials, trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Count a trial whose worker died for good."""
+        self._end(trials, trial)
+
+    def _end(self, trials: list[Trial], trial: Trial) -> None:
+        self._ended.add(trial.trial_id)
+        self._progress.update(self._bar, completed=len(self._ended))
+        if self._console.is_terminal:
+            self._draw(trials)
+            return
+        last = trial.last_result
+        best = max((_accuracy(other) for other in trials), default=0.0)
+        self._console.print(
+            f"trial {_number(trial)} {_word(trial, ended=True)} after {last.get('epoch', 0)} epochs:"
+            f" {_accuracy(trial):.1%}; best {best:.1%}; {len(self._ended)}/{self._total} done,"
+            f" {self._left()} left",
+            highlight=False,
+        )
+
+    def _draw(self, trials: list[Trial]) -> None:
+        if not self._console.is_terminal:
+            return
+        running = sum(trial.trial_id not in self._ended and bool(trial.last_result) for trial in trials)
+        words = Counter(_word(trial, ended=True) for trial in trials if trial.trial_id in self._ended)
+        counts = ", ".join(f"{count} {word}" for word, count in sorted(words.items()))
+        best = sorted(trials, key=_accuracy, reverse=True)[:_SHOWN]
+        table = Table("trial", "val accuracy", "epochs", "state", box=None, pad_edge=False)
+        for trial in best:
+            if trial.last_result:
+                name = "BASELINE" if _number(trial) == 0 else str(_number(trial))
+                word = _word(trial, ended=trial.trial_id in self._ended)
+                table.add_row(name, f"{_accuracy(trial):.1%}", str(trial.last_result["epoch"]), word)
+        status = Text(f"{running} running; {counts or 'none ended yet'}; about {self._left()} left")
+        self._live.update(Group(self._progress, status, table))
+
+    def _left(self) -> str:
+        passed = time.monotonic() - self._started
+        if not self._ended:
+            return "?"
+        seconds = passed / len(self._ended) * (self._total - len(self._ended))
+        if self._budget is not None:
+            seconds = min(seconds, max(0.0, self._budget - passed))
+        minutes, seconds = divmod(round(seconds), 60)
+        return f"{minutes}:{seconds:02d}"
+
+
+def _accuracy(trial: Trial) -> float:
+    return float((trial.last_result or {}).get("val_accuracy", 0.0))
+
+
+def _number(trial: Trial) -> int:
+    return int(trial.config.get(TRIAL_NUMBER, -1))
+
+
+def _word(trial: Trial, *, ended: bool) -> str:
+    """How a trial stands, in the words that users read."""
+    outcome = (trial.last_result or {}).get("outcome", RUNNING)
+    if outcome in FAILED or trial.status == Trial.ERROR:
+        return "failed"
+    if outcome == COMPLETE:
+        return "complete"
+    return "stopped" if ended else "running"
