@@ -112,7 +112,7 @@ def make_split(tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: 
         raise SplitError(f"--test-fraction {test_fraction}: must be between 0 and 0.5")
     label = tracks["label"].to_numpy(object).astype(str)
     group = tracks["group"].to_numpy(object).astype(str)
-    genres = np.unique(label)
+    genres = np.unique(label).tolist()
     if len(genres) < 2:
         raise SplitError(f"the data has one genre only ({genres[0]}); a classifier needs at least two")
 
@@ -132,7 +132,7 @@ def make_split(tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: 
         fold[rest[parts == 0]] = 0
     split = Split(tracks["track_id"].to_numpy(object), fold)
     for train, _ in split.folds():
-        lost = set(genres) - set(label[train])
+        lost = set(genres) - set(label[train].tolist())
         if lost:
             raise SplitError(
                 f"genre {sorted(lost)[0]!r} would have no track to train on in one of the folds, because its"
@@ -145,7 +145,7 @@ def _parts(label: np.ndarray, group: np.ndarray, count: int, seed: int, option: 
     """Part number of each track, from 0 to count - 1, by scikit-learn's greedy stratified grouping."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    for genre in np.unique(label):
+    for genre in np.unique(label).tolist():
         groups = len(np.unique(group[label == genre]))
         if groups < count:
             raise SplitError(

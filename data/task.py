@@ -81,7 +81,7 @@ def refit_task(rows: Rows, split: Split) -> Task:
     return _select(rows, split, split.searchable)
 
 
-def test_rows(rows: Rows, split: Split) -> Task:
+def locked_task(rows: Rows, split: Split) -> Task:
     """Rows of the locked test, for the one scoring after the search."""
     return _select(rows, split, split.test)
 
