@@ -15,7 +15,7 @@ import numpy as np
 from data.task import Task
 from spaces.training.family import Config, Family, Learner
 from spaces.training.scaling import SCALERS, apply_scaler
-from spaces.training.schedule import SCHEDULES
+from spaces.training.schedule import OPTIMIZERS, SCHEDULES
 
 if TYPE_CHECKING:
     import keras
@@ -61,6 +61,7 @@ class FeaturesMLP(Family):
         "batch_size": 5,
         "label_smoothing": 0.0,
         "mixup": 0.0,
+        "averaging": 0.0,
         "epochs": 30,
     }
 
@@ -70,19 +71,22 @@ class FeaturesMLP(Family):
         layers = trial.suggest_int("layers", 1, 3)
         for layer in range(1, layers + 1):
             # Only the first layer may be wide: it has 57 inputs, the others as many as the layer before.
-            trial.suggest_int(f"units_{layer}", 16, 512 if layer == 1 else 256, log=True)
+            trial.suggest_int(f"units_{layer}", 16, 512 if layer == 1 else 256)
         trial.suggest_categorical("activation", ("relu", "gelu", "silu", "tanh"))
         trial.suggest_categorical("normalisation", ("none", "batch", "layer"))
-        trial.suggest_float("input_dropout", 0.0, 0.5)
-        trial.suggest_float("dropout", 0.0, 0.7)
-        trial.suggest_categorical("optimizer", ("adam", "rmsprop", "sgd"))
-        trial.suggest_float("learning_rate", 1e-4, 3e-2, log=True)
+        trial.suggest_float("input_dropout", 0.0, 0.4)
+        trial.suggest_float("dropout", 0.0, 0.6)
+        if trial.suggest_categorical("optimizer", OPTIMIZERS) == "sgd":
+            trial.suggest_float("sgd_learning_rate", 3e-3, 1e-1, log=True)
+        else:
+            trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True)
         trial.suggest_categorical("schedule", SCHEDULES)
         if trial.suggest_categorical("decay", (False, True)):
             trial.suggest_float("weight_decay", 1e-4, 1.0, log=True)
         trial.suggest_categorical("batch_size", (5, 16, 32, 64, 128))
-        trial.suggest_float("label_smoothing", 0.0, 0.3)
-        trial.suggest_float("mixup", 0.0, 1.0)
+        trial.suggest_float("label_smoothing", 0.0, 0.2)
+        trial.suggest_float("mixup", 0.0, 0.8)
+        trial.suggest_categorical("averaging", (0.0, 0.8, 0.9))
         trial.suggest_int("epochs", min(30, max_epochs), max_epochs)
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
@@ -101,8 +105,9 @@ class FeaturesMLP(Family):
             scaler=config["scaler"],
             batch_size=config["batch_size"],
             schedule=config["schedule"],
-            learning_rate=config["learning_rate"],
+            learning_rate=config["sgd_learning_rate" if config["optimizer"] == "sgd" else "learning_rate"],
             epochs=config["epochs"],
+            averaging=config["averaging"],
             knobs=Knobs(
                 label_smoothing=config["label_smoothing"],
                 mixup=config["mixup"],

@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 GENRES = ("blues", "disco", "metal")
 
 
-def make_rows(*, tracks: int = 20, segments: int = 1, seed: int = 0, spread: float = 3.0) -> Rows:
+def make_rows(*, tracks: int = 20, segments: int = 1, seed: int = 0, spread: float = 2.0) -> Rows:
     """Gaussian feature rows of three genres, `tracks` of each."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(len(GENRES), len(FEATURES)))

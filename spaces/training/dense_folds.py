@@ -33,6 +33,8 @@ class Recipe:
         Peak of the schedule.
     epochs : int
         Horizon of the schedule.
+    averaging : float
+        Share of the weights' moving average that each epoch keeps (Izmailov et al., 2018); 0 for none.
     knobs : Knobs
         The rest.
     """
@@ -42,6 +44,7 @@ class Recipe:
     schedule: str
     learning_rate: float
     epochs: int
+    averaging: float
     knobs: Knobs
 
 
@@ -111,6 +114,8 @@ class ScaledFolds(Learner):
                 x_valid,
                 rates=rates,
                 seed=epoch_seed(self._seed, number, epoch),
+                # The first epochs are averaged evenly, so that the initial weights leave no trace.
+                keep=min(recipe.averaging, epoch / (epoch + 1)),
                 knobs=recipe.knobs,
             )
             losses.append(loss)
@@ -145,5 +150,5 @@ class ScaledFolds(Learner):
     def fitted(self, fold: int = 0) -> Fitted:
         """Return the network of a fold as it is now, with its scaler."""
         model = self._export()
-        model.set_weights([value.numpy() for value in self._states[fold][: self._compiled.n_weights]])
+        model.set_weights(self._compiled.judged_weights(self._states[fold]))
         return Fitted(model, {"scaler": self._scalers[fold]})

@@ -17,12 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from spaces.training.noise import Noise
-
-OPTIMIZERS = ("adam", "rmsprop", "sgd")
-"""Names of the optimizers; ``sgd`` has Nesterov momentum of 0.9."""
+from spaces.training.schedule import OPTIMIZERS
 
 State = tuple[tf.Tensor, ...]
-"""Values of all variables of a network and its optimizer."""
+"""Values of the network's weights, of the optimizer's variables, and of the weights' moving averages."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class CompiledEpoch:
     build : callable
         Takes a maker of dropout layers, gives the network without its softmax: logits.
     optimizer : str
-        One of `OPTIMIZERS`.
+        One of `spaces.training.schedule.OPTIMIZERS`.
     dropout_names : sequence of str
         Names of the dropout rates that `build` uses.
     """
@@ -71,8 +69,9 @@ class CompiledEpoch:
         self._optimizer = _optimizer(optimizer)
         self._optimizer.build(self._network.trainable_variables)
         self._kernels = [weight for weight in self._network.trainable_variables if weight.name == "kernel"]
-        self._variables = [*self._network.weights, *self._optimizer.variables]
-        self._fresh = [np.asarray(variable) for variable in self._variables]
+        self._weights = list(self._network.weights)
+        self._variables = [*self._weights, *self._optimizer.variables]
+        self._fresh = [np.asarray(variable) for variable in (*self._variables, *self._weights)]
         self._dropout_names = tuple(dropout_names)
         floats = tf.TensorSpec([], tf.float32)
         rows = tf.TensorSpec(self._network.input_shape, tf.float32)
@@ -85,6 +84,7 @@ class CompiledEpoch:
                 rows,
                 tf.TensorSpec([None], tf.float32),
                 tf.TensorSpec([2], tf.int32),
+                floats,
                 (floats, floats, floats, dict.fromkeys(self._dropout_names, floats)),
             ],
         )
@@ -94,10 +94,9 @@ class CompiledEpoch:
         """Number of trainable numbers."""
         return int(sum(np.prod(weight.shape) for weight in self._network.trainable_variables))
 
-    @property
-    def n_weights(self) -> int:
-        """How many values at the head of a state are the network's; the others are the optimizer's."""
-        return len(self._network.weights)
+    def judged_weights(self, state: State) -> list[np.ndarray]:
+        """Weights that a state is judged and exported by: the averaged ones, in the network's order."""
+        return [value.numpy() for value in state[len(self._variables) :]]
 
     def initial_state(self, seed: int) -> State:
         """Fresh weights, drawn from a seed by each layer's own initializer, and a fresh optimizer."""
@@ -108,6 +107,7 @@ class CompiledEpoch:
                 kind = type(layer.kernel_initializer)
                 settings = {**layer.kernel_initializer.get_config(), "seed": _mixed(seed, number)}
                 values[position[id(layer.kernel)]] = kind.from_config(settings)(layer.kernel.shape)
+        values[len(self._variables) :] = values[: len(self._weights)]
         return tuple(tf.convert_to_tensor(value) for value in values)
 
     def run(
@@ -119,6 +119,7 @@ class CompiledEpoch:
         *,
         rates: np.ndarray,
         seed: tuple[int, int],
+        keep: float,
         knobs: Knobs,
     ) -> tuple[State, float, float, np.ndarray]:
         """Train for one epoch, then judge.
@@ -135,6 +136,8 @@ class CompiledEpoch:
             Learning rate of each step; rows are dealt evenly to the steps.
         seed : tuple of two int
             Seed of the epoch.
+        keep : float
+            Share of the weights' moving average that the epoch keeps; 0 judges the weights as they are.
         knobs : Knobs
             The configuration.
 
@@ -158,6 +161,7 @@ class CompiledEpoch:
             x_valid,
             tf.constant(rates, tf.float32),
             tf.constant(seed, tf.int32),
+            tf.constant(keep, tf.float32),
             (*(tf.constant(number, tf.float32) for number in numbers), dropout),
         )
         return state, float(loss), float(accuracy), probabilities.numpy()
@@ -170,6 +174,7 @@ class CompiledEpoch:
         x_valid: tf.Tensor,
         rates: tf.Tensor,
         seed: tf.Tensor,
+        keep: tf.Tensor,
         knobs: tuple[Any, ...],
     ) -> tuple[State, tf.Tensor, tf.Tensor, tf.Tensor]:
         for variable, value in zip(self._variables, state):  # noqa: B905 - AutoGraph knows no strict=
@@ -182,9 +187,14 @@ class CompiledEpoch:
             batch = order[step * rows // steps : (step + 1) * rows // steps]
             self._noise.seed = tf.random.fold_in(seed, step)
             total += self._step(tf.gather(x, batch), tf.gather(y, batch), rates[step], *numbers)
+        trained = tuple(tf.identity(variable.value) for variable in self._variables)
+        averages = []
+        for weight, average in zip(self._weights, state[len(self._variables) :]):  # noqa: B905
+            averages.append(keep * average + (1.0 - keep) * weight.value)
+            weight.assign(averages[-1])
         right = tf.argmax(self._network(x, training=False), axis=1, output_type=tf.int32) == y
         return (
-            tuple(tf.identity(variable.value) for variable in self._variables),
+            (*trained, *averages),
             total / tf.cast(steps, tf.float32),
             tf.reduce_mean(tf.cast(right, tf.float32)),
             tf.nn.softmax(self._network(x_valid, training=False)),

@@ -1,8 +1,11 @@
-"""Learning rate schedules as plain arrays, so that a compiled epoch serves them all."""
+"""Optimizers by name, and learning rates as plain arrays, so that one compiled epoch serves them all."""
 
 from __future__ import annotations
 
 import numpy as np
+
+OPTIMIZERS = ("adam", "rmsprop", "sgd")
+"""Names of the optimizers that obey the schedules; ``sgd`` has Nesterov momentum of 0.9."""
 
 SCHEDULES = ("constant", "cosine", "exponential")
 """Names of the schedules."""

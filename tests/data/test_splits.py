@@ -126,7 +126,10 @@ def test_published_partition(tmp_path: Path) -> None:
         ([("a/000", "training")], "line 2: 'training' is not one of train, valid, test"),
         ([("a/000", "train"), ("nowhere", "valid")], "line 3: no track 'nowhere'"),
         ([("a/000", "train"), ("a/000", "valid")], "line 3: track 'a/000' is named twice"),
-        ([("a/000", "train"), ("a/001", "test")], "line 3: 'a/001' is in test, but another track of its group"),
+        (
+            [("a/000", "train"), ("a/001", "test")],
+            "line 3: 'a/001' is in test, but another track of its group",
+        ),
         ([("a/000", "train"), ("b/000", "train")], "no track is in valid"),
         ([("a/000", "train"), ("b/000", "valid")], "genre 'b' has no track in train"),
     ],

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+import spaces
+from data.errors import RunError
+from data.splits import make_split
+from data.task import Task, refit_task, search_task
+from spaces.training.votes import scores, track_probabilities
+from tests.conftest import make_rows
+
+FAMILY = spaces.get("features_mlp")
+
+FULL = {
+    **FAMILY.BASELINE,
+    "scaler": "quantile",
+    "units_1": 32,
+    "normalisation": "batch",
+    "input_dropout": 0.2,
+    "dropout": 0.3,
+    "decay": True,
+    "weight_decay": 0.1,
+    "batch_size": 16,
+    "label_smoothing": 0.1,
+    "mixup": 0.4,
+    "averaging": 0.8,
+    "schedule": "cosine",
+    "epochs": 8,
+}
+"""A configuration that uses everything."""
+
+
+def task_of(*, folds: int = 3, tracks: int = 20, segments: int = 1) -> Task:
+    rows = make_rows(tracks=tracks, segments=segments)
+    return search_task(rows, make_split(rows.tracks(), folds=folds, test_fraction=0.0, seed=0))
+
+
+def suggested(seed: int, max_epochs: int = 20) -> dict[str, Any]:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    trial = study.ask()
+    FAMILY.space(trial, max_epochs)
+    return trial.params
+
+
+def test_baseline_is_a_point_of_the_space() -> None:
+    study = optuna.create_study()
+    study.enqueue_trial(FAMILY.baseline(100))
+    trial = study.ask()
+    FAMILY.space(trial, 100)
+    assert trial.params == FAMILY.BASELINE
+    for name, distribution in trial.distributions.items():
+        assert distribution._contains(distribution.to_internal_repr(FAMILY.BASELINE[name])), name
+
+
+def test_baseline_is_cut_to_the_budget() -> None:
+    assert FAMILY.baseline(10)["epochs"] == 10
+    assert suggested(0, max_epochs=10)["epochs"] == 10
+
+
+def test_conditional_parameters_come_with_their_condition() -> None:
+    for seed in range(30):
+        config = suggested(seed)
+        assert ("units_3" in config) == (config["layers"] == 3)
+        assert ("weight_decay" in config) == config["decay"]
+        assert ("sgd_learning_rate" in config) == (config["optimizer"] == "sgd")
+        assert ("learning_rate" in config) != (config["optimizer"] == "sgd")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_suggestion_trains(seed: int) -> None:
+    task = task_of(folds=2, tracks=8)
+    outcome = FAMILY.learner(suggested(seed), task, seed=0).run_epoch(0)
+    assert np.isfinite(outcome.train_loss)
+    for fold, probabilities in zip(task.folds, outcome.probabilities, strict=True):
+        assert probabilities.shape == (len(fold.valid), 3)
+        assert probabilities.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_it_learns() -> None:
+    task = task_of()
+    learner = FAMILY.learner(FAMILY.BASELINE, task, seed=0)
+    for epoch in range(12):
+        outcome = learner.run_epoch(epoch)
+    judged = scores(track_probabilities(task, outcome.probabilities), task.track_label[task.validated])
+    assert judged["val_accuracy"] > 0.6
+    assert outcome.train_accuracy > 0.95
+
+
+def test_a_fold_does_not_depend_on_the_others_data() -> None:
+    task = task_of()
+    alone = dataclasses.replace(task, folds=task.folds[:1])
+    # Fold 0's validation rows are in every other fold's training rows.
+    X = task.X.copy()
+    X[task.folds[0].valid] += 100.0
+    spoilt = dataclasses.replace(task, X=X)
+    together, single, other = (FAMILY.learner(FULL, given, seed=5) for given in (task, alone, spoilt))
+    for epoch in range(3):
+        first, only, changed = (learner.run_epoch(epoch) for learner in (together, single, other))
+        assert np.array_equal(first.probabilities[0], only.probabilities[0])
+    for name, value in together.state().items():
+        if name.startswith("0/"):
+            assert np.array_equal(value, other.state()[name]), name
+    assert together.fitted(0).preparation == other.fitted(0).preparation
+    assert not np.array_equal(first.probabilities[1], changed.probabilities[1])
+
+
+def test_folds_start_from_different_weights() -> None:
+    learner = FAMILY.learner(FULL, task_of(), seed=0)
+    state = learner.state()
+    assert not np.array_equal(state["0/0"], state["1/0"])
+
+
+def test_restored_learner_goes_on_as_if_nothing_had_happened() -> None:
+    task = task_of()
+    whole = FAMILY.learner(FULL, task, seed=1)
+    for epoch in range(4):
+        expected = whole.run_epoch(epoch)
+    begun = FAMILY.learner(FULL, task, seed=1)
+    for epoch in range(2):
+        begun.run_epoch(epoch)
+    restored = FAMILY.learner(FULL, task, seed=1)
+    restored.restore(begun.state())
+    for epoch in range(2, 4):
+        outcome = restored.run_epoch(epoch)
+    assert outcome.train_loss == expected.train_loss
+    for here, there in zip(outcome.probabilities, expected.probabilities, strict=True):
+        assert np.array_equal(here, there)
+
+
+def test_state_of_another_network_is_refused() -> None:
+    task = task_of()
+    state = FAMILY.learner({**FULL, "units_1": 31}, task, seed=0).state()
+    with pytest.raises(RunError, match="another network"):
+        FAMILY.learner(FULL, task, seed=0).restore(state)
+
+
+def test_seed_decides() -> None:
+    task = task_of()
+    first, again, other = (
+        FAMILY.learner(FULL, task, seed=seed).run_epoch(0).train_loss for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_fitted_model_judges_as_the_fold_was_judged() -> None:
+    task = task_of()
+    learner = FAMILY.learner(FULL, task, seed=0)
+    for epoch in range(3):
+        outcome = learner.run_epoch(epoch)
+    fitted = learner.fitted(1)
+    preparation = json.loads(json.dumps(fitted.preparation))
+    prepared = FAMILY.prepare(task.X[task.folds[1].valid], preparation)
+    assert prepared.dtype == np.float32
+    assert np.asarray(fitted.model(prepared)) == pytest.approx(outcome.probabilities[1], abs=1e-5)
+
+
+def test_fit_on_all_rows_validates_on_none() -> None:
+    rows = make_rows(tracks=10)
+    split = make_split(rows.tracks(), folds=2, test_fraction=0.2, seed=0)
+    outcome = FAMILY.learner(FULL, refit_task(rows, split), seed=0).run_epoch(0)
+    assert outcome.probabilities[0].shape == (0, 3)
+
+
+def test_architecture_is_compiled_once() -> None:
+    from spaces.features_mlp import _compiled
+
+    task = task_of()
+    FAMILY.learner({**FULL, "dropout": 0.11}, task, seed=0)
+    before = _compiled.cache_info()
+    FAMILY.learner({**FULL, "dropout": 0.5, "mixup": 0.0, "batch_size": 5, "scaler": "power"}, task, seed=9)
+    after = _compiled.cache_info()
+    assert (after.hits, after.misses) == (before.hits + 1, before.misses)

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import pytest
+
+import spaces
+from data.errors import SettingsError
+
+
+def test_every_module_is_a_family_of_its_name() -> None:
+    assert "features_mlp" in spaces.names()
+    for name in spaces.names():
+        assert spaces.get(name).name == name
+
+
+def test_unknown_family_lists_the_known() -> None:
+    with pytest.raises(SettingsError, match="--family jazz: unknown; the families are .*features_mlp"):
+        spaces.get("jazz")

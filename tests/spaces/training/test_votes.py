@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, log_loss
+
+from data.splits import make_split
+from data.task import search_task
+from spaces.training.votes import scores, track_probabilities, vote
+from tests.conftest import make_rows
+
+
+def test_vote_is_the_mean_of_the_segments() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])
+    voted = vote(probabilities, np.array([1, 0, 1]), 3)
+    assert voted == pytest.approx(np.array([[0.2, 0.8], [0.65, 0.35], [0.0, 0.0]]))
+
+
+def test_scores_are_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(4), size=50)
+    truth = rng.integers(4, size=50)
+    judged = scores(probabilities, truth)
+    assert judged["val_accuracy"] == np.mean(probabilities.argmax(1) == truth)
+    assert judged["val_loss"] == pytest.approx(log_loss(truth, probabilities, labels=range(4)))
+    assert judged["val_macro_f1"] == pytest.approx(f1_score(truth, probabilities.argmax(1), average="macro"))
+
+
+def test_certain_and_wrong_is_a_finite_loss() -> None:
+    assert np.isfinite(scores(np.array([[1.0, 0.0]]), np.array([1]))["val_loss"])
+
+
+def test_each_track_is_judged_by_the_fold_that_did_not_train_on_it() -> None:
+    rows = make_rows(tracks=9, segments=2)
+    task = search_task(rows, make_split(rows.tracks(), folds=3, test_fraction=0.0, seed=0))
+    by_fold = tuple(np.eye(3)[np.full(len(fold.valid), number)] for number, fold in enumerate(task.folds))
+    judged = track_probabilities(task, by_fold)
+    assert judged.shape == (27, 3)
+    for number, fold in enumerate(task.folds):
+        assert (judged[np.unique(task.track[fold.valid])].argmax(axis=1) == number).all()
