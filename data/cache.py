@@ -152,7 +152,8 @@ class Cache:
             table = self.folder.read_table("features.parquet")
         except FileNotFoundError as error:
             raise CacheError(
-                f"{name}: missing; make it with 'python -m data.prepare --audio DIR --cache {self.folder.uri}'"
+                f"{name}: missing; make it with"
+                f" 'python -m data.prepare --audio DIR --cache {self.folder.uri}'"
             ) from error
         missing = [column for column in (*KEYS, *FEATURES) if column not in table.column_names]
         if missing:

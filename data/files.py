@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,12 +159,32 @@ class Folder:
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write the Arrow table as the Parquet file `name`, whole."""
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink)
-        self.write(name, sink.getvalue().to_pybytes())
+        with self.writing(name) as stream:
+            pq.write_table(table, stream)
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[pa.NativeFile]:
+        """Stream to write the file `name` in pieces; it appears, whole, when the block ends well."""
+        import pyarrow as pa
+
+        self.filesystem.create_dir(self.path, recursive=True)
+        if not self.is_local:
+            # A bucket shows an object only when its upload is closed; an error must not close it.
+            stream = self.filesystem.open_output_stream(self._inside(name))
+            yield stream
+            stream.close()
+            return
+        temporary = Path(self.path) / f".tmp-{uuid.uuid4().hex}-{name}"
+        try:
+            with pa.OSFile(str(temporary), "wb") as stream:
+                yield stream
+            temporary.replace(Path(self.path) / name)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
 
     def remove(self, name: str) -> None:
         """Delete the file `name` if it is there."""

@@ -1,0 +1,148 @@
+"""Writing a cache: the tables first, ``cache.json`` last, so that what can be opened is whole."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from data.cache import KEYS, CacheInfo, fingerprint
+from data.columns import FEATURES
+from data.errors import CacheError
+from data.files import Folder
+from data.parameters import Parameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+MANIFEST = (
+    "track_id",
+    "path",
+    "label",
+    "group",
+    "duration_s",
+    "sample_rate",
+    "sha256",
+    "status",
+    "reason",
+)
+"""Columns that every manifest begins with: one row a file, lengths in seconds, rates in Hz."""
+
+OK = "ok"
+SKIPPED = "skipped"
+
+_LIBRARIES = ("librosa", "numpy", "pyarrow", "scipy", "soundfile", "soxr")
+
+
+def feature_schema() -> pa.Schema:
+    """Arrow schema of ``features.parquet``."""
+    import pyarrow as pa
+
+    keys = {"track_id": pa.string(), "segment": pa.int32(), "label": pa.string(), "group": pa.string()}
+    return pa.schema([(name, keys[name]) for name in KEYS] + [(name, pa.float64()) for name in FEATURES])
+
+
+def manifest_schema() -> pa.Schema:
+    """Arrow schema of the fixed columns of ``manifest.parquet``."""
+    import pyarrow as pa
+
+    numbers = {"duration_s": pa.float64(), "sample_rate": pa.int32()}
+    return pa.schema([(name, numbers.get(name, pa.string())) for name in MANIFEST])
+
+
+def write_features(
+    uri: str | Path,
+    *,
+    features: pd.DataFrame,
+    manifest: pd.DataFrame,
+    source: Literal["audio", "demo", "features-csv"],
+    parameters: Parameters,
+    synthetic: bool = False,
+) -> CacheInfo:
+    """Write a whole cache of features.
+
+    Parameters
+    ----------
+    uri : str or Path
+        The cache's folder, or a URI.
+    features : DataFrame
+        One row a segment, with the columns `data.cache.KEYS` and `data.columns.FEATURES`.
+    manifest : DataFrame
+        One row a file, with the columns `MANIFEST`; others are left out. ``status`` is `OK` or `SKIPPED`,
+        ``reason`` is empty for the former, ``sha256`` tells one track's content from another's.
+    source : str
+        Where the rows come from.
+    parameters : Parameters
+        How the features were taken.
+    synthetic : bool
+        Whether the audio was synthesised.
+
+    Returns
+    -------
+    CacheInfo
+        What ``cache.json`` now holds.
+
+    Raises
+    ------
+    CacheError
+        If a column is missing or there is no row.
+    """
+    import pyarrow as pa
+
+    for name, frame, columns in (
+        ("features", features, (*KEYS, *FEATURES)),
+        ("manifest", manifest, MANIFEST),
+    ):
+        missing = [column for column in columns if column not in frame.columns]
+        if missing:
+            raise CacheError(f"{uri}: the table of {name} lacks the column {missing[0]!r}")
+        if frame.empty:
+            raise CacheError(f"{uri}: the table of {name} has no rows, so there is nothing to cache")
+    folder = Folder.at(uri)
+    table = pa.Table.from_pandas(manifest, schema=manifest_schema(), preserve_index=False)
+    folder.write_table(
+        "features.parquet",
+        pa.Table.from_pandas(features, schema=feature_schema(), preserve_index=False),
+    )
+    folder.write_table("manifest.parquet", table)
+    info = CacheInfo(
+        source=source,
+        synthetic=synthetic,
+        parameters=parameters.model_dump(),
+        fingerprint=cache_fingerprint(table, parameters),
+        versions=versions(),
+    )
+    write_info(folder, info)
+    return info
+
+
+def write_info(folder: Folder, info: CacheInfo) -> None:
+    """Write ``cache.json``, which makes a cache of what lies in the folder."""
+    folder.write_json("cache.json", info.model_dump())
+
+
+def cache_fingerprint(manifest: pa.Table, parameters: Parameters) -> str:
+    """Hex digest of the parameters and of the track, label, group and content of each row that is `OK`.
+
+    It does not depend on the order of the rows, nor on where the files lay.
+    """
+    columns = ("track_id", "label", "group", "sha256", "status")
+    values = (manifest[column].to_pylist() for column in columns)
+    rows = sorted(row[:4] for row in zip(*values, strict=True) if row[4] == OK)
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update("\x1f".join(row).encode() + b"\x1e")
+    return fingerprint({"parameters": parameters.model_dump(), "tracks": digest.hexdigest()})
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that the numbers of a cache depend on."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
