@@ -37,7 +37,12 @@ _INTERRUPTED = 130
 @click.option("--splits", metavar="FILE", help="CSV of a given partition: track_id,split.")
 @click.option("--searcher", type=click.Choice(SEARCHERS), default="tpe", help="Sampler of configurations.")
 @click.option("--scheduler", type=click.Choice(SCHEDULERS), default="asha", help="Early stopping.")
-@click.option("--grace-period", metavar="N", type=int, help="Epochs before a trial may be stopped.")
+@click.option(
+    "--grace-period",
+    metavar="N",
+    type=int,
+    help="Epochs before a trial may be stopped.  [default: a quarter]",
+)
 @click.option("--reduction-factor", metavar="N", type=int, default=3, help="ASHA goes on with one in N.")
 @click.option("--time-budget", metavar="SECONDS", type=float, help="End the search after this time.")
 @click.option("--max-concurrent", metavar="N", type=int, help="Trials at once.  [default: what fits]")

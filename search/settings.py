@@ -38,7 +38,7 @@ class SearchSettings(BaseModel):
     searcher, scheduler : str
         Names of the sampler and of the early stopping.
     grace_period : int or None
-        Epochs before ASHA may stop a trial; None for a share of `max_epochs`.
+        Epochs before ASHA may stop a trial; None for a quarter of `max_epochs`.
     reduction_factor : int
         ASHA keeps one trial in this many at each rung.
     time_budget : float or None
@@ -115,7 +115,7 @@ class SearchSettings(BaseModel):
     @property
     def grace(self) -> int:
         """Grace period in epochs, the default filled in."""
-        return self.grace_period or default_grace_period(self.max_epochs, self.reduction_factor)
+        return self.grace_period or default_grace_period(self.max_epochs)
 
     @property
     def milestones(self) -> tuple[int, ...]:

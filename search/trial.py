@@ -7,6 +7,7 @@ import math
 import os
 import time
 import traceback
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ class GenreTrial(tune.Trainable):
             progress = json.loads((folder / "progress.json").read_text())
             with np.load(folder / "state.npz", allow_pickle=False) as arrays:
                 state = {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise RunError(
                 f"{checkpoint}: the checkpoint is not whole ({error}); start the trial anew"
             ) from error

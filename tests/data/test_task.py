@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from data.splits import make_split
-from data.task import refit_task, search_task, locked_task
+from data.task import locked_task, refit_task, search_task
 from tests.conftest import GENRES, make_rows
 
 
@@ -22,7 +22,7 @@ def test_rows_keep_their_labels_and_tracks() -> None:
     split = make_split(rows.tracks(), folds=4, test_fraction=0.2, seed=0)
     task = search_task(rows, split)
     for x, y, track in zip(task.X, task.y, task.track, strict=True):
-        original = int(np.flatnonzero((rows.X == x).all(axis=1))[0])
+        original = int(np.flatnonzero((x == rows.X).all(axis=1))[0])
         assert rows.label[original] == task.classes[y]
         assert rows.track_id[original] == task.track_id[track]
     assert [task.classes[y] for y in task.track_label] == [name.split("/")[0] for name in task.track_id]

@@ -13,5 +13,5 @@ def test_every_module_is_a_family_of_its_name() -> None:
 
 
 def test_unknown_family_lists_the_known() -> None:
-    with pytest.raises(SettingsError, match="--family jazz: unknown; the families are .*features_mlp"):
+    with pytest.raises(SettingsError, match=r"--family jazz: unknown; the families are .*features_mlp"):
         spaces.get("jazz")

@@ -59,7 +59,7 @@ def test_a_full_batch_step_is_keras_own(optimizer: str) -> None:
 
 
 def test_every_row_is_used_once_an_epoch(compiled: CompiledEpoch) -> None:
-    # With a rate of nothing the mean loss over equal batches is the loss over all rows, however they are dealt.
+    # At a rate of 0 the mean loss over equal batches is the loss over all rows, however they are dealt.
     losses = [run(compiled, steps=steps, rate=0.0)[1] for steps in (1, 2, 3, 4, 6, 12)]
     assert losses == pytest.approx([losses[0]] * 6, abs=1e-5)
 
@@ -71,7 +71,7 @@ def test_dropout_rate_is_obeyed(compiled: CompiledEpoch) -> None:
 
 
 def test_label_smoothing_raises_the_loss_as_computed(compiled: CompiledEpoch) -> None:
-    x, y = data()
+    _, y = data()
     probabilities = run(compiled, rate=0.0)[3]
     target = np.eye(3)[y.numpy()] * 0.8 + 0.2 / 3
     expected = -(target * np.log(probabilities)).sum(axis=1).mean()

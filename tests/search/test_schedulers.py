@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+from ray.tune.schedulers import FIFOScheduler, MedianStoppingRule
+
+from search.asha import BaselineKeepingASHA
+from search.schedulers import SCHEDULERS, default_grace_period, make_scheduler, rungs
+
+KINDS = {"asha": BaselineKeepingASHA, "median": MedianStoppingRule, "none": FIFOScheduler}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_each_name_makes_its_scheduler(name: str) -> None:
+    made = make_scheduler(name, max_epochs=20, grace_period=2, reduction_factor=3)
+    assert type(made) is KINDS[name]
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(ValueError, match="'sha' is not one of asha"):
+        make_scheduler("sha", max_epochs=20, grace_period=2, reduction_factor=3)
+
+
+@pytest.mark.parametrize(
+    ("max_epochs", "grace", "factor"), [(100, 25, 3), (100, 11, 3), (81, 1, 3), (10, 10, 2), (3, 1, 2)]
+)
+def test_rungs_are_those_that_ray_decides_at(max_epochs: int, grace: int, factor: int) -> None:
+    made = make_scheduler("asha", max_epochs=max_epochs, grace_period=grace, reduction_factor=factor)
+    deciding = sorted(milestone for milestone, _ in made._brackets[0]._rungs)
+    # At the last epoch the trial ends by itself.
+    assert rungs(max_epochs, grace, factor) == [milestone for milestone in deciding if milestone < max_epochs]
+
+
+def test_default_grace_period() -> None:
+    assert default_grace_period(100) == 25
+    assert default_grace_period(2) == 1
