@@ -88,8 +88,10 @@ def load(path: str | Path, *, sample_rate: int = 22050, min_samples: int = 2048)
     import soundfile
 
     try:
-        if Path(path).stat().st_size == 0:
-            raise AudioError(f"{path}: empty file (0 bytes)")
+        # Opened here first: the operating system says better than libsndfile why a file does not open.
+        with Path(path).open("rb") as raw:
+            if not raw.read(1):
+                raise AudioError(f"{path}: empty file (0 bytes)")
         with soundfile.SoundFile(str(path)) as file:
             audio = _decode(file, sample_rate)
     except soundfile.LibsndfileError as error:

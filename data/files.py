@@ -191,5 +191,10 @@ class Folder:
         if self.exists(name):
             self.filesystem.delete_file(self._inside(name))
 
+    def remove_tree(self, name: str) -> None:
+        """Delete the folder `name` and all in it, if it is there."""
+        if self.exists(name):
+            self.filesystem.delete_dir(self._inside(name))
+
     def _inside(self, name: str) -> str:
         return f"{self.path}/{name}" if name else self.path

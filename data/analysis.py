@@ -1,0 +1,151 @@
+"""What is taken from one file, and from a batch of them: the work that is spread over the cores."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.audio import load
+from data.columns import FEATURES
+from data.duplicates import landmarks
+from data.errors import AudioError
+from data.features import extract, segment_bounds
+from data.files import Folder
+from data.parameters import Parameters
+from data.scan import Found
+from data.spectrum import Spectrum
+from data.writing import MANIFEST, OK, SKIPPED, manifest_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def analysed_schema() -> pa.Schema:
+    """Arrow schema of a part: one row a file.
+
+    The manifest's fixed columns, then what an inspection and a rerun need: size in bytes, time of change in
+    nanoseconds and digest of the file, its channels, the peak and the clipped share of its samples, its
+    landmarks (see `data.duplicates`), and the name of the part. ``features`` are the float64 values of its
+    segments, one after another.
+    """
+    import pyarrow as pa
+
+    fields = [
+        *manifest_schema(),
+        *manifest_extras(),
+        ("features", pa.binary()),
+    ]
+    return pa.schema(fields)
+
+
+def manifest_extras() -> list[tuple[str, pa.DataType]]:
+    """Columns of the manifest after the fixed ones, with their Arrow types."""
+    import pyarrow as pa
+
+    return [
+        ("bytes", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("file_sha256", pa.string()),
+        ("channels", pa.int32()),
+        ("peak", pa.float64()),
+        ("clipped", pa.float64()),
+        ("landmarks", pa.binary()),
+        ("part", pa.string()),
+    ]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Files to be analysed together.
+
+    Attributes
+    ----------
+    name : str
+        Name of the part that comes of it.
+    files : sequence of Found
+        The files.
+    """
+
+    name: str
+    files: Sequence[Found]
+
+
+def analyse_batch(batch: Batch, parameters: Parameters, folder: Folder) -> list[tuple[str, str]]:
+    """Analyse a batch of files and write what is found as one part.
+
+    Parameters
+    ----------
+    batch : Batch
+        The files.
+    parameters : Parameters
+        How to analyse them.
+    folder : Folder
+        Where the part is written, whole.
+
+    Returns
+    -------
+    list of (str, str)
+        Path and reason of each file that was skipped.
+    """
+    import pyarrow as pa
+
+    rows = [_analyse(file, parameters) | {"part": batch.name} for file in batch.files]
+    folder.write_table(f"{batch.name}.parquet", pa.Table.from_pylist(rows, schema=analysed_schema()))
+    return [(row["path"], row["reason"]) for row in rows if row["status"] == SKIPPED]
+
+
+def _analyse(file: Found, parameters: Parameters) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(MANIFEST)
+    row |= {
+        "track_id": file.track_id,
+        "path": file.path,
+        "label": file.label,
+        "group": file.track_id,
+        "status": OK,
+        "reason": "",
+        "bytes": file.size,
+        "mtime_ns": file.mtime_ns,
+        "file_sha256": file_digest(file.path),
+    }
+    try:
+        audio = load(file.path, sample_rate=parameters.sample_rate, min_samples=parameters.n_fft)
+    except AudioError as error:
+        return row | {"status": SKIPPED, "reason": str(error).removeprefix(f"{file.path}: ")}
+    bounds = segment_bounds(len(audio.y), sr=audio.sr, segment_seconds=parameters.segment_seconds)
+    X = np.empty((len(bounds) - 1, len(FEATURES)))
+    marks = []
+    for number in range(len(X)):
+        y = audio.y[bounds[number] : bounds[number + 1]]
+        spectrum = Spectrum.of(y, sr=audio.sr, n_fft=parameters.n_fft, hop_length=parameters.hop_length)
+        X[number] = extract(
+            y,
+            sr=audio.sr,
+            n_fft=parameters.n_fft,
+            hop_length=parameters.hop_length,
+            spectrum=spectrum,
+        )
+        marks.append(landmarks(spectrum, first_frame=int(bounds[number]) // parameters.hop_length))
+    return row | {
+        "duration_s": audio.duration_s,
+        "sample_rate": audio.native_sr,
+        "sha256": audio.sha256,
+        "channels": audio.channels,
+        "peak": audio.peak,
+        "clipped": audio.clipped,
+        "landmarks": np.concatenate(marks).tobytes(),
+        "features": X.tobytes(),
+    }
+
+
+def file_digest(path: str) -> str:
+    """SHA-256 hex digest of a file's bytes; empty where it cannot be read."""
+    try:
+        with Path(path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,136 @@
+"""``python -m data.prepare``: audio, or the published table of features, to a cache."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from data.console import Command, err, out
+from data.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from data.parameters import Parameters
+    from data.preparation import Preparation
+
+
+@click.command(cls=Command)
+@click.option(
+    "--audio",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder with a folder for each genre (wav, au, mp3, flac, ogg).",
+)
+@click.option(
+    "--features-csv",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The published table of features, instead of audio.",
+)
+@click.option("--cache", metavar="DIR_OR_URI", required=True, help="Where the cache is written.")
+@click.option("--groups", metavar="FILE", help="CSV file,group: files that a split must not separate.")
+@click.option("--segment-seconds", type=float, default=30.0, help="Wanted length of a segment.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes at once.  [default: all cores]")
+@click.option("--address", metavar="ADDR", help="Ray cluster that does the work.")
+@click.option("--strict", is_flag=True, help="Fail at a file that cannot be used, instead of skipping it.")
+def main(
+    audio: Path | None,
+    features_csv: Path | None,
+    cache: str,
+    groups: str | None,
+    segment_seconds: float,
+    workers: int | None,
+    address: str | None,
+    strict: bool,
+) -> None:
+    """Take features from audio, once, into a cache that searches read.
+
+    A rerun analyses only files that are new or changed, and finishes what was interrupted.
+    """
+    if (audio is None) == (features_csv is None):
+        raise SettingsError("give either --audio DIR or --features-csv FILE")
+    if features_csv is not None:
+        from data import gtzan
+
+        gtzan.prepare(features_csv, cache)
+        out().print(f"{cache}: the published table, without audio", highlight=False)
+    elif audio is not None:
+        _from_audio(audio, cache, groups, segment_seconds, workers, address, strict)
+
+
+def _from_audio(
+    audio: Path,
+    cache: str,
+    groups: str | None,
+    segment_seconds: float,
+    workers: int | None,
+    address: str | None,
+    strict: bool,
+) -> None:
+    from data.cache import Cache
+    from data.preparation import Preparation
+    from data.scan import find_files, read_groups
+
+    parameters = _parameters(segment_seconds)
+    files = find_files(audio)
+    given = read_groups(groups, (file.track_id for file in files)) if groups else {}
+    preparation = Preparation.plan(cache, files, parameters)
+    with _progress() as progress:
+        task = progress.add_task("analysing", total=len(preparation.todo))
+        for count in preparation.run(workers=workers, address=address, strict=strict):
+            progress.advance(task, count)
+    info = preparation.finish(given)
+    rows = Cache.open(cache).features
+    tracks = len(set(rows.track_id))
+    out().print(
+        f"{cache}: {tracks} tracks ({len(rows.X)} segments) of {len(set(rows.label))} genres;"
+        f" {len(preparation.todo)} of {len(files)} files analysed, {len(files) - tracks} skipped;"
+        f" fingerprint {info.fingerprint[:12]}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    _show_skipped(preparation)
+
+
+def _parameters(segment_seconds: float) -> Parameters:
+    from pydantic import ValidationError
+
+    from data.parameters import Parameters
+
+    try:
+        return Parameters(segment_seconds=segment_seconds)
+    except ValidationError as error:
+        raise SettingsError(f"--segment-seconds {segment_seconds}: {error.errors()[0]['msg']}") from error
+
+
+def _progress() -> Progress:
+    from rich import progress
+    from rich.text import Text
+
+    class _SpeedColumn(progress.ProgressColumn):
+        def render(self, task: progress.Task) -> Text:
+            return Text(f"{task.finished_speed or task.speed or 0:.1f} files/s")
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        _SpeedColumn(),
+        progress.TimeRemainingColumn(),
+        console=err(),
+    )
+
+
+def _show_skipped(preparation: Preparation) -> None:
+    reasons = Counter(reason.partition(" (")[0].partition(":")[0] for _, reason in preparation.skipped)
+    for reason, count in reasons.most_common():
+        example = next(path for path, why in preparation.skipped if why.startswith(reason))
+        out().print(f"  skipped {count}: {reason}, such as {example}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

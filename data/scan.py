@@ -1,0 +1,149 @@
+"""A folder a genre: which files there are, and which group each belongs to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.audio import SUFFIXES
+from data.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file of the collection.
+
+    Attributes
+    ----------
+    track_id : str
+        Its path relative to the genre folders' parent, with ``/``.
+    label : str
+        Its genre: the folder's name.
+    path : str
+        Where it is.
+    size : int
+        Bytes; -1 where the system does not say, as for a link that leads nowhere.
+    mtime_ns : int
+        Time of the last change in nanoseconds since 1970; -1 likewise.
+    """
+
+    track_id: str
+    label: str
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def find_files(
+    folder: Path,
+    *,
+    option: str = "--audio",
+    inner: str = "genres_original",
+    suffixes: Iterable[str] = SUFFIXES,
+) -> list[Found]:
+    """Files of a folder of genre folders, sorted.
+
+    Parameters
+    ----------
+    folder : Path
+        The genre folders' parent, or the folder that holds it under the name `inner`.
+    option : str
+        Option that named it, for the messages.
+    inner : str
+        Name by which the genre folders' parent goes in the public download of GTZAN.
+    suffixes : iterable of str
+        Endings, in small letters, of the files wanted.
+
+    Raises
+    ------
+    SettingsError
+        If the folder is missing or not a folder, or holds no such file, or files of one genre only.
+    """
+    wanted = frozenset(suffixes)
+    if not folder.is_dir():
+        raise SettingsError(f"{option} {folder}: no such folder; it must hold a folder for each genre")
+    root = folder / inner if (folder / inner).is_dir() else folder
+    found: list[Found] = []
+    try:
+        for genre in _entries(root):
+            # A link that leads to itself is no folder; asking raises.
+            with contextlib.suppress(OSError):
+                if genre.is_dir():
+                    found += [
+                        _found(root, genre.name, entry)
+                        for entry in _entries(Path(genre.path))
+                        if Path(entry.name).suffix.lower() in wanted
+                    ]
+    except OSError as error:
+        raise SettingsError(f"{option} {root}: cannot be read ({error.strerror})") from error
+    genres = sorted({file.label for file in found})
+    if not found:
+        kinds = " ".join(sorted(wanted))
+        raise SettingsError(
+            f"{option} {root}: no genre folder with a file in it ({kinds}); expected GENRE/FILE"
+        )
+    if len(genres) == 1:
+        raise SettingsError(
+            f"{option} {root}: only one genre ({genres[0]}); a classifier needs at least two folders"
+        )
+    return found
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
+
+
+def _found(root: Path, genre: str, entry: os.DirEntry[str]) -> Found:
+    track_id = f"{genre}/{entry.name}"
+    try:
+        status = entry.stat()
+    except OSError:
+        return Found(track_id, genre, str(root / genre / entry.name), -1, -1)
+    return Found(track_id, genre, str(root / genre / entry.name), status.st_size, status.st_mtime_ns)
+
+
+def read_groups(path: str | Path, track_ids: Iterable[str]) -> dict[str, str]:
+    """Group of each track that a CSV file with the columns ``file`` and ``group`` names.
+
+    Parameters
+    ----------
+    path : str or Path
+        The CSV file; ``file`` is relative to the genre folders' parent, as a ``track_id`` is.
+    track_ids : iterable of str
+        The tracks there are; others in the file are left out, as is an empty group.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, lacks a column, names a file twice with two groups, or names none of the
+        tracks.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise SettingsError(f"--groups {path}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--groups {path}: not a CSV file ({error})") from error
+    for column in ("file", "group"):
+        if column not in table.columns:
+            raise SettingsError(f"--groups {path}: no column {column!r}; it needs file,group")
+    groups: dict[str, str] = {}
+    for line, (file, group) in enumerate(zip(table["file"], table["group"], strict=True), start=2):
+        name = file.replace("\\", "/").removeprefix("./")
+        if groups.setdefault(name, group) != group:
+            raise SettingsError(
+                f"--groups {path}, line {line}: {file!r} is in {group!r}, but in {groups[name]!r} above"
+            )
+    known = {track: groups[track] for track in track_ids if groups.get(track)}
+    if not known:
+        example = next(iter(groups), "nothing")
+        raise SettingsError(
+            f"--groups {path}: names none of the files (it has {example!r}); give each as GENRE/FILE"
+        )
+    return known

@@ -1,0 +1,90 @@
+"""Work spread over the cores of this machine or of a Ray cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from data.errors import SettingsError
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_AHEAD = 2
+"""Tasks in flight a core: one at work and one waiting, so that memory stays flat however many there are."""
+
+
+def spread(
+    work: Callable[[_Item], _Result],
+    items: Sequence[_Item],
+    *,
+    workers: int | None = None,
+    address: str | None = None,
+) -> Iterator[_Result]:
+    """Yield the result of each item, in the order in which they are done.
+
+    Parameters
+    ----------
+    work : callable
+        What to do with an item; it and the items are sent to other processes.
+    items : sequence
+        The items.
+    workers : int, optional
+        Processes at once; all cores by default. With 1, and no `address`, the work is done right here.
+    address : str, optional
+        Address of a Ray cluster. By default one is started on this machine and stopped at the end, unless
+        this process is connected to one already.
+
+    Raises
+    ------
+    SettingsError
+        If no cluster answers at `address`.
+    """
+    if address is None and (workers == 1 or len(items) == 1):
+        yield from map(work, items)
+        return
+    import ray
+
+    def one(item: _Item) -> _Result:
+        return work(item)
+
+    with _cluster(workers, address):
+        task = ray.remote(num_cpus=1)(one)
+        limit = _AHEAD * (workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
+        waiting = iter(items)
+        running = [task.remote(item) for item in islice(waiting, limit)]
+        while running:
+            done, running = ray.wait(running)
+            yield from ray.get(done)
+            running += [task.remote(item) for item in islice(waiting, len(done))]
+
+
+@contextlib.contextmanager
+def _cluster(workers: int | None, address: str | None) -> Iterator[None]:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        if address is None:
+            ray.init(
+                address="local",
+                num_cpus=workers,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="error",
+            )
+        else:
+            ray.init(address=address, log_to_driver=False, logging_level="error")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise SettingsError(f"--address {address}: no Ray cluster answers there ({error})") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from data.audio import load
+from data.errors import AudioError
+
+SR = 22050
+
+
+def tone(seconds: float = 1.0, *, sr: int = SR, channels: int = 1, hz: float = 440.0) -> np.ndarray:
+    time = np.arange(round(seconds * sr)) / sr
+    y = 0.5 * np.sin(2 * np.pi * hz * time)
+    return y if channels == 1 else np.column_stack([y] * channels)
+
+
+def write(path: Path, y: np.ndarray, sr: int = SR, **how: str) -> Path:
+    soundfile.write(path, y, sr, **how)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "au", "aiff"])
+def test_reads_the_usual_formats(tmp_path: Path, suffix: str) -> None:
+    audio = load(write(tmp_path / f"a.{suffix}", tone(3)))
+    assert audio.sr == audio.native_sr == SR
+    assert audio.y.dtype == np.float32
+    assert audio.duration_s == pytest.approx(3, abs=0.1)
+    assert np.sqrt(np.mean(audio.y**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
+
+
+def test_same_samples_have_the_same_digest_in_another_format(tmp_path: Path) -> None:
+    y = (tone() * 2**15).astype(np.int16)
+    wav = load(write(tmp_path / "a.wav", y))
+    flac = load(write(tmp_path / "b.flac", y))
+    other = load(write(tmp_path / "c.wav", y // 2))
+    assert wav.sha256 == flac.sha256 != other.sha256
+
+
+@pytest.mark.parametrize(("sr", "channels"), [(8000, 1), (192_000, 1), (44_100, 6)])
+def test_rates_and_channels_are_brought_to_mono_at_the_wanted_rate(
+    tmp_path: Path, sr: int, channels: int
+) -> None:
+    audio = load(write(tmp_path / "a.wav", tone(4, sr=sr, channels=channels), sr))
+    assert (audio.native_sr, audio.channels, audio.sr) == (sr, channels, SR)
+    assert len(audio.y) == pytest.approx(4 * SR, abs=2)
+    middle = slice(SR, 3 * SR)
+    np.testing.assert_allclose(audio.y[middle], tone(4)[middle], atol=2e-3)
+
+
+def test_a_name_with_spaces_and_other_letters(tmp_path: Path) -> None:
+    assert len(load(write(tmp_path / "Кино — звезда 太陽.wav", tone())).y) == SR
+
+
+def cut(path: Path, share: float = 0.6) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["wav", "au", "aiff", "flac", "ogg", "mp3"])
+def test_a_file_that_was_cut_short_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = cut(write(tmp_path / f"a.{suffix}", tone(5)))
+    with pytest.raises(AudioError, match=rf"a\.{suffix}: (cut short|not readable)"):
+        load(path)
+
+
+def test_a_wav_of_unknown_length_as_written_to_a_pipe_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", tone(2))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data") + 4
+    content[at : at + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(bytes(content))
+    assert len(load(path).y) == 2 * SR
+
+
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty": (lambda path: path.write_bytes(b""), "empty file"),
+    "text": (lambda path: path.write_text("not music\n" * 100), "not readable as audio"),
+    "zero_bytes": (lambda path: path.write_bytes(bytes(5000)), "not readable as audio"),
+    "header_only": (lambda path: cut(write(path, tone()), 0.0005), "not readable as audio"),
+    "no_samples": (lambda path: write(path, np.zeros(0)), "no samples"),
+    "one_sample": (lambda path: write(path, np.ones(1)), "too short"),
+    "less_than_a_frame": (lambda path: write(path, tone(0.05)), "too short"),
+    "nan": (lambda path: write(path, np.full(SR, np.nan), subtype="FLOAT"), "not finite"),
+    "infinite": (lambda path: write(path, np.full(SR, np.inf), subtype="FLOAT"), "not finite"),
+    "folder": (lambda path: path.mkdir(), "a.wav"),
+    "loop": (lambda path: path.symlink_to(path), "cannot be opened"),
+    "dangling": (lambda path: path.symlink_to(path.with_name("gone")), "cannot be opened"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_used_is_refused_with_its_reason(tmp_path: Path, case: str) -> None:
+    make, reason = BAD[case]
+    path = tmp_path / "a.wav"
+    make(path)
+    with pytest.raises(AudioError, match=reason) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_clipping_and_silence_are_measured(tmp_path: Path) -> None:
+    y = tone()
+    y[:2205] = 1.0
+    assert load(write(tmp_path / "a.wav", y)).clipped == pytest.approx(0.1, abs=0.001)
+    silent = load(write(tmp_path / "b.wav", np.zeros(SR)))
+    assert silent.peak == 0
