@@ -29,9 +29,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.audio import SUFFIXES
+from data.cache import Cache
 from data.columns import FEATURES
 from data.errors import CacheError
+from data.files import Folder
 from data.parameters import Parameters
 from data.writing import OK, write_features
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 SAMPLE_RATE = 22050
 """Rate in Hz of the audio that the table was made from."""
 
-_SEGMENT = re.compile(r"\.\d{5}\.\d+$")
+_SEGMENT = re.compile(r"\.\d{5}\.\d+\.\w+$")
 
 
 def prepare(csv: str | Path, cache: str) -> None:
@@ -60,8 +61,12 @@ def prepare(csv: str | Path, cache: str) -> None:
     CacheError
         If the file is not there or is no such table: a column is missing, there is a text where a number
         belongs, a number that is not finite, a file name twice, no row, or one genre only; or if it is
-        the table of 3 s segments.
+        the table of 3 s segments. If the cache holds data of another source.
     """
+    if Folder.at(cache).exists("cache.json"):
+        source = Cache.open(cache).info.source
+        if source != "features-csv":
+            raise CacheError(f"--cache {cache}: holds data of another source ({source}); name a new folder")
     table = read(csv)
     features = table[["track_id", "label", "group", *FEATURES]].assign(segment=0)
     manifest = table[["track_id", "path", "label", "group", "sha256"]].assign(
@@ -83,7 +88,7 @@ def read(path: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row an excerpt, sorted by ``track_id``: ``track_id`` (``blues/blues.00000``), ``path`` (the
+        One row an excerpt, sorted by ``track_id``: ``track_id`` (``blues/blues.00000.au``), ``path`` (the
         file's name), ``label``, ``group`` (the first of the tracks that have equal features), ``sha256``
         (hex digest of the features), ``length`` in samples and the 57 features as float64.
 
@@ -101,8 +106,8 @@ def read(path: str | Path) -> pd.DataFrame:
         name, label = row[at["filename"]], row[at["label"]]
         if not name or not label:
             raise CacheError(f"{path}, line {line}: no {'label' if name else 'filename'}")
-        track = f"{label}/{_stem(name)}"
-        if _SEGMENT.search(track):
+        track = f"{label}/{name}"
+        if _SEGMENT.search(name):
             raise CacheError(
                 f"{path}, line {line}: {name!r} is a segment of a track; take features_30_sec.csv, or"
                 " prepare the audio with --segment-seconds"
@@ -161,12 +166,6 @@ def _rows(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
                 " was it cut short?"
             )
     return header, rows
-
-
-def _stem(name: str) -> str:
-    """Take a file's name without the ending of an audio file."""
-    stem, dot, ending = name.rpartition(".")
-    return stem if f"{dot}{ending}".lower() in SUFFIXES else name
 
 
 def _number(path: str | Path, line: int, column: str, text: str) -> float:

@@ -1,6 +1,4 @@
 import csv
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,10 +44,10 @@ def test_a_cache_holds_the_published_numbers(tmp_path):
     cache = Cache.open(tmp_path / "cache")
     rows = cache.features
     assert list(rows.track_id) == [
-        "blues/blues.00000",
-        "blues/blues.00001",
-        "rock/rock.00000",
-        "rock/rock.00001",
+        "blues/blues.00000.au",
+        "blues/blues.00001.au",
+        "rock/rock.00000.wav",
+        "rock/rock.00001.wav",
     ]
     assert list(rows.label) == ["blues", "blues", "rock", "rock"]
     assert (rows.segment == 0).all()
@@ -74,8 +72,19 @@ def test_tracks_with_equal_features_share_a_group(tmp_path):
 
     rows = Cache.open(tmp_path / "cache").features
     group = dict(zip(rows.track_id, rows.group, strict=True))
-    assert group["rock/rock.00000"] == group["rock/rock.00001"]
+    assert group["rock/rock.00000.wav"] == group["rock/rock.00001.wav"]
     assert len(set(group.values())) == 3
+
+
+def test_a_cache_of_another_source_is_left_alone(tmp_path):
+    table = write(tmp_path / "table.csv")
+    gtzan.prepare(table, str(tmp_path / "cache"))
+    gtzan.prepare(table, str(tmp_path / "cache"))
+    path = tmp_path / "cache" / "cache.json"
+    path.write_text(path.read_text().replace('"features-csv"', '"audio"'))
+
+    with pytest.raises(CacheError, match="another source"):
+        gtzan.prepare(table, str(tmp_path / "cache"))
 
 
 def test_order_of_rows_and_columns_does_not_matter(tmp_path):
@@ -106,7 +115,7 @@ def test_blank_lines_and_a_byte_order_mark_do_no_harm(tmp_path):
         (changed("length", "0"), ["line 3", "length"]),
         (changed("label", ""), ["line 3", "label"]),
         (changed("filename", ""), ["line 3", "filename"]),
-        (changed("filename", "blues.00001.wav"), ["line 4", "blues.00001.au", "line 3"]),
+        (changed("filename", "blues.00001.au"), ["line 4", "blues.00001.au", "line 3"]),
         (changed("filename", "blues.00000.0.wav"), ["line 3", "segment", "features_30_sec.csv"]),
         ([*ROWS[:2], ROWS[2][:-9]], ["line 4", "cut short"]),
         (ROWS[1:3], ["one genre", "blues"]),
@@ -160,14 +169,11 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         gtzan.read(tmp_path)
 
 
-@pytest.mark.skipif(
-    "GENRE_SEARCH_SHARED" not in os.environ, reason="GENRE_SEARCH_SHARED names no shared data"
-)
-def test_the_published_table_is_taken_as_it_is():
-    table = gtzan.read(Path(os.environ["GENRE_SEARCH_SHARED"]) / "gtzan" / "features_30_sec.csv")
+def test_the_published_table_is_taken_as_it_is(shared):
+    table = gtzan.read(shared / "gtzan" / "features_30_sec.csv")
 
     assert len(table) == 1000
     assert table["label"].value_counts().tolist() == [100] * 10
     assert table["group"].nunique() == 986
-    assert table["track_id"].iloc[0] == "blues/blues.00000"
+    assert table["track_id"].iloc[0] == "blues/blues.00000.au"
     assert table["tempo"].iloc[0] == 123.046875
