@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -55,6 +55,8 @@ def assemble(
     groups: Mapping[str, str],
     parameters: Parameters,
     old: pa.Table | None,
+    *,
+    source: Literal["audio", "demo"] = "audio",
 ) -> CacheInfo:
     """Write ``features.parquet``, ``manifest.parquet`` and then ``cache.json``.
 
@@ -75,6 +77,8 @@ def assemble(
         How the audio was analysed.
     old : Table or None
         Manifest of the cache that is there.
+    source : str
+        ``"audio"``, or ``"demo"`` where the files were synthesised.
 
     Raises
     ------
@@ -91,7 +95,8 @@ def assemble(
     folder.write_table("features.parquet", _features(folder, parts, manifest, old))
     folder.write_table("manifest.parquet", manifest)
     info = CacheInfo(
-        source="audio",
+        source=source,
+        synthetic=source == "demo",
         parameters=parameters.model_dump(),
         fingerprint=cache_fingerprint(manifest, parameters),
         versions=versions(),

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from data.analysis import Batch, analyse_batch, file_digest, manifest_extras
 from data.assembly import Parts, assemble
@@ -44,6 +44,8 @@ class Preparation:
         How audio is analysed.
     files : sequence of Found
         All files of the collection.
+    source : str
+        ``"audio"``, or ``"demo"`` where the files were synthesised.
     todo : list of Found
         Those that must be analysed.
     skipped : list of (str, str)
@@ -53,11 +55,19 @@ class Preparation:
     folder: Folder
     parameters: Parameters
     files: Sequence[Found]
+    source: Literal["audio", "demo"] = "audio"
     todo: list[Found] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
     @classmethod
-    def plan(cls, uri: str, files: Sequence[Found], parameters: Parameters) -> Preparation:
+    def plan(
+        cls,
+        uri: str,
+        files: Sequence[Found],
+        parameters: Parameters,
+        *,
+        source: Literal["audio", "demo"] = "audio",
+    ) -> Preparation:
         """Compare the files with what the cache, or an interrupted run, holds already.
 
         A file is taken for unchanged if its size and time are, or else its content.
@@ -67,7 +77,7 @@ class Preparation:
         CacheError
             If the folder holds a cache of another source, or one made with other parameters.
         """
-        preparation = cls(Folder.at(uri), parameters, files)
+        preparation = cls(Folder.at(uri), parameters, files, source)
         known = preparation._known()
         for file in files:
             size, mtime_ns, digest = known.get(file.track_id, (None, None, ""))
@@ -113,7 +123,15 @@ class Preparation:
             If fewer than two genres have a usable file, or the cache cannot be written.
         """
         try:
-            info = assemble(self.folder, self._parts, self.files, groups, self.parameters, self._manifest())
+            info = assemble(
+                self.folder,
+                self._parts,
+                self.files,
+                groups,
+                self.parameters,
+                self._manifest(),
+                source=self.source,
+            )
             self.folder.remove_tree("parts")
         except OSError as error:
             raise _unwritable(self.folder, error) from error
@@ -130,7 +148,7 @@ class Preparation:
         if not self.folder.exists("cache.json"):
             return None
         info = Cache.open(self.folder.uri).info
-        if info.source != "audio":
+        if info.source != self.source:
             raise CacheError(
                 f"--cache {self.folder.uri}: holds data of another source ({info.source}); name a new folder"
             )

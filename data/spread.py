@@ -51,7 +51,7 @@ def spread(
     def one(item: _Item) -> _Result:
         return work(item)
 
-    with _cluster(workers, address):
+    with cluster(workers, address):
         task = ray.remote(num_cpus=1)(one)
         limit = _AHEAD * (workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
         waiting = iter(items)
@@ -63,7 +63,21 @@ def spread(
 
 
 @contextlib.contextmanager
-def _cluster(workers: int | None, address: str | None) -> Iterator[None]:
+def cluster(workers: int | None = None, address: str | None = None) -> Iterator[None]:
+    """Connect to the cluster that `spread` uses inside this context, so that several calls share one.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Cores of a cluster that is started here; all by default.
+    address : str, optional
+        Address of a Ray cluster; by default one is started, and stopped at the end.
+
+    Raises
+    ------
+    SettingsError
+        If no cluster answers at `address`.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray

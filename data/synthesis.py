@@ -18,6 +18,8 @@ from data.styles import GROOVES, SCALES, STYLES, Harmony, Mix, Rhythm, Span, Tim
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+VERSION = 1
+"""Raised whenever a seed would give another sound than before."""
 SAMPLE_RATE = 22050
 """Samples a second of a track."""
 SECONDS = 9.0
