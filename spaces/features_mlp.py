@@ -71,7 +71,7 @@ class FeaturesMLP(Family):
         layers = trial.suggest_int("layers", 1, 3)
         for layer in range(1, layers + 1):
             # Only the first layer may be wide: it has 57 inputs, the others as many as the layer before.
-            trial.suggest_int(f"units_{layer}", 16, 512 if layer == 1 else 256)
+            trial.suggest_int(f"units_{layer}", 16, 768 if layer == 1 else 384)
         trial.suggest_categorical("activation", ("relu", "gelu", "silu", "tanh"))
         trial.suggest_categorical("normalisation", ("none", "batch", "layer"))
         trial.suggest_float("input_dropout", 0.0, 0.4)
@@ -79,12 +79,12 @@ class FeaturesMLP(Family):
         if trial.suggest_categorical("optimizer", OPTIMIZERS) == "sgd":
             trial.suggest_float("sgd_learning_rate", 3e-3, 1e-1, log=True)
         else:
-            trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True)
+            trial.suggest_float("learning_rate", 3e-4, 2e-2, log=True)
         trial.suggest_categorical("schedule", SCHEDULES)
         if trial.suggest_categorical("decay", (False, True)):
             trial.suggest_float("weight_decay", 1e-4, 1.0, log=True)
         trial.suggest_categorical("batch_size", (5, 16, 32, 64, 128))
-        trial.suggest_float("label_smoothing", 0.0, 0.2)
+        trial.suggest_float("label_smoothing", 0.0, 0.3)
         trial.suggest_float("mixup", 0.0, 0.8)
         trial.suggest_categorical("averaging", (0.0, 0.8, 0.9))
         trial.suggest_int("epochs", min(30, max_epochs), max_epochs)

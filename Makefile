@@ -1,0 +1,49 @@
+# Set up once, then work: every target needs Python 3.11 to 3.13 and nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help venv search test lint bench lock
+
+SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+
+venv: $(VENV)/.installed  ## make .venv from the lock file
+
+search: $(VENV)/.installed  ## search on the demo data, then show the leaderboard
+	$(BIN)/python -m search.run --family features_mlp
+	$(BIN)/python -m results.leaderboard
+
+test: $(VENV)/.installed-dev  ## run all tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev  ## run the short benchmarks
+	$(BIN)/python -m benchmarks.folds
+
+lock:  ## write both lock files anew (needs uv)
+	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --no-header --no-annotate \
+		--upgrade --extra dev pyproject.toml --output-file requirements-dev.lock
+	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --no-header --no-annotate \
+		--upgrade --constraints requirements-dev.lock pyproject.toml --output-file requirements.lock
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv found; name one: make PYTHON=/path/to/python"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --requirement requirements.lock
+	$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	$(PIP) install --requirement requirements-dev.lock
+	@touch $@

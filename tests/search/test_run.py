@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from search.run import main
+from spaces.training.run_folder import RunFolder
+
+ROOT = Path(__file__).parents[2]
+
+
+def search(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_the_whole_command(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
+    said = search(
+        *("--family", "features_mlp", "--cache", small_cache, "--name", "cli", "--trials", 3),
+        *("--max-epochs", 4, "--folds", 2, "--test-fraction", 0.25, "--searcher", "random"),
+        *("--scheduler", "asha", "--grace-period", 1, "--reduction-factor", 2, "--time-budget", 100),
+        *("--max-concurrent", 1, "--cpus-per-trial", 0.5, "--gpus-per-trial", 0, "--seed", 5),
+        *("--runs", tmp_path),
+    )
+    assert said.exit_code == 0, said.output
+    info = RunFolder.at(tmp_path, "cli").info()
+    assert (info.trials, info.max_epochs, info.folds, info.seed, info.n_test) == (3, 4, 2, 5, 15)
+    assert info.settings["searcher"] == "random"
+    assert info.settings["cpus_per_trial"] == 0.5
+    assert re.search(
+        r"Best validation accuracy \d+\.\d%; BASELINE \d+\.\d%; 45 tracks validated", said.output
+    )
+    assert f"python -m results.export cli --runs {tmp_path} --out" in said.output
+    assert "3/3 done" in said.stderr
+
+
+def test_a_given_partition(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
+    sides = ["train", "train", "valid", "test"]
+    lines = [
+        f"{genre}/{genre}.{number:05d},{sides[number % 4]}"
+        for genre in ("blues", "disco", "metal")
+        for number in range(20)
+    ]
+    partition = tmp_path / "partition.csv"
+    partition.write_text("\n".join(["track_id,split", *lines]))
+    options = ("--family", "features_mlp", "--cache", small_cache, "--runs", tmp_path, "--name", "given")
+    said = search(*options, "--splits", partition, "--trials", 1, "--max-epochs", 2)
+    assert said.exit_code == 0, said.output
+    info = RunFolder.at(tmp_path, "given").info()
+    assert (info.folds, info.n_validated, info.n_test, info.test_fraction) == (1, 15, 15, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "--family is missing; the families are"),
+        (("--family", "opera"), "--family opera: unknown"),
+        (("--family", "features_mlp", "--cache", "nowhere"), "nowhere: no cache here"),
+        (("--family", "features_mlp", "--cache", "SMALL", "--folds", "17"), "--folds: genre 'blues' has 16"),
+        (("--family", "features_mlp", "--cache", "SMALL", "--splits", "none.csv"), "none.csv: no such file"),
+        (("--family", "features_mlp", "--cache", "SMALL", "--cpus-per-trial", "999"), "--cpus-per-trial 999"),
+        (("--family", "features_mlp", "--cache", "SMALL", "--gpus-per-trial", "1"), "the cluster has 0 GPUs"),
+        (("--resume", "nothing"), "no run 'nothing'"),
+        (("--resume", "nothing", "--trials", "5"), "--trials does not go with --resume"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    ray_cluster: None, small_cache: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    runs = tmp_path / "runs"
+    given = [str(small_cache) if argument == "SMALL" else argument for argument in arguments]
+    result = search(*given, "--runs", runs)
+    assert result.exit_code == 2, result.output
+    assert said in result.stderr
+    assert result.stderr.strip().count("\n") == 0
+    assert not runs.exists()
+
+
+def test_debug_shows_where(tmp_path: Path) -> None:
+    result = search("--family", "features_mlp", "--cache", tmp_path, "--debug")
+    assert result.exit_code == 1
+    assert type(result.exception).__name__ == "CacheError"
+
+
+def test_nobody_answers_at_an_address(small_cache: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "search.run", "--family", "features_mlp", "--address", "127.0.0.1:1"]
+    result = subprocess.run(
+        [*command, "--cache", str(small_cache), "--runs", str(tmp_path / "runs")],
+        cwd=ROOT,
+        env=os.environ | {"RAY_raylet_start_wait_time_s": "5", "RAY_NUM_REDIS_GET_RETRIES": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 2, result.stderr
+    assert "--address 127.0.0.1:1: no Ray cluster answers there" in result.stderr
+
+
+def test_ctrl_c_keeps_everything_and_resume_ends_the_search(small_cache: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "search.run", "--runs", str(tmp_path)]
+    options = ["--family", "features_mlp", "--cache", str(small_cache), "--name", "cut", "--max-epochs", "40"]
+    run = RunFolder.at(tmp_path, "cut")
+    with subprocess.Popen(
+        [*command, *options, "--trials", "30", "--folds", "3"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not run.folder.exists("trials.parquet") and time.monotonic() < deadline:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert f"Resume with: python -m search.run --resume cut --runs {tmp_path}" in said
+    assert run.info().status == "interrupted"
+    before = run.trials().set_index("trial_id")
+    kept = before[before["status"] != "RUNNING"]
+    assert 0 < len(kept) < 30
+
+    result = subprocess.run(
+        [*command, "--resume", "cut"], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    assert run.info().status == "finished"
+    after = run.trials().set_index("trial_id")
+    assert len(after) == 30
+    assert set(after["status"]) <= {"COMPLETE", "PRUNED"}
+    assert after.loc[kept.index, "val_accuracy"].equals(kept["val_accuracy"])
+    counts = run.history().groupby("trial_id")["epoch"].agg(["count", "max"])
+    assert (counts["count"] == counts["max"]).all()
+
+
+def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, search.run\n"
+        "heavy = {'ray', 'tensorflow', 'keras', 'optuna', 'pandas', 'librosa', 'sklearn', 'pyarrow'}\n"
+        "sys.exit(','.join(sorted(heavy & set(sys.modules))))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
