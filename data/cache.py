@@ -119,6 +119,11 @@ class Cache:
         try:
             content = folder.read_json("cache.json")
         except FileNotFoundError as error:
+            if folder.exists("parts"):
+                raise CacheError(
+                    f"{uri}: preparing this cache was interrupted; run the same"
+                    " 'python -m data.prepare' again, what was done is kept"
+                ) from error
             raise CacheError(
                 f"{uri}: no cache here (no cache.json); make one with"
                 f" 'python -m data.prepare --audio DIR --cache {uri}'"

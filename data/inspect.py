@@ -1,0 +1,90 @@
+"""``python -m data.inspect``: what is in a cache, and whether it can be trusted."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from data.console import Command, out
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_EXAMPLES = 3
+
+
+@click.command(cls=Command)
+@click.option("--cache", metavar="DIR_OR_URI", required=True, help="The cache.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def main(cache: str, as_json: bool) -> None:
+    """Show files, genres, lengths, what was skipped and why, bad clips, and recordings that occur twice."""
+    from data.cache import Cache
+    from data.inspection import inspect
+
+    found = inspect(Cache.open(cache))
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        out().print(_table(found))
+
+
+def _table(found: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(show_header=False, title=f"{found['cache']} ({_source(found)})", title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    seconds = found["duration_s"]
+    table.add_row("files", f"{found['files']}, {found['tracks']} usable, {found['segments']} segments")
+    table.add_row("genres", ", ".join(f"{genre} {count}" for genre, count in found["genres"].items()))
+    table.add_row("groups", str(found["groups"]))
+    if seconds:
+        table.add_row(
+            "length",
+            f"{seconds['shortest']:.1f} to {seconds['longest']:.1f} s, median {seconds['median']:.1f} s,"
+            f" {seconds['total'] / 3600:.2f} h in all",
+        )
+    rates = ", ".join(f"{rate} Hz {count}" for rate, count in found["sample_rates"].items())
+    table.add_row("sample rates", rates or "unknown")
+    skipped = [f"{track}: {reason}" for track, reason in found["skipped"].items()]
+    for title, tracks in (
+        ("skipped", skipped),
+        ("silent", found["silent"]),
+        ("clipped", found["clipped"]),
+        ("short", found["short"]),
+        ("exact duplicates", _joined(found["exact_duplicates"])),
+        ("near duplicates", _joined(found["near_duplicates"])),
+        ("contradicting labels", found["contradicting"]),
+    ):
+        table.add_row(title, _some(tracks))
+    if found["leak"] is not None:
+        table.add_row(
+            "would leak", f"{found['leak']:.1%} of validation tracks, in five folds that ignore groups"
+        )
+    table.add_row("fingerprint", found["fingerprint"])
+    return table
+
+
+def _source(found: dict[str, Any]) -> str:
+    return f"{found['source']}, synthetic audio" if found["synthetic"] else str(found["source"])
+
+
+def _joined(copies: list[list[str]] | None) -> list[str] | None:
+    return None if copies is None else [" = ".join(tracks) for tracks in copies]
+
+
+def _some(tracks: list[str] | None) -> str:
+    """Count and the first few, each on a line."""
+    from rich.markup import escape
+
+    if tracks is None:
+        return "unknown (not made from audio)"
+    shown = [escape(track) for track in tracks[:_EXAMPLES]]
+    more = [f"and {len(tracks) - _EXAMPLES} more: see --json"] if len(tracks) > _EXAMPLES else []
+    return "\n".join([str(len(tracks)), *shown, *more])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""What is in a cache, and what is wrong with it: numbers, without how they are shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.cache import Cache
+from data.duplicates import LANDMARK, near_duplicates, united_groups
+from data.errors import CacheError
+from data.writing import OK
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SILENT = 1e-4
+"""A clip with no sample above this share of full scale, -80 dB, is silent."""
+CLIPPED = 1e-3
+"""A clip with more than this share of its samples at full scale is clipped."""
+SHORT = 0.5
+"""A clip below this share of the wanted segment length is short."""
+_LEAK_PARTS = 5
+
+
+def inspect(cache: Cache) -> dict[str, Any]:
+    """Describe a cache.
+
+    Returns
+    -------
+    dict
+        Only JSON types. ``silent``, ``clipped``, ``short`` and the two kinds of duplicates are lists of
+        tracks, or None where the cache was not made from audio. Durations in seconds, rates in Hz.
+        ``leak`` is the share of validation tracks that would have a copy among the training tracks if a
+        five-fold split were made by track alone, which no split of this program is.
+
+    Raises
+    ------
+    CacheError
+        If the manifest is missing or lacks a column.
+    """
+    name = f"{cache.folder.uri}/manifest.parquet"
+    try:
+        files = cache.folder.read_table("manifest.parquet").to_pandas()
+    except FileNotFoundError as error:
+        raise CacheError(f"{name}: missing; prepare the cache again") from error
+    for column in ("track_id", "label", "group", "duration_s", "sample_rate", "status", "reason"):
+        if column not in files.columns:
+            raise CacheError(f"{name}: no column {column!r}; prepare the cache again")
+    tracks = files[files["status"] == OK].reset_index(drop=True)
+    skipped = files[files["status"] != OK]
+    return {
+        "cache": cache.folder.uri,
+        "source": cache.info.source,
+        "synthetic": cache.info.synthetic,
+        "fingerprint": cache.info.fingerprint,
+        "parameters": cache.info.parameters,
+        "files": len(files),
+        "tracks": len(tracks),
+        "segments": len(cache.features.X),
+        "groups": int(tracks["group"].nunique()),
+        "genres": {str(k): int(v) for k, v in tracks["label"].value_counts().sort_index().items()},
+        "duration_s": _durations(tracks["duration_s"].dropna().to_numpy(float)),
+        "sample_rates": {str(int(k)): v for k, v in sorted(Counter(tracks["sample_rate"].dropna()).items())},
+        "skipped": dict(zip(skipped["track_id"], skipped["reason"], strict=True)),
+        **_loudness(tracks),
+        "short": _named(tracks, tracks["duration_s"] < SHORT * cache.info.parameters["segment_seconds"]),
+        **_copies(tracks),
+    }
+
+
+def _durations(seconds: np.ndarray) -> dict[str, float] | None:
+    if not len(seconds):
+        return None
+    quantiles = {"shortest": 0.0, "median": 0.5, "longest": 1.0}
+    found = {name: round(float(np.quantile(seconds, q)), 3) for name, q in quantiles.items()}
+    return found | {"total": round(float(seconds.sum()), 3)}
+
+
+def _named(tracks: pd.DataFrame, chosen: pd.Series[bool]) -> list[str]:
+    return [str(track) for track in tracks.loc[chosen, "track_id"]]
+
+
+def _loudness(tracks: pd.DataFrame) -> dict[str, list[str] | None]:
+    if "peak" not in tracks.columns:
+        return {"silent": None, "clipped": None}
+    return {
+        "silent": _named(tracks, tracks["peak"] < SILENT),
+        "clipped": _named(tracks, tracks["clipped"] > CLIPPED),
+    }
+
+
+def _copies(tracks: pd.DataFrame) -> dict[str, Any]:
+    """Find tracks of one recording, what they would leak, and where their labels contradict each other."""
+    if "landmarks" not in tracks.columns:
+        return {"exact_duplicates": None, "near_duplicates": None, "leak": None, "contradicting": None}
+    track_id, label = tracks["track_id"].astype(str).tolist(), tracks["label"].astype(str).tolist()
+    exact = [rows for rows in tracks.groupby("sha256").indices.values() if len(rows) > 1]
+    pairs = [(int(rows[0]), int(row)) for rows in exact for row in rows[1:]]
+    # Of exact copies one stands for all: the others would only repeat what it has in common with the rest.
+    one = np.sort(tracks.drop_duplicates("sha256").index.to_numpy())
+    marks = [np.frombuffer(tracks["landmarks"][row], dtype=LANDMARK) for row in one]
+    near = [(int(one[a]), int(one[b])) for a, b in near_duplicates(marks)]
+    recording = united_groups(track_id, pairs + near)
+    size = Counter(recording)
+    chance = [1 - (1 / _LEAK_PARTS) ** (size[name] - 1) for name in recording]
+    labels: dict[str, set[str]] = {}
+    for name, genre in zip(recording, label, strict=True):
+        labels.setdefault(name, set()).add(genre)
+    return {
+        "exact_duplicates": [[track_id[row] for row in rows] for rows in exact],
+        "near_duplicates": [[track_id[a], track_id[b]] for a, b in near],
+        "leak": round(float(np.mean(chance)), 4) if chance else 0.0,
+        "contradicting": [
+            track for track, name in zip(track_id, recording, strict=True) if len(labels[name]) > 1
+        ],
+    }
