@@ -1,0 +1,32 @@
+"""What a search found: leaderboard, comparison, export, and an exported model's answers.
+
+Examples
+--------
+>>> import results
+>>> classifier = results.load("exports/best")  # doctest: +SKIP
+>>> classifier.predict("song.mp3").genre  # doctest: +SKIP
+'jazz'
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from results.classifier import Classifier
+
+__all__ = ["load"]
+
+
+def load(folder: str | Path) -> Classifier:
+    """Load an exported model, which then names the genre of audio files.
+
+    Raises
+    ------
+    ExportError
+        If a file of the export is missing or is not what it should be.
+    """
+    from results.classifier import Classifier
+
+    return Classifier.load(folder)

@@ -1,0 +1,237 @@
+"""Rank the trials of all runs, or compare two: ``python -m results.leaderboard``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import spaces
+from data.console import Command
+
+if TYPE_CHECKING:
+    from results.comparison import Comparison
+    from results.ranking import Board, Entry
+
+_WIDTH = 160
+"""Columns of a table that goes to a file or a pipe, where no terminal bounds it."""
+
+_HEADINGS = (
+    "rank",
+    "run",
+    "family",
+    "trial",
+    "val accuracy [95 %]",
+    "lift",
+    "epochs",
+    "parameters",
+    "time",
+    "status",
+)
+_LEFT = frozenset({"run", "family", "trial", "status"})
+_SYNTHETIC = "SYNTHETIC data: these numbers say nothing about real music."
+
+
+@click.command(cls=Command)
+@click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder of the runs.")
+@click.option("--family", metavar="NAME", help="Only the runs of one model family.")
+@click.option(
+    "--top", metavar="N", type=click.IntRange(min=1), default=10, help="Best trials to show of a table."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv", "md"]),
+    default="table",
+    help="How to print.",
+)
+@click.option(
+    "--compare",
+    metavar="A B",
+    nargs=2,
+    help="Test two against each other, each a RUN (its best trial), RUN:TRIAL or RUN:BASELINE.",
+)
+def main(runs: str, family: str | None, top: int, form: str, compare: tuple[str, str] | None) -> None:
+    """Rank the trials of all runs by validation accuracy.
+
+    Trials on different data or splits stand in separate tables. The BASELINE of each run is always shown.
+    """
+    if family is not None:
+        spaces.get(family)
+    if compare is not None:
+        from results.comparison import compare as compare_trials
+        from results.trials import named_trial
+
+        first, second = (named_trial(reference, runs) for reference in compare)
+        _print_comparison(compare_trials(first, second), form)
+        return
+    from results.ranking import boards
+
+    ranked, silent = boards(runs, family=family, top=top)
+    match form:
+        case "json":
+            click.echo(json.dumps([_board_record(board) for board in ranked], indent=2, ensure_ascii=False))
+        case "csv":
+            click.echo(_csv(ranked), nl=False)
+        case "md":
+            click.echo("\n\n".join(_markdown(board) for board in ranked))
+        case _:
+            _print_tables(ranked)
+    if silent:
+        from data.console import err
+
+        err().print(f"No trial has ended with a score in: {', '.join(silent)}.", highlight=False)
+
+
+def _cells(entry: Entry) -> list[str]:
+    minutes, seconds = divmod(round(entry.seconds), 60)
+    return [
+        str(entry.rank),
+        entry.run,
+        entry.family,
+        "BASELINE" if entry.baseline else entry.trial_id,
+        f"{100 * entry.val_accuracy:.1f} % [{100 * entry.low:.1f}, {100 * entry.high:.1f}]",
+        "" if entry.lift is None else f"{entry.lift:+.1f}",
+        str(entry.epochs),
+        f"{entry.params:,}",
+        f"{minutes}:{seconds:02d}",
+        entry.status,
+    ]
+
+
+def _title(board: Board) -> str:
+    info = board.info
+    kind = "a given partition" if info.test_fraction is None else f"{info.folds} folds"
+    if info.folds == 1 and info.test_fraction is not None:
+        kind = "one hold-out"
+    synthetic = "SYNTHETIC " if info.cache.synthetic else ""
+    return (
+        f"Table {board.number}: {synthetic}data {info.cache.uri} ({info.cache.fingerprint[:8]}),"
+        f" {kind} ({info.split_fingerprint[:8]}), {info.n_validated} tracks validated"
+    )
+
+
+def _notes(board: Board) -> list[str]:
+    """Say what must be said beside the numbers."""
+    notes = []
+    if board.info.cache.synthetic:
+        notes.append(_SYNTHETIC)
+    if board.why:
+        notes.append(f"A table of its own: {board.why}.")
+    if any(entry.status == "PRUNED" for entry in board.entries):
+        notes.append("PRUNED trials were stopped early; their score is that of their best epoch until then.")
+    shown = f"{len(board.entries)} of {board.ranked} scored trials are shown"
+    notes.append(shown + (f"; without a score: {board.unranked}." if board.unranked else "."))
+    return notes
+
+
+def _print_tables(ranked: Sequence[Board]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from data.console import out
+
+    console = out() if out().is_terminal else Console(width=_WIDTH)
+    for board in ranked:
+        table = Table(title=_title(board), title_justify="left", title_style="bold")
+        for heading in _HEADINGS:
+            fold = heading in _LEFT
+            table.add_column(heading, justify="left" if fold else "right", no_wrap=not fold, overflow="fold")
+        for entry in board.entries:
+            table.add_row(*_cells(entry), style="bold cyan" if entry.baseline else None)
+        console.print(table)
+        for note in _notes(board):
+            console.print(note, highlight=False)
+        console.print()
+
+
+def _markdown(board: Board) -> str:
+    lines = [f"**{_title(board)}**", "", f"| {' | '.join(_HEADINGS)} |"]
+    lines.append("|" + "|".join(" --- " if heading in _LEFT else " ---: " for heading in _HEADINGS) + "|")
+    lines += [f"| {' | '.join(_cells(entry))} |" for entry in board.entries]
+    return "\n".join([*lines, "", *(f"{note}  " for note in _notes(board))])
+
+
+def _board_record(board: Board) -> dict[str, Any]:
+    info = board.info
+    return {
+        "table": board.number,
+        "why": board.why,
+        "data": info.cache.uri,
+        "cache_fingerprint": info.cache.fingerprint,
+        "split_fingerprint": info.split_fingerprint,
+        "synthetic": info.cache.synthetic,
+        "folds": info.folds,
+        "n_validated": info.n_validated,
+        "ranked": board.ranked,
+        "unranked": board.unranked,
+        "entries": [asdict(entry) for entry in board.entries],
+    }
+
+
+def _csv(ranked: Sequence[Board]) -> str:
+    from results.ranking import Entry
+
+    text = io.StringIO()
+    columns = ["table", "cache_fingerprint", "split_fingerprint", *(field.name for field in fields(Entry))]
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    for board in ranked:
+        where = {
+            "table": board.number,
+            "cache_fingerprint": board.info.cache.fingerprint,
+            "split_fingerprint": board.info.split_fingerprint,
+        }
+        writer.writerows(where | asdict(entry) for entry in board.entries)
+    return text.getvalue()
+
+
+def _print_comparison(comparison: Comparison, form: str) -> None:
+    record = comparison.record()
+    match form:
+        case "json":
+            click.echo(json.dumps(record, indent=2, ensure_ascii=False))
+        case "csv":
+            flat = {key: value for key, value in record.items() if not isinstance(value, dict)}
+            for side in ("a", "b"):
+                flat = {f"{side}_{key}": value for key, value in record[side].items()} | flat
+            text = io.StringIO()
+            writer = csv.DictWriter(text, list(flat), lineterminator="\n")
+            writer.writeheader()
+            writer.writerow(flat)
+            click.echo(text.getvalue(), nl=False)
+        case _:
+            bullet = "- " if form == "md" else ""
+            click.echo("\n".join(bullet + line for line in _sentences(record)))
+
+
+def _sentences(record: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{side.upper()}: {one['run']}:{one['trial_id']} ({one['family']}):"
+        f" {100 * one['accuracy']:.1f} % [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
+        for side, one in ((side, record[side]) for side in ("a", "b"))
+    ]
+    lines += [
+        f"{record['n']} tracks: only A right on {record['only_a_right']}, only B on"
+        f" {record['only_b_right']}; exact McNemar p = {record['mcnemar_p']:.3g}",
+        f"A - B: {record['difference']:+.1f} points [{record['difference_low']:+.1f},"
+        f" {record['difference_high']:+.1f}] (paired bootstrap, 95 %)",
+        "The two differ." if record["distinct"] else "The two cannot be told apart on these tracks.",
+    ]
+    if not record["same_split"]:
+        lines.append(
+            "The two were split in different ways, so each track was judged by models that saw different"
+            f" tracks; {record['left_out']} tracks that only one of them validated do not count."
+        )
+    if record["synthetic"]:
+        lines.append(_SYNTHETIC)
+    return lines
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Real, small runs: a cache of three genres, and run folders that real learners filled in a few epochs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from data.cache import Cache
+from results.exporting import export_trial
+from results.trials import find_trial
+from spaces.training.run_folder import RunFolder
+from tests.conftest import make_rows, write_cache
+from tests.results.runs import AVERAGED, WIDE, make_run
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_cache(
+        tmp_path_factory.mktemp("data") / "cache", make_rows(tracks=12, segments=2), synthetic=True
+    )
+
+
+@pytest.fixture(scope="session")
+def other_cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Other data: another fingerprint, and not synthetic."""
+    folder = write_cache(tmp_path_factory.mktemp("other") / "cache", make_rows(tracks=12, seed=1))
+    content = json.loads((folder / "cache.json").read_text())
+    (folder / "cache.json").write_text(json.dumps(content | {"fingerprint": "1" * 64}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_runs(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
+    """Runs that no test writes into.
+
+    ``first`` has a locked test, a stopped and a failed trial; ``again`` is a second run on the same data and
+    split; ``untested`` locked nothing away.
+    """
+    runs = tmp_path_factory.mktemp("runs")
+    cache = Cache.open(cache_dir)
+    make_run(runs, cache, "first", [{}, WIDE, {"status": "PRUNED"} | AVERAGED, {"status": "FAIL"}])
+    make_run(runs, cache, "again", [{}, AVERAGED], created="2026-01-02T00:00:00+00:00")
+    make_run(runs, cache, "untested", [{}, WIDE], test_fraction=0.0)
+    return runs
+
+
+@pytest.fixture
+def runs(made_runs: Path, tmp_path: Path) -> Path:
+    """A copy of the runs, to write into."""
+    return Path(shutil.copytree(made_runs, tmp_path / "runs"))
+
+
+@pytest.fixture(scope="session")
+def exported(made_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export of the best trial of ``first``, which no test writes into."""
+    folder = tmp_path_factory.mktemp("exports")
+    runs = Path(shutil.copytree(made_runs, folder / "runs"))
+    export_trial(find_trial(RunFolder.at(runs, "first")), folder / "best", runs=str(runs))
+    return folder / "best"
+
+
+@pytest.fixture
+def bundle_copy(exported: Path, tmp_path: Path) -> Path:
+    """A copy of the export, to spoil."""
+    return Path(shutil.copytree(exported, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds of a noisy tone."""
+    import numpy as np
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    time = np.arange(2 * 22050) / 22050
+    y = 0.4 * np.sin(2 * np.pi * 220 * time) + 0.05 * rng.normal(size=len(time))
+    path = tmp_path_factory.mktemp("audio") / "song.wav"
+    soundfile.write(path, y.astype(np.float32), 22050)
+    return path

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from results.bundle import read_config
+from results.card import model_card
+from results.scoring import judge
+from results.trials import named_trial
+from tests.results.runs import make_info
+
+GTZAN = ["blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock"]
+
+
+def test_synthetic_numbers_are_marked(exported: Path) -> None:
+    card = (exported / "README.md").read_text()
+    assert "Trained on SYNTHETIC music" in card
+    assert "## Numbers on synthetic data" in card
+
+
+def test_the_card_says_what_it_must(exported: Path) -> None:
+    card = (exported / "README.md").read_text()
+    for part in (
+        "## Data and split",
+        "## Search",
+        "## Known limits",
+        "## Use",
+        "95 % interval",
+        "results.load",
+    ):
+        assert part in card
+
+
+def test_the_faults_of_gtzan_are_said(exported: Path, made_runs: Path) -> None:
+    import numpy as np
+
+    info = make_info("real", classes=GTZAN, test_fraction=None)
+    trial = dataclasses.replace(named_trial("first:first_00002", str(made_runs)), info=info)
+    metrics = {"validation": judge(np.eye(10), np.arange(10), GTZAN)}
+    card = model_card(trial, read_config(exported), metrics, n_trained=10, earlier_scorings=[])
+    assert "Sturm" in card
+    assert "SYNTHETIC" not in card
+    assert "a given partition" in card
+    assert "stopped early by the scheduler" in card

@@ -1,0 +1,34 @@
+"""What all commands of the results have in common."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("tensorflow", "keras", "pandas", "pyarrow", "librosa", "sklearn", "scipy", "matplotlib", "ray")
+
+
+@pytest.mark.parametrize("name", ["leaderboard", "export", "predict"])
+def test_help_answers_without_a_heavy_import(name: str) -> None:
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['x', '--help']\n"
+        "try:\n"
+        f"    runpy.run_module('results.{name}', run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        f"    print(end.code, sorted(set({HEAVY!r}) & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "Usage:" in done.stdout
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_results_never_import_the_search() -> None:
+    for file in (ROOT / "results").glob("*.py"):
+        text = file.read_text()
+        assert "import search" not in text, file
+        assert "from search" not in text, file

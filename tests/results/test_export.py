@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from data.cache import Cache
+from results.export import main
+from tests.results.runs import AVERAGED, make_run, write_scores
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def exported_trial(folder: Path) -> tuple[str, str]:
+    config = json.loads((folder / "config.json").read_text())
+    return config["run"], config["trial_id"]
+
+
+def test_the_best_of_a_run(runs: Path, tmp_path: Path) -> None:
+    done = run("again", "--runs", str(runs), "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    assert exported_trial(tmp_path / "out")[0] == "again"
+    assert "validation accuracy (SYNTHETIC data):" in done.stdout
+    assert "test accuracy (SYNTHETIC data):" in done.stdout
+    assert "results.predict" in done.stdout
+
+
+def test_a_trial_and_a_moved_cache(runs: Path, cache_dir: Path, tmp_path: Path) -> None:
+    moved = str(shutil.copytree(cache_dir, tmp_path / "moved"))
+    out = tmp_path / "out"
+    done = run("untested", "--trial", "BASELINE", "--cache", moved, "--runs", str(runs), "--out", str(out))
+    assert done.exit_code == 0, done.output
+    assert exported_trial(out) == ("untested", "untested_00000")
+    assert "test accuracy" not in done.stdout
+
+
+def test_the_best_of_all_is_the_default(runs: Path, tmp_path: Path) -> None:
+    done = run("--runs", str(runs), "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    assert "split the data in different ways" in done.stderr
+
+
+def test_runs_on_different_data_have_no_best(runs: Path, other_cache_dir: Path, tmp_path: Path) -> None:
+    make_run(runs, Cache.open(other_cache_dir), "other", [AVERAGED])
+    done = run("best", "--runs", str(runs), "--out", str(tmp_path / "out"))
+    assert done.exit_code == 2
+    assert "on different data" in done.stderr
+    assert "other (" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nobody",), "no run 'nobody'"),
+        (("first", "--trial", "nothing"), "no trial 'nothing'"),
+        (("first", "--trial", "first_00003"), "is FAIL"),
+        (("best", "--trial", "first_00001"), "name its run too"),
+        (("first", "--cache", "nowhere"), "nowhere: no cache here"),
+    ],
+)
+def test_bad_input_is_one_line(
+    made_runs: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    done = run(*arguments, "--runs", str(made_runs), "--out", str(tmp_path / "out"))
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_without_a_score(tmp_path: Path) -> None:
+    write_scores(tmp_path, "failed", [None])
+    done = run("failed", "--runs", str(tmp_path), "--out", str(tmp_path / "out"), "--debug")
+    assert type(done.exception).__name__ == "RunError"
+
+
+def test_out_must_be_given() -> None:
+    done = run("first")
+    assert done.exit_code == 2
+    assert "--out" in done.stderr

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from results.leaderboard import main
+from spaces.training.run_folder import RunFolder
+from tests.results.runs import make_info, write_scores
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_the_table_shows_intervals_lift_and_baseline(made_runs: Path) -> None:
+    done = run("--runs", str(made_runs), "--top", "1")
+    assert done.exit_code == 0, done.output
+    for heading in ("rank", "run", "family", "trial", "val accuracy [95 %]", "lift", "parameters", "time"):
+        assert heading in done.stdout
+    assert done.stdout.count("BASELINE") == 3
+    assert "SYNTHETIC data" in done.stdout
+    assert "split in another way" in done.stdout
+    assert "without a score: 1" in done.stdout
+
+
+def test_real_data_is_not_called_synthetic(tmp_path: Path) -> None:
+    write_scores(tmp_path, "a", [0.5, 0.6], status="PRUNED")
+    done = run("--runs", str(tmp_path))
+    assert "SYNTHETIC" not in done.stdout
+    assert "PRUNED trials were stopped early" in done.stdout
+    assert "50.0 % [40.4, 59.6]" in done.stdout
+    assert "+10.0" in done.stdout
+    assert "1:15" in done.stdout
+    assert "1,234" in done.stdout
+
+
+def test_json(made_runs: Path) -> None:
+    done = run("--runs", str(made_runs), "--format", "json")
+    first, second = json.loads(done.stdout)
+    assert second["why"]
+    assert first["synthetic"] is True
+    entry = first["entries"][0]
+    assert entry["rank"] == 1
+    assert entry["low"] < entry["val_accuracy"] < entry["high"]
+    assert {entry["run"] for entry in first["entries"]} == {"first", "again"}
+
+
+def test_csv(made_runs: Path) -> None:
+    done = run("--runs", str(made_runs), "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert {row["table"] for row in rows} == {"1", "2"}
+    assert {row["synthetic"] for row in rows} == {"True"}
+    assert float(rows[0]["val_accuracy"]) > 0
+
+
+def test_markdown(made_runs: Path) -> None:
+    done = run("--runs", str(made_runs), "--format", "md")
+    assert "| rank | run | family |" in done.stdout
+    assert done.stdout.count("**Table") == 2
+    assert "SYNTHETIC" in done.stdout
+
+
+def test_family(made_runs: Path) -> None:
+    assert run("--runs", str(made_runs), "--family", "features_mlp").exit_code == 0
+    done = run("--runs", str(made_runs), "--family", "nobody")
+    assert done.exit_code == 2
+    assert "--family nobody: unknown" in done.stderr
+
+
+def test_runs_without_a_score_are_named(tmp_path: Path) -> None:
+    write_scores(tmp_path, "a", [0.5])
+    RunFolder.at(tmp_path, "young").write_info(make_info("young"))
+    done = run("--runs", str(tmp_path))
+    assert done.exit_code == 0
+    assert "young" in done.stderr
+
+
+def test_no_runs_is_one_line_and_status_2(tmp_path: Path) -> None:
+    done = run("--runs", str(tmp_path))
+    assert done.exit_code == 2
+    assert done.stderr.strip().splitlines() == [
+        f"Error: --runs {tmp_path}: no runs here; make one with"
+        f" 'python -m search.run --family NAME --runs {tmp_path}'"
+    ]
+
+
+@pytest.mark.parametrize("form", ["table", "md"])
+def test_compare_in_words(made_runs: Path, form: str) -> None:
+    done = run("--runs", str(made_runs), "--compare", "first", "untested:BASELINE", "--format", form)
+    assert done.exit_code == 0, done.output
+    for part in ("exact McNemar p =", "paired bootstrap", "split in different ways", "SYNTHETIC"):
+        assert part in done.stdout
+
+
+def test_compare_as_data(made_runs: Path) -> None:
+    arguments = ("--runs", str(made_runs), "--compare", "first", "again:again_00001", "--format")
+    record = json.loads(run(*arguments, "json").stdout)
+    assert record["same_split"] is True
+    assert 0 <= record["mcnemar_p"] <= 1
+    assert record["difference_low"] <= record["difference"] <= record["difference_high"]
+    (row,) = csv.DictReader(io.StringIO(run(*arguments, "csv").stdout))
+    assert row["b_trial_id"] == "again_00001"
+    assert float(row["a_accuracy"]) == pytest.approx(record["a"]["accuracy"])
+
+
+def test_compare_with_an_unknown_run(made_runs: Path) -> None:
+    done = run("--runs", str(made_runs), "--compare", "first", "nobody")
+    assert done.exit_code == 2
+    assert "no run 'nobody'" in done.stderr
+
+
+def test_debug_keeps_the_traceback(tmp_path: Path) -> None:
+    done = run("--runs", str(tmp_path), "--debug")
+    assert type(done.exception).__name__ == "RunError"

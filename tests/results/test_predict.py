@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+from results.predict import main
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_genres_are_printed_best_first(exported: Path, song: Path) -> None:
+    done = run(str(exported), str(song))
+    assert done.exit_code == 0, done.output
+    head, *genres = done.stdout.splitlines()
+    assert head == f"{song} (1 segment)"
+    assert {line.split()[0] for line in genres} == {"blues", "disco", "metal"}
+    shares = [float(line.split()[1]) for line in genres]
+    assert shares == sorted(shares, reverse=True)
+    assert "SYNTHETIC" in done.stderr
+
+
+def test_json_is_a_line_a_file(exported: Path, song: Path, tmp_path: Path) -> None:
+    y, sr = soundfile.read(song)
+    for suffix in ("flac", "ogg", "mp3"):
+        soundfile.write(tmp_path / f"song.{suffix}", y, sr)
+    done = run(str(exported), "--json", str(song), *(str(file) for file in sorted(tmp_path.iterdir())))
+    assert done.exit_code == 0, done.output
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [Path(record["file"]).suffix for record in records] == [".wav", ".flac", ".mp3", ".ogg"]
+    for record in records:
+        assert record["genre"] == next(iter(record["probabilities"]))
+        assert sum(record["probabilities"].values()) == pytest.approx(1)
+        assert record["segments"][0]["start_s"] == 0
+
+
+def test_folders_and_globs(exported: Path, song: Path, tmp_path: Path) -> None:
+    inside = tmp_path / "music" / "deep"
+    inside.mkdir(parents=True)
+    shutil.copy(song, inside / "a.wav")
+    shutil.copy(song, tmp_path / "music" / "b.WAV")
+    (inside / "cover.jpg").write_text("no music")
+    for given in (str(tmp_path / "music"), str(tmp_path / "music" / "**" / "*.[wW]*")):
+        done = run(str(exported), given, "--json")
+        assert done.exit_code == 0, done.output
+        found = sorted(Path(json.loads(line)["file"]).name for line in done.stdout.splitlines())
+        assert found == ["a.wav", "b.WAV"]
+
+
+def test_a_broken_file_does_not_stop_the_others(exported: Path, song: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.wav").write_text("not audio")
+    (tmp_path / "empty").mkdir()
+    done = run(
+        str(exported),
+        str(tmp_path / "broken.wav"),
+        str(tmp_path / "gone.wav"),
+        str(tmp_path / "empty"),
+        str(tmp_path / "*.mp3"),
+        str(song),
+    )
+    assert done.exit_code == 0
+    assert str(song) in done.stdout
+    skipped = [line for line in done.stderr.splitlines() if line.startswith("Skipped: ")]
+    assert len(skipped) == 4
+
+
+def test_nothing_readable_is_status_2(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.wav").write_text("not audio")
+    done = run(str(exported), str(tmp_path / "broken.wav"))
+    assert done.exit_code == 2
+    assert "none of the 1 files could be read" in done.stderr
+    (tmp_path / "empty").mkdir()
+    done = run(str(exported), str(tmp_path / "empty"))
+    assert done.exit_code == 2
+    assert "no audio file was found" in done.stderr
+
+
+def test_a_corrupt_export_is_one_line(bundle_copy: Path, song: Path) -> None:
+    (bundle_copy / "labels.json").unlink()
+    done = run(str(bundle_copy), str(song))
+    assert done.exit_code == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert f"{bundle_copy}/labels.json: missing" in line
+
+
+def test_debug_keeps_the_traceback(tmp_path: Path) -> None:
+    done = run(str(tmp_path / "nowhere"), "song.wav", "--debug")
+    assert type(done.exception).__name__ == "ExportError"
