@@ -10,7 +10,7 @@ import numpy as np
 
 from data.errors import RunError
 from results.statistics import wilson
-from results.trials import scored
+from results.trials import has_score, scored
 from spaces.training.run_folder import RunFolder, RunInfo
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def boards(runs: str, *, family: str | None = None, top: int = 10) -> tuple[list
     boards : list of Board
         The board with the latest run first.
     silent : list of str
-        Names of runs in which no trial has ended.
+        Names of runs in which no trial has ended with a score.
 
     Raises
     ------
@@ -130,22 +130,20 @@ def boards(runs: str, *, family: str | None = None, top: int = 10) -> tuple[list
     groups: dict[tuple[str, str], _Group] = {}
     silent = []
     for run, info in sorted(chosen, key=lambda pair: pair[1].created, reverse=True):
-        if not run.folder.exists("trials.parquet"):
+        trials = run.trials() if run.folder.exists("trials.parquet") else None
+        if trials is None or not has_score(trials).any():
             silent.append(info.name)
             continue
         group = groups.setdefault((info.cache.fingerprint, info.split_fingerprint), _Group())
         group.infos.append(info)
-        group.tables.append(run.trials())
+        group.tables.append(trials)
+    if not groups:
+        raise RunError(f"--runs {runs}: no trial has ended with a score yet; let a search go on")
     ranked: list[Board] = []
     for group in groups.values():
         entries, total, unranked = _entries(group, top)
-        if entries:
-            info = group.infos[0]
-            ranked.append(Board(len(ranked) + 1, info, _why(info, ranked), entries, total, unranked))
-        else:
-            silent += [info.name for info in group.infos]
-    if not ranked:
-        raise RunError(f"--runs {runs}: no trial has ended with a score yet; let a search go on")
+        info = group.infos[0]
+        ranked.append(Board(len(ranked) + 1, info, _why(info, ranked), entries, total, unranked))
     return ranked, silent
 
 
@@ -166,17 +164,18 @@ def _entries(group: _Group, top: int) -> tuple[list[Entry], int, int]:
     """Best entries and BASELINEs of a group, and how many trials have, and have not, a score."""
     import pandas as pd
 
-    parts = []
-    for number, (info, trials) in enumerate(zip(group.infos, group.tables, strict=True)):
-        baseline = trials["val_accuracy"].iloc[0] if len(trials) else np.nan
-        part = trials.assign(
-            run=number,
-            baseline=np.arange(len(trials)) == 0,
-            n=info.n_validated,
-            lift=100 * (trials["val_accuracy"] - baseline),
-        )
-        parts.append(part)
-    table = pd.concat(parts, ignore_index=True)
+    # Columns are added after joining, because each addition costs as much on a small table as on a large one.
+    lengths = [len(trials) for trials in group.tables]
+    table = pd.concat(group.tables, ignore_index=True)
+    firsts = np.cumsum([0, *lengths[:-1]])
+    run = np.repeat(np.arange(len(lengths)), lengths)
+    accuracy = table["val_accuracy"].to_numpy()
+    table = table.assign(
+        run=run,
+        baseline=np.arange(len(table)) == firsts[run],
+        n=np.array([info.n_validated for info in group.infos])[run],
+        lift=100 * (accuracy - accuracy[firsts[run]]),
+    )
     ranked = scored(table)
     low, high = wilson((ranked["val_accuracy"] * ranked["n"]).round(), ranked["n"])
     ranked = ranked.assign(rank=np.arange(1, len(ranked) + 1), low=low, high=high)

@@ -56,10 +56,16 @@ class Trial:
     config: dict[str, Any]
 
 
+def has_score(trials: pd.DataFrame) -> pd.Series[bool]:
+    """Mask of the trials that are ranked."""
+    return trials["status"].isin(SCORED) & trials["val_accuracy"].notna()
+
+
 def scored(trials: pd.DataFrame) -> pd.DataFrame:
     """Trials that are ranked, best first: by accuracy, then by loss."""
-    kept = trials[trials["status"].isin(SCORED) & trials["val_accuracy"].notna()]
-    return kept.sort_values(["val_accuracy", "val_loss"], ascending=[False, True], kind="stable")
+    return trials[has_score(trials)].sort_values(
+        ["val_accuracy", "val_loss"], ascending=[False, True], kind="stable"
+    )
 
 
 def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
@@ -78,10 +84,10 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
         If there is no such run or trial, or none that has a score.
     """
     info, trials = run.info(), run.trials()
+    ranked = scored(trials)
+    if ranked.empty:
+        raise RunError(f"run {run.name!r}: no trial of it has ended with a score; let the search go on")
     if trial_id is None:
-        ranked = scored(trials)
-        if ranked.empty:
-            raise RunError(f"run {run.name!r}: no trial of it has ended with a score; let the search go on")
         row = ranked.iloc[0]
     elif trial_id == BASELINE:
         row = trials.iloc[0]

@@ -3,8 +3,8 @@
 ``run.json`` (`RunInfo`), ``splits.parquet`` (`data.splits.Split`), ``trials.parquet`` (one row a trial, in
 the order of suggestion, row 0 the BASELINE), ``history.parquet`` (one row an epoch of a trial),
 ``predictions/TRIAL.parquet`` (what the validation tracks were judged to be at the trial's best epoch),
-``study.journal`` (the Optuna study) and ``ray/`` (Tune's own state). An export adds ``test_scores.json``: each
-scoring of the locked test.
+``study.journal`` (the Optuna study) and ``ray/`` (Tune's own state). An export adds
+``test_scores.json``: each scoring of the locked test.
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ class RunFolder:
         RunFolder(self.name, self.folder / "predictions")._write(f"{trial_id}.parquet", frame)
 
     def test_scores(self) -> list[dict[str, Any]]:
-        """Scorings of the locked test so far, oldest first: ``trial_id``, ``when``, ``accuracy``, ``n``, ..."""
+        """Scorings of the locked test so far, oldest first: ``trial_id``, ``when``, ``accuracy``, ``n``."""
         try:
             return list(self.folder.read_json("test_scores.json"))
         except FileNotFoundError:

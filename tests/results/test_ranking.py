@@ -73,10 +73,11 @@ def test_without_a_scored_baseline_there_is_no_lift(tmp_path: Path) -> None:
 def test_runs_without_a_score_are_named(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", [0.5])
     write_scores(tmp_path, "b", [None], split_fingerprint="6" * 64)
+    write_scores(tmp_path, "empty", [])
     RunFolder.at(tmp_path, "c").write_info(make_info("c"))
-    found, silent = boards(str(tmp_path))
-    assert len(found) == 1
-    assert sorted(silent) == ["b", "c"]
+    (board,), silent = boards(str(tmp_path))
+    assert [(e.run, e.baseline) for e in board.entries] == [("a", True)]
+    assert sorted(silent) == ["b", "c", "empty"]
 
 
 def test_a_family_can_be_chosen(tmp_path: Path) -> None:
