@@ -54,8 +54,6 @@ _INTERRUPTED = 130
 @click.option("--resume", metavar="RUN", help="Go on with an interrupted run, with its own settings.")
 def main(resume: str | None, family: str | None, **options: Any) -> None:
     """Search for the best configuration of a model family."""
-    from data.console import err
-
     if resume is not None:
         from search.engine import resume_search
 
@@ -68,9 +66,7 @@ def main(resume: str | None, family: str | None, **options: Any) -> None:
 
         settings = SearchSettings.checked(family=family, **options)
         if settings.cache is None:
-            err().print(
-                "No --cache: searching on the demo data set, which is SYNTHETIC music.", style="yellow"
-            )
+            click.echo("No --cache: searching on the demo data set, which is SYNTHETIC music.")
         from search.engine import run_search
 
         run = run_search(settings)
@@ -89,34 +85,22 @@ def _refuse_others(context: click.Context) -> None:
 
 def _summarise(run: RunFolder) -> bool:
     """Print how the search ended and what can be done next; return whether it is finished."""
-    from data.console import out
-
     info, trials = run.info(), run.trials()
     states = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
-    console = out()
-    console.print(f"Run {info.name}: {len(trials)} trials ({states}).", highlight=False, soft_wrap=True)
+    click.echo(f"Run {info.name}: {len(trials)} trials ({states}).")
     if trials["val_accuracy"].notna().any():
         best, baseline = trials["val_accuracy"].max(), trials["val_accuracy"].iloc[0]
         marked = " on SYNTHETIC data" if info.cache.synthetic else ""
-        console.print(
+        click.echo(
             f"Best validation accuracy {best:.1%}{marked}; BASELINE {baseline:.1%};"
-            f" {info.n_validated} tracks validated, {info.n_test} locked away.",
-            highlight=False,
-            soft_wrap=True,
+            f" {info.n_validated} tracks validated, {info.n_test} locked away."
         )
-    where = (
-        ""
-        if run.folder.uri == f"runs/{run.name}"
-        else f" --runs {run.folder.uri.removesuffix('/' + run.name)}"
-    )
+    runs = run.folder.uri.removesuffix("/" + run.name)
+    where = "" if runs == "runs" else f" --runs {runs}"
     if info.status == "finished":
-        console.print(
-            f"Next: python -m results.export {info.name}{where} --out exports/{info.name}", highlight=False
-        )
+        click.echo(f"Next: python -m results.export {info.name}{where} --out exports/{info.name}")
         return True
-    console.print(
-        f"Interrupted. Resume with: python -m search.run --resume {info.name}{where}", highlight=False
-    )
+    click.echo(f"Interrupted. Resume with: python -m search.run --resume {info.name}{where}")
     return False
 
 
