@@ -48,6 +48,7 @@ class Comparison:
                 "run": trial.info.name,
                 "family": trial.info.family,
                 "trial_id": trial.trial_id,
+                "baseline": trial.baseline,
                 "accuracy": right / test.n,
                 "low": float(low),
                 "high": float(high),

@@ -27,8 +27,6 @@ def main(run: str, out: str, runs: str, trial_id: str | None, cache: str | None)
 
     The locked test is scored once, by the exported files, and the scoring is recorded in the run.
     """
-    from data.console import err
-    from data.console import out as console
     from results.exporting import export_trial
     from results.trials import find_trial
     from spaces.training.run_folder import RunFolder
@@ -41,25 +39,19 @@ def main(run: str, out: str, runs: str, trial_id: str | None, cache: str | None)
         trial = find_trial(RunFolder.at(runs, run), trial_id)
     info = trial.info
     name = "BASELINE" if trial.baseline else trial.trial_id
-    err().print(
-        f"Training {info.name}:{name} for {trial.best_epoch} epochs on train + validation.", highlight=False
-    )
+    click.echo(f"Training {info.name}:{name} for {trial.best_epoch} epochs on train + validation.", err=True)
     metrics = export_trial(trial, out, runs=runs, cache=cache)
     marked = " (SYNTHETIC data)" if info.cache.synthetic else ""
     for side, one in metrics.items():
-        console().print(
+        click.echo(
             f"{side} accuracy{marked}: {100 * one['accuracy']:.1f} %"
-            f" [{100 * one['low']:.1f}, {100 * one['high']:.1f}], {one['n']} tracks",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+            f" [{100 * one['low']:.1f}, {100 * one['high']:.1f}], {one['n']} tracks"
         )
-    console().print(f"Exported to {out}. Next: python -m results.predict {out} AUDIO...", highlight=False)
+    click.echo(f"Exported to {out}. Next: python -m results.predict {out} AUDIO...")
 
 
 def _best(runs: str) -> Trial:
     """Find the best trial of all runs, which must be on the same data."""
-    from data.console import err
     from results.ranking import boards
     from results.trials import find_trial
     from spaces.training.run_folder import RunFolder
@@ -74,9 +66,8 @@ def _best(runs: str) -> Trial:
         )
     chosen = max(heads, key=lambda head: head.val_accuracy)
     if len(heads) > 1:
-        err().print(
-            f"The runs split the data in different ways; {chosen.run} has the highest figure.",
-            highlight=False,
+        click.echo(
+            f"The runs split the data in different ways; {chosen.run} has the highest figure.", err=True
         )
     return find_trial(RunFolder.at(runs, chosen.run), chosen.trial_id)
 

@@ -64,7 +64,7 @@ def export_trial(trial: Trial, out: str | Path, *, runs: str, cache: str | None 
             target.rmdir()
         building.rename(target)
     except OSError as error:
-        raise ExportError(f"--out {out}: cannot be written ({error.strerror or error})") from error
+        raise ExportError(f"--out {out}: cannot be written ({error})") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return metrics

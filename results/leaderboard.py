@@ -83,9 +83,7 @@ def main(runs: str, family: str | None, top: int, form: str, compare: tuple[str,
         case _:
             _print_tables(ranked)
     if silent:
-        from data.console import err
-
-        err().print(f"No trial has ended with a score in: {', '.join(silent)}.", highlight=False)
+        click.echo(f"No trial has ended with a score in: {', '.join(silent)}.", err=True)
 
 
 def _cells(entry: Entry) -> list[str]:
@@ -133,20 +131,22 @@ def _notes(board: Board) -> list[str]:
 def _print_tables(ranked: Sequence[Board]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from data.console import out
 
     console = out() if out().is_terminal else Console(width=_WIDTH)
     for board in ranked:
-        table = Table(title=_title(board), title_justify="left", title_style="bold")
+        # As Text, because a run's name or an address may hold brackets, which are rich's markup.
+        table = Table(title=Text(_title(board)), title_justify="left", title_style="bold")
         for heading in _HEADINGS:
             fold = heading in _LEFT
             table.add_column(heading, justify="left" if fold else "right", no_wrap=not fold, overflow="fold")
         for entry in board.entries:
-            table.add_row(*_cells(entry), style="bold cyan" if entry.baseline else None)
+            table.add_row(*map(Text, _cells(entry)), style="bold cyan" if entry.baseline else None)
         console.print(table)
         for note in _notes(board):
-            console.print(note, highlight=False)
+            console.print(note, highlight=False, markup=False)
         console.print()
 
 
@@ -212,8 +212,8 @@ def _print_comparison(comparison: Comparison, form: str) -> None:
 
 def _sentences(record: dict[str, Any]) -> list[str]:
     lines = [
-        f"{side.upper()}: {one['run']}:{one['trial_id']} ({one['family']}):"
-        f" {100 * one['accuracy']:.1f} % [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
+        f"{side.upper()}: {one['run']}:{'BASELINE' if one['baseline'] else one['trial_id']}"
+        f" ({one['family']}): {100 * one['accuracy']:.1f} % [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
         for side, one in ((side, record[side]) for side in ("a", "b"))
     ]
     lines += [

@@ -39,6 +39,11 @@ def test_real_data_is_not_called_synthetic(tmp_path: Path) -> None:
     assert "1,234" in done.stdout
 
 
+def test_brackets_in_a_name_are_printed_as_they_are(tmp_path: Path) -> None:
+    write_scores(tmp_path, "odd[red]", [0.5])
+    assert "odd[red]" in run("--runs", str(tmp_path)).stdout
+
+
 def test_json(made_runs: Path) -> None:
     done = run("--runs", str(made_runs), "--format", "json")
     first, second = json.loads(done.stdout)
