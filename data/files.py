@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from data.errors import CacheError, HarnessError
 
@@ -43,7 +47,7 @@ class Folder:
         ----------
         uri : str or Path
             A local path, relative or absolute, or a URI (``s3://``, ``gs://``, ``file://``). The environment
-            (``AWS_ENDPOINT_URL`` and its like) is obeyed for URIs.
+            (``AWS_ENDPOINT_URL``, ``AWS_REGION`` and the keys) is obeyed for ``s3://``.
 
         Raises
         ------
@@ -56,7 +60,7 @@ class Folder:
         if "://" not in text:
             return cls(text, fs.LocalFileSystem(), str(Path(text).expanduser().absolute()))
         try:
-            filesystem, path = fs.FileSystem.from_uri(text)
+            filesystem, path = fs.FileSystem.from_uri(_with_settings(text))
         except (ValueError, OSError, NotImplementedError) as error:
             raise CacheError(f"{text}: no file system answers to this address ({error})") from error
         return cls(text, filesystem, path)
@@ -171,10 +175,13 @@ class Folder:
 
         self.filesystem.create_dir(self.path, recursive=True)
         if not self.is_local:
-            # A bucket shows an object only when its upload is closed; an error must not close it.
-            stream = self.filesystem.open_output_stream(self._inside(name))
-            yield stream
-            stream.close()
+            # Closing an upload is what makes the object appear, even after an error; so it begins when
+            # everything is there.
+            with tempfile.TemporaryFile() as spool:
+                yield pa.PythonFile(spool, mode="w")
+                spool.seek(0)
+                with self.filesystem.open_output_stream(self._inside(name)) as upload:
+                    shutil.copyfileobj(spool, upload, 1 << 22)
             return
         temporary = Path(self.path) / f".tmp-{uuid.uuid4().hex}-{name}"
         try:
@@ -196,5 +203,30 @@ class Folder:
         if self.exists(name):
             self.filesystem.delete_dir(self._inside(name))
 
+    def remove_unfinished(self) -> None:
+        """Delete what writers that were killed left right inside; no other process may be writing here."""
+        if self.is_local:
+            for leftover in Path(self.path).glob(".tmp-*"):
+                leftover.unlink(missing_ok=True)
+
     def _inside(self, name: str) -> str:
         return f"{self.path}/{name}" if name else self.path
+
+
+def _with_settings(uri: str) -> str:
+    """Complete an S3 URI with the endpoint and the region that the environment names.
+
+    Without either, Arrow asks Amazon for the bucket's region before it does anything else.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme != "s3":
+        return uri
+    options = dict(parse_qsl(parts.query))
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", ""))
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")
+    if endpoint.netloc:
+        options = {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme} | options
+        region = region or "us-east-1"
+    if region:
+        options = {"region": region} | options
+    return urlunsplit(parts._replace(query=urlencode(options)))

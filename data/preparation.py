@@ -133,6 +133,7 @@ class Preparation:
                 source=self.source,
             )
             self.folder.remove_tree("parts")
+            self.folder.remove_unfinished()
         except OSError as error:
             raise _unwritable(self.folder, error) from error
         return info

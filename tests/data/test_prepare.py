@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+from data import inspect, prepare
+from data.cache import Cache
+from data.features import of_file
+from tests.data.collection import SR, clip, make_collection
+
+
+def run(*options: object) -> Result:
+    return CliRunner().invoke(prepare.main, [str(option) for option in options])
+
+
+def prepared(audio: Path, cache: Path, *options: object) -> Result:
+    result = run("--audio", audio, "--cache", cache, *options)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def manifest(cache: Path) -> dict[str, dict[str, object]]:
+    return {row["track_id"]: row for row in pq.read_table(cache / "manifest.parquet").to_pylist()}
+
+
+def test_a_folder_becomes_a_cache_of_what_the_files_hold(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio")
+    prepared(audio, tmp_path / "cache")
+    rows = Cache.open(tmp_path / "cache").features
+    assert rows.track_id.tolist() == sorted(rows.track_id)
+    assert rows.label.tolist() == ["genre0"] * 3 + ["genre1"] * 3
+    np.testing.assert_array_equal(rows.X[4], of_file(audio / rows.track_id[4])[0][0])
+    row = manifest(tmp_path / "cache")["genre0/genre0.00001.wav"]
+    assert (row["status"], row["reason"], row["sample_rate"]) == ("ok", "", SR)
+    assert row["duration_s"] == pytest.approx(1.5)
+    assert not (tmp_path / "cache" / "parts").exists()
+
+
+def test_segments(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=1)
+    prepared(audio, tmp_path / "cache", "--segment-seconds", "0.5")
+    assert Cache.open(tmp_path / "cache").features.segment.tolist() == [0, 1, 2] * 2
+
+
+def test_a_rerun_touches_only_what_is_new_or_changed(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    assert "6 of 6 files analysed" in prepared(audio, cache).output
+    first = Cache.open(cache).info.fingerprint
+    (audio / "genre0" / "genre0.00000.wav").touch()
+    assert "0 of 6 files analysed" in prepared(audio, cache).output
+    assert Cache.open(cache).info.fingerprint == first
+    soundfile.write(audio / "genre0" / "genre0.00000.wav", clip(77), SR)
+    soundfile.write(audio / "genre1" / "new.flac", clip(78), SR)
+    (audio / "genre1" / "genre1.00002.wav").unlink()
+    assert "2 of 6 files analysed" in prepared(audio, cache).output
+    fresh = tmp_path / "fresh"
+    prepared(audio, fresh)
+    assert Cache.open(cache).info.fingerprint == Cache.open(fresh).info.fingerprint != first
+    assert pq.read_table(cache / "features.parquet").equals(pq.read_table(fresh / "features.parquet"))
+
+
+def test_other_parameters_never_mix(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    prepared(audio, cache)
+    result = run("--audio", audio, "--cache", cache, "--segment-seconds", "1")
+    assert result.exit_code == 2
+    assert "other parameters" in result.output
+
+
+def test_given_groups_and_copies_stay_together(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=4)
+    shutil.copy(audio / "genre0" / "genre0.00000.wav", audio / "genre1" / "copy.wav")
+    y = clip(5, 12.0)
+    soundfile.write(audio / "genre0" / "long.wav", y, SR)
+    soundfile.write(audio / "genre1" / "quiet.flac", (y[7777:] // 3).astype(np.int16), SR)
+    groups = tmp_path / "groups.csv"
+    groups.write_text("file,group\ngenre0/genre0.00000.wav,Ella\ngenre0/genre0.00001.wav,Ella\n")
+    prepared(audio, tmp_path / "cache", "--groups", groups)
+    group = {track: row["group"] for track, row in manifest(tmp_path / "cache").items()}
+    assert group["genre0/genre0.00000.wav"] == group["genre0/genre0.00001.wav"] == group["genre1/copy.wav"]
+    assert group["genre0/long.wav"] == group["genre1/quiet.flac"]
+    assert len(set(group.values())) == 8
+    rows = Cache.open(tmp_path / "cache").features
+    assert dict(zip(rows.track_id, rows.group, strict=True)) == group
+
+    found = CliRunner().invoke(inspect.main, ["--cache", str(tmp_path / "cache"), "--json"])
+    shown = json.loads(found.output)
+    assert shown["exact_duplicates"] == [["genre0/genre0.00000.wav", "genre1/copy.wav"]]
+    assert shown["near_duplicates"] == [["genre0/long.wav", "genre1/quiet.flac"]]
+    assert len(shown["contradicting"]) == 4
+    assert shown["leak"] == pytest.approx(4 * 0.8 / 11, abs=1e-3)
+
+
+def test_bad_files_are_skipped_with_their_reasons(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    whole = (audio / "genre0" / "genre0.00000.wav").read_bytes()
+    (audio / "genre0" / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    (audio / "genre0" / "empty.wav").touch()
+    (audio / "genre1" / "text.mp3").write_text("words")
+    (audio / "genre1" / "loop.wav").symlink_to(audio / "genre1" / "loop.wav")
+    (audio / "genre1" / "nan.wav").unlink(missing_ok=True)
+    soundfile.write(audio / "genre1" / "nan.wav", np.full(SR, np.nan), SR, subtype="FLOAT")
+    soundfile.write(audio / "genre1" / "silent 静か.wav", np.zeros(SR), SR)
+    result = prepared(audio, cache)
+    assert "5 skipped" in result.output
+    reasons = {track: row["reason"] for track, row in manifest(cache).items() if row["status"] == "skipped"}
+    for track, reason in {
+        "genre0/cut.wav": "cut short",
+        "genre0/empty.wav": "empty file",
+        "genre1/text.mp3": "not readable",
+        "genre1/loop.wav": "cannot be opened",
+        "genre1/nan.wav": "not finite",
+    }.items():
+        assert reason in str(reasons.pop(track))
+    assert not reasons
+    found = CliRunner().invoke(inspect.main, ["--cache", str(cache), "--json"])
+    shown = json.loads(found.output)
+    assert (shown["files"], shown["tracks"], len(shown["skipped"])) == (12, 7, 5)
+    assert shown["silent"] == ["genre1/silent 静か.wav"]
+    table = CliRunner().invoke(inspect.main, ["--cache", str(cache)])
+    assert table.exit_code == 0
+    assert "genre0/cut.wav: cut short" in table.output
+
+    strict = run("--audio", audio, "--cache", tmp_path / "strict", "--strict")
+    assert strict.exit_code == 2
+    assert "--strict" in strict.output
+    assert len(strict.output.strip().splitlines()[-1]) > 20
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "give either --audio DIR or --features-csv FILE"),
+        (["--audio", "a", "--features-csv", "b"], "give either"),
+        (["--audio", "missing"], "no such folder"),
+    ],
+)
+def test_bad_usage(tmp_path: Path, options: list[str], message: str) -> None:
+    result = run("--cache", tmp_path / "cache", *options)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_a_collection_with_one_usable_genre(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio", genres=1)
+    (audio / "other").mkdir()
+    (audio / "other" / "a.wav").write_text("words")
+    result = run("--audio", audio, "--cache", tmp_path / "cache")
+    assert result.exit_code == 2
+    assert "1 genres have a usable audio file" in result.output
+    assert "not readable as audio" in result.output
+
+
+def test_a_segment_length_out_of_bounds(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio")
+    result = run("--audio", audio, "--cache", tmp_path / "cache", "--segment-seconds", "0")
+    assert result.exit_code == 2
+    assert "--segment-seconds" in result.output
+
+
+def test_the_cores_of_ray_give_the_same_cache(tmp_path: Path, ray_cluster: None) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=12, seconds=0.5)
+    prepared(audio, tmp_path / "here", "--workers", "1")
+    prepared(audio, tmp_path / "spread", "--workers", "2")
+    here, there = (Cache.open(tmp_path / name) for name in ("here", "spread"))
+    assert here.info.fingerprint == there.info.fingerprint
+    assert here.features.track_id.tolist() == there.features.track_id.tolist()
+    # Matrix products round differently with another number of threads.
+    np.testing.assert_allclose(there.features.X, here.features.X, rtol=1e-3)
+
+
+def test_a_run_killed_at_any_moment_is_finished_by_the_next(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio", tracks=20), tmp_path / "cache"
+    prepared(audio, tmp_path / "whole", "--workers", "1")
+    command = [sys.executable, "-m", "data.prepare", "--audio", audio, "--cache", cache, "--workers", "1"]
+    rng = random.Random(0)
+    killed = 0
+    for _ in range(4):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.8, 2.2))
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        shown = CliRunner().invoke(inspect.main, ["--cache", str(cache)])
+        assert shown.exit_code == 0 or "interrupted" in shown.output or "no cache here" in shown.output
+    assert killed
+    prepared(audio, cache, "--workers", "1")
+    whole, finished = (pq.read_table(folder / "features.parquet") for folder in (tmp_path / "whole", cache))
+    assert finished.equals(whole)
+    assert sorted(path.name for path in cache.iterdir()) == [
+        "cache.json",
+        "features.parquet",
+        "manifest.parquet",
+    ]
+
+
+def test_a_killed_update_leaves_the_old_cache_readable(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    prepared(audio, cache)
+    before = Cache.open(cache).features
+    (cache / "parts" / "0123456789abcdef").mkdir(parents=True)
+    after = Cache.open(cache).features
+    np.testing.assert_array_equal(after.X, before.X)
+
+
+def test_a_full_disk_is_one_clear_line_and_nothing_is_lost(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this user may not mount a small file system")
+    try:
+        audio = make_collection(tmp_path / "audio", tracks=20, seconds=0.5)
+        result = run("--audio", audio, "--cache", small / "cache", "--workers", "1")
+        assert result.exit_code == 2
+        assert "cannot be written (" in result.output
+        subprocess.run(["mount", "-o", "remount,size=4m", str(small)], check=True)
+        again = prepared(audio, small / "cache", "--workers", "1")
+        assert "40 of 40 files analysed" not in again.output
+        assert len(Cache.open(small / "cache").features.X) == 40
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_a_folder_with_an_audio_files_name_is_skipped(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio")
+    (audio / "genre0" / "album.wav").mkdir()
+    prepared(audio, tmp_path / "cache")
+    assert "cannot be opened (Is a directory)" in str(
+        manifest(tmp_path / "cache")["genre0/album.wav"]["reason"]
+    )
