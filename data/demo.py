@@ -86,6 +86,8 @@ def _clear(folder: Folder) -> None:
 
 def _make(folder: Folder, seed: int, tracks: int, workers: int | None) -> None:
     """Write the tracks that are missing, and the cache."""
+    from threadpoolctl import threadpool_limits
+
     from data.parameters import Parameters
     from data.preparation import Preparation
     from data.scan import find_files
@@ -103,7 +105,9 @@ def _make(folder: Folder, seed: int, tracks: int, workers: int | None) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    with cluster(workers):
+    # Threads of a matrix product add in another order: the last digits would depend on who extracts, this
+    # process or a worker, which has one thread.
+    with cluster(workers), threadpool_limits(1):
         for _ in spread(partial(_write_track, folder=audio, seed=seed), missing, workers=workers):
             pass
         preparation = Preparation.plan(folder.uri, find_files(audio.local), Parameters(), source="demo")

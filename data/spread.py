@@ -69,7 +69,7 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
     Parameters
     ----------
     workers : int, optional
-        Cores of a cluster that is started here; all by default.
+        Cores of a cluster that is started here; all by default. With 1, and no `address`, none is started.
     address : str, optional
         Address of a Ray cluster; by default one is started, and stopped at the end.
 
@@ -78,6 +78,9 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
     SettingsError
         If no cluster answers at `address`.
     """
+    if workers == 1 and address is None:
+        yield
+        return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
