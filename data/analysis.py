@@ -18,7 +18,9 @@ from data.features import extract, segment_bounds
 from data.files import Folder
 from data.parameters import Parameters
 from data.scan import Found
+from data.shards import KINDS, TrackTensors, write_shard
 from data.spectrum import Spectrum
+from data.tensors import tensors_of
 from data.writing import MANIFEST, OK, SKIPPED, manifest_schema
 
 if TYPE_CHECKING:
@@ -75,7 +77,9 @@ class Batch:
     files: Sequence[Found]
 
 
-def analyse_batch(batch: Batch, parameters: Parameters, folder: Folder) -> list[tuple[str, str]]:
+def analyse_batch(
+    batch: Batch, parameters: Parameters, cache: Folder, parts: Folder
+) -> list[tuple[str, str]]:
     """Analyse a batch of files and write what is found as one part.
 
     Parameters
@@ -84,7 +88,9 @@ def analyse_batch(batch: Batch, parameters: Parameters, folder: Folder) -> list[
         The files.
     parameters : Parameters
         How to analyse them.
-    folder : Folder
+    cache : Folder
+        Where shards of tensors are written.
+    parts : Folder
         Where the part is written, whole.
 
     Returns
@@ -94,12 +100,17 @@ def analyse_batch(batch: Batch, parameters: Parameters, folder: Folder) -> list[
     """
     import pyarrow as pa
 
-    rows = [_analyse(file, parameters) | {"part": batch.name} for file in batch.files]
-    folder.write_table(f"{batch.name}.parquet", pa.Table.from_pylist(rows, schema=analysed_schema()))
+    tensors: dict[str, list[TrackTensors]] = {kind: [] for kind in KINDS}
+    rows = [_analyse(file, parameters, tensors) | {"part": batch.name} for file in batch.files]
+    # The part comes last: it is what vouches for the shards of the same name.
+    for kind, tracks in tensors.items():
+        if tracks:
+            write_shard(cache / kind, batch.name, tracks)
+    parts.write_table(f"{batch.name}.parquet", pa.Table.from_pylist(rows, schema=analysed_schema()))
     return [(row["path"], row["reason"]) for row in rows if row["status"] == SKIPPED]
 
 
-def _analyse(file: Found, parameters: Parameters) -> dict[str, Any]:
+def _analyse(file: Found, parameters: Parameters, tensors: dict[str, list[TrackTensors]]) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(MANIFEST)
     row |= {
         "track_id": file.track_id,
@@ -119,6 +130,7 @@ def _analyse(file: Found, parameters: Parameters) -> dict[str, Any]:
     bounds = segment_bounds(len(audio.y), sr=audio.sr, segment_seconds=parameters.segment_seconds)
     X = np.empty((len(bounds) - 1, len(FEATURES)))
     marks = []
+    windows: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
     for number in range(len(X)):
         y = audio.y[bounds[number] : bounds[number + 1]]
         spectrum = Spectrum.of(y, sr=audio.sr, n_fft=parameters.n_fft, hop_length=parameters.hop_length)
@@ -130,6 +142,11 @@ def _analyse(file: Found, parameters: Parameters) -> dict[str, Any]:
             spectrum=spectrum,
         )
         marks.append(landmarks(spectrum, first_frame=int(bounds[number]) // parameters.hop_length))
+        for kind, values in tensors_of(spectrum, parameters).items():
+            windows[kind].append(values)
+    for kind, pieces in windows.items():
+        if pieces:
+            tensors[kind].append(TrackTensors(file.track_id, file.label, np.concatenate(pieces)))
     return row | {
         "duration_s": audio.duration_s,
         "sample_rate": audio.native_sr,

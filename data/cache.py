@@ -177,6 +177,29 @@ class Cache:
             group=np.array(table["group"].to_pylist(), dtype=object),
         )
 
+    @cached_property
+    def melspec(self) -> Rows:
+        """Log-mel spectrograms: float16 dB, shape (n, n_mels, n_frames), one a window.
+
+        ``X`` is mapped from a file that all processes of a node share, so that it takes memory once, and
+        only as far as it is used; ``segment`` counts the windows of a track.
+
+        Raises
+        ------
+        CacheError
+            If the cache has none, or a shard is missing or damaged.
+        """
+        from data.shards import read_tensors
+
+        return read_tensors(self.folder, "melspec", self.info.fingerprint)
+
+    @cached_property
+    def image(self) -> Rows:
+        """Pictures: uint8 RGB, shape (n, height, width, 3), one a window; shared as `melspec` is."""
+        from data.shards import read_tensors
+
+        return read_tensors(self.folder, "image", self.info.fingerprint)
+
 
 def fingerprint(content: Any) -> str:
     """SHA-256 hex digest of JSON-like content, independent of the order of keys."""

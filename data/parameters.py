@@ -5,6 +5,52 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
+class Windows(BaseModel):
+    """How a segment is cut into windows of one length, each of which gives one tensor.
+
+    Attributes
+    ----------
+    seconds : float
+        Length of a window in seconds.
+    overlap : float
+        Share of a window that the next one repeats, from 0 to under 1.
+    n_mels : int
+        Number of mel bands.
+    fmin, fmax : float
+        Lowest and highest frequency in Hz; None is half the sample rate.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seconds: float = Field(ge=0.2)
+    overlap: float = Field(default=0.0, ge=0, lt=1)
+    n_mels: int = Field(default=128, ge=8, le=512)
+    fmin: float = Field(default=0.0, ge=0)
+    fmax: float | None = Field(default=None, gt=0)
+
+
+class Melspec(Windows):
+    """Log-mel spectrograms: float16 levels in dB, shape (n_mels, n_frames), over a range of 80 dB."""
+
+    seconds: float = Field(default=3.0, ge=0.2)
+
+
+class Picture(Windows):
+    """Pictures of log-mel spectrograms: uint8 RGB, shape (size, size, 3), low frequencies at the bottom.
+
+    Attributes
+    ----------
+    size : int
+        Height and width in pixels.
+    colormap : str
+        Name of a colour map of matplotlib.
+    """
+
+    seconds: float = Field(default=30.0, ge=0.2)
+    size: int = Field(default=300, ge=8, le=2048)
+    colormap: str = "magma"
+
+
 class Parameters(BaseModel):
     """Parameters of the analysis; the defaults are those of the published table.
 
@@ -18,6 +64,10 @@ class Parameters(BaseModel):
         Length of a frame in samples, even.
     hop_length : int
         Samples between frames; divides `n_fft`.
+    melspec : Melspec, optional
+        Log-mel spectrograms to cache, if any.
+    image : Picture, optional
+        Pictures of them to cache, if any.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,6 +76,8 @@ class Parameters(BaseModel):
     segment_seconds: float = Field(default=30.0, ge=0.5)
     n_fft: int = Field(default=2048, ge=64)
     hop_length: int = Field(default=512, ge=1)
+    melspec: Melspec | None = None
+    image: Picture | None = None
 
     @model_validator(mode="after")
     def _frames_fit(self) -> Parameters:
@@ -33,4 +85,16 @@ class Parameters(BaseModel):
             raise ValueError(
                 f"n_fft {self.n_fft} must be even and a multiple of hop_length {self.hop_length}"
             )
+        for kind in (self.melspec, self.image):
+            if kind is None:
+                continue
+            if kind.seconds > self.segment_seconds:
+                raise ValueError(
+                    f"a window of {kind.seconds} s does not fit in a segment of {self.segment_seconds} s"
+                )
+            if not kind.fmin < (kind.fmax or self.sample_rate / 2) <= self.sample_rate / 2:
+                raise ValueError(
+                    f"fmin {kind.fmin} and fmax {kind.fmax} must rise and not exceed half of"
+                    f" {self.sample_rate} Hz"
+                )
         return self

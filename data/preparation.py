@@ -20,6 +20,7 @@ from data.errors import AudioError, CacheError
 from data.files import Folder
 from data.parameters import Parameters
 from data.scan import Found
+from data.shards import tidy_shards
 from data.spread import spread
 from data.writing import manifest_schema
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _BATCH = (4, 64)
 """Fewest and most files of a batch."""
+_BATCH_BYTES = 1 << 27
+"""Bytes of audio files, beyond the first one, at which a batch ends: a worker holds its tensors in memory."""
 _SMALL = 40
 """Up to so many files are analysed sooner than other processes are started."""
 
@@ -98,7 +101,7 @@ class Preparation:
         """
         if workers is None and address is None and len(self.todo) <= _SMALL:
             workers = 1
-        work = partial(_analyse, parameters=self.parameters, folder=self._parts.folder)
+        work = partial(_analyse, parameters=self.parameters, cache=self.folder, parts=self._parts.folder)
         try:
             for count, skipped in spread(work, self._batches(workers), workers=workers, address=address):
                 self.skipped += skipped
@@ -132,6 +135,7 @@ class Preparation:
                 self._manifest(),
                 source=self.source,
             )
+            tidy_shards(self.folder)
             self.folder.remove_tree("parts")
             self.folder.remove_unfinished()
         except OSError as error:
@@ -175,14 +179,24 @@ class Preparation:
         smallest, largest = _BATCH
         size = max(smallest, min(largest, len(self.todo) // (8 * (workers or 8))))
         first = self._parts.next_number()
+        chunks: list[list[Found]] = []
+        room = 0
+        for file in self.todo:
+            if not chunks or len(chunks[-1]) == size or file.size > room:
+                chunks.append([])
+                room = _BATCH_BYTES
+            chunks[-1].append(file)
+            room -= file.size
         return [
-            Batch(f"{first + number:08d}-{uuid.uuid4().hex[:8]}", self.todo[start : start + size])
-            for number, start in enumerate(range(0, len(self.todo), size))
+            Batch(f"{first + number:08d}-{uuid.uuid4().hex[:8]}", files)
+            for number, files in enumerate(chunks)
         ]
 
 
-def _analyse(batch: Batch, parameters: Parameters, folder: Folder) -> tuple[int, list[tuple[str, str]]]:
-    return len(batch.files), analyse_batch(batch, parameters, folder)
+def _analyse(
+    batch: Batch, parameters: Parameters, cache: Folder, parts: Folder
+) -> tuple[int, list[tuple[str, str]]]:
+    return len(batch.files), analyse_batch(batch, parameters, cache, parts)
 
 
 def _unwritable(folder: Folder, error: OSError) -> CacheError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,6 +34,19 @@ if TYPE_CHECKING:
 @click.option("--cache", metavar="DIR_OR_URI", required=True, help="Where the cache is written.")
 @click.option("--groups", metavar="FILE", help="CSV file,group: files that a split must not separate.")
 @click.option("--segment-seconds", type=float, default=30.0, help="Wanted length of a segment.")
+@click.option("--melspec", is_flag=True, help="Cache log-mel spectrograms too.")
+@click.option("--window-seconds", type=float, help="Length of a spectrogram.  [default: 3]")
+@click.option("--image", is_flag=True, help="Cache pictures of log-mel spectrograms too.")
+@click.option("--image-seconds", type=float, help="Length that a picture shows.  [default: 30]")
+@click.option("--image-size", type=int, default=300, help="Height and width of a picture in pixels.")
+@click.option("--colormap", default="magma", help="Colour map of matplotlib for the pictures.")
+@click.option("--overlap", type=float, default=0.0, help="Share of a spectrogram that the next repeats.")
+@click.option("--n-mels", type=int, default=128, help="Mel bands of spectrograms and pictures.")
+@click.option("--fmin", type=float, default=0.0, help="Lowest frequency of the mel bands in Hz.")
+@click.option("--fmax", type=float, help="Highest one.  [default: half the sample rate]")
+@click.option("--sample-rate", type=int, default=22050, help="Rate in Hz that all audio is brought to.")
+@click.option("--n-fft", type=int, default=2048, help="Length of a frame in samples.")
+@click.option("--hop-length", type=int, default=512, help="Samples from frame to frame.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes at once.  [default: all cores]")
 @click.option("--address", metavar="ADDR", help="Ray cluster that does the work.")
 @click.option("--strict", is_flag=True, help="Fail at a file that cannot be used, instead of skipping it.")
@@ -42,12 +55,12 @@ def main(
     features_csv: Path | None,
     cache: str,
     groups: str | None,
-    segment_seconds: float,
     workers: int | None,
     address: str | None,
     strict: bool,
+    **analysis: Any,
 ) -> None:
-    """Take features from audio, once, into a cache that searches read.
+    """Take features, and tensors if asked for, from audio, once, into a cache that searches read.
 
     A rerun analyses only files that are new or changed, and finishes what was interrupted.
     """
@@ -59,14 +72,14 @@ def main(
         gtzan.prepare(features_csv, cache)
         out().print(f"{cache}: the published table, without audio", highlight=False)
     elif audio is not None:
-        _from_audio(audio, cache, groups, segment_seconds, workers, address, strict)
+        _from_audio(audio, cache, groups, _parameters(**analysis), workers, address, strict)
 
 
 def _from_audio(
     audio: Path,
     cache: str,
     groups: str | None,
-    segment_seconds: float,
+    parameters: Parameters,
     workers: int | None,
     address: str | None,
     strict: bool,
@@ -75,7 +88,6 @@ def _from_audio(
     from data.preparation import Preparation
     from data.scan import find_files, read_groups
 
-    parameters = _parameters(segment_seconds)
     files = find_files(audio)
     given = read_groups(groups, (file.track_id for file in files)) if groups else {}
     preparation = Preparation.plan(cache, files, parameters)
@@ -96,15 +108,53 @@ def _from_audio(
     _show_skipped(preparation)
 
 
-def _parameters(segment_seconds: float) -> Parameters:
+def _parameters(
+    *,
+    melspec: bool,
+    window_seconds: float | None,
+    image: bool,
+    image_seconds: float | None,
+    image_size: int,
+    colormap: str,
+    overlap: float,
+    n_mels: int,
+    fmin: float,
+    fmax: float | None,
+    **common: float,
+) -> Parameters:
+    """Parameters from the options of their names; what is wrong with one is said of that option."""
     from pydantic import ValidationError
 
-    from data.parameters import Parameters
+    from data.parameters import Melspec, Parameters, Picture
+    from data.tensors import colour_table
 
+    mels = {"overlap": overlap, "n_mels": n_mels, "fmin": fmin, "fmax": fmax}
+    longest = common["segment_seconds"]
+    if image:
+        colour_table(colormap)
     try:
-        return Parameters(segment_seconds=segment_seconds)
+        return Parameters.model_validate(
+            common
+            | {
+                "melspec": Melspec.model_validate(mels | {"seconds": window_seconds or min(3.0, longest)})
+                if melspec
+                else None,
+                "image": Picture.model_validate(
+                    mels
+                    | {
+                        "seconds": image_seconds or min(30.0, longest),
+                        "size": image_size,
+                        "colormap": colormap,
+                    }
+                )
+                if image
+                else None,
+            }
+        )
     except ValidationError as error:
-        raise SettingsError(f"--segment-seconds {segment_seconds}: {error.errors()[0]['msg']}") from error
+        first = error.errors()[0]
+        name = "-".join(str(part) for part in first["loc"]).replace("_", "-")
+        raise SettingsError(f"{f'--{name}: ' if name else ''}{first['msg']}") from error
 
 
 def _progress() -> Progress:

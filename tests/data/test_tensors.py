@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from data import prepare
+from data.cache import Cache
+from data.errors import CacheError, SettingsError
+from data.parameters import Melspec, Picture
+from data.spectrum import Spectrum
+from data.tensors import colour_table, image, melspec, window_starts
+from tests.data.collection import SR, clip, make_collection
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GENRE_SEARCH_SCRATCH", str(tmp_path / "scratch"))
+    return tmp_path / "scratch"
+
+
+def prepared(audio: Path, cache: Path, *options: str) -> Cache:
+    result = CliRunner().invoke(prepare.main, ["--audio", str(audio), "--cache", str(cache), *options])
+    assert result.exit_code == 0, result.output
+    return Cache.open(cache)
+
+
+def test_a_spectrogram_equals_librosas() -> None:
+    import librosa
+
+    y = clip(0, 3.0).astype(np.float32) / 2**15
+    plain = librosa.power_to_db(
+        librosa.feature.melspectrogram(y=y, sr=SR, n_mels=96, fmin=50, fmax=8000, pad_mode="reflect")
+    )
+    (found,) = melspec(Spectrum.of(y), Melspec(seconds=3.0, n_mels=96, fmin=50, fmax=8000))
+    assert found.dtype == np.float16
+    assert found.shape == (96, 3 * SR // 512)
+    np.testing.assert_allclose(found, plain[:, : found.shape[1]], atol=0.06)
+
+
+@pytest.mark.parametrize(
+    ("frames", "window", "overlap", "starts"),
+    [
+        (1292, 129, 0.0, [0, 129, 258, 388, 517, 646, 775, 905, 1034, 1163]),
+        (1300, 1292, 0.0, [0]),
+        (50, 129, 0.5, [0]),
+        (200, 100, 0.5, [0, 50, 100]),
+    ],
+)
+def test_windows_spread_over_the_segment(frames: int, window: int, overlap: float, starts: list[int]) -> None:
+    assert window_starts(frames, window, overlap).tolist() == starts
+
+
+def test_a_picture_shows_low_frequencies_at_the_bottom_without_margins() -> None:
+    time = np.arange(5 * SR) / SR
+    y = (0.5 * np.sin(2 * np.pi * 110 * time)).astype(np.float32)
+    (picture,) = image(Spectrum.of(y), Picture(seconds=5.0, size=100, colormap="gray"))
+    assert (picture.shape, picture.dtype) == ((100, 100, 3), np.uint8)
+    brightness = picture[:, :, 0].mean(axis=1)
+    assert brightness.argmax() > 90
+    assert brightness[:50].max() < 20
+
+
+def test_a_short_clip_is_filled_up_with_silence_and_silence_is_dark() -> None:
+    spectrum = Spectrum.of(np.zeros(SR, dtype=np.float32))
+    (found,) = melspec(spectrum, Melspec(seconds=3.0))
+    assert found.shape == (128, 3 * SR // 512)
+    assert (found == -100).all()
+
+
+def test_an_unknown_colour_map() -> None:
+    with pytest.raises(SettingsError, match="--colormap nosuch"):
+        colour_table("nosuch")
+
+
+def test_tensors_are_cached_and_shared(tmp_path: Path, scratch: Path) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=5)
+    cache = prepared(
+        audio, tmp_path / "cache", "--melspec", "--window-seconds", "0.5", "--image", "--image-size", "64"
+    )
+    rows = cache.melspec
+    assert rows.X.shape == (30, 128, 21)
+    assert not rows.X.flags.writeable
+    assert rows.segment.tolist() == [0, 1, 2] * 10
+    y, _ = soundfile.read(audio / rows.track_id[4], dtype="float32")
+    np.testing.assert_allclose(rows.X[3:6], melspec(Spectrum.of(y), Melspec(seconds=0.5)), atol=0.07)
+    assert cache.image.X.shape == (10, 64, 64, 3)
+    (array,) = scratch.glob("melspec-*.npy")
+    before = array.stat().st_mtime_ns
+    assert isinstance(Cache.open(tmp_path / "cache").melspec.X, np.memmap)
+    assert array.stat().st_mtime_ns == before
+
+
+def test_a_shard_tells_its_shape_and_holds_the_keys(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=4)
+    shutil.copy(audio / "genre0" / "genre0.00000.wav", audio / "genre1" / "copy.wav")
+    cache = tmp_path / "cache"
+    prepared(audio, cache, "--melspec", "--window-seconds", "0.5")
+    group = {}
+    for shard in (cache / "melspec").iterdir():
+        table = pq.read_table(shard)
+        assert table.column_names == ["track_id", "segment", "label", "group", "tensor"]
+        about = table.schema.field("tensor").metadata
+        assert json.loads(about[b"shape"]) == [128, 21]
+        assert about[b"dtype"] == b"float16"
+        group |= dict(zip(table["track_id"].to_pylist(), table["group"].to_pylist(), strict=True))
+    assert group["genre0/genre0.00000.wav"] == group["genre1/copy.wav"]
+
+
+def test_a_rerun_replaces_the_tensors_of_changed_files(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio", tracks=4), tmp_path / "cache"
+    options = ("--melspec", "--window-seconds", "0.5")
+    prepared(audio, cache, *options)
+    soundfile.write(audio / "genre0" / "genre0.00001.wav", clip(99), SR)
+    (audio / "genre1" / "genre1.00003.wav").unlink()
+    updated = prepared(audio, cache, *options).melspec
+    fresh = prepared(audio, tmp_path / "fresh", *options).melspec
+    assert updated.track_id.tolist() == fresh.track_id.tolist()
+    np.testing.assert_allclose(updated.X, fresh.X, atol=0.07)
+
+
+def test_a_cache_without_tensors_says_how_to_get_them(tmp_path: Path) -> None:
+    cache = prepared(make_collection(tmp_path / "audio"), tmp_path / "cache")
+    with pytest.raises(CacheError, match="no melspec tensors; make them with"):
+        _ = cache.melspec
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    cache = prepared(make_collection(tmp_path / "audio"), tmp_path / "cache", "--melspec", "--n-mels", "32")
+    shard = next((tmp_path / "cache" / "melspec").iterdir())
+    shard.write_bytes(shard.read_bytes()[:100])
+    with pytest.raises(CacheError, match=f"{shard.name}: missing or damaged"):
+        _ = cache.melspec
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--melspec", "--window-seconds", "40"], "does not fit in a segment"),
+        (["--melspec", "--overlap", "1"], "--overlap"),
+        (["--image", "--colormap", "nosuch"], "--colormap nosuch"),
+        (["--melspec", "--fmax", "20000"], "must rise and not exceed"),
+        (["--hop-length", "500"], "multiple of hop_length"),
+    ],
+)
+def test_bad_parameters(tmp_path: Path, options: list[str], message: str) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=1)
+    command = ["--audio", str(audio), "--cache", str(tmp_path / "cache"), *options]
+    result = CliRunner().invoke(prepare.main, command)
+    assert result.exit_code == 2
+    assert message in result.output
