@@ -16,7 +16,8 @@ from data.duplicates import landmarks
 from data.errors import AudioError
 from data.features import extract, segment_bounds
 from data.files import Folder
-from data.parameters import Parameters
+from data.parameters import Parameters, Picture
+from data.pictures import load_picture
 from data.scan import Found
 from data.shards import KINDS, TrackTensors, write_shard
 from data.spectrum import Spectrum
@@ -99,9 +100,12 @@ def analyse_batch(
         Path and reason of each file that was skipped.
     """
     import pyarrow as pa
+    from threadpoolctl import threadpool_limits
 
     tensors: dict[str, list[TrackTensors]] = {kind: [] for kind in KINDS}
-    rows = [_analyse(file, parameters, tensors) | {"part": batch.name} for file in batch.files]
+    # One thread a process: the processes share the cores, and results do not depend on their number.
+    with threadpool_limits(1):
+        rows = [_analyse(file, parameters, tensors) | {"part": batch.name} for file in batch.files]
     # The part comes last: it is what vouches for the shards of the same name.
     for kind, tracks in tensors.items():
         if tracks:
@@ -123,6 +127,8 @@ def _analyse(file: Found, parameters: Parameters, tensors: dict[str, list[TrackT
         "mtime_ns": file.mtime_ns,
         "file_sha256": file_digest(file.path),
     }
+    if parameters.from_pictures:
+        return row | _picture(file, parameters, tensors)
     try:
         audio = load(file.path, sample_rate=parameters.sample_rate, min_samples=parameters.n_fft)
     except AudioError as error:
@@ -157,6 +163,16 @@ def _analyse(file: Found, parameters: Parameters, tensors: dict[str, list[TrackT
         "landmarks": np.concatenate(marks).tobytes(),
         "features": X.tobytes(),
     }
+
+
+def _picture(file: Found, parameters: Parameters, tensors: dict[str, list[TrackTensors]]) -> dict[str, Any]:
+    """Take what is to be had from a file that is a picture."""
+    try:
+        picture = load_picture(file.path, size=(parameters.image or Picture()).size)
+    except AudioError as error:
+        return {"status": SKIPPED, "reason": str(error).removeprefix(f"{file.path}: ")}
+    tensors["image"].append(TrackTensors(file.track_id, file.label, picture[np.newaxis]))
+    return {"sha256": hashlib.sha256(picture.tobytes()).hexdigest(), "landmarks": b""}
 
 
 def file_digest(path: str) -> str:

@@ -56,7 +56,7 @@ def assemble(
     parameters: Parameters,
     old: pa.Table | None,
     *,
-    source: Literal["audio", "demo"] = "audio",
+    source: Literal["audio", "demo", "images"] = "audio",
 ) -> CacheInfo:
     """Write ``features.parquet``, ``manifest.parquet`` and then ``cache.json``.
 
@@ -78,7 +78,7 @@ def assemble(
     old : Table or None
         Manifest of the cache that is there.
     source : str
-        ``"audio"``, or ``"demo"`` where the files were synthesised.
+        ``"audio"``, ``"demo"`` where the files were synthesised, or ``"images"`` where they are pictures.
 
     Raises
     ------
@@ -89,10 +89,11 @@ def assemble(
     usable = sorted({row for row, status in _pairs(manifest, "label", "status") if status == OK})
     if len(usable) < 2:
         raise CacheError(
-            f"--cache {folder.uri}: {len(usable)} genres have a usable audio file"
+            f"--cache {folder.uri}: {len(usable)} genres have a usable file"
             f" (of {len(files)} files), at least two are needed; the first reason: {_first_reason(manifest)}"
         )
-    folder.write_table("features.parquet", _features(folder, parts, manifest, old))
+    if source != "images":
+        folder.write_table("features.parquet", _features(folder, parts, manifest, old))
     folder.write_table("manifest.parquet", manifest)
     info = CacheInfo(
         source=source,

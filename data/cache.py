@@ -38,7 +38,7 @@ class CacheInfo(BaseModel):
     format : int
         Version of the layout.
     source : str
-        Where the rows come from: ``"audio"``, ``"demo"`` or ``"features-csv"``.
+        Where the rows come from: ``"audio"``, ``"images"``, ``"demo"`` or ``"features-csv"``.
     synthetic : bool
         Whether the audio was synthesised; every number taken from it is marked so.
     parameters : dict
@@ -54,7 +54,7 @@ class CacheInfo(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     format: int = FORMAT
-    source: Literal["audio", "demo", "features-csv"]
+    source: Literal["audio", "images", "demo", "features-csv"]
     synthetic: bool = False
     parameters: dict[str, Any]
     fingerprint: str

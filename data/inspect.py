@@ -37,7 +37,8 @@ def _table(found: dict[str, Any]) -> Table:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     seconds = found["duration_s"]
-    table.add_row("files", f"{found['files']}, {found['tracks']} usable, {found['segments']} segments")
+    segments = "no features" if found["segments"] is None else f"{found['segments']} segments"
+    table.add_row("files", f"{found['files']}, {found['tracks']} usable, {segments}")
     table.add_row("genres", ", ".join(f"{genre} {count}" for genre, count in found["genres"].items()))
     table.add_row("groups", str(found["groups"]))
     if seconds:

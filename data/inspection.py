@@ -58,7 +58,7 @@ def inspect(cache: Cache) -> dict[str, Any]:
         "parameters": cache.info.parameters,
         "files": len(files),
         "tracks": len(tracks),
-        "segments": len(cache.features.X),
+        "segments": len(cache.features.X) if cache.folder.exists("features.parquet") else None,
         "groups": int(tracks["group"].nunique()),
         "genres": {str(k): int(v) for k, v in tracks["label"].value_counts().sort_index().items()},
         "duration_s": _durations(tracks["duration_s"].dropna().to_numpy(float)),

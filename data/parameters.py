@@ -68,6 +68,8 @@ class Parameters(BaseModel):
         Log-mel spectrograms to cache, if any.
     image : Picture, optional
         Pictures of them to cache, if any.
+    from_pictures : bool
+        Whether the collection is pictures of spectrograms, of which only `image` can be made, not audio.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -78,6 +80,7 @@ class Parameters(BaseModel):
     hop_length: int = Field(default=512, ge=1)
     melspec: Melspec | None = None
     image: Picture | None = None
+    from_pictures: bool = False
 
     @model_validator(mode="after")
     def _frames_fit(self) -> Parameters:

@@ -48,7 +48,7 @@ class Preparation:
     files : sequence of Found
         All files of the collection.
     source : str
-        ``"audio"``, or ``"demo"`` where the files were synthesised.
+        ``"audio"``, ``"demo"`` where the files were synthesised, or ``"images"`` where they are pictures.
     todo : list of Found
         Those that must be analysed.
     skipped : list of (str, str)
@@ -58,7 +58,7 @@ class Preparation:
     folder: Folder
     parameters: Parameters
     files: Sequence[Found]
-    source: Literal["audio", "demo"] = "audio"
+    source: Literal["audio", "demo", "images"] = "audio"
     todo: list[Found] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
@@ -69,7 +69,7 @@ class Preparation:
         files: Sequence[Found],
         parameters: Parameters,
         *,
-        source: Literal["audio", "demo"] = "audio",
+        source: Literal["audio", "demo", "images"] = "audio",
     ) -> Preparation:
         """Compare the files with what the cache, or an interrupted run, holds already.
 

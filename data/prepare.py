@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from data.parameters import Parameters
     from data.preparation import Preparation
+    from data.scan import Found
 
 
 @click.command(cls=Command)
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="The published table of features, instead of audio.",
+)
+@click.option(
+    "--images",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder with a folder of spectrogram pictures (png, jpg) for each genre, instead of audio.",
 )
 @click.option("--cache", metavar="DIR_OR_URI", required=True, help="Where the cache is written.")
 @click.option("--groups", metavar="FILE", help="CSV file,group: files that a split must not separate.")
@@ -53,6 +60,7 @@ if TYPE_CHECKING:
 def main(
     audio: Path | None,
     features_csv: Path | None,
+    images: Path | None,
     cache: str,
     groups: str | None,
     workers: int | None,
@@ -64,42 +72,55 @@ def main(
 
     A rerun analyses only files that are new or changed, and finishes what was interrupted.
     """
-    if (audio is None) == (features_csv is None):
-        raise SettingsError("give either --audio DIR or --features-csv FILE")
+    if sum(source is not None for source in (audio, features_csv, images)) != 1:
+        raise SettingsError("give either --audio DIR or --features-csv FILE or --images DIR")
     if features_csv is not None:
         from data import gtzan
 
         gtzan.prepare(features_csv, cache)
         out().print(f"{cache}: the published table, without audio", highlight=False)
-    elif audio is not None:
-        _from_audio(audio, cache, groups, _parameters(**analysis), workers, address, strict)
-
-
-def _from_audio(
-    audio: Path,
-    cache: str,
-    groups: str | None,
-    parameters: Parameters,
-    workers: int | None,
-    address: str | None,
-    strict: bool,
-) -> None:
-    from data.cache import Cache
+        return
     from data.preparation import Preparation
-    from data.scan import find_files, read_groups
 
-    files = find_files(audio)
+    files, parameters = _collection(audio, images, analysis)
+    preparation = Preparation.plan(cache, files, parameters, source="audio" if audio else "images")
+    _finish(preparation, groups, workers, address, strict)
+
+
+def _collection(
+    audio: Path | None, images: Path | None, analysis: dict[str, Any]
+) -> tuple[list[Found], Parameters]:
+    """Find the files, and what is to be taken from them."""
+    from data.pictures import SUFFIXES
+    from data.scan import find_files
+
+    if audio is not None:
+        return find_files(audio), _parameters(**analysis)
+    if images is not None:
+        files = find_files(images, option="--images", inner="images_original", suffixes=SUFFIXES)
+        return files, _parameters(**(analysis | {"image": True, "melspec": False, "from_pictures": True}))
+    raise SettingsError("give either --audio DIR or --images DIR")
+
+
+def _finish(
+    preparation: Preparation, groups: str | None, workers: int | None, address: str | None, strict: bool
+) -> None:
+    """Analyse what must be, write the cache and say what is in it."""
+    from data.scan import read_groups
+    from data.writing import OK
+
+    files = preparation.files
     given = read_groups(groups, (file.track_id for file in files)) if groups else {}
-    preparation = Preparation.plan(cache, files, parameters)
     with _progress() as progress:
         task = progress.add_task("analysing", total=len(preparation.todo))
         for count in preparation.run(workers=workers, address=address, strict=strict):
             progress.advance(task, count)
     info = preparation.finish(given)
-    rows = Cache.open(cache).features
-    tracks = len(set(rows.track_id))
+    manifest = preparation.folder.read_table("manifest.parquet").select(["label", "status"]).to_pylist()
+    usable = [row["label"] for row in manifest if row["status"] == OK]
+    tracks = len(usable)
     out().print(
-        f"{cache}: {tracks} tracks ({len(rows.X)} segments) of {len(set(rows.label))} genres;"
+        f"{preparation.folder.uri}: {tracks} tracks of {len(set(usable))} genres;"
         f" {len(preparation.todo)} of {len(files)} files analysed, {len(files) - tracks} skipped;"
         f" fingerprint {info.fingerprint[:12]}",
         highlight=False,

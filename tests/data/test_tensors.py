@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from data import prepare
+from data import inspect, prepare
 from data.cache import Cache
 from data.errors import CacheError, SettingsError
 from data.parameters import Melspec, Picture
@@ -123,6 +123,32 @@ def test_a_rerun_replaces_the_tensors_of_changed_files(tmp_path: Path) -> None:
     fresh = prepared(audio, tmp_path / "fresh", *options).melspec
     assert updated.track_id.tolist() == fresh.track_id.tolist()
     np.testing.assert_allclose(updated.X, fresh.X, atol=0.07)
+
+
+def test_pictures_that_are_there_are_taken_without_their_margins(tmp_path: Path) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for genre in ("blues", "rock"):
+        folder = tmp_path / "gtzan" / "images_original" / genre
+        folder.mkdir(parents=True)
+        for number in range(3):
+            page = np.full((288, 432, 4), 255, dtype=np.uint8)
+            page[35:253, 54:390, :3] = rng.integers(0, 200, size=3)
+            Image.fromarray(page).save(folder / f"{genre}{number:05d}.png")
+    (folder / "words.png").write_text("words")
+    cache = tmp_path / "cache"
+    command = ["--images", str(tmp_path / "gtzan"), "--cache", str(cache), "--image-size", "48"]
+    result = CliRunner().invoke(prepare.main, command)
+    assert result.exit_code == 0, result.output
+    assert "6 tracks of 2 genres; 7 of 7 files analysed, 1 skipped" in result.output
+    rows = Cache.open(cache).image
+    assert rows.X.shape == (6, 48, 48, 3)
+    assert all(len(np.unique(picture.reshape(-1, 3), axis=0)) == 1 for picture in rows.X)
+    assert rows.X.max() < 200
+    shown = CliRunner().invoke(inspect.main, ["--cache", str(cache)])
+    assert shown.exit_code == 0, shown.output
+    assert "no features" in shown.output
 
 
 def test_a_cache_without_tensors_says_how_to_get_them(tmp_path: Path) -> None:

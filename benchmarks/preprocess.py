@@ -1,0 +1,160 @@
+"""Features by plain librosa calls and by ours, in one run.
+
+Goals on one core: 10 times as fast, 15 times as the aim; and 1.8 times more on two cores. Run it with
+``python -m benchmarks.preprocess [--audio DIR]``; without audio, clips of 30 s are made up.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from data.audio import load
+from data.columns import FEATURES
+from data.features import of_file
+from data.rhythm import tempo
+from data.separation import harmonic_percussive
+from data.spectrum import Spectrum
+from data.spread import spread
+
+SR = 22050
+_REPEATS = 3
+
+
+def naive(path: str) -> np.ndarray:
+    """Take the published features by plain librosa calls, each of which starts from the samples."""
+    import librosa
+    from librosa import feature
+
+    y, sr = librosa.load(path, sr=SR)
+    mirrored = {"y": y, "pad_mode": "reflect"}
+    H, P = librosa.decompose.hpss(librosa.stft(y, pad_mode="reflect"))
+    series = {
+        "chroma_stft": feature.chroma_stft(sr=sr, **mirrored),
+        "rms": feature.rms(**mirrored),
+        "spectral_centroid": feature.spectral_centroid(sr=sr, **mirrored),
+        "spectral_bandwidth": feature.spectral_bandwidth(sr=sr, **mirrored),
+        "rolloff": feature.spectral_rolloff(sr=sr, **mirrored),
+        "zero_crossing_rate": feature.zero_crossing_rate(y),
+        "harmony": librosa.util.fix_length(librosa.istft(H), size=len(y)),
+        "perceptr": librosa.util.fix_length(librosa.istft(P), size=len(y)),
+    }
+    series |= {f"mfcc{n + 1}": row for n, row in enumerate(feature.mfcc(sr=sr, n_mfcc=20, **mirrored))}
+    onsets = librosa.onset.onset_strength(y=y, sr=sr, aggregate=np.median)
+    values = {"tempo": float(feature.tempo(onset_envelope=onsets, sr=sr)[0])}
+    for name, row in series.items():
+        values |= {f"{name}_mean": float(np.mean(row)), f"{name}_var": float(np.var(row))}
+    return np.array([values[name] for name in FEATURES])
+
+
+def ours(path: str) -> np.ndarray:
+    """Take the same by one decode and one transform."""
+    return of_file(path)[0][0]
+
+
+def seconds(work: Callable[[], object], repeats: int = _REPEATS) -> float:
+    """Least time of some repeats."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def made_up(folder: Path, count: int) -> list[str]:
+    """Write clips of chords, a beat and noise; time hardly depends on what is in them."""
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    when = np.arange(30 * SR) / SR
+    paths = []
+    for number in range(count):
+        y = sum(np.sin(2 * np.pi * hz * when) for hz in rng.uniform(80, 2000, 6)) / 12
+        y += rng.normal(size=len(when)) * (0.02 + 0.3 * np.exp(-20 * (when % 0.5)))
+        path = folder / f"{number}.wav"
+        soundfile.write(path, np.clip(0.5 * y, -1, 1), SR)
+        paths.append(str(path))
+    return paths
+
+
+def all_cores(work: Callable[[str], object], paths: list[str]) -> float:
+    """Seconds a clip with Ray tasks on all cores, warm."""
+    import ray
+
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
+    try:
+        cores = int(ray.cluster_resources()["CPU"])
+        list(spread(work, paths[: 2 * cores] * 2))
+        many = paths * max(1, 8 * cores // len(paths))
+        return seconds(lambda: list(spread(work, many)), 2) / len(many)
+    finally:
+        ray.shutdown()
+
+
+@click.command()
+@click.option(
+    "--audio", type=click.Path(path_type=Path, exists=True), help="Folder with audio, at any depth."
+)
+@click.option("--clips", default=8, help="How many clips.")
+def main(audio: Path | None, clips: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        if audio is None:
+            paths = made_up(Path(folder), clips)
+        else:
+            paths = [str(path) for path in sorted(audio.rglob("*")) if path.suffix in {".wav", ".ogg"}][
+                :clips
+            ]
+        # Each clip has one core, for librosa as for ours.
+        with threadpool_limits(1):
+            measure(paths)
+
+
+def measure(paths: list[str]) -> None:
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {len(paths)} clips")
+    naive(paths[0])
+    ours(paths[0])
+    plain = np.mean([seconds(lambda path=path: naive(path), 1) for path in paths])
+    fast = np.mean([seconds(lambda path=path: ours(path)) for path in paths])
+    parts = np.mean([shares(path) for path in paths], axis=0)
+    floor = parts[0] + parts[1]
+    print(f"naive librosa, one core: {1 / plain:.2f} clips/s ({1e3 * plain:.0f} ms a clip)")
+    print(f"ours, one core: {1 / fast:.2f} clips/s ({1e3 * fast:.0f} ms a clip)")
+    print(f"ours over naive: {plain / fast:.1f} times as fast")
+    print(
+        f"over the floor (decode and one transform, {1e3 * floor:.0f} ms): {fast / floor:.1f} times as long"
+    )
+    names = ("decode", "transform", "harmonic and percussive", "tempo")
+    for name, share in zip((*names, "the rest"), (*parts, fast - parts.sum()), strict=True):
+        print(f"  {name}: {1e3 * share:.0f} ms, {share / fast:.0%}")
+    spread_out = all_cores(ours, paths)
+    print(f"ours, all cores: {1 / spread_out:.2f} clips/s, {fast / spread_out:.2f} times one core")
+    worst = max(float(np.max(np.abs(ours(p) / naive(p) - 1))) for p in paths[:2])
+    print(f"largest relative difference of a feature: {worst:.1e}")
+
+
+def shares(path: str) -> np.ndarray:
+    """Seconds of decoding, of the transform, of the separation and of the tempo of a clip."""
+    y = load(path).y
+    S = Spectrum.of(y)
+    _ = S.magnitude, S.log_mel
+    return np.array(
+        [
+            seconds(lambda: load(path)),
+            seconds(lambda: Spectrum.of(y)),
+            seconds(lambda: harmonic_percussive(y, S)),
+            seconds(lambda: tempo(S)),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
