@@ -93,9 +93,15 @@ def all_cores(work: Callable[[str], object], paths: list[str]) -> float:
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
     try:
         cores = int(ray.cluster_resources()["CPU"])
-        list(spread(work, paths[: 2 * cores] * 2))
-        many = paths * max(1, 8 * cores // len(paths))
-        return seconds(lambda: list(spread(work, many)), 2) / len(many)
+
+        def batch(several: list[str]) -> None:
+            for path in several:
+                work(path)
+
+        # As in a preparation, a task is a batch of clips.
+        batches = [paths] * (8 * cores)
+        list(spread(batch, batches[: 2 * cores]))
+        return seconds(lambda: list(spread(batch, batches)), 2) / (len(paths) * len(batches))
     finally:
         ray.shutdown()
 

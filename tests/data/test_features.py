@@ -5,13 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.ndimage
 import soundfile
 
 from data.columns import FEATURES
 from data.features import extract, of_file, segment_bounds
 from data.parameters import Parameters
-from data.separation import median_along_rows
 from data.spectrum import Spectrum
 from data.tonal import chroma_bank
 
@@ -108,13 +106,6 @@ def test_a_file_is_analysed_by_segment(tmp_path: Path) -> None:
     X, start = of_file(tmp_path / "a.wav", Parameters(segment_seconds=2))
     assert start.tolist() == [0, 2, 4]
     np.testing.assert_array_equal(X[1], extract(y[2 * SR : 4 * SR]))
-
-
-@pytest.mark.parametrize("shape", [(3, 200), (40, 31), (5, 7)])
-def test_the_fast_median_equals_the_plain_one_to_the_bit(shape: tuple[int, int]) -> None:
-    S = np.random.default_rng(0).random(shape, dtype=np.float32)
-    plain = scipy.ndimage.median_filter(S, size=(1, 31), mode="reflect")
-    np.testing.assert_array_equal(median_along_rows(S), plain)
 
 
 @pytest.mark.parametrize("tuning", [-0.5, 0.0, 0.13])
