@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+import spaces
+from search.recorder import history_table, trials_table
+from search.searchers import make_sampler
+from search.truthful import TruthfulOptunaSearch
+
+FAMILY = spaces.get("features_mlp")
+
+
+@pytest.fixture
+def searcher() -> TruthfulOptunaSearch:
+    return TruthfulOptunaSearch(
+        space=partial(FAMILY.space, max_epochs=50),
+        metric="val_accuracy",
+        mode="max",
+        points_to_evaluate=[FAMILY.baseline(50)],
+        sampler=make_sampler("tpe", seed=0),
+        storage=optuna.storages.InMemoryStorage(),
+        study_name="test",
+    )
+
+
+def result(epochs: list[int], accuracy: float, outcome: str = "RUNNING", error: str = "") -> dict[str, Any]:
+    row = {"val_loss": 1.0, "val_macro_f1": 0.4, "train_loss": 0.9, "train_accuracy": 0.6}
+    return {
+        "epoch": epochs[-1] if epochs else 0,
+        "best_epoch": epochs[-1] if epochs else 0,
+        "val_accuracy": accuracy,
+        **row,
+        "params": 100,
+        "seconds": 1.5,
+        "curve": [{"epoch": epoch, "val_accuracy": accuracy - 0.01 * epoch, **row} for epoch in epochs],
+        "outcome": outcome,
+        "error": error,
+        "hostname": "node-7",
+    }
+
+
+def test_the_first_suggestion_is_the_baseline_and_carries_its_number(searcher: TruthfulOptunaSearch) -> None:
+    first, second = searcher.suggest("a"), searcher.suggest("b")
+    assert first == {**FAMILY.baseline(50), "trial_number": 0}
+    assert second is not None
+    assert second["trial_number"] == 1
+
+
+def test_states(searcher: TruthfulOptunaSearch) -> None:
+    for name in "abcde":
+        searcher.suggest(name)
+    searcher.on_trial_complete("a", result([1, 2], 0.7, "COMPLETE"))
+    searcher.on_trial_result("b", result([1], 0.5))
+    searcher.on_trial_complete("b", result([2, 3], 0.6))
+    searcher.on_trial_complete("c", result([], 0.0, "FAIL", "Traceback: too wide"))
+    searcher.on_trial_complete("d", error=True)
+    a, b, c, d, e = searcher.study.trials
+    assert (a.state, a.value, a.user_attrs["node"]) == (TrialState.COMPLETE, 0.7, "node-7")
+    assert b.state == TrialState.PRUNED
+    assert b.intermediate_values == {1: 0.49, 2: 0.58, 3: pytest.approx(0.57)}
+    assert (c.state, d.state, e.state) == (TrialState.FAIL, TrialState.FAIL, TrialState.RUNNING)
+    assert "worker process died" in d.user_attrs["error"]
+
+
+def test_epochs_that_are_reported_twice_count_once(searcher: TruthfulOptunaSearch) -> None:
+    searcher.suggest("a")
+    searcher.on_trial_result("a", result([1, 2], 0.5))
+    # The worker died and went on from the checkpoint after epoch 1.
+    searcher.on_trial_result("a", result([2, 3], 0.5))
+    searcher.on_trial_complete("a", result([3], 0.5, "COMPLETE"))
+    searcher.on_trial_complete("a", result([3], 0.9, "COMPLETE"))
+    (trial,) = searcher.study.trials
+    assert trial.user_attrs["epochs"] == 3
+    assert trial.value == 0.5
+
+
+def test_tables_are_what_the_study_holds(searcher: TruthfulOptunaSearch) -> None:
+    for name in "abcd":
+        searcher.suggest(name)
+    searcher.on_trial_complete("a", result([1, 2], 0.7, "COMPLETE"))
+    searcher.on_trial_complete("b", result([], 0.0, "OOM", "MemoryError"))
+    searcher.on_trial_complete("c", result([], 0.0, "FAIL", "Traceback: too wide"))
+    searcher.on_trial_result("d", result([1], 0.5))
+    trials = trials_table(searcher.study.trials)
+    assert trials["trial_id"].tolist() == list("abcd")
+    assert trials["status"].tolist() == ["COMPLETE", "OOM", "FAIL", "RUNNING"]
+    assert trials["epochs"].tolist() == [2, 0, 0, 1]
+    assert trials["val_accuracy"].isna().tolist() == [False, True, True, True]
+    assert trials["error"].tolist()[1:3] == ["MemoryError", "Traceback: too wide"]
+    assert trials["config.units_1"].iloc[0] == 58
+    history = history_table(searcher.study.trials)
+    assert history[["trial_id", "epoch"]].to_numpy().tolist() == [["a", 1], ["a", 2]]
+
+
+def test_tables_of_a_study_without_trials() -> None:
+    assert len(trials_table([])) == 0
+    assert len(history_table([])) == 0
