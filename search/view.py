@@ -81,10 +81,9 @@ class LiveView(Callback):
         if self._console.is_terminal:
             self._draw(trials)
             return
-        last = trial.last_result
         best = max((_accuracy(other) for other in trials), default=0.0)
         self._console.print(
-            f"trial {_number(trial)} {_word(trial, ended=True)} after {last.get('epoch', 0)} epochs:"
+            f"trial {_number(trial)} {_word(trial, ended=True)} after {_epochs(trial)} epochs:"
             f" {_accuracy(trial):.1%}; best {best:.1%}; {len(self._ended)}/{self._total} done,"
             f" {self._left()} left",
             highlight=False,
@@ -93,16 +92,16 @@ class LiveView(Callback):
     def _draw(self, trials: list[Trial]) -> None:
         if not self._console.is_terminal:
             return
-        running = sum(trial.trial_id not in self._ended and bool(trial.last_result) for trial in trials)
+        running = sum(trial.trial_id not in self._ended and trial.status == Trial.RUNNING for trial in trials)
         words = Counter(_word(trial, ended=True) for trial in trials if trial.trial_id in self._ended)
         counts = ", ".join(f"{count} {word}" for word, count in sorted(words.items()))
         best = sorted(trials, key=_accuracy, reverse=True)[:_SHOWN]
         table = Table("trial", "val accuracy", "epochs", "state", box=None, pad_edge=False)
         for trial in best:
-            if trial.last_result:
+            if _epochs(trial):
                 name = "BASELINE" if _number(trial) == 0 else str(_number(trial))
                 word = _word(trial, ended=trial.trial_id in self._ended)
-                table.add_row(name, f"{_accuracy(trial):.1%}", str(trial.last_result["epoch"]), word)
+                table.add_row(name, f"{_accuracy(trial):.1%}", str(_epochs(trial)), word)
         status = Text(f"{running} running; {counts or 'none ended yet'}; about {self._left()} left")
         self._live.update(Group(self._progress, status, table))
 
@@ -119,6 +118,10 @@ class LiveView(Callback):
 
 def _accuracy(trial: Trial) -> float:
     return float((trial.last_result or {}).get("val_accuracy", 0.0))
+
+
+def _epochs(trial: Trial) -> int:
+    return int((trial.last_result or {}).get("epoch", 0))
 
 
 def _number(trial: Trial) -> int:

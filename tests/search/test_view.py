@@ -43,6 +43,7 @@ def test_a_terminal_sees_what_is_done_running_and_best(monkeypatch: pytest.Monke
         trial(1, 0.52, 25),
         trial(2, 0.0, 1, "FAIL"),
         trial(3, 0.78, 40),
+        SimpleNamespace(trial_id="t4", config={"trial_number": 4}, status="PENDING", last_result={"pid": 1}),
     ]
     for ended in trials[:3]:
         view.on_trial_complete(1, trials, ended)
