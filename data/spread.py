@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
@@ -13,6 +14,8 @@ from data.errors import SettingsError
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
+_PATIENCE = 10
+"""Seconds that a cluster has to answer."""
 _AHEAD = 2
 """Tasks in flight a core: one at work and one waiting, so that memory stays flat however many there are."""
 
@@ -88,6 +91,8 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
     if ray.is_initialized():
         yield
         return
+    if address is not None:
+        _require_listener(address)
     try:
         if address is None:
             ray.init(
@@ -105,3 +110,16 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
         yield
     finally:
         ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    """Refuse an address at which nobody listens, for which Ray itself would wait many minutes."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()) or "://" in address:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except OSError as error:
+        raise SettingsError(
+            f"--address {address}: nobody listens there ({error}); give HOST:PORT of the cluster's head"
+        ) from error

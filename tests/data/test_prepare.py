@@ -172,6 +172,13 @@ def test_a_collection_with_one_usable_genre(tmp_path: Path) -> None:
     assert "not readable as audio" in result.output
 
 
+def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio")
+    result = run("--audio", audio, "--cache", tmp_path / "cache", "--address", "127.0.0.1:1")
+    assert result.exit_code == 2
+    assert "--address 127.0.0.1:1: nobody listens there" in result.output
+
+
 def test_a_segment_length_out_of_bounds(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio")
     result = run("--audio", audio, "--cache", tmp_path / "cache", "--segment-seconds", "0")
