@@ -84,6 +84,8 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
     if workers == 1 and address is None:
         yield
         return
+    if address is not None:
+        _require_listener(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
@@ -91,8 +93,6 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
     if ray.is_initialized():
         yield
         return
-    if address is not None:
-        _require_listener(address)
     try:
         if address is None:
             ray.init(
