@@ -11,10 +11,13 @@ import tensorflow as tf
 
 from data.errors import RunError
 from data.task import Task
-from spaces.training.epoch import CompiledEpoch, Knobs, State, epoch_seed, fold_seed
+from spaces.training.epoch import CompiledEpoch, Knobs, deal_batches, mixed_seed
 from spaces.training.family import EpochOutcome, Fitted, Learner
 from spaces.training.scaling import apply_scaler, fit_scaler
 from spaces.training.schedule import learning_rates
+
+_INITIAL = -1 % 2**31
+"""Stands for the epoch in the seeds of the initial weights."""
 
 
 @dataclass(frozen=True)
@@ -79,57 +82,58 @@ class ScaledFolds(Learner):
         self._recipe = recipe
         self._seed = seed
         self._scalers = [fit_scaler(recipe.scaler, task.X[fold.train]) for fold in task.folds]
-        self._data = [
-            (
-                tf.constant(apply_scaler(scaler, task.X[fold.train])),
-                tf.constant(task.y[fold.train]),
-                # A fit on all rows validates on none.
-                tf.constant(
-                    apply_scaler(scaler, task.X[fold.valid]) if len(fold.valid) else task.X[:0], tf.float32
-                ),
-            )
-            for scaler, fold in zip(self._scalers, task.folds, strict=True)
-        ]
-        self._states: list[State] = [
-            compiled.initial_state(fold_seed(seed, number)) for number in range(len(task.folds))
-        ]
+        self._sizes = [len(fold.train) for fold in task.folds]
+        self._valid_sizes = [len(fold.valid) for fold in task.folds]
+        self._x = self._stacked(task, [fold.train for fold in task.folds])
+        self._x_valid = self._stacked(task, [fold.valid for fold in task.folds])
+        y = np.full(self._x.shape[:2], -1, dtype=np.int32)
+        for number, fold in enumerate(task.folds):
+            y[number, : len(fold.train)] = task.y[fold.train]
+        self._y = tf.constant(y)
+        self._state = compiled.initial_state(self._fold_seeds(_INITIAL))
         self.n_parameters = compiled.n_parameters
+
+    def _stacked(self, task: Task, rows: list[np.ndarray]) -> tf.Tensor:
+        """Scaled rows of each fold by its own scaler, filled up with zeros to the largest fold."""
+        stacked = np.zeros((len(rows), max(map(len, rows)), task.X.shape[1]), dtype=np.float32)
+        for number, (scaler, chosen) in enumerate(zip(self._scalers, rows, strict=True)):
+            # A fit on all rows validates on none, and scikit-learn scales no empty array.
+            if len(chosen):
+                stacked[number, : len(chosen)] = apply_scaler(scaler, task.X[chosen])
+        return tf.constant(stacked)
+
+    def _fold_seeds(self, purpose: int) -> list[int]:
+        return [mixed_seed(self._seed, fold, purpose) for fold in range(len(self._sizes))]
 
     def run_epoch(self, epoch: int) -> EpochOutcome:
         """Train each fold for one epoch, counted from 0, and judge its validation rows."""
         recipe = self._recipe
-        losses, accuracies, probabilities = [], [], []
-        for number, (x, y, x_valid) in enumerate(self._data):
-            rates = learning_rates(
-                recipe.schedule,
-                recipe.learning_rate,
-                epoch=epoch,
-                epochs=recipe.epochs,
-                steps=-(-len(y) // recipe.batch_size),
-            )
-            self._states[number], loss, accuracy, judged = self._compiled.run(
-                self._states[number],
-                x,
-                y,
-                x_valid,
-                rates=rates,
-                seed=epoch_seed(self._seed, number, epoch),
-                # The first epochs are averaged evenly, so that the initial weights leave no trace.
-                keep=min(recipe.averaging, epoch / (epoch + 1)),
-                knobs=recipe.knobs,
-            )
-            losses.append(loss)
-            accuracies.append(accuracy)
-            probabilities.append(judged)
-        return EpochOutcome(float(np.mean(losses)), float(np.mean(accuracies)), tuple(probabilities))
+        batches = deal_batches(self._sizes, recipe.batch_size, self._fold_seeds(epoch))
+        rates = learning_rates(
+            recipe.schedule,
+            recipe.learning_rate,
+            epoch=epoch,
+            epochs=recipe.epochs,
+            steps=len(batches.rows),
+        )
+        self._state, loss, accuracy, probabilities = self._compiled.run(
+            self._state,
+            self._x,
+            self._y,
+            self._x_valid,
+            batches=batches,
+            rates=rates,
+            seed=(mixed_seed(self._seed, epoch), epoch),
+            # The first epochs are averaged evenly, so that the initial weights leave no trace.
+            keep=min(recipe.averaging, epoch / (epoch + 1)),
+            knobs=recipe.knobs,
+        )
+        judged = tuple(probabilities[fold, :size] for fold, size in enumerate(self._valid_sizes))
+        return EpochOutcome(float(loss.mean()), float(accuracy.mean()), judged)
 
     def state(self) -> dict[str, np.ndarray]:
-        """All variables, named ``fold/position``."""
-        return {
-            f"{fold}/{position}": value.numpy()
-            for fold, values in enumerate(self._states)
-            for position, value in enumerate(values)
-        }
+        """All variables, by their position."""
+        return {str(position): value.numpy() for position, value in enumerate(self._state)}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go back to what `state` gave.
@@ -142,13 +146,10 @@ class ScaledFolds(Learner):
         here = {name: value.shape for name, value in self.state().items()}
         if {name: value.shape for name, value in state.items()} != here:
             raise RunError("the checkpoint is of another network than the configuration builds; start anew")
-        self._states = [
-            tuple(tf.constant(state[f"{fold}/{position}"]) for position in range(len(values)))
-            for fold, values in enumerate(self._states)
-        ]
+        self._state = tuple(tf.constant(state[str(position)]) for position in range(len(self._state)))
 
     def fitted(self, fold: int = 0) -> Fitted:
         """Return the network of a fold as it is now, with its scaler."""
         model = self._export()
-        model.set_weights(self._compiled.judged_weights(self._states[fold]))
+        model.set_weights(self._compiled.judged_weights(self._state, fold))
         return Fitted(model, {"scaler": self._scalers[fold]})

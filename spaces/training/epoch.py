@@ -1,14 +1,14 @@
-"""One epoch of one architecture as one compiled function.
+"""One epoch of one architecture, for all folds together, as one compiled function.
 
 ``Model.fit`` costs some 4 ms a step on networks of this size; the same step inside a compiled loop costs a
-tenth. The function is compiled once an architecture and serves every configuration and every fold of it: it
-takes weights, data, learning rates, dropout rates and seeds as arguments. Folds pass through it in turn,
-which was measured faster than a fold axis on the CPU (see ``benchmarks/folds.py``).
+tenth, and a fold axis makes one step serve all folds: see ``benchmarks/folds.py``. The function is compiled
+once an architecture and a number of folds, and serves every configuration of it: weights, data, order,
+learning rates, dropout rates and seeds are its arguments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spaces.training.noise import Noise
+from spaces.training.fold_layers import Dense, Dropout, FoldLayer, Pass
 from spaces.training.schedule import OPTIMIZERS
 
 State = tuple[tf.Tensor, ...]
-"""Values of the network's weights, of the optimizer's variables, and of the weights' moving averages."""
+"""Values of the weights, of the optimizer's variables, and of the weights' moving averages, by fold."""
 
 
 @dataclass(frozen=True)
@@ -45,43 +45,88 @@ class Knobs:
     dropout: Mapping[str, float]
 
 
-class CompiledEpoch:
-    """An architecture with its optimizer, and the function that trains it for one epoch.
+@dataclass(frozen=True)
+class Batches:
+    """Which rows each step of an epoch takes.
+
+    Attributes
+    ----------
+    rows : ndarray of int32, shape (n_steps, n_folds, n_batch)
+        Row numbers into each fold's data.
+    counts : ndarray of float32, shape (n_steps, n_folds, n_batch)
+        1 for rows that count; 0 where a fold's batch is filled up to the others' size by a row of its own.
+    """
+
+    rows: np.ndarray
+    counts: np.ndarray
+
+
+def deal_batches(sizes: Sequence[int], batch_size: int, seeds: Sequence[int]) -> Batches:
+    """Shuffle each fold's rows and deal them evenly to the steps, so that no step has a small rest.
+
+    All folds have as many steps as the largest of them needs.
 
     Parameters
     ----------
-    build : callable
-        Takes a maker of dropout layers, gives the network without its softmax: logits.
+    sizes : sequence of int
+        Number of training rows of each fold.
+    batch_size : int
+        Most rows of a step.
+    seeds : sequence of int
+        Seed of each fold's order.
+    """
+    steps = -(-max(sizes) // batch_size)
+    width = -(-max(sizes) // steps)
+    rows = np.zeros((steps, len(sizes), width), dtype=np.int32)
+    counts = np.zeros((steps, len(sizes), width), dtype=np.float32)
+    for fold, (size, seed) in enumerate(zip(sizes, seeds, strict=True)):
+        order = np.random.default_rng(seed).permutation(size)
+        bounds = np.arange(steps + 1) * size // steps
+        # A fold with fewer rows than there are steps takes some of them twice: no step is empty.
+        length = np.maximum(np.diff(bounds), 1)[:, None]
+        # Where a batch is shorter than the widest, it wraps around to its own first rows.
+        rows[:, fold] = order[bounds[:-1, None] + np.arange(width) % length]
+        counts[:, fold] = np.arange(width) < length
+    return Batches(rows, counts)
+
+
+class CompiledEpoch:
+    """An architecture with its optimizer, and the function that trains all folds of it for one epoch.
+
+    Parameters
+    ----------
+    layers : sequence of FoldLayer
+        The network as far as its logits.
     optimizer : str
         One of `spaces.training.schedule.OPTIMIZERS`.
-    dropout_names : sequence of str
-        Names of the dropout rates that `build` uses.
+    n_classes : int
+        Number of genres.
     """
 
-    def __init__(
-        self,
-        build: Callable[[Callable[[str], keras.layers.Layer]], keras.Model],
-        optimizer: str,
-        dropout_names: Sequence[str],
-    ) -> None:
-        self._noise = Noise()
-        self._network = build(self._noise.dropout)
+    def __init__(self, layers: Sequence[FoldLayer], optimizer: str, n_classes: int) -> None:
+        self._layers = list(layers)
+        self._n_classes = n_classes
+        self._dropout_names = sorted({layer.rate_name for layer in layers if isinstance(layer, Dropout)})
+        self._weights = [weight for layer in layers for weight in layer.weights]
+        self._trainable = [weight for weight in self._weights if weight.trainable]
+        self._kernels = [layer.kernel for layer in layers if isinstance(layer, Dense)]
         self._optimizer = _optimizer(optimizer)
-        self._optimizer.build(self._network.trainable_variables)
-        self._kernels = [weight for weight in self._network.trainable_variables if weight.name == "kernel"]
-        self._weights = list(self._network.weights)
+        self._optimizer.build(self._trainable)
         self._variables = [*self._weights, *self._optimizer.variables]
-        self._fresh = [np.asarray(variable) for variable in (*self._variables, *self._weights)]
-        self._dropout_names = tuple(dropout_names)
+        self._fresh = [np.asarray(variable) for variable in self._variables]
+        n_folds, n_inputs, _ = self._kernels[0].shape
         floats = tf.TensorSpec([], tf.float32)
-        rows = tf.TensorSpec(self._network.input_shape, tf.float32)
+        rows = tf.TensorSpec([n_folds, None, n_inputs], tf.float32)
+        state = [tf.TensorSpec(value.shape, value.dtype) for value in self._fresh]
         self._run = tf.function(
             self._epoch,
             input_signature=[
-                tuple(tf.TensorSpec(value.shape, value.dtype) for value in self._fresh),
+                (*state, *state[: len(self._weights)]),
                 rows,
-                tf.TensorSpec([None], tf.int32),
+                tf.TensorSpec([n_folds, None], tf.int32),
                 rows,
+                tf.TensorSpec([None, n_folds, None], tf.int32),
+                tf.TensorSpec([None, n_folds, None], tf.float32),
                 tf.TensorSpec([None], tf.float32),
                 tf.TensorSpec([2], tf.int32),
                 floats,
@@ -91,24 +136,22 @@ class CompiledEpoch:
 
     @property
     def n_parameters(self) -> int:
-        """Number of trainable numbers."""
-        return int(sum(np.prod(weight.shape) for weight in self._network.trainable_variables))
+        """Number of trainable numbers of one fold."""
+        return int(sum(np.prod(weight.shape[1:]) for weight in self._trainable))
 
-    def judged_weights(self, state: State) -> list[np.ndarray]:
-        """Weights that a state is judged and exported by: the averaged ones, in the network's order."""
-        return [value.numpy() for value in state[len(self._variables) :]]
-
-    def initial_state(self, seed: int) -> State:
-        """Fresh weights, drawn from a seed by each layer's own initializer, and a fresh optimizer."""
-        values = list(self._fresh)
-        position = {id(variable): index for index, variable in enumerate(self._variables)}
-        for number, layer in enumerate(self._network.layers):
-            if hasattr(layer, "kernel_initializer"):
-                kind = type(layer.kernel_initializer)
-                settings = {**layer.kernel_initializer.get_config(), "seed": _mixed(seed, number)}
-                values[position[id(layer.kernel)]] = kind.from_config(settings)(layer.kernel.shape)
-        values[len(self._variables) :] = values[: len(self._weights)]
+    def initial_state(self, seeds: Sequence[int]) -> State:
+        """Fresh weights, drawn from a seed for each fold, and a fresh optimizer."""
+        folds = []
+        for seed in seeds:
+            rng = np.random.default_rng(seed)
+            folds.append([value for layer in self._layers for value in layer.initial(rng)])
+        weights = [np.stack(values) for values in zip(*folds, strict=True)]
+        values = (*weights, *self._fresh[len(weights) :], *weights)
         return tuple(tf.convert_to_tensor(value) for value in values)
+
+    def judged_weights(self, state: State, fold: int) -> list[np.ndarray]:
+        """Weights that a fold is judged and exported by: the averaged ones, in the network's order."""
+        return [value.numpy()[fold] for value in state[len(self._variables) :]]
 
     def run(
         self,
@@ -117,25 +160,28 @@ class CompiledEpoch:
         y: tf.Tensor,
         x_valid: tf.Tensor,
         *,
+        batches: Batches,
         rates: np.ndarray,
         seed: tuple[int, int],
         keep: float,
         knobs: Knobs,
-    ) -> tuple[State, float, float, np.ndarray]:
+    ) -> tuple[State, np.ndarray, np.ndarray, np.ndarray]:
         """Train for one epoch, then judge.
 
         Parameters
         ----------
         state : State
             Variables before the epoch.
-        x, x_valid : tf.Tensor of float32, shape (n, ...) and (n_valid, ...)
-            Prepared inputs.
-        y : tf.Tensor of int32, shape (n,)
-            Genre numbers.
-        rates : ndarray of float32, shape (steps,)
-            Learning rate of each step; rows are dealt evenly to the steps.
+        x, x_valid : tf.Tensor of float32, shape (n_folds, n, n_inputs) and (n_folds, n_valid, n_inputs)
+            Prepared inputs, filled up to the largest fold.
+        y : tf.Tensor of int32, shape (n_folds, n)
+            Genre numbers; -1 fills up.
+        batches : Batches
+            Rows of each step.
+        rates : ndarray of float32, shape (n_steps,)
+            Learning rate of each step.
         seed : tuple of two int
-            Seed of the epoch.
+            Seed of the epoch's noise.
         keep : float
             Share of the weights' moving average that the epoch keeps; 0 judges the weights as they are.
         knobs : Knobs
@@ -145,26 +191,29 @@ class CompiledEpoch:
         -------
         state : State
             Variables after the epoch.
-        loss : float
+        loss : ndarray of float32, shape (n_folds,)
             Mean training loss over steps.
-        accuracy : float
+        accuracy : ndarray of float32, shape (n_folds,)
             Share of the training rows that are right after the epoch.
-        probabilities : ndarray of float32, shape (n_valid, n_classes)
+        probabilities : ndarray of float32, shape (n_folds, n_valid, n_classes)
             For the validation rows, after the epoch.
         """
         numbers = (knobs.label_smoothing, knobs.mixup, knobs.weight_decay)
         dropout = {name: tf.constant(knobs.dropout[name], tf.float32) for name in self._dropout_names}
-        state, loss, accuracy, probabilities = self._run(
+        state, *judged = self._run(
             state,
             x,
             y,
             x_valid,
+            tf.constant(batches.rows),
+            tf.constant(batches.counts),
             tf.constant(rates, tf.float32),
             tf.constant(seed, tf.int32),
             tf.constant(keep, tf.float32),
             (*(tf.constant(number, tf.float32) for number in numbers), dropout),
         )
-        return state, float(loss), float(accuracy), probabilities.numpy()
+        loss, accuracy, probabilities = (value.numpy() for value in judged)
+        return state, loss, accuracy, probabilities
 
     def _epoch(
         self,
@@ -172,6 +221,8 @@ class CompiledEpoch:
         x: tf.Tensor,
         y: tf.Tensor,
         x_valid: tf.Tensor,
+        rows: tf.Tensor,
+        counts: tf.Tensor,
         rates: tf.Tensor,
         seed: tf.Tensor,
         keep: tf.Tensor,
@@ -179,50 +230,58 @@ class CompiledEpoch:
     ) -> tuple[State, tf.Tensor, tf.Tensor, tf.Tensor]:
         for variable, value in zip(self._variables, state):  # noqa: B905 - AutoGraph knows no strict=
             variable.assign(value)
-        *numbers, self._noise.rates = knobs
-        rows, steps = tf.shape(x)[0], tf.shape(rates)[0]
-        order = tf.random.experimental.stateless_shuffle(tf.range(rows), seed)
-        total = tf.constant(0.0)
+        *numbers, dropout = knobs
+        steps = tf.shape(rates)[0]
+        total = tf.zeros([x.shape[0]])
         for step in tf.range(steps):
-            batch = order[step * rows // steps : (step + 1) * rows // steps]
-            self._noise.seed = tf.random.fold_in(seed, step)
-            total += self._step(tf.gather(x, batch), tf.gather(y, batch), rates[step], *numbers)
+            given = Pass(counts[step][:, :, None], tf.random.fold_in(seed, step), dropout)
+            batch = tf.gather(x, rows[step], batch_dims=1)
+            genres = tf.gather(y, rows[step], batch_dims=1)
+            total += self._step(batch, genres, counts[step], given, rates[step], *numbers)
         trained = tuple(tf.identity(variable.value) for variable in self._variables)
         averages = []
         for weight, average in zip(self._weights, state[len(self._variables) :]):  # noqa: B905
             averages.append(keep * average + (1.0 - keep) * weight.value)
             weight.assign(averages[-1])
-        right = tf.argmax(self._network(x, training=False), axis=1, output_type=tf.int32) == y
+        right = tf.argmax(self._logits(x, Pass()), axis=2, output_type=tf.int32) == y
+        real = tf.cast(y >= 0, tf.float32)
         return (
             (*trained, *averages),
             total / tf.cast(steps, tf.float32),
-            tf.reduce_mean(tf.cast(right, tf.float32)),
-            tf.nn.softmax(self._network(x_valid, training=False)),
+            tf.reduce_sum(tf.cast(right, tf.float32) * real, axis=1) / tf.reduce_sum(real, axis=1),
+            tf.nn.softmax(self._logits(x_valid, Pass())),
         )
 
     def _step(
         self,
         x: tf.Tensor,
         y: tf.Tensor,
+        counts: tf.Tensor,
+        given: Pass,
         rate: tf.Tensor,
         smoothing: tf.Tensor,
         mixup: tf.Tensor,
         decay: tf.Tensor,
     ) -> tf.Tensor:
-        """Take one optimizer step; give the loss."""
-        classes = self._network.output_shape[-1]
-        target = tf.one_hot(y, classes) * (1.0 - smoothing) + smoothing / classes
-        x, target = _mix(x, target, mixup, self._noise.seed)
+        """Take one optimizer step; give the loss of each fold."""
+        target = tf.one_hot(y, self._n_classes) * (1.0 - smoothing) + smoothing / self._n_classes
+        x, target = _mix(x, target, mixup, given.seed)
         with tf.GradientTape() as tape:
-            logits = self._network(x, training=True)
-            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, logits))
-        weights = self._network.trainable_variables
-        gradients = tape.gradient(loss, [weight.value for weight in weights])
+            losses = tf.nn.softmax_cross_entropy_with_logits(target, self._logits(x, given))
+            by_fold = tf.reduce_sum(losses * counts, axis=1) / tf.reduce_sum(counts, axis=1)
+            # A sum over folds: each fold's gradient is that of its own mean.
+            loss = tf.reduce_sum(by_fold)
+        gradients = tape.gradient(loss, [weight.value for weight in self._trainable])
         for kernel in self._kernels:
             kernel.value.assign_sub(rate * decay * kernel.value)
         self._optimizer.learning_rate.assign(rate)
-        self._optimizer.apply(gradients, weights)
-        return loss
+        self._optimizer.apply(gradients, self._trainable)
+        return by_fold
+
+    def _logits(self, x: tf.Tensor, given: Pass) -> tf.Tensor:
+        for layer in self._layers:
+            x = layer(x, given)
+        return x
 
 
 def _mix(x: tf.Tensor, target: tf.Tensor, mixup: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -233,8 +292,8 @@ def _mix(x: tf.Tensor, target: tf.Tensor, mixup: tf.Tensor, seed: tf.Tensor) -> 
         first, second = tf.unstack(tf.random.stateless_gamma([2], tf.random.fold_in(seed, 0), alpha=mixup))
         share = first / tf.maximum(first + second, 1e-12)
         return (
-            share * x + (1.0 - share) * tf.roll(x, 1, axis=0),
-            share * target + (1.0 - share) * tf.roll(target, 1, axis=0),
+            share * x + (1.0 - share) * tf.roll(x, 1, axis=1),
+            share * target + (1.0 - share) * tf.roll(target, 1, axis=1),
         )
 
     return tf.cond(mixup > 0.0, mixed, lambda: (x, target))
@@ -252,16 +311,6 @@ def _optimizer(name: str) -> keras.optimizers.Optimizer:
             raise ValueError(f"optimizer {name!r} is not one of {', '.join(OPTIMIZERS)}")
 
 
-def _mixed(*numbers: int) -> int:
-    """One 31-bit seed of several numbers (a hash that spreads neighbours apart)."""
+def mixed_seed(*numbers: int) -> int:
+    """One 31-bit seed of several numbers: a hash that spreads neighbours apart."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0] >> 1)
-
-
-def epoch_seed(seed: int, fold: int, epoch: int) -> tuple[int, int]:
-    """Seed of one epoch of one fold: two 31-bit numbers."""
-    return _mixed(seed, fold, epoch, 0), _mixed(seed, fold, epoch, 1)
-
-
-def fold_seed(seed: int, fold: int) -> int:
-    """Seed of the initial weights of one fold."""
-    return _mixed(seed, fold)

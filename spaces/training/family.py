@@ -42,7 +42,7 @@ class Learner(ABC):
     """The networks of one configuration, one a fold, which advance together epoch by epoch.
 
     All randomness comes from ``(seed, fold, epoch, step)``, so that a learner that is restored goes on with
-    the numbers it would have had, and a fold's numbers do not depend on which other folds there are.
+    the numbers it would have had, and a fold's numbers do not depend on the other folds' data.
     """
 
     n_parameters: int

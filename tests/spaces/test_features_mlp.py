@@ -93,7 +93,8 @@ def test_it_learns() -> None:
 
 
 def test_a_fold_does_not_depend_on_the_others_data() -> None:
-    task = task_of()
+    # Equal folds: unequal ones share the largest one's number of steps.
+    task = task_of(tracks=21)
     alone = dataclasses.replace(task, folds=task.folds[:1])
     # Fold 0's validation rows are in every other fold's training rows.
     X = task.X.copy()
@@ -102,18 +103,20 @@ def test_a_fold_does_not_depend_on_the_others_data() -> None:
     together, single, other = (FAMILY.learner(FULL, given, seed=5) for given in (task, alone, spoilt))
     for epoch in range(3):
         first, only, changed = (learner.run_epoch(epoch) for learner in (together, single, other))
-        assert np.array_equal(first.probabilities[0], only.probabilities[0])
-    for name, value in together.state().items():
-        if name.startswith("0/"):
-            assert np.array_equal(value, other.state()[name]), name
-    assert together.fitted(0).preparation == other.fitted(0).preparation
+        # Matrix products of another size round in another way.
+        assert first.probabilities[0] == pytest.approx(only.probabilities[0], abs=1e-4)
+        assert first.probabilities[0].shape == changed.probabilities[0].shape
+    here, there = together.fitted(0), other.fitted(0)
+    assert here.preparation == there.preparation
+    for weight, same in zip(here.model.get_weights(), there.model.get_weights(), strict=True):
+        assert np.array_equal(weight, same)
     assert not np.array_equal(first.probabilities[1], changed.probabilities[1])
 
 
 def test_folds_start_from_different_weights() -> None:
     learner = FAMILY.learner(FULL, task_of(), seed=0)
-    state = learner.state()
-    assert not np.array_equal(state["0/0"], state["1/0"])
+    first, second = (learner.fitted(fold).model.get_weights()[0] for fold in (0, 1))
+    assert not np.array_equal(first, second)
 
 
 def test_restored_learner_goes_on_as_if_nothing_had_happened() -> None:
