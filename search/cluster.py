@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from data.errors import SettingsError
+from data.spread import cluster
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # A report costs the driver seven times as much with Tune's default loggers, whose files nobody reads.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -43,22 +41,8 @@ def ray_cluster(address: str | None) -> Iterator[dict[str, float]]:
         os.environ.setdefault(name, value)
     import ray
 
-    if ray.is_initialized():
+    with cluster(address=address):
         yield ray.cluster_resources()
-        return
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
-    try:
-        # A bare ray.init would attach to whatever cluster the environment names.
-        if address is None:
-            ray.init(address="local", include_dashboard=False, **options)
-        else:
-            ray.init(address=address, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise SettingsError(f"--address {address}: no Ray cluster answers there ({error})") from error
-    try:
-        yield ray.cluster_resources()
-    finally:
-        ray.shutdown()
 
 
 def concurrent_trials(resources: dict[str, float], *, cpus: float, gpus: float, wanted: int | None) -> int:

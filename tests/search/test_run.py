@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -94,13 +93,12 @@ def test_nobody_answers_at_an_address(small_cache: Path, tmp_path: Path) -> None
     result = subprocess.run(
         [*command, "--cache", str(small_cache), "--runs", str(tmp_path / "runs")],
         cwd=ROOT,
-        env=os.environ | {"RAY_raylet_start_wait_time_s": "5", "RAY_NUM_REDIS_GET_RETRIES": "1"},
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert result.returncode == 2, result.stderr
-    assert "--address 127.0.0.1:1: no Ray cluster answers there" in result.stderr
+    assert "--address 127.0.0.1:1: nobody listens there" in result.stderr
 
 
 def test_ctrl_c_keeps_everything_and_resume_ends_the_search(small_cache: Path, tmp_path: Path) -> None:
