@@ -39,9 +39,9 @@ def ray_cluster(address: str | None) -> Iterator[dict[str, float]]:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    import ray
-
     with cluster(address=address):
+        import ray
+
         yield ray.cluster_resources()
 
 
