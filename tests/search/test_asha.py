@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import pickle
+import copy
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,7 +51,7 @@ def test_a_failed_trial_leaves_no_score(outcome: str) -> None:
 def test_rungs_survive_a_snapshot() -> None:
     before = asha()
     report(before, 1, 0.7)
-    state = pickle.loads(pickle.dumps(RungKeeper(before).get_state()))
+    state = copy.deepcopy(RungKeeper(before).get_state())
     after = asha()
     RungKeeper(after).set_state(state)
     assert report(after, 2, 0.6) == TrialScheduler.STOP

