@@ -22,6 +22,7 @@ from data.files import Folder
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 FORMAT = 1
 """Version of the cache's layout; a cache of another version is refused."""
@@ -80,6 +81,17 @@ class Rows:
     segment: np.ndarray
     label: np.ndarray
     group: np.ndarray
+
+    @classmethod
+    def of(cls, X: np.ndarray, table: pa.Table) -> Rows:
+        """Put inputs, shape (n, ...), together with the key columns of an Arrow table of n rows."""
+        return cls(
+            X=X,
+            track_id=np.array(table["track_id"].to_pylist(), dtype=object),
+            segment=table["segment"].to_numpy().astype(np.int32),
+            label=np.array(table["label"].to_pylist(), dtype=object),
+            group=np.array(table["group"].to_pylist(), dtype=object),
+        )
 
     def tracks(self) -> pd.DataFrame:
         """One row a track, sorted by ``track_id``: ``track_id``, ``label``, ``group``, each as object."""
@@ -169,13 +181,7 @@ class Cache:
             track = table["track_id"][int(row)].as_py()
             raise CacheError(f"{name}: {FEATURES[column]} of track {track} is not finite; prepare it again")
         X.flags.writeable = False
-        return Rows(
-            X=X,
-            track_id=np.array(table["track_id"].to_pylist(), dtype=object),
-            segment=table["segment"].to_numpy().astype(np.int32),
-            label=np.array(table["label"].to_pylist(), dtype=object),
-            group=np.array(table["group"].to_pylist(), dtype=object),
-        )
+        return Rows.of(X, table)
 
     @cached_property
     def melspec(self) -> Rows:

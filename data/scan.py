@@ -10,6 +10,7 @@ from pathlib import Path
 
 from data.audio import SUFFIXES
 from data.errors import SettingsError
+from data.listing import read_listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +123,7 @@ def read_groups(path: str | Path, track_ids: Iterable[str]) -> dict[str, str]:
         If the file cannot be read, lacks a column, names a file twice with two groups, or names none of the
         tracks.
     """
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise SettingsError(f"--groups {path}: no such file") from error
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"--groups {path}: not a CSV file ({error})") from error
-    for column in ("file", "group"):
-        if column not in table.columns:
-            raise SettingsError(f"--groups {path}: no column {column!r}; it needs file,group")
+    table = read_listing(path, ("file", "group"), option="--groups", error=SettingsError)
     groups: dict[str, str] = {}
     for line, (file, group) in enumerate(zip(table["file"], table["group"], strict=True), start=2):
         name = file.replace("\\", "/").removeprefix("./")

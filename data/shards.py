@@ -154,13 +154,7 @@ def read_tensors(folder: Folder, kind: str, fingerprint: str) -> Rows:
     if not path.exists():
         _unpack(shards, place, path)
     X = np.load(path, mmap_mode="r")
-    return Rows(
-        X=X,
-        track_id=np.array(keys["track_id"].to_pylist(), dtype=object),
-        segment=keys["segment"].to_numpy().astype(np.int32),
-        label=np.array(keys["label"].to_pylist(), dtype=object),
-        group=np.array(keys["group"].to_pylist(), dtype=object),
-    )
+    return Rows.of(X, keys)
 
 
 def _keys(folder: Folder, shards: Folder, kind: str) -> tuple[pa.Table, dict[str, np.ndarray]]:

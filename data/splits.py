@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import SplitError
+from data.listing import read_listing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,17 +179,7 @@ def read_split(path: str | Path, tracks: pd.DataFrame) -> Split:
         If the file cannot be read, names a track that is not in the cache or names one twice, has another
         word than the three, has nothing to train or to validate on, or separates a group.
     """
-    import pandas as pd
-
-    try:
-        given = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise SplitError(f"--splits {path}: no such file") from error
-    except (OSError, ValueError) as error:
-        raise SplitError(f"--splits {path}: not a CSV file ({error})") from error
-    for column in ("track_id", "split"):
-        if column not in given.columns:
-            raise SplitError(f"--splits {path}: no column {column!r}; it needs track_id,split")
+    given = read_listing(path, ("track_id", "split"), option="--splits", error=SplitError)
     row = {track: number for number, track in enumerate(tracks["track_id"])}
     group = tracks["group"].to_numpy(object)
     fold = np.full(len(tracks), UNUSED, dtype=np.int64)
