@@ -15,7 +15,7 @@ from data.columns import FEATURES
 from data.duplicates import landmarks
 from data.errors import AudioError
 from data.features import extract, segment_bounds
-from data.files import Folder
+from data.files import Folder, require_regular
 from data.parameters import Parameters, Picture
 from data.pictures import load_picture
 from data.scan import Found
@@ -34,7 +34,7 @@ def analysed_schema() -> pa.Schema:
     The manifest's fixed columns, then what an inspection and a rerun need: size in bytes, time of change in
     nanoseconds and digest of the file, its channels, the peak and the clipped share of its samples, its
     landmarks (see `data.duplicates`), and the name of the part. ``features`` are the float64 values of its
-    segments, one after another.
+    segments, one after another; null where the cache has them already.
     """
     import pyarrow as pa
 
@@ -72,10 +72,13 @@ class Batch:
         Name of the part that comes of it.
     files : sequence of Found
         The files.
+    with_features : frozenset of str
+        Tracks whose features are known and need not be taken again.
     """
 
     name: str
     files: Sequence[Found]
+    with_features: frozenset[str] = frozenset()
 
 
 def analyse_batch(
@@ -105,7 +108,11 @@ def analyse_batch(
     tensors: dict[str, list[TrackTensors]] = {kind: [] for kind in KINDS}
     # One thread a process: the processes share the cores, and results do not depend on their number.
     with threadpool_limits(1):
-        rows = [_analyse(file, parameters, tensors) | {"part": batch.name} for file in batch.files]
+        rows = [
+            _analyse(file, parameters, tensors, features=file.track_id not in batch.with_features)
+            | {"part": batch.name}
+            for file in batch.files
+        ]
     # The part comes last: it is what vouches for the shards of the same name.
     for kind, tracks in tensors.items():
         if tracks:
@@ -114,7 +121,9 @@ def analyse_batch(
     return [(row["path"], row["reason"]) for row in rows if row["status"] == SKIPPED]
 
 
-def _analyse(file: Found, parameters: Parameters, tensors: dict[str, list[TrackTensors]]) -> dict[str, Any]:
+def _analyse(
+    file: Found, parameters: Parameters, tensors: dict[str, list[TrackTensors]], *, features: bool
+) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(MANIFEST)
     row |= {
         "track_id": file.track_id,
@@ -140,13 +149,14 @@ def _analyse(file: Found, parameters: Parameters, tensors: dict[str, list[TrackT
     for number in range(len(X)):
         y = audio.y[bounds[number] : bounds[number + 1]]
         spectrum = Spectrum.of(y, sr=audio.sr, n_fft=parameters.n_fft, hop_length=parameters.hop_length)
-        X[number] = extract(
-            y,
-            sr=audio.sr,
-            n_fft=parameters.n_fft,
-            hop_length=parameters.hop_length,
-            spectrum=spectrum,
-        )
+        if features:
+            X[number] = extract(
+                y,
+                sr=audio.sr,
+                n_fft=parameters.n_fft,
+                hop_length=parameters.hop_length,
+                spectrum=spectrum,
+            )
         marks.append(landmarks(spectrum, first_frame=int(bounds[number]) // parameters.hop_length))
         for kind, values in tensors_of(spectrum, parameters).items():
             windows[kind].append(values)
@@ -161,7 +171,7 @@ def _analyse(file: Found, parameters: Parameters, tensors: dict[str, list[TrackT
         "peak": audio.peak,
         "clipped": audio.clipped,
         "landmarks": np.concatenate(marks).tobytes(),
-        "features": X.tobytes(),
+        "features": X.tobytes() if features else None,
     }
 
 
@@ -178,6 +188,7 @@ def _picture(file: Found, parameters: Parameters, tensors: dict[str, list[TrackT
 def file_digest(path: str) -> str:
     """SHA-256 hex digest of a file's bytes; empty where it cannot be read."""
     try:
+        require_regular(path)
         with Path(path).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:

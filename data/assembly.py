@@ -1,51 +1,30 @@
-"""Parts and an older cache put together to a whole one."""
+"""Parts and an older cache put together to a whole one, in flat memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from data.analysis import analysed_schema
+from data.analysis import manifest_extras
 from data.cache import CacheInfo
 from data.columns import FEATURES
-from data.duplicates import LANDMARK, near_duplicates, united_groups
+from data.duplicates import LANDMARK, united_groups
 from data.errors import CacheError
 from data.files import Folder
+from data.gathering import CHUNK, Gathered, Parts, SortedRows
+from data.matching import near_duplicates
 from data.parameters import Parameters
 from data.scan import Found
-from data.writing import OK, cache_fingerprint, feature_schema, versions, write_info
+from data.writing import OK, cache_fingerprint, feature_schema, manifest_schema, versions, write_info
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-
-@dataclass(frozen=True)
-class Parts:
-    """Parts that workers wrote and that no cache holds yet.
-
-    Attributes
-    ----------
-    folder : Folder
-        Where they lie; their names are in the order in which they were planned.
-    """
-
-    folder: Folder
-
-    def names(self) -> list[str]:
-        """Names of the parts, oldest first."""
-        return [name for name in self.folder.names() if name.endswith(".parquet")]
-
-    def next_number(self) -> int:
-        """Return the number that comes after all that are there."""
-        return max((int(name.partition("-")[0]) + 1 for name in self.names()), default=0)
-
-    def tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Columns of each part."""
-        for name in self.names():
-            yield self.folder.read_table(name).select(list(columns))
+    _Write = Callable[[pa.Table], None]
 
 
 def assemble(
@@ -54,8 +33,8 @@ def assemble(
     files: Sequence[Found],
     groups: Mapping[str, str],
     parameters: Parameters,
-    old: pa.Table | None,
     *,
+    with_old: bool,
     source: Literal["audio", "demo", "images"] = "audio",
 ) -> CacheInfo:
     """Write ``features.parquet``, ``manifest.parquet`` and then ``cache.json``.
@@ -68,15 +47,15 @@ def assemble(
     folder : Folder
         The cache.
     parts : Parts
-        What was analysed since; a later part counts for more than an earlier one and than `old`.
+        What was analysed since; a later part counts for more than an earlier one and than the old cache.
     files : sequence of Found
         The files there are; what the cache holds of others is dropped.
     groups : mapping of str to str
         Group of each track that was given one.
     parameters : Parameters
         How the audio was analysed.
-    old : Table or None
-        Manifest of the cache that is there.
+    with_old : bool
+        Whether a cache is there.
     source : str
         ``"audio"``, ``"demo"`` where the files were synthesised, or ``"images"`` where they are pictures.
 
@@ -85,95 +64,148 @@ def assemble(
     CacheError
         If fewer than two genres have a usable file.
     """
-    manifest = _manifest(parts, files, groups, old)
-    usable = sorted({row for row, status in _pairs(manifest, "label", "status") if status == OK})
-    if len(usable) < 2:
+    there = sorted(files, key=lambda file: file.track_id)
+    rows = Gathered([file.track_id for file in there], folder, parts, with_old=with_old)
+    usable, digests = _survey(rows)
+    if len(usable.genres) < 2:
         raise CacheError(
-            f"--cache {folder.uri}: {len(usable)} genres have a usable file"
-            f" (of {len(files)} files), at least two are needed; the first reason: {_first_reason(manifest)}"
+            f"--cache {folder.uri}: {len(usable.genres)} genres have a usable file"
+            f" (of {len(files)} files), at least two are needed; the first reason: {usable.first_reason}"
         )
-    if source != "images":
-        folder.write_table("features.parquet", _features(folder, parts, manifest, old))
-    folder.write_table("manifest.parquet", manifest)
+    given = [groups.get(track, track) for track in rows.track_ids]
+    group = united_groups(given, _copies(rows, digests))
+    with contextlib.ExitStack() as both:
+        # Both are written before either replaces its forerunner, from which it is read.
+        if source != "images":
+            write = both.enter_context(_writer(folder, "features.parquet", feature_schema()))
+            old = SortedRows(folder.parquet("features.parquet")) if with_old else None
+            for table in _features(rows, group, old):
+                write(table)
+        write = both.enter_context(_writer(folder, "manifest.parquet", _schema()))
+        for table in _manifest(rows, there, group):
+            write(table)
     info = CacheInfo(
         source=source,
         synthetic=source == "demo",
         parameters=parameters.model_dump(),
-        fingerprint=cache_fingerprint(manifest, parameters),
+        fingerprint=cache_fingerprint(_fingerprinted(folder), parameters),
         versions=versions(),
     )
     write_info(folder, info)
     return info
 
 
-def _pairs(table: pa.Table, first: str, second: str) -> Iterator[tuple[str, str]]:
-    return zip(table[first].to_pylist(), table[second].to_pylist(), strict=True)
+@dataclass
+class _Usable:
+    """Genres that have a usable file, and the first reason why a file is not."""
+
+    genres: set[str]
+    first_reason: str = "none"
 
 
-def _first_reason(manifest: pa.Table) -> str:
-    return next((reason for reason in manifest["reason"].to_pylist() if reason), "none")
+def _survey(rows: Gathered) -> tuple[_Usable, np.ndarray]:
+    """Look through all rows; give the digest of each track's samples too, empty where there is none."""
+    usable = _Usable(set())
+    digests = np.zeros(len(rows.track_ids), dtype="S32")
+    start = 0
+    for table in rows.chunks(["label", "status", "reason", "sha256"]):
+        labels, states, reasons, found = (table[name].to_pylist() for name in table.column_names)
+        usable.genres |= {label for label, status in zip(labels, states, strict=True) if status == OK}
+        if usable.first_reason == "none":
+            usable.first_reason = next((reason for reason in reasons if reason), "none")
+        digests[start : start + len(table)] = [bytes.fromhex(digest or "") for digest in found]
+        start += len(table)
+    return usable, digests
 
 
-def _manifest(
-    parts: Parts, files: Sequence[Found], groups: Mapping[str, str], old: pa.Table | None
-) -> pa.Table:
+def _copies(rows: Gathered, digests: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of rows that hold one recording: the same samples, or landmarks that agree."""
+    order = np.argsort(digests, kind="stable")
+    again = np.zeros(len(order), dtype=bool)
+    again[1:] = (digests[order][1:] == digests[order][:-1]) & (digests[order][1:] != b"")
+    first = order[np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))]
+    pairs = list(zip(first[again].tolist(), order[again].tolist(), strict=True))
+    # Of equal ones, one stands for all: the others would only repeat what it has in common with the rest.
+    repeated = np.zeros(len(order), dtype=bool)
+    repeated[order[again]] = True
+
+    def sketches() -> Iterator[list[np.ndarray]]:
+        start = 0
+        for table in rows.chunks(["landmarks"]):
+            marks = table["landmarks"].to_pylist()
+            skip = repeated[start : start + len(marks)]
+            yield [
+                np.frombuffer(b"" if out else mark or b"", dtype=LANDMARK)
+                for mark, out in zip(marks, skip, strict=True)
+            ]
+            start += len(marks)
+
+    return pairs + [(a, b) for a, b in near_duplicates(sketches).tolist()]
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([*manifest_schema(), *manifest_extras()])
+
+
+@contextlib.contextmanager
+def _writer(folder: Folder, name: str, schema: pa.Schema) -> Iterator[_Write]:
+    """Write a table piece by piece; it appears, whole, when the block ends well."""
+    import pyarrow.parquet as pq
+
+    with folder.writing(name) as stream, pq.ParquetWriter(stream, schema) as writer:
+        yield lambda table: writer.write_table(table.select(schema.names).cast(schema))
+
+
+def _manifest(rows: Gathered, there: Sequence[Found], group: Sequence[str]) -> Iterator[pa.Table]:
     """One row a file, sorted by track, with where each file is now and with groups that hold copies."""
     import pyarrow as pa
 
-    names = [name for name in analysed_schema().names if name != "features"]
-    tables = [*([] if old is None else [old]), *parts.tables(names)]
-    table = pa.concat_tables(tables)
-    latest = {track: row for row, track in enumerate(table["track_id"].to_pylist())}
-    there = sorted(files, key=lambda file: file.track_id)
-    table = table.take(pa.array([latest[file.track_id] for file in there], type=pa.int64()))
-    given = [groups.get(file.track_id, file.track_id) for file in there]
-    for name, values in {
-        "path": [file.path for file in there],
-        "bytes": [file.size for file in there],
-        "mtime_ns": [file.mtime_ns for file in there],
-        "group": united_groups(given, _copies(table)),
-    }.items():
-        column = table.schema.get_field_index(name)
-        table = table.set_column(column, name, pa.array(values, type=table.schema.field(name).type))
-    return table
+    start = 0
+    for table in rows.chunks(_schema().names):
+        files = there[start : start + len(table)]
+        for name, values in {
+            "path": [file.path for file in files],
+            "bytes": [file.size for file in files],
+            "mtime_ns": [file.mtime_ns for file in files],
+            "group": group[start : start + len(table)],
+        }.items():
+            column = table.schema.get_field_index(name)
+            table = table.set_column(column, name, pa.array(values, type=table.schema.field(name).type))
+        start += len(files)
+        yield table
 
 
-def _copies(table: pa.Table) -> list[tuple[int, int]]:
-    """Pairs of rows that hold one recording: the same samples, or landmarks that agree."""
-    first: dict[str, int] = {}
-    pairs = []
-    for row, digest in enumerate(table["sha256"].to_pylist()):
-        if digest is None:
-            continue
-        if first.setdefault(digest, row) != row:
-            pairs.append((first[digest], row))
-    distinct = sorted(first.values())
-    marks = table["landmarks"].take(distinct).to_pylist()
-    near = near_duplicates([np.frombuffer(sketch, dtype=LANDMARK) for sketch in marks])
-    return pairs + [(distinct[a], distinct[b]) for a, b in near.tolist()]
-
-
-def _features(folder: Folder, parts: Parts, manifest: pa.Table, old: pa.Table | None) -> pa.Table:
+def _features(rows: Gathered, group: Sequence[str], old: SortedRows | None) -> Iterator[pa.Table]:
     """Features of all usable tracks, from the old cache where no part has them anew."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    wanted = dict(_pairs(manifest.filter(pc.equal(manifest["status"], OK)), "track_id", "part"))
-    tables = []
-    for part in parts.tables(["track_id", "part", "features"]):
-        rows = [row for row in part.to_pylist() if wanted.get(row["track_id"]) == row["part"]]
-        tables += [_rows_of_part(rows)] if rows else []
-    if old is not None:
-        new = {track for table in tables for track in table["track_id"].to_pylist()}
-        kept = pa.array([track for track in wanted if track not in new], type=pa.string())
-        table = folder.read_table("features.parquet")
-        tables.append(table.filter(pc.is_in(table["track_id"], kept)).cast(feature_schema()))
-    table = pa.concat_tables(tables).sort_by([("track_id", "ascending"), ("segment", "ascending")])
-    row_of = pc.index_in(table["track_id"], manifest["track_id"])
-    for name in ("label", "group"):
-        column = table.schema.get_field_index(name)
-        table = table.set_column(column, name, manifest[name].take(row_of))
-    return table
+    start = 0
+    for chunk in rows.chunks(["track_id", "label", "status", "features"]):
+        # The old manifest has no such column; in a chunk of its rows only, none is there.
+        if "features" not in chunk.column_names:
+            chunk = chunk.append_column("features", pa.nulls(len(chunk), pa.binary()))
+        keys = chunk.select(["track_id", "label"]).append_column(
+            "group", pa.array(group[start : start + len(chunk)])
+        )
+        start += len(chunk)
+        good = chunk.filter(pc.equal(chunk["status"], OK))
+        new = good.filter(pc.is_valid(good["features"]))
+        tables = [_rows_of_part(new.to_pylist())] if len(new) else []
+        if old is not None:
+            kept = good.filter(pc.is_null(good["features"]))["track_id"]
+            table = old.upto(chunk["track_id"][-1].as_py())
+            tables.append(table.filter(pc.is_in(table["track_id"], kept)).cast(feature_schema()))
+        if not tables:
+            continue
+        table = pa.concat_tables(tables).sort_by([("track_id", "ascending"), ("segment", "ascending")])
+        row_of = pc.index_in(table["track_id"], keys["track_id"])
+        for name in ("label", "group"):
+            column = table.schema.get_field_index(name)
+            table = table.set_column(column, name, keys[name].take(row_of))
+        yield table
 
 
 def _rows_of_part(rows: Sequence[Mapping[str, object]]) -> pa.Table:
@@ -189,3 +221,11 @@ def _rows_of_part(rows: Sequence[Mapping[str, object]]) -> pa.Table:
     columns = {name: stacked[:, number] for number, name in enumerate(FEATURES)}
     keys = {"track_id": tracks, "segment": segments, "label": tracks, "group": tracks}
     return pa.table(keys | columns, schema=feature_schema())
+
+
+def _fingerprinted(folder: Folder) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    columns = ["track_id", "label", "group", "sha256", "status"]
+    for batch in folder.parquet("manifest.parquet").iter_batches(CHUNK, columns=columns):
+        yield pa.Table.from_batches([batch])

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import AudioError
+from data.files import require_regular
+from data.mpeg import last_frame_is_cut
 
 if TYPE_CHECKING:
     import soundfile
@@ -88,11 +90,14 @@ def load(path: str | Path, *, sample_rate: int = 22050, min_samples: int = 2048)
     import soundfile
 
     try:
+        require_regular(path)
         # Opened here first: the operating system says better than libsndfile why a file does not open.
         with Path(path).open("rb") as raw:
             if not raw.read(1):
                 raise AudioError(f"{path}: empty file (0 bytes)")
         with soundfile.SoundFile(str(path)) as file:
+            if file.format == "MP3":
+                _check_frames(path)
             audio = _decode(file, sample_rate)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path}: not readable as audio ({error.error_string.rstrip('.')})") from error
@@ -159,6 +164,11 @@ def _decode(file: soundfile.SoundFile, sample_rate: int) -> Audio:
 
 _FULL_SCALE = 1 - 2**-15
 """The largest positive sample of 16 bits."""
+
+
+def _check_frames(path: str | Path) -> None:
+    if last_frame_is_cut(path):
+        raise _UnusableError("cut short: the last frame is not there in full; copy it again")
 
 
 def _check_header(log: str) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from data.columns import FEATURES
 from data.errors import CacheError
 from data.files import Folder
+from data.mapped import MappedTensors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the cache's layout; a cache of another version is refused."""
+
+Kind = Literal["features", "melspec", "image"]
+"""What a cache can hold of a segment or window."""
 
 KEYS = ("track_id", "segment", "label", "group")
 """Key columns that every table of a cache begins with."""
@@ -62,28 +67,53 @@ class CacheInfo(BaseModel):
     versions: dict[str, str]
 
 
+Array = np.ndarray | MappedTensors
+"""An array, or tensors in mapped files, which are indexed as one is."""
+
+
+class Origin(NamedTuple):
+    """Where tensors lie.
+
+    Attributes
+    ----------
+    cache : str
+        Absolute path or URI of the cache.
+    kind : str
+        ``"melspec"`` or ``"image"``.
+    fingerprint : str
+        The cache's.
+    """
+
+    cache: str
+    kind: Kind
+    fingerprint: str
+
+
 @dataclass(frozen=True)
 class Rows:
     """Rows of one kind of input, one a segment.
 
     Attributes
     ----------
-    X : ndarray, shape (n, ...)
+    X : ndarray or MappedTensors, shape (n, ...)
         The input: float64 features, or tensors in the type that they are cached in. Read-only.
     track_id, label, group : ndarray of object, shape (n,)
         The track that each row comes from, its genre and its group, as `str`.
     segment : ndarray of int32, shape (n,)
         Number of the segment in its track, from 0.
+    origin : Origin or None
+        Where other processes find `X` again; None where it is small enough to be sent to them.
     """
 
-    X: np.ndarray
+    X: Array
     track_id: np.ndarray
     segment: np.ndarray
     label: np.ndarray
     group: np.ndarray
+    origin: Origin | None = None
 
     @classmethod
-    def of(cls, X: np.ndarray, table: pa.Table) -> Rows:
+    def of(cls, X: Array, table: pa.Table) -> Rows:
         """Put inputs, shape (n, ...), together with the key columns of an Arrow table of n rows."""
         return cls(
             X=X,
@@ -187,24 +217,44 @@ class Cache:
     def melspec(self) -> Rows:
         """Log-mel spectrograms: float16 dB, shape (n, n_mels, n_frames), one a window.
 
-        ``X`` is mapped from a file that all processes of a node share, so that it takes memory once, and
-        only as far as it is used; ``segment`` counts the windows of a track.
+        ``X`` is mapped from files that all processes of a node share, so that it takes memory once, and only
+        as far as it is used; ``segment`` counts the windows of a track.
 
         Raises
         ------
         CacheError
             If the cache has none, or a shard is missing or damaged.
         """
-        from data.shards import read_tensors
-
-        return read_tensors(self.folder, "melspec", self.info.fingerprint)
+        return self._tensors("melspec")
 
     @cached_property
     def image(self) -> Rows:
         """Pictures: uint8 RGB, shape (n, height, width, 3), one a window; shared as `melspec` is."""
-        from data.shards import read_tensors
+        return self._tensors("image")
 
-        return read_tensors(self.folder, "image", self.info.fingerprint)
+    def tables(self, kind: Literal["melspec", "image"]) -> Iterator[pa.Table]:
+        """Tensors as Arrow tables, one a shard: the key columns, and ``tensor`` as a fixed-shape tensor.
+
+        Raises
+        ------
+        CacheError
+            If the cache has no such tensors, or a shard is missing or damaged.
+        """
+        from data.reading import read_tables
+
+        return read_tables(self.folder, kind)
+
+    def rows(self, kind: Kind) -> Rows:
+        """Rows of a kind: `features`, `melspec` or `image`."""
+        rows: Rows = getattr(self, kind)
+        return rows
+
+    def _tensors(self, kind: Kind) -> Rows:
+        from data.reading import read_tensors
+
+        uri = self.folder.path if self.folder.is_local else self.folder.uri
+        rows = read_tensors(self.folder, kind, self.info.fingerprint)
+        return replace(rows, origin=Origin(uri, kind, self.info.fingerprint))
 
 
 def fingerprint(content: Any) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from data.buckets import bucket_failure
 from data.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -45,13 +46,14 @@ class Command(click.Command):
         )
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; end with status 2 and one line where it raises a `HarnessError`."""
+        """Run the command; end with status 2 and one line at a `HarnessError` or a bucket's refusal."""
         try:
             return super().invoke(ctx)
-        except HarnessError as error:
-            if ctx.meta[_DEBUG]:
+        except (HarnessError, OSError) as error:
+            told = error if isinstance(error, HarnessError) else bucket_failure(error)
+            if told is None or ctx.meta[_DEBUG]:
                 raise
-            raise _BadInput(" ".join(str(error).split())) from error
+            raise _BadInput(" ".join(str(told).split())) from error
 
 
 @cache

@@ -2,7 +2,8 @@
 
 What it is
     30 tracks of each of the ten styles of `data.styles`, 9 s at 22,050 Hz, mono, 16-bit FLAC, under
-    ``audio/`` of the cache that is prepared from them.
+    ``audio/`` of the cache that is prepared from them: features, log-mel spectrograms of 64 bands and 3 s,
+    and a picture of 150 x 150 pixels of each track.
 Where it comes from
     `data.synthesis`, from a seed; no recording is part of it.
 What it is for
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import io
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +23,9 @@ from data.cache import FORMAT
 from data.console import Command, err, out
 from data.errors import CacheError
 from data.files import Folder
+
+if TYPE_CHECKING:
+    from data.parameters import Parameters
 
 CACHE = "cache/demo"
 """Where the demo data set lies by default."""
@@ -60,7 +65,13 @@ def ensure(cache: str = CACHE, seed: int = 0, *, tracks: int = TRACKS, workers: 
     from data.synthesis import VERSION
 
     folder = Folder.at(cache)
-    recipe = {"format": FORMAT, "synthesis": VERSION, "seed": seed, "tracks": tracks}
+    recipe = {
+        "format": FORMAT,
+        "synthesis": VERSION,
+        "seed": seed,
+        "tracks": tracks,
+        "parameters": _parameters().model_dump(),
+    }
     try:
         if not folder.exists(_RECIPE) or folder.read_json(_RECIPE) != recipe:
             _clear(folder)
@@ -88,7 +99,6 @@ def _make(folder: Folder, seed: int, tracks: int, workers: int | None) -> None:
     """Write the tracks that are missing, and the cache."""
     from threadpoolctl import threadpool_limits
 
-    from data.parameters import Parameters
     from data.preparation import Preparation
     from data.scan import find_files
     from data.spread import cluster, spread
@@ -110,10 +120,21 @@ def _make(folder: Folder, seed: int, tracks: int, workers: int | None) -> None:
     with cluster(workers), threadpool_limits(1):
         for _ in spread(partial(_write_track, folder=audio, seed=seed), missing, workers=workers):
             pass
-        preparation = Preparation.plan(folder.uri, find_files(audio.local), Parameters(), source="demo")
+        preparation = Preparation.plan(folder.uri, find_files(audio.local), _parameters(), source="demo")
         for _ in preparation.run(workers=workers, address=None, strict=True):
             pass
+    for style in STYLES:
+        (audio / style).remove_unfinished()
     preparation.finish({})
+
+
+def _parameters() -> Parameters:
+    """Tensors small enough for networks to be trained without a GPU."""
+    from data.parameters import Melspec, Parameters, Picture
+
+    return Parameters(
+        melspec=Melspec(seconds=3.0, n_mels=64), image=Picture(seconds=9.0, size=150, n_mels=64)
+    )
 
 
 def _name(style: str, number: int) -> str:

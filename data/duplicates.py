@@ -3,7 +3,7 @@
 A copy at another level, at another offset or in another coding is found by landmarks (Wang, "An industrial
 strength audio search algorithm", ISMIR 2003): pairs of spectral peaks, which stay where they are relative to
 each other. A fixed share of all possible pairs is kept, the same in every file, so that an excerpt keeps the
-same pairs as the whole.
+same pairs as the whole. How they are compared is in `data.matching`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,6 @@ _FAN = 5
 _MAX_DELAY = 127
 _KEPT_IN = 8
 """One pair in this many is kept."""
-_COMMON = 60
-"""A pair that this many tracks have tells nothing about a recording: a tone, a drum machine."""
-_BUCKET = 4
-"""Frames over which offsets are counted together."""
-_MIN_AGREEING = 10
-_MIN_SHARE = 0.08
 
 
 def landmarks(spectrum: Spectrum, *, first_frame: int = 0) -> np.ndarray:
@@ -93,51 +87,6 @@ def _mixed(code: np.ndarray) -> np.ndarray:
     code = code ^ (code >> np.uint32(13))
     code = code * np.uint32(0xC2B2AE35)
     return code ^ (code >> np.uint32(16))
-
-
-def near_duplicates(sketches: Sequence[np.ndarray]) -> np.ndarray:
-    """Pairs of tracks of one recording.
-
-    Parameters
-    ----------
-    sketches : sequence of ndarray of LANDMARK
-        Landmarks of each track.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_pairs, 2)
-        Numbers of tracks, the smaller first, for which enough landmarks agree at one offset.
-    """
-    size = np.array([len(sketch) for sketch in sketches], dtype=np.int64)
-    if size.sum() == 0:
-        return np.empty((0, 2), dtype=np.int64)
-    marks = np.concatenate(list(sketches))
-    track = np.repeat(np.arange(len(sketches), dtype=np.int32), size)
-    order = np.lexsort((track, marks["hash"]))
-    key, time, track = marks["hash"][order], marks["time"][order].astype(np.int32), track[order]
-    start = np.concatenate(([0], np.flatnonzero(np.diff(key)) + 1, [len(key)]))
-    rank = np.arange(len(key)) - np.repeat(start[:-1], np.diff(start))
-    length = np.repeat(np.diff(start), np.diff(start))
-    useful = (length > 1) & (length <= _COMMON)
-    key, time, track, rank = key[useful], time[useful], track[useful], rank[useful]
-    votes: list[np.ndarray] = []
-    for step in range(1, int(rank.max(initial=0)) + 1):
-        first = np.flatnonzero(rank[step:] >= step)
-        pairs = first[track[first] != track[first + step]]
-        offset = (time[pairs + step] - time[pairs]) // _BUCKET
-        votes.append(np.column_stack((track[pairs], track[pairs + step], offset)).astype(np.int32))
-    if not votes:
-        return np.empty((0, 2), dtype=np.int64)
-    return _agreeing(np.concatenate(votes), size)
-
-
-def _agreeing(votes: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Pairs of tracks whose votes (track, track, offset) agree often enough."""
-    # An offset near the edge of a bucket falls in either of two neighbours: count both.
-    both = np.concatenate((votes, votes + np.array([0, 0, 1], dtype=np.int32)))
-    counted, count = np.unique(both, axis=0, return_counts=True)
-    needed = np.maximum(_MIN_AGREEING, _MIN_SHARE * np.minimum(size[counted[:, 0]], size[counted[:, 1]]))
-    return np.unique(counted[count >= needed, :2].astype(np.int64), axis=0)
 
 
 def united_groups(groups: Sequence[str], same: Iterable[tuple[int, int]]) -> list[str]:

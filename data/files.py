@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from data.errors import CacheError, HarnessError
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.fs
+    import pyarrow.parquet as pq
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class Folder:
 
     def write(self, name: str, content: bytes) -> None:
         """Write the file `name` whole: a reader sees the old content or the new one, never a part."""
-        self.filesystem.create_dir(self.path, recursive=True)
+        self._make()
         if not self.is_local:
             with self.filesystem.open_output_stream(self._inside(name)) as stream:
                 stream.write(content)
@@ -143,8 +146,8 @@ class Folder:
         """Write `content` as the JSON file `name`, whole."""
         self.write(name, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
-    def read_table(self, name: str) -> pa.Table:
-        """Arrow table of the Parquet file `name`.
+    def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Arrow table of the Parquet file `name`, or some columns of it.
 
         Raises
         ------
@@ -157,7 +160,17 @@ class Folder:
         import pyarrow.parquet as pq
 
         try:
-            return pq.read_table(self._inside(name), filesystem=self.filesystem)
+            return pq.read_table(self._inside(name), columns=columns, filesystem=self.filesystem)
+        except pa.ArrowInvalid as error:
+            raise CacheError(f"{self.uri}/{name}: not a whole Parquet file ({error})") from error
+
+    def parquet(self, name: str) -> pq.ParquetFile:
+        """Open the Parquet file `name`, to be read piece by piece; raises as `read_table` does."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.ParquetFile(self.filesystem.open_input_file(self._inside(name)))
         except pa.ArrowInvalid as error:
             raise CacheError(f"{self.uri}/{name}: not a whole Parquet file ({error})") from error
 
@@ -173,7 +186,7 @@ class Folder:
         """Stream to write the file `name` in pieces; it appears, whole, when the block ends well."""
         import pyarrow as pa
 
-        self.filesystem.create_dir(self.path, recursive=True)
+        self._make()
         if not self.is_local:
             # Closing an upload is what makes the object appear, even after an error; so it begins when
             # everything is there.
@@ -209,8 +222,26 @@ class Folder:
             for leftover in Path(self.path).glob(".tmp-*"):
                 leftover.unlink(missing_ok=True)
 
+    def _make(self) -> None:
+        # A bucket has no folders; making believe that it has costs as many requests as the path has parts.
+        if self.filesystem.type_name != "s3":
+            self.filesystem.create_dir(self.path, recursive=True)
+
     def _inside(self, name: str) -> str:
         return f"{self.path}/{name}" if name else self.path
+
+
+def require_regular(path: str | Path) -> None:
+    """Refuse a pipe, a socket or a device, which to open may wait for ever.
+
+    Raises
+    ------
+    OSError
+        If it is one, or is not there. A folder is let pass: opening one fails with a better reason.
+    """
+    mode = Path(path).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "a pipe or a device, not a file")
 
 
 def _with_settings(uri: str) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data.cache import Cache
-from data.duplicates import LANDMARK, near_duplicates, united_groups
+from data.duplicates import LANDMARK, united_groups
 from data.errors import CacheError
+from data.matching import near_duplicates
 from data.writing import OK
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.parquet as pq
 
 SILENT = 1e-4
 """A clip with no sample above this share of full scale, -80 dB, is silent."""
@@ -22,6 +25,7 @@ CLIPPED = 1e-3
 SHORT = 0.5
 """A clip below this share of the wanted segment length is short."""
 _LEAK_PARTS = 5
+_AT_ONCE = 4096
 
 
 def inspect(cache: Cache) -> dict[str, Any]:
@@ -42,9 +46,12 @@ def inspect(cache: Cache) -> dict[str, Any]:
     """
     name = f"{cache.folder.uri}/manifest.parquet"
     try:
-        files = cache.folder.read_table("manifest.parquet").to_pandas()
+        manifest = cache.folder.parquet("manifest.parquet")
     except FileNotFoundError as error:
         raise CacheError(f"{name}: missing; prepare the cache again") from error
+    # Landmarks, which are most of it, are read piece by piece.
+    columns = [column for column in manifest.schema_arrow.names if column != "landmarks"]
+    files = manifest.read(columns).to_pandas()
     for column in ("track_id", "label", "group", "duration_s", "sample_rate", "status", "reason"):
         if column not in files.columns:
             raise CacheError(f"{name}: no column {column!r}; prepare the cache again")
@@ -66,7 +73,7 @@ def inspect(cache: Cache) -> dict[str, Any]:
         "skipped": dict(zip(skipped["track_id"], skipped["reason"], strict=True)),
         **_loudness(tracks),
         "short": _named(tracks, tracks["duration_s"] < SHORT * cache.info.parameters["segment_seconds"]),
-        **_copies(tracks),
+        **_copies(tracks, manifest),
     }
 
 
@@ -76,6 +83,21 @@ def _durations(seconds: np.ndarray) -> dict[str, float] | None:
     quantiles = {"shortest": 0.0, "median": 0.5, "longest": 1.0}
     found = {name: round(float(np.quantile(seconds, q)), 3) for name, q in quantiles.items()}
     return found | {"total": round(float(seconds.sum()), 3)}
+
+
+def _near(manifest: pq.ParquetFile, wanted: set[str]) -> list[tuple[str, str]]:
+    """Pairs of those tracks whose landmarks agree."""
+    names: list[str] = manifest.read(["track_id"])["track_id"].to_pylist()
+
+    def sketches() -> Iterator[list[np.ndarray]]:
+        for batch in manifest.iter_batches(_AT_ONCE, columns=["track_id", "landmarks"]):
+            rows = zip(batch["track_id"].to_pylist(), batch["landmarks"].to_pylist(), strict=True)
+            yield [
+                np.frombuffer(marks if marks and name in wanted else b"", dtype=LANDMARK)
+                for name, marks in rows
+            ]
+
+    return [(names[a], names[b]) for a, b in near_duplicates(sketches).tolist()]
 
 
 def _named(tracks: pd.DataFrame, chosen: pd.Series[bool]) -> list[str]:
@@ -91,17 +113,17 @@ def _loudness(tracks: pd.DataFrame) -> dict[str, list[str] | None]:
     }
 
 
-def _copies(tracks: pd.DataFrame) -> dict[str, Any]:
+def _copies(tracks: pd.DataFrame, manifest: pq.ParquetFile) -> dict[str, Any]:
     """Find tracks of one recording, what they would leak, and where their labels contradict each other."""
-    if "landmarks" not in tracks.columns:
+    if "landmarks" not in manifest.schema_arrow.names:
         return {"exact_duplicates": None, "near_duplicates": None, "leak": None, "contradicting": None}
     track_id, label = tracks["track_id"].astype(str).tolist(), tracks["label"].astype(str).tolist()
     exact = [rows for rows in tracks.groupby("sha256").indices.values() if len(rows) > 1]
     pairs = [(int(rows[0]), int(row)) for rows in exact for row in rows[1:]]
     # Of exact copies one stands for all: the others would only repeat what it has in common with the rest.
-    one = np.sort(tracks.drop_duplicates("sha256").index.to_numpy())
-    marks = [np.frombuffer(tracks["landmarks"][row], dtype=LANDMARK) for row in one]
-    near = [(int(one[a]), int(one[b])) for a, b in near_duplicates(marks)]
+    row_of = dict(zip(track_id, range(len(track_id)), strict=True))
+    one = set(tracks.drop_duplicates("sha256")["track_id"])
+    near = [(row_of[a], row_of[b]) for a, b in _near(manifest, one)]
     recording = united_groups(track_id, pairs + near)
     size = Counter(recording)
     chance = [1 - (1 / _LEAK_PARTS) ** (size[name] - 1) for name in recording]

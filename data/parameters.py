@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from data.errors import CacheError
+
+TENSORS = ("melspec", "image")
+"""Parameters that ask for tensors, which can be added to a cache later."""
 
 
 class Windows(BaseModel):
@@ -101,3 +109,49 @@ class Parameters(BaseModel):
                     f" {self.sample_rate} Hz"
                 )
         return self
+
+
+def extended(old: Mapping[str, Any], new: Parameters, where: str) -> Parameters:
+    """Parameters of a cache to which tensors may be added.
+
+    Parameters
+    ----------
+    old : mapping
+        Parameters that the cache was made with.
+    new : Parameters
+        Those that are asked for. Tensors that they do not mention stay as the cache has them.
+    where : str
+        The cache, for the message.
+
+    Raises
+    ------
+    CacheError
+        If anything that the cache holds would come out otherwise.
+    """
+    kept = {kind: old.get(kind) for kind in TENSORS if getattr(new, kind) is None and old.get(kind)}
+    wanted = Parameters.model_validate(new.model_dump() | kept)
+    asked = wanted.model_dump()
+    before, after = _flat({**asked, **old}), _flat(asked)
+    added = [kind for kind in TENSORS if old.get(kind) is None]
+    changed = [
+        f"{name} {before.get(name)}, now {after.get(name)}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name) and name.partition(".")[0] not in added
+    ]
+    if changed:
+        raise CacheError(
+            f"{where}: was made with other parameters ({'; '.join(changed)}); name a new folder, or give"
+            " the same options"
+        )
+    return wanted
+
+
+def _flat(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters by dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": content for inner, content in value.items()}
+        else:
+            flat[name] = value
+    return flat

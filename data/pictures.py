@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import AudioError
+from data.files import require_regular
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 """Endings, in small letters, of the files that are taken for pictures."""
@@ -37,6 +38,7 @@ def load_picture(path: str | Path, *, size: int) -> np.ndarray:
     from PIL import Image, UnidentifiedImageError
 
     try:
+        require_regular(path)
         with Image.open(path) as file:
             rgba = file.convert("RGBA")
     except (UnidentifiedImageError, SyntaxError) as error:

@@ -7,30 +7,32 @@ deleted after it. A run that is killed leaves the old cache as it was, and its p
 
 from __future__ import annotations
 
+import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
-from data.analysis import Batch, analyse_batch, file_digest, manifest_extras
-from data.assembly import Parts, assemble
+from data.analysis import Batch, analyse_batch, file_digest
+from data.assembly import assemble
 from data.cache import Cache, CacheInfo, fingerprint
 from data.errors import AudioError, CacheError
 from data.files import Folder
-from data.parameters import Parameters
+from data.gathering import CHUNK, Parts
+from data.parameters import Parameters, extended
 from data.scan import Found
 from data.shards import tidy_shards
-from data.spread import spread
-from data.writing import manifest_schema
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from data.spread import node, spread
+from data.writing import OK
 
 _BATCH = (4, 64)
 """Fewest and most files of a batch."""
 _BATCH_BYTES = 1 << 27
 """Bytes of audio files, beyond the first one, at which a batch ends: a worker holds its tensors in memory."""
+_UNKNOWN, _HELD, _USABLE = range(3)
+"""What is known of a file: nothing that still holds; all that is wanted; features, but perhaps no tensors."""
 _SMALL = 40
 """Up to so many files are analysed sooner than other processes are started."""
 
@@ -44,15 +46,19 @@ class Preparation:
     folder : Folder
         Where the cache lies.
     parameters : Parameters
-        How audio is analysed.
+        How audio is analysed. Tensors that the cache holds are made of new files too, asked for or not.
     files : sequence of Found
         All files of the collection.
     source : str
         ``"audio"``, ``"demo"`` where the files were synthesised, or ``"images"`` where they are pictures.
     todo : list of Found
         Those that must be analysed.
+    with_features : set of str
+        Tracks of `todo` whose features the cache holds: they lack tensors only.
     skipped : list of (str, str)
         Path and reason of each file that could not be used in this run.
+    nodes : set of str
+        Nodes of the cluster that did the work; empty if this process did it.
     """
 
     folder: Folder
@@ -60,7 +66,9 @@ class Preparation:
     files: Sequence[Found]
     source: Literal["audio", "demo", "images"] = "audio"
     todo: list[Found] = field(default_factory=list)
+    with_features: set[str] = field(default_factory=set)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    nodes: set[str] = field(default_factory=set)
 
     @classmethod
     def plan(
@@ -73,20 +81,28 @@ class Preparation:
     ) -> Preparation:
         """Compare the files with what the cache, or an interrupted run, holds already.
 
-        A file is taken for unchanged if its size and time are, or else its content.
+        A file is taken for unchanged if its size and time are, or else its content. Where tensors are asked
+        for that the cache lacks, they are made of all files.
 
         Raises
         ------
         CacheError
             If the folder holds a cache of another source, or one made with other parameters.
         """
-        preparation = cls(Folder.at(uri), parameters, files, source)
-        known = preparation._known()
-        for file in files:
-            size, mtime_ns, digest = known.get(file.track_id, (None, None, ""))
-            same = (size, mtime_ns) == (file.size, file.mtime_ns) and size != -1
-            if not same and not (digest and size == file.size and file_digest(file.path) == digest):
-                preparation.todo.append(file)
+        folder = Folder.at(uri)
+        info = Cache.open(uri).info if folder.exists("cache.json") else None
+        if info is not None:
+            _require_source(info, folder, source)
+            parameters = extended(info.parameters, parameters, f"--cache {folder.uri}")
+        preparation = cls(folder, parameters, files, source)
+        lacking = info is not None and info.parameters != parameters.model_dump()
+        known = preparation._known(with_old=info is not None)
+        for number, file in enumerate(files):
+            if known[number] == _USABLE and lacking:
+                preparation.with_features.add(file.track_id)
+            elif known[number] != _UNKNOWN:
+                continue
+            preparation.todo.append(file)
         return preparation
 
     def run(self, *, workers: int | None, address: str | None, strict: bool) -> Iterator[int]:
@@ -97,18 +113,21 @@ class Preparation:
         AudioError
             If `strict`, at the first file that cannot be used.
         CacheError
-            If the cache cannot be written.
+            If the cache cannot be written, or a node of the cluster does not see the files or the cache.
         """
         if workers is None and address is None and len(self.todo) <= _SMALL:
             workers = 1
         work = partial(_analyse, parameters=self.parameters, cache=self.folder, parts=self._parts.folder)
         try:
-            for count, skipped in spread(work, self._batches(workers), workers=workers, address=address):
-                self.skipped += skipped
-                if strict and skipped:
-                    path, reason = skipped[0]
+            for done in spread(work, self._batches(workers), workers=workers, address=address):
+                if address is not None:
+                    self._require_shared(done)
+                self.nodes |= {done.node} - {""}
+                self.skipped += done.skipped
+                if strict and done.skipped:
+                    path, reason = done.skipped[0]
                     raise AudioError(f"{path}: {reason} (--strict: mend it or take it away)")
-                yield count
+                yield done.count
         except OSError as error:
             raise _unwritable(self.folder, error) from error
 
@@ -132,7 +151,7 @@ class Preparation:
                 self.files,
                 groups,
                 self.parameters,
-                self._manifest(),
+                with_old=self.folder.exists("cache.json"),
                 source=self.source,
             )
             tidy_shards(self.folder)
@@ -142,37 +161,40 @@ class Preparation:
             raise _unwritable(self.folder, error) from error
         return info
 
+    def _require_shared(self, done: _Done) -> None:
+        """Refuse a node that reads or writes other disks than this process does."""
+        if not self._parts.folder.exists(f"{done.part}.parquet"):
+            raise CacheError(
+                f"--cache {self.folder.uri}: what node {done.host} wrote there is not to be seen from here;"
+                " name a folder that all nodes share, or a bucket (s3://...)"
+            )
+        for path, reason in done.skipped:
+            if "No such file" in reason and Path(path).exists():
+                raise CacheError(
+                    f"{path}: node {done.host} does not see this file; put the collection where all nodes"
+                    " of the cluster see it under the same path"
+                )
+
     @property
     def _parts(self) -> Parts:
         # Parts of other parameters lie elsewhere, so that they never mix.
         key = fingerprint(self.parameters.model_dump())[:16]
         return Parts(self.folder / "parts" / key)
 
-    def _manifest(self) -> pa.Table | None:
-        """Manifest of the cache that is there; None if there is none."""
-        if not self.folder.exists("cache.json"):
-            return None
-        info = Cache.open(self.folder.uri).info
-        if info.source != self.source:
-            raise CacheError(
-                f"--cache {self.folder.uri}: holds data of another source ({info.source}); name a new folder"
-            )
-        if info.parameters != self.parameters.model_dump():
-            raise CacheError(
-                f"--cache {self.folder.uri}: was made with other parameters ({info.parameters});"
-                " name a new folder, or give the same options"
-            )
-        table = self.folder.read_table("manifest.parquet")
-        return table.select([*manifest_schema().names, *(name for name, _ in manifest_extras())])
-
-    def _known(self) -> dict[str, tuple[int | None, int | None, str]]:
-        """Size, time and digest of each file that was analysed already."""
-        old = self._manifest()
-        known: dict[str, tuple[int | None, int | None, str]] = {}
-        columns = ["track_id", "bytes", "mtime_ns", "file_sha256"]
-        for table in (*([] if old is None else [old]), *self._parts.tables(columns)):
-            values = (table[column].to_pylist() for column in columns)
-            known.update({row[0]: (row[1], row[2], row[3]) for row in zip(*values, strict=True)})
+    def _known(self, *, with_old: bool) -> bytearray:
+        """Tell of each file whether the cache, or a part, holds it as it is now."""
+        known = bytearray(len(self.files))
+        place = {file.track_id: number for number, file in enumerate(self.files)}
+        columns = ["track_id", "bytes", "mtime_ns", "file_sha256", "status"]
+        # A part counts for more than the cache, even one of a file that has changed since.
+        old = self.folder.parquet("manifest.parquet").iter_batches(CHUNK, columns=columns) if with_old else []
+        for tables, usable_state in ((old, _USABLE), (self._parts.tables(columns), _HELD)):
+            for table in tables:
+                rows = (table[column].to_pylist() for column in columns)
+                for track, size, mtime_ns, digest, status in zip(*rows, strict=True):
+                    if (number := place.get(track)) is not None:
+                        held = _unchanged(self.files[number], size, mtime_ns, digest)
+                        known[number] = (usable_state if status == OK else _HELD) if held else _UNKNOWN
         return known
 
     def _batches(self, workers: int | None) -> list[Batch]:
@@ -188,15 +210,45 @@ class Preparation:
             chunks[-1].append(file)
             room -= file.size
         return [
-            Batch(f"{first + number:08d}-{uuid.uuid4().hex[:8]}", files)
+            Batch(
+                f"{first + number:08d}-{uuid.uuid4().hex[:8]}",
+                files,
+                frozenset(file.track_id for file in files) & self.with_features,
+            )
             for number, files in enumerate(chunks)
         ]
 
 
-def _analyse(
-    batch: Batch, parameters: Parameters, cache: Folder, parts: Folder
-) -> tuple[int, list[tuple[str, str]]]:
-    return len(batch.files), analyse_batch(batch, parameters, cache, parts)
+def _unchanged(file: Found, size: int, mtime_ns: int, digest: str) -> bool:
+    """Tell whether a file is what it was when it had this size, time and digest."""
+    if size != file.size:
+        return False
+    if mtime_ns == file.mtime_ns and file.size != -1:
+        return True
+    return digest != "" and file_digest(file.path) == digest
+
+
+def _require_source(info: CacheInfo, folder: Folder, source: str) -> None:
+    if info.source != source:
+        raise CacheError(
+            f"--cache {folder.uri}: holds data of another source ({info.source}); name a new folder"
+        )
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What became of a batch: its part, its number of files, those that were skipped, and who did it."""
+
+    part: str
+    count: int
+    skipped: list[tuple[str, str]]
+    node: str
+    host: str
+
+
+def _analyse(batch: Batch, parameters: Parameters, cache: Folder, parts: Folder) -> _Done:
+    skipped = analyse_batch(batch, parameters, cache, parts)
+    return _Done(batch.name, len(batch.files), skipped, node(), socket.gethostname())
 
 
 def _unwritable(folder: Folder, error: OSError) -> CacheError:

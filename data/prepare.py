@@ -70,7 +70,8 @@ def main(
 ) -> None:
     """Take features, and tensors if asked for, from audio, once, into a cache that searches read.
 
-    A rerun analyses only files that are new or changed, and finishes what was interrupted.
+    A rerun analyses only files that are new or changed, and finishes what was interrupted. Tensors that it
+    asks for and the cache lacks are added.
     """
     if sum(source is not None for source in (audio, features_csv, images)) != 1:
         raise SettingsError("give either --audio DIR or --features-csv FILE or --images DIR")
@@ -116,12 +117,15 @@ def _finish(
         for count in preparation.run(workers=workers, address=address, strict=strict):
             progress.advance(task, count)
     info = preparation.finish(given)
-    manifest = preparation.folder.read_table("manifest.parquet").select(["label", "status"]).to_pylist()
-    usable = [row["label"] for row in manifest if row["status"] == OK]
-    tracks = len(usable)
+    manifest = preparation.folder.read_table("manifest.parquet", ["label", "status"])
+    usable = Counter(zip(*(column.to_pylist() for column in manifest.columns), strict=True))
+    genres = {label: count for (label, status), count in usable.items() if status == OK}
+    tracks = sum(genres.values())
+    nodes = len(preparation.nodes)
+    where = f" by {nodes} {'node' if nodes == 1 else 'nodes'}" if address is not None and nodes else ""
     out().print(
-        f"{preparation.folder.uri}: {tracks} tracks of {len(set(usable))} genres;"
-        f" {len(preparation.todo)} of {len(files)} files analysed, {len(files) - tracks} skipped;"
+        f"{preparation.folder.uri}: {tracks} tracks of {len(genres)} genres;"
+        f" {len(preparation.todo)} of {len(files)} files analysed{where}, {len(files) - tracks} skipped;"
         f" fingerprint {info.fingerprint[:12]}",
         highlight=False,
         soft_wrap=True,

@@ -66,6 +66,8 @@ def find_files(
     wanted = frozenset(suffixes)
     if not folder.is_dir():
         raise SettingsError(f"{option} {folder}: no such folder; it must hold a folder for each genre")
+    # Workers, on other nodes perhaps, have other working folders.
+    folder = folder.absolute()
     root = folder / inner if (folder / inner).is_dir() else folder
     found: list[Found] = []
     try:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from data.errors import SettingsError
+from data.errors import HarnessError, SettingsError
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _PATIENCE = 10
 """Seconds that a cluster has to answer."""
+_BOTH = 2
+"""Pairs of versions that Ray names where they differ: the cluster's and our own."""
 _AHEAD = 2
 """Tasks in flight a core: one at work and one waiting, so that memory stays flat however many there are."""
+_DEMAND = 32
+"""Tasks in flight at least, on a cluster that was given: one without idle cores grows by what waits."""
 
 
 def spread(
@@ -45,24 +51,49 @@ def spread(
     ------
     SettingsError
         If no cluster answers at `address`.
+    HarnessError
+        If a process dies at its work, again and again. What `work` itself raises comes as it was raised.
     """
     if address is None and (workers == 1 or len(items) == 1):
         yield from map(work, items)
         return
     import ray
+    from ray.exceptions import RayError, RayTaskError
 
     def one(item: _Item) -> _Result:
         return work(item)
 
+    def limit() -> int:
+        if workers is not None:
+            # On a cluster that was given, what is in flight may all be at work.
+            return workers if address is not None else _AHEAD * workers
+        # Asked anew each time: nodes come and go.
+        ahead = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        return ahead if address is None else max(_DEMAND, ahead)
+
     with cluster(workers, address):
         task = ray.remote(num_cpus=1)(one)
-        limit = _AHEAD * (workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
         waiting = iter(items)
-        running = [task.remote(item) for item in islice(waiting, limit)]
+        running = [task.remote(item) for item in islice(waiting, limit())]
         while running:
             done, running = ray.wait(running)
-            yield from ray.get(done)
-            running += [task.remote(item) for item in islice(waiting, len(done))]
+            try:
+                yield from ray.get(done)
+            except RayTaskError as error:
+                raise error.cause from None
+            except RayError as error:
+                reason = str(error).partition("\n")[0]
+                raise HarnessError(
+                    f"a worker process died at its work ({reason}); if memory ran out, give fewer --workers,"
+                    " and run the same command again"
+                ) from error
+            running += [task.remote(item) for item in islice(waiting, max(0, limit() - len(running)))]
+
+
+def node() -> str:
+    """Name of the node of the cluster that this process works on; empty outside any."""
+    ray = sys.modules.get("ray")
+    return str(ray.get_runtime_context().get_node_id()) if ray is not None and ray.is_initialized() else ""
 
 
 @contextlib.contextmanager
@@ -105,6 +136,13 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
         else:
             ray.init(address=address, log_to_driver=False, logging_level="error")
     except (ConnectionError, RuntimeError, ValueError) as error:
+        versions = re.findall(r"Ray: (\S+)\s+Python: (\S+)", str(error))
+        if len(versions) == _BOTH:
+            theirs, ours = (f"Ray {ray_version} and Python {python}" for ray_version, python in versions)
+            raise SettingsError(
+                f"--address {address}: the cluster has {theirs}, this environment {ours}; install the same on"
+                " all nodes, from one lock file"
+            ) from error
         raise SettingsError(f"--address {address}: no Ray cluster answers there ({error})") from error
     try:
         yield

@@ -3,11 +3,81 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from data.cache import Rows
+from data.cache import Array, Cache, Origin, Rows
+from data.errors import CacheError
 from data.splits import Split
+
+_OPEN_CACHES = 4
+"""Arrays that a process keeps mapped."""
+
+
+@dataclass(frozen=True)
+class TensorRows:
+    """Some tensors of a cache, by row number: sent to other processes in a few bytes, whatever their size.
+
+    It is read as an array is, by row numbers; whoever reads maps the array that all processes of its node
+    share, so nothing is copied but the rows that are asked for.
+
+    Attributes
+    ----------
+    origin : Origin
+        Where the tensors lie.
+    rows : ndarray of int64, shape (n,)
+        Their numbers among all tensors of that kind in the cache.
+    tensor_shape : tuple of int
+        Shape of one tensor.
+    dtype : dtype
+        Type that they are cached in.
+    """
+
+    origin: Origin
+    rows: np.ndarray
+    tensor_shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape as an array: (n, ...)."""
+        return (len(self.rows), *self.tensor_shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all the rows."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, chosen: Any) -> np.ndarray:
+        """Copy rows, by anything that indexes the first axis."""
+        return np.asarray(_mapped(self.origin)[self.rows[chosen]])
+
+
+@lru_cache(maxsize=_OPEN_CACHES)
+def _mapped(origin: Origin) -> Array:
+    """Map all tensors of a kind, read-only.
+
+    Raises
+    ------
+    CacheError
+        If the cache is not there, or holds other data than it did.
+    """
+    cache = Cache.open(origin.cache)
+    if cache.info.fingerprint != origin.fingerprint:
+        raise CacheError(
+            f"{origin.cache}: holds other data than when the search began; search anew, or bring it back"
+        )
+    return cache.rows(origin.kind).X
+
+
+Inputs = np.ndarray | TensorRows
+"""Inputs of a task: features in memory, or tensors in a cache. Both have `shape`, `dtype`, `nbytes`, and are
+indexed by row numbers."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +100,7 @@ class Task:
 
     Attributes
     ----------
-    X : ndarray, shape (n_rows, ...)
+    X : ndarray or TensorRows, shape (n_rows, ...)
         Inputs, one a segment.
     y : ndarray of int32, shape (n_rows,)
         Number of the genre in `classes`.
@@ -44,7 +114,7 @@ class Task:
         The folds; one for a hold-out.
     """
 
-    X: np.ndarray
+    X: Inputs
     y: np.ndarray
     track: np.ndarray
     track_id: np.ndarray
@@ -96,10 +166,16 @@ def _select(rows: Rows, split: Split, wanted: np.ndarray) -> Task:
     chosen = np.array([index for index, track in enumerate(rows.track_id) if track in number], dtype=np.int64)
     genre = {name: index for index, name in enumerate(classes)}
     return Task(
-        X=rows.X[chosen],
+        X=_inputs(rows, chosen),
         y=np.array([genre[label] for label in rows.label[chosen]], dtype=np.int32),
         track=np.array([number[track] for track in rows.track_id[chosen]], dtype=np.int32),
         track_id=tracks,
         classes=classes,
         folds=(Fold(np.arange(len(chosen)), np.empty(0, dtype=np.int64)),),
     )
+
+
+def _inputs(rows: Rows, chosen: np.ndarray) -> Inputs:
+    if rows.origin is None:
+        return rows.X[chosen]
+    return TensorRows(rows.origin, chosen, rows.X.shape[1:], rows.X.dtype)

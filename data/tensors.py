@@ -85,6 +85,11 @@ def colour_table(name: str) -> np.ndarray:
     return np.asarray(colormap(np.arange(256) / 255, bytes=True)[:, :3])
 
 
+def window_frames(seconds: float, *, sr: int, hop_length: int) -> int:
+    """Whole frames of a window of a length in seconds."""
+    return int(seconds * sr) // hop_length
+
+
 def window_starts(n_frames: int, window: int, overlap: float) -> np.ndarray:
     """First frames of the windows of a segment, evenly spread from its beginning to its end.
 
@@ -113,7 +118,7 @@ def _windows(spectrum: Spectrum, wanted: Windows) -> list[np.ndarray]:
     sr, n_fft = spectrum.sr, spectrum.n_fft
     bank = mel_bank(sr, n_fft, wanted.n_mels, wanted.fmin, wanted.fmax or sr / 2)
     level = 10 * np.log10(np.maximum(spectrum.power @ bank, 1e-10))
-    size = int(wanted.seconds * sr) // spectrum.hop_length
+    size = window_frames(wanted.seconds, sr=sr, hop_length=spectrum.hop_length)
     if len(level) < size:
         level = np.pad(level, ((0, size - len(level)), (0, 0)), constant_values=-100)
     windows = (level[first : first + size] for first in window_starts(len(level), size, wanted.overlap))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -111,7 +112,7 @@ def write_features(
         source=source,
         synthetic=synthetic,
         parameters=parameters.model_dump(),
-        fingerprint=cache_fingerprint(table, parameters),
+        fingerprint=cache_fingerprint([table.sort_by("track_id")], parameters),
         versions=versions(),
     )
     write_info(folder, info)
@@ -123,17 +124,17 @@ def write_info(folder: Folder, info: CacheInfo) -> None:
     folder.write_json("cache.json", info.model_dump())
 
 
-def cache_fingerprint(manifest: pa.Table, parameters: Parameters) -> str:
+def cache_fingerprint(manifest: Iterable[pa.Table], parameters: Parameters) -> str:
     """Hex digest of the parameters and of the track, label, group and content of each row that is `OK`.
 
-    It does not depend on the order of the rows, nor on where the files lay.
+    It does not depend on where the files lay. The manifest comes in pieces, sorted by track.
     """
     columns = ("track_id", "label", "group", "sha256", "status")
-    values = (manifest[column].to_pylist() for column in columns)
-    rows = sorted(row[:4] for row in zip(*values, strict=True) if row[4] == OK)
     digest = hashlib.sha256()
-    for row in rows:
-        digest.update("\x1f".join(row).encode() + b"\x1e")
+    for table in manifest:
+        for row in zip(*(table[column].to_pylist() for column in columns), strict=True):
+            if row[4] == OK:
+                digest.update("\x1f".join(row[:4]).encode() + b"\x1e")
     return fingerprint({"parameters": parameters.model_dump(), "tracks": digest.hexdigest()})
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import soundfile
 
 from data.audio import load
 from data.errors import AudioError
+from data.mpeg import frame_length, last_frame_is_cut
 
 SR = 22050
 
@@ -19,7 +21,7 @@ def tone(seconds: float = 1.0, *, sr: int = SR, channels: int = 1, hz: float = 4
     return y if channels == 1 else np.column_stack([y] * channels)
 
 
-def write(path: Path, y: np.ndarray, sr: int = SR, **how: str) -> Path:
+def write(path: Path, y: np.ndarray, sr: int = SR, **how: object) -> Path:
     soundfile.write(path, y, sr, **how)
     return path
 
@@ -90,6 +92,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "infinite": (lambda path: write(path, np.full(SR, np.inf), subtype="FLOAT"), "not finite"),
     "folder": (lambda path: path.mkdir(), "a.wav"),
     "loop": (lambda path: path.symlink_to(path), "cannot be opened"),
+    "pipe": (os.mkfifo, "cannot be opened \\(a pipe or a device"),
     "dangling": (lambda path: path.symlink_to(path.with_name("gone")), "cannot be opened"),
 }
 
@@ -103,6 +106,57 @@ def test_what_cannot_be_used_is_refused_with_its_reason(tmp_path: Path, case: st
         load(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_this_user_may_not_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", tone())
+    path.chmod(0)
+    # Root may read everything; so the file is read as somebody else.
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
+        if os.geteuid() == 0 and folder.owner() == "root":
+            folder.chmod(folder.stat().st_mode | 0o011)
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(AudioError, match=r"cannot be opened \(Permission denied\)"):
+            load(path)
+    finally:
+        os.seteuid(me)
+
+
+@pytest.fixture
+def bare_mp3(tmp_path: Path) -> Path:
+    """A whole MP3 of a constant bit rate without the first frame, which counts the others."""
+    path = tmp_path / "a.mp3"
+    write(path, tone(5), bitrate_mode="CONSTANT", compression_level=0.5)
+    content = path.read_bytes()
+    length = frame_length(content[:4])
+    assert length is not None
+    assert b"Info" in content[:length]
+    path.write_bytes(content[length:])
+    return path
+
+
+@pytest.mark.parametrize("wrapping", ["none", "tag before", "tag after", "both"])
+def test_an_mp3_without_a_count_of_frames_is_read(bare_mp3: Path, wrapping: str) -> None:
+    content = bare_mp3.read_bytes()
+    if wrapping in ("tag before", "both"):
+        content = b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128) + content
+    if wrapping in ("tag after", "both"):
+        content += b"TAG" + bytes(125)
+    bare_mp3.write_bytes(content)
+    assert not last_frame_is_cut(bare_mp3)
+    assert load(bare_mp3).duration_s == pytest.approx(5, abs=0.2)
+
+
+@pytest.mark.parametrize("missing", [1, 50, 5000, 7777])
+def test_an_mp3_without_a_count_of_frames_that_ends_within_one_is_refused(
+    bare_mp3: Path, missing: int
+) -> None:
+    bare_mp3.write_bytes(bare_mp3.read_bytes()[:-missing])
+    with pytest.raises(AudioError, match=r"a\.mp3: cut short: the last frame"):
+        load(bare_mp3)
 
 
 def test_clipping_and_silence_are_measured(tmp_path: Path) -> None:

@@ -30,6 +30,13 @@ def test_the_cache_says_that_it_is_synthetic(demo):
     assert (cache.folder.local / "audio" / cache.features.track_id[0]).is_file()
 
 
+def test_every_family_finds_what_it_reads(demo):
+    cache = Cache.open(demo)
+
+    assert cache.melspec.X.shape == (3 * len(STYLES), 64, 129)
+    assert cache.image.X.shape == (len(STYLES), 150, 150, 3)
+
+
 def test_a_rerun_makes_nothing(demo):
     before = times(Cache.open(demo).folder.local)
 

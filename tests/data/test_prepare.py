@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -85,7 +86,7 @@ def test_other_parameters_never_mix(tmp_path: Path) -> None:
     prepared(audio, cache)
     result = run("--audio", audio, "--cache", cache, "--segment-seconds", "1")
     assert result.exit_code == 2
-    assert "other parameters" in result.output
+    assert "other parameters (segment_seconds 30.0, now 1.0)" in result.output.replace("\n", " ")
 
 
 def test_given_groups_and_copies_stay_together(tmp_path: Path) -> None:
@@ -119,24 +120,25 @@ def test_bad_files_are_skipped_with_their_reasons(tmp_path: Path) -> None:
     (audio / "genre0" / "empty.wav").touch()
     (audio / "genre1" / "text.mp3").write_text("words")
     (audio / "genre1" / "loop.wav").symlink_to(audio / "genre1" / "loop.wav")
-    (audio / "genre1" / "nan.wav").unlink(missing_ok=True)
+    os.mkfifo(audio / "genre1" / "pipe.wav")
     soundfile.write(audio / "genre1" / "nan.wav", np.full(SR, np.nan), SR, subtype="FLOAT")
     soundfile.write(audio / "genre1" / "silent 静か.wav", np.zeros(SR), SR)
     result = prepared(audio, cache)
-    assert "5 skipped" in result.output
+    assert "6 skipped" in result.output
     reasons = {track: row["reason"] for track, row in manifest(cache).items() if row["status"] == "skipped"}
     for track, reason in {
         "genre0/cut.wav": "cut short",
         "genre0/empty.wav": "empty file",
         "genre1/text.mp3": "not readable",
         "genre1/loop.wav": "cannot be opened",
+        "genre1/pipe.wav": "a pipe or a device",
         "genre1/nan.wav": "not finite",
     }.items():
         assert reason in str(reasons.pop(track))
     assert not reasons
     found = CliRunner().invoke(inspect.main, ["--cache", str(cache), "--json"])
     shown = json.loads(found.output)
-    assert (shown["files"], shown["tracks"], len(shown["skipped"])) == (12, 7, 5)
+    assert (shown["files"], shown["tracks"], len(shown["skipped"])) == (13, 7, 6)
     assert shown["silent"] == ["genre1/silent 静か.wav"]
     table = CliRunner().invoke(inspect.main, ["--cache", str(cache)])
     assert table.exit_code == 0

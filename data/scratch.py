@@ -1,0 +1,108 @@
+"""The folder of a node for arrays that its processes share: the first that needs one makes it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from data.errors import CacheError
+
+VARIABLE = "GENRE_SEARCH_SCRATCH"
+"""Variable of the environment that names the folder."""
+_KEPT_DAYS = 7
+"""Days after its last use for which a file is kept."""
+
+
+def scratch_folder() -> Path:
+    """Return the folder; it may not be there yet."""
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else Path(tempfile.gettempdir()) / f"genre-search-{os.getuid()}"
+
+
+@contextlib.contextmanager
+def making(path: Path, nbytes: int = 0) -> Iterator[Path | None]:
+    """Let one process of the node make a file while the others that want it wait.
+
+    Files that were made here and not used for a week are deleted first, and then, as far as room is wanted,
+    those whose last use is longest ago. Whoever has one mapped keeps it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    nbytes : int
+        Its size.
+
+    Yields
+    ------
+    Path or None
+        A temporary name to write under, which becomes `path` when the block ends well; None if the file is
+        there by now.
+
+    Raises
+    ------
+    CacheError
+        If the file cannot be written.
+    """
+    temporary = path.with_name(f".tmp-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The lock is on the open file: it ends with the process that holds it, however that ends.
+        with path.with_name(f".lock-{path.name}").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists():
+                yield None
+                return
+            _make_room(path.parent, nbytes)
+            try:
+                yield temporary
+                temporary.replace(path)
+            finally:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise CacheError(
+            f"{path.parent}: cannot be written ({error.strerror or error}); free space there, or name another"
+            f" folder in the variable {VARIABLE}"
+        ) from error
+
+
+def used(path: Path) -> None:
+    """Note that a file of the folder is used now, if it is there."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+def _make_room(folder: Path, nbytes: int) -> None:
+    """Delete what nobody needs any more; of other programs' files in the folder, none."""
+    made = []
+    for lock in folder.glob(".lock-*"):
+        name = lock.name.removeprefix(".lock-")
+        _delete_abandoned(lock, folder / f".tmp-{name}")
+        with contextlib.suppress(FileNotFoundError):
+            status = (folder / name).stat()
+            made.append((status.st_mtime, status.st_size, folder / name))
+    room = shutil.disk_usage(folder).free
+    oldest = time.time() - 86400 * _KEPT_DAYS
+    for last_use, size, path in sorted(made):
+        if last_use < oldest or room < nbytes:
+            path.unlink(missing_ok=True)
+            room += size
+
+
+def _delete_abandoned(lock: Path, temporary: Path) -> None:
+    """Delete a file whose maker was killed: nobody holds its lock."""
+    if not temporary.exists():
+        return
+    with lock.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,90 @@
+"""Real commands with Ray workers, killed with their whole process group at random moments."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from data.cache import Cache
+from data.demo import ensure
+from tests.data.collection import make_collection
+from tests.data.test_prepare import assert_same
+
+_RNG = random.Random(0)
+
+
+def killed(command: list[str], begun: Callable[[], bool], within: float) -> bool:
+    """Run a command until its workers have begun, kill all its processes a random moment later."""
+    with subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not begun() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(_RNG.uniform(0, within))
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.wait() == -signal.SIGKILL
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return sorted(folder.rglob(".tmp-*"))
+
+
+def test_a_preparation_by_workers_is_finished_after_any_kill(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio", tracks=40, seconds=2), tmp_path / "cache"
+    options = ["--melspec", "--window-seconds", "1"]
+
+    def command(to: Path, workers: int) -> list[str]:
+        run = [sys.executable, "-m", "data.prepare", "--audio", str(audio), "--cache", str(to)]
+        return [*run, "--workers", str(workers), *options]
+
+    subprocess.run(command(tmp_path / "whole", 1), check=True, capture_output=True)
+    kills = 0
+    for _ in range(2):
+        shards = len(list(cache.glob("melspec/*")))
+        kills += killed(command(cache, 2), lambda n=shards: len(list(cache.glob("melspec/*"))) > n, 0.6)
+        shown = subprocess.run(
+            [sys.executable, "-m", "data.inspect", "--cache", str(cache)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert shown.returncode == 0 or "preparing this cache was interrupted" in shown.stderr
+    assert kills
+    # What a writer that was killed leaves, wherever it wrote.
+    for name in ("", "melspec/"):
+        (cache / f"{name}.tmp-0123-half.parquet").write_bytes(b"half")
+    again = subprocess.run(command(cache, 2), check=True, capture_output=True, text=True)
+    assert "80 of 80 files analysed" not in again.stdout.replace("\n", " ")
+    assert_same(cache, tmp_path / "whole")
+    found, wanted = Cache.open(cache).melspec, Cache.open(tmp_path / "whole").melspec
+    assert found.track_id.tolist() == wanted.track_id.tolist()
+    np.testing.assert_allclose(found.X[:], wanted.X[:], atol=0.07)
+    assert not leftovers(cache)
+    assert sorted(p.name for p in cache.iterdir()) == [
+        "cache.json",
+        "features.parquet",
+        "manifest.parquet",
+        "melspec",
+    ]
+
+
+def test_a_demo_data_set_by_workers_is_finished_after_a_kill(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-m", "data.demo", "--cache", str(cache), "--tracks", "1", "--workers", "2"]
+    assert killed(command, lambda: any(cache.glob("audio/*/*.flac")), 1.0)
+    folder = next((cache / "audio").iterdir())
+    (folder / ".tmp-0123-half.flac").write_bytes(b"half")
+    subprocess.run(command, check=True, capture_output=True)
+    whole = ensure(str(tmp_path / "whole"), tracks=1, workers=1)
+    assert not leftovers(cache)
+    assert Cache.open(cache).info.fingerprint == Cache.open(whole).info.fingerprint
+    assert Cache.open(cache).features.X.tobytes() == Cache.open(whole).features.X.tobytes()
