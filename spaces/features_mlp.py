@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from data.cache import Kind
 from data.task import Task
 from spaces.training.family import Config, Family, Learner
 from spaces.training.scaling import SCALERS, apply_scaler
@@ -44,7 +45,7 @@ class FeaturesMLP(Family):
     """Dense networks on scaled features."""
 
     name: ClassVar[str] = "features_mlp"
-    reads: ClassVar[Literal["features", "melspec", "image"]] = "features"
+    reads: ClassVar[Kind] = "features"
     default_folds: ClassVar[int] = 5
     BASELINE: ClassVar[Config] = {
         "scaler": "standard",

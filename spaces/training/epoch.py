@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from spaces.training.fold_layers import Dense, Dropout, FoldLayer, Pass
-from spaces.training.schedule import OPTIMIZERS
+from spaces.training.optimizers import make_optimizer
 
 State = tuple[tf.Tensor, ...]
 """Values of the weights, of the optimizer's variables, and of the weights' moving averages, by fold."""
@@ -110,7 +109,7 @@ class CompiledEpoch:
         self._weights = [weight for layer in layers for weight in layer.weights]
         self._trainable = [weight for weight in self._weights if weight.trainable]
         self._kernels = [layer.kernel for layer in layers if isinstance(layer, Dense)]
-        self._optimizer = _optimizer(optimizer)
+        self._optimizer = make_optimizer(optimizer)
         self._optimizer.build(self._trainable)
         self._variables = [*self._weights, *self._optimizer.variables]
         self._fresh = [np.asarray(variable) for variable in self._variables]
@@ -297,18 +296,6 @@ def _mix(x: tf.Tensor, target: tf.Tensor, mixup: tf.Tensor, seed: tf.Tensor) -> 
         )
 
     return tf.cond(mixup > 0.0, mixed, lambda: (x, target))
-
-
-def _optimizer(name: str) -> keras.optimizers.Optimizer:
-    match name:
-        case "adam":
-            return keras.optimizers.Adam()
-        case "rmsprop":
-            return keras.optimizers.RMSprop()
-        case "sgd":
-            return keras.optimizers.SGD(momentum=0.9, nesterov=True)
-        case _:
-            raise ValueError(f"optimizer {name!r} is not one of {', '.join(OPTIMIZERS)}")
 
 
 def mixed_seed(*numbers: int) -> int:

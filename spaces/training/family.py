@@ -5,10 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from data.cache import Kind
+from data.errors import SettingsError
 from data.task import Task
 
 if TYPE_CHECKING:
@@ -28,7 +31,8 @@ class EpochOutcome:
     train_loss : float
         Mean training loss over steps and folds, with label smoothing and mixup as configured.
     train_accuracy : float
-        Share of the training rows that the network gets right after the epoch, mean over folds.
+        Share of the training rows that the network gets right, mean over folds: after the epoch where that
+        is cheap, over the epoch's own steps (as ``fit`` counts) where the network is large.
     probabilities : tuple of ndarray of float32, each of shape (n_valid_rows, n_classes)
         One a fold: what the network says of the fold's validation rows, in the order of `Fold.valid`.
     """
@@ -92,12 +96,14 @@ class Family(ABC):
 
     name: ClassVar[str]
     """Its name on the command line, which is its module's."""
-    reads: ClassVar[Literal["features", "melspec", "image"]]
+    reads: ClassVar[Kind]
     """What it reads of a cache."""
     default_folds: ClassVar[int]
     """``--folds`` where the user gives none."""
     BASELINE: ClassVar[Config]
     """The published network, a point of the space."""
+    weights: Mapping[str, str] = MappingProxyType({})
+    """SHA-256 of pretrained weights by network, for the record; empty for a family that has none."""
 
     @abstractmethod
     def space(self, trial: optuna.Trial, max_epochs: int) -> None:
@@ -122,6 +128,29 @@ class Family(ABC):
         preparation : mapping
             From `Fitted.preparation`, possibly by way of JSON.
         """
+
+    def for_search(self, shape: tuple[int, ...], *, weights: str | None) -> Family:
+        """Settle what the data and ``--weights`` leave of the space, before a search starts.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of one input as it is cached.
+        weights : str or None
+            Where pretrained weights come from; None for the family's default.
+
+        Raises
+        ------
+        SettingsError
+            If nothing is left, or the family has no pretrained weights but some are given.
+        """
+        if weights is not None:
+            raise SettingsError(f"--weights {weights}: {self.name} begins with no pretrained weights")
+        return self
+
+    def as_recorded(self, baseline: Config, weights: Mapping[str, str]) -> Family:
+        """Return what `for_search` gave, of the BASELINE and the `weights` that a run has recorded."""
+        return self
 
     def baseline(self, max_epochs: int) -> dict[str, Any]:
         """Return the BASELINE within a budget: its epochs are cut to `max_epochs`."""

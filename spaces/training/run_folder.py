@@ -3,7 +3,8 @@
 ``run.json`` (`RunInfo`), ``splits.parquet`` (`data.splits.Split`), ``trials.parquet`` (one row a trial, in
 the order of suggestion, row 0 the BASELINE), ``history.parquet`` (one row an epoch of a trial),
 ``predictions/TRIAL.parquet`` (what the validation tracks were judged to be at the trial's best epoch),
-``study.journal`` (the Optuna study) and ``ray/`` (Tune's own state). An export adds
+``checkpoints/NUMBER.npz`` (trials that have not ended), ``study.journal`` (the Optuna study) and ``ray/``
+(Tune's own state). An export adds
 ``test_scores.json``: each scoring of the locked test.
 """
 
@@ -97,6 +98,10 @@ class RunInfo(BaseModel):
         Every option of the search, from which it is resumed.
     space : dict
         Distribution of each parameter, as Optuna writes it.
+    narrowed : dict
+        What of the family's space was changed: ``fixed`` values, and ``ranges``.
+    weights : dict of str to str
+        SHA-256 of the pretrained weights by network.
     baseline : dict
         The configuration of trial 0.
     versions : dict
@@ -107,6 +112,13 @@ class RunInfo(BaseModel):
         What was typed.
     created, ended : str or None
         Times in ISO 8601, UTC.
+    reason : str or None
+        Why the search ended: ``all trials``, ``time budget``, ``target``, ``stagnation``, ``disk full`` or
+        ``interrupted``.
+    seconds : float
+        How long it has searched, all sittings together.
+    warm_start : dict or None
+        ``run``, ``trials`` and ``configurations`` that the search began with, after the BASELINE.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -133,6 +145,11 @@ class RunInfo(BaseModel):
     command_line: list[str]
     created: str
     ended: str | None = None
+    reason: str | None = None
+    seconds: float = 0.0
+    warm_start: dict[str, Any] | None = None
+    narrowed: dict[str, Any] = {}
+    weights: dict[str, str] = {}
 
 
 @dataclass(frozen=True)

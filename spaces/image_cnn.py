@@ -1,0 +1,106 @@
+"""`image_cnn`: a convolutional network, from scratch, on pictures of log-mel spectrograms.
+
+BASELINE is the network of the published study: that of `melspec_cnn` on RGB pictures of 300 x 300 pixels,
+RMSprop at 1e-4, batches of 42, 20 epochs; 10 % on GTZAN, which is chance. ``docs/families.md`` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from data.cache import Kind
+from data.task import Task
+from spaces.training.cnn_blocks import build, set_statistics, standardised, suggest_network
+from spaces.training.cnn_recipe import recipe_of, suggest_training
+from spaces.training.family import Config, Family, Learner
+
+if TYPE_CHECKING:
+    import keras
+    import optuna
+
+_WHITE = 255.0
+"""Largest value of a colour."""
+
+
+class ImageCNN(Family):
+    """Convolutional networks on pictures."""
+
+    name: ClassVar[str] = "image_cnn"
+    reads: ClassVar[Kind] = "image"
+    default_folds: ClassVar[int] = 1
+    BASELINE: ClassVar[Config] = {
+        "size": 300,
+        "scale": "unit",
+        "shift": False,
+        "blocks": 3,
+        "filters": 32,
+        "growth": 1.0,
+        "kernel": "square",
+        "last_kernel": 2,
+        "pooling": "max",
+        "normalisation": "batch",
+        "momentum": 0.99,
+        "block_dropout": 0.0,
+        "head": "flatten",
+        "dense": 64,
+        "dropout": 0.3,
+        "batch_size": 42,
+        "optimizer": "rmsprop",
+        "learning_rate": 1e-4,
+        "schedule": "constant",
+        "decay": False,
+        "label_smoothing": 0.0,
+        "mixup": 0.0,
+        "time_masks": 0,
+        "frequency_masks": 0,
+        "mask_share": 0.0,
+        "epochs": 20,
+    }
+
+    def space(self, trial: optuna.Trial, max_epochs: int) -> None:
+        """Suggest one configuration; see `Family.space`."""
+        # Height and width that a picture is brought to, on the device.
+        trial.suggest_categorical("size", (75, 100, 150, 200, 300))
+        # Colours from 0 to 1, or with the training pictures' mean 0 and variance 1, by colour.
+        trial.suggest_categorical("scale", ("unit", "standard"))
+        trial.suggest_categorical("shift", (False, True))
+        trial.suggest_categorical("batch_size", (8, 16, 42))
+        suggest_network(trial)
+        suggest_training(trial, max_epochs)
+
+    def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
+        """Untrained networks of a configuration, one a fold of the task."""
+        from spaces.training.tensor_learner import TensorFolds
+
+        def network() -> keras.Model:
+            return _network(config, task.X.shape[1:], len(task.classes))
+
+        def adapt(model: keras.Model, X: np.ndarray) -> None:
+            set_statistics(model, X, scale=1 / _WHITE)
+
+        recipe = recipe_of(config, shift=config["shift"])
+        return TensorFolds(network, recipe, task, seed=seed, adapt=adapt)
+
+    def prepare(self, X: np.ndarray, preparation: Mapping[str, Any]) -> np.ndarray:
+        """Give cached pictures as float32: all else is in the network; see `Family.prepare`."""
+        return np.asarray(X, dtype=np.float32)
+
+
+def _network(config: Config, shape: tuple[int, ...], n_classes: int) -> keras.Model:
+    """Build the network of a picture of shape (height, width, 3), colours from 0 to 255, to logits."""
+    import keras
+    from keras import layers
+
+    x = inputs = keras.Input(shape, name="picture")
+    if shape[:2] != (config["size"], config["size"]):
+        x = layers.Resizing(config["size"], config["size"])(x)
+    x = layers.Rescaling(1 / _WHITE)(x)
+    if config["scale"] == "standard":
+        x = standardised(x, -1)
+    return build(inputs, x, config, n_classes)
+
+
+FAMILY = ImageCNN()

@@ -1,0 +1,75 @@
+"""How TensorFlow is set up in a process before it trains: threads, memory of the GPUs, precision."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+_HALF_PRECISION = (7, 0)
+"""Compute capability from which a GPU multiplies matrices of float16 in hardware of its own (Volta)."""
+
+
+def threads(environment: Mapping[str, str]) -> int:
+    """Threads that a process may use: as many as the cores that Ray gave the trial."""
+    return max(1, int(environment.get("OMP_NUM_THREADS", "1")))
+
+
+def precision(capabilities: Sequence[tuple[int, int] | None]) -> str:
+    """Keras's dtype policy for some GPUs.
+
+    Parameters
+    ----------
+    capabilities : sequence of (int, int) or None
+        Compute capability of each GPU; None where it is not known.
+
+    Returns
+    -------
+    str
+        ``"mixed_float16"`` where there are GPUs and all of them gain by it, else ``"float32"``.
+    """
+    able = [capability is not None and capability >= _HALF_PRECISION for capability in capabilities]
+    return "mixed_float16" if able and all(able) else "float32"
+
+
+def set_up() -> None:
+    """Set threads and memory growth; to be called before TensorFlow's first operation.
+
+    With memory growth a process takes of a GPU what it needs, not all of it: several trials share one.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    count = threads(os.environ)
+    tf.config.threading.set_intra_op_parallelism_threads(count)
+    tf.config.threading.set_inter_op_parallelism_threads(count)
+    grow_memory()
+
+
+def grow_memory() -> None:
+    """Let TensorFlow take each GPU's memory as it needs it."""
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def device_precision() -> str:
+    """`precision` of the GPUs that this process sees."""
+    import tensorflow as tf
+
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    return precision([detail.get("compute_capability") for detail in details])
+
+
+@contextlib.contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Build layers under a dtype policy of Keras; the policy before comes back afterwards."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,52 @@
+"""A small cache with tensors that a small network can tell apart, written as the preparation does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from data.cache import FORMAT, CacheInfo, fingerprint
+from data.columns import FEATURES
+from data.files import Folder
+from data.parameters import Melspec, Parameters, Picture
+from data.shards import TrackTensors, write_shard
+from tests.conftest import GENRES, make_rows
+
+BANDS, FRAMES, SIZE = 16, 20, 32
+
+
+def write_tensor_cache(folder: Path, *, tracks: int = 12, windows: int = 2, seed: int = 0) -> Path:
+    """Write features, spectrograms and pictures of three genres, each loud in its own third of the bands."""
+    rng = np.random.default_rng(seed)
+    target = Folder.at(folder)
+    rows = make_rows(tracks=tracks)
+    shards: dict[str, list[TrackTensors]] = {"melspec": [], "image": []}
+    for track, label in zip(rows.track_id, rows.label, strict=True):
+        third = GENRES.index(label)
+        mel = -40 + 10 * rng.normal(size=(windows, BANDS, FRAMES))
+        mel[:, third * 5 : third * 5 + 5] += 12
+        shards["melspec"].append(TrackTensors(track, label, mel.astype(np.float16)))
+        picture = rng.integers(0, 160, size=(1, SIZE, SIZE, 3))
+        picture[:, third * 10 : third * 10 + 10] += 90
+        shards["image"].append(TrackTensors(track, label, picture.astype(np.uint8)))
+    for kind, found in shards.items():
+        write_shard(target / kind, "0", found)
+    keys = {"track_id": rows.track_id, "segment": rows.segment, "label": rows.label, "group": rows.group}
+    columns = dict(zip(FEATURES, rows.X.T, strict=True))
+    target.write_table("features.parquet", pa.table({**keys, **columns}))
+    manifest = {"track_id": rows.track_id, "group": rows.group, "part": ["0"] * len(rows.track_id)}
+    target.write_table("manifest.parquet", pa.table(manifest))
+    parameters = Parameters(
+        melspec=Melspec(seconds=0.5, n_mels=BANDS), image=Picture(seconds=1.0, size=SIZE, n_mels=BANDS)
+    )
+    info = CacheInfo(
+        format=FORMAT,
+        source="audio",
+        parameters=parameters.model_dump(),
+        fingerprint=fingerprint([str(folder), tracks, windows, seed]),
+        versions={},
+    )
+    target.write_json("cache.json", info.model_dump(mode="json"))
+    return folder

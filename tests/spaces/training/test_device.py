@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+
+from spaces.training import device
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "policy"),
+    [
+        ([], "float32"),
+        ([(7, 0)], "mixed_float16"),
+        ([(8, 6), (9, 0)], "mixed_float16"),
+        ([(6, 1)], "float32"),
+        ([(8, 0), (6, 1)], "float32"),
+        ([None], "float32"),
+    ],
+)
+def test_precision_is_halved_where_all_gpus_gain_by_it(capabilities: Any, policy: str) -> None:
+    assert device.precision(capabilities) == policy
+
+
+@pytest.mark.parametrize(("environment", "count"), [({}, 1), ({"OMP_NUM_THREADS": "4"}, 4)])
+def test_threads_are_the_cores_of_the_trial(environment: dict[str, str], count: int) -> None:
+    assert device.threads(environment) == count
+
+
+def test_memory_grows_on_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    grown = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0", f"{kind}:1"])
+    monkeypatch.setattr(
+        tf.config.experimental, "set_memory_growth", lambda gpu, grows: grown.append((gpu, grows))
+    )
+    device.grow_memory()
+    assert grown == [("GPU:0", True), ("GPU:1", True)]
+
+
+def test_the_gpus_of_the_process_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device.device_precision() == "float32"
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["GPU:0"])
+    monkeypatch.setattr(
+        tf.config.experimental, "get_device_details", lambda _: {"compute_capability": (8, 0)}
+    )
+    assert device.device_precision() == "mixed_float16"
+
+
+def test_the_policy_before_comes_back() -> None:
+    before = keras.config.dtype_policy().name
+    with device.dtype_policy("mixed_float16"):
+        assert keras.layers.Dense(1).compute_dtype == "float16"
+    assert keras.config.dtype_policy().name == before
