@@ -1,10 +1,22 @@
 """The search: one trial, the tuner around it, the command line.
 
+`SearchSettings` has the command line's options under the same names; `run_search`, `resume_search` and
+`extend_search` do what the command does.
+
 Examples
 --------
->>> from search import SearchSettings, run_search
->>> run = run_search(SearchSettings(family="features_mlp", trials=2, max_epochs=3))  # doctest: +SKIP
->>> run.trials()[["status", "val_accuracy"]]  # doctest: +SKIP
+With the paths of a cache and of a folder for runs in ``cache`` and ``runs``:
+
+>>> from search import SearchSettings, extend_search, run_search
+>>> settings = SearchSettings.checked(
+...     family="features_mlp", cache=cache, runs=runs, name="small", trials=2, max_epochs=3, scheduler="none"
+... )
+>>> run = run_search(settings)
+>>> run.trials()["status"].tolist()
+['COMPLETE', 'COMPLETE']
+>>> run = extend_search("small", trials=1, runs=runs)
+>>> len(run.trials()), run.info().status
+(3, 'finished')
 """
 
 from __future__ import annotations
@@ -12,20 +24,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search.engine import run_search
+    from search.engine import extend_search, resume_search, run_search
     from search.settings import SearchSettings
 
-__all__ = ["SearchSettings", "run_search"]
+__all__ = ["SearchSettings", "extend_search", "resume_search", "run_search"]
 
 
 def __getattr__(name: str) -> Any:
     # On demand, because --help must not wait for Ray.
-    if name == "run_search":
-        from search.engine import run_search
-
-        return run_search
     if name == "SearchSettings":
         from search.settings import SearchSettings
 
         return SearchSettings
+    if name in __all__:
+        from search import engine
+
+        return getattr(engine, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

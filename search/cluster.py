@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml  # type: ignore[import-untyped]
+from ray.tune import Callback
 
 from data.errors import SettingsError
 from data.spread import cluster
+
+if TYPE_CHECKING:
+    from ray.tune.search import ConcurrencyLimiter
+
+Resources = Mapping[str, float]
+"""What a node has: ``CPU``, ``GPU`` and others."""
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -15,10 +27,19 @@ _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
+_LAUNCHED = Path("~/ray_bootstrap_config.yaml")
+"""Where ``ray up`` leaves the head the cluster's description."""
+_KUBERAY = "RAY_CLUSTER_NAME"
+"""Variable of the environment that KubeRay's pods have."""
+_AHEAD = 2
+"""Nodes that are asked for at once where nothing says how many there may be."""
+_OPTIONS = (("CPU", "--cpus-per-trial"), ("GPU", "--gpus-per-trial"))
+_COUNT_SECONDS = 2.0
+"""Nodes are counted at most this often."""
 
 
 @contextlib.contextmanager
-def ray_cluster(address: str | None) -> Iterator[dict[str, float]]:
+def ray_cluster(address: str | None) -> Iterator[list[Resources]]:
     """Connect to a cluster, or start a local one and stop it afterwards.
 
     Parameters
@@ -29,29 +50,73 @@ def ray_cluster(address: str | None) -> Iterator[dict[str, float]]:
 
     Yields
     ------
-    dict of str to float
-        The cluster's resources: ``CPU``, ``GPU`` and others.
+    list of mapping
+        What each node has, and each that the cluster may add.
 
     Raises
     ------
     SettingsError
-        If nobody answers at the address.
+        If nobody answers at the address, or the cluster's versions are others.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     with cluster(address=address):
-        import ray
-
-        yield ray.cluster_resources()
+        yield nodes(growing=address is not None)
 
 
-def concurrent_trials(resources: dict[str, float], *, cpus: float, gpus: float, wanted: int | None) -> int:
+def nodes(*, growing: bool) -> list[Resources]:
+    """List the nodes of the cluster that this process is connected to.
+
+    Parameters
+    ----------
+    growing : bool
+        Whether to list, beside those that are there, the ones that the autoscaler may add.
+
+    Returns
+    -------
+    list of mapping
+        What each has.
+    """
+    import ray
+
+    there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    coming = _may_come(there) if growing else []
+    # Those that came already are counted once.
+    for node in there:
+        for kind in coming:
+            if all(node.get(name, 0.0) == kind.get(name, 0.0) for name, _ in _OPTIONS):
+                coming.remove(kind)
+                break
+    return there + coming
+
+
+def _may_come(there: list[Resources]) -> list[Resources]:
+    """Nodes that the autoscaler may add; none where it cannot be known from here."""
+    if _KUBERAY in os.environ:
+        # Pods do not say what their groups are; more of the largest are asked for, a few at a time.
+        largest = max(there, key=lambda node: (node.get("GPU", 0.0), node.get("CPU", 0.0)))
+        return [largest] * (len(there) + _AHEAD)
+    try:
+        config = yaml.safe_load(_LAUNCHED.expanduser().read_text(encoding="utf-8"))
+    except OSError:
+        return []
+    found: list[Resources] = [
+        {name: float(amount) for name, amount in kind["resources"].items()}
+        for label, kind in config["available_node_types"].items()
+        if label != config["head_node_type"]
+        for _ in range(kind.get("max_workers", config["max_workers"]))
+    ]
+    found.sort(key=lambda node: -node.get("GPU", 0.0))
+    return found[: config["max_workers"]]
+
+
+def concurrent_trials(nodes: Sequence[Resources], *, cpus: float, gpus: float, wanted: int | None) -> int:
     """How many trials run at the same time.
 
     Parameters
     ----------
-    resources : dict of str to float
-        The cluster's.
+    nodes : sequence of mapping
+        What each node has; a trial runs on one of them.
     cpus, gpus : float
         What a trial reserves.
     wanted : int or None
@@ -62,12 +127,58 @@ def concurrent_trials(resources: dict[str, float], *, cpus: float, gpus: float, 
     SettingsError
         If not even one trial fits.
     """
-    fit = []
-    for name, option, each in (("CPU", "--cpus-per-trial", cpus), ("GPU", "--gpus-per-trial", gpus)):
-        have = resources.get(name, 0.0)
-        if each > have:
-            raise SettingsError(f"{option} {each:g}: the cluster has {have:g} {name}s in all")
-        if each > 0:
-            fit.append(int(have / each))
-    most = max(1, min(fit))
-    return min(most, wanted) if wanted is not None else most
+    each = {"CPU": cpus, "GPU": gpus}
+    fit = sum(_fit(node, each) for node in nodes)
+    if fit == 0:
+        raise SettingsError(_why_none(nodes, each))
+    return fit if wanted is None else min(fit, wanted)
+
+
+def _fit(node: Resources, each: Mapping[str, float]) -> int:
+    # Ray counts in ten-thousandths.
+    asked = [(name, amount) for name, amount in each.items() if amount > 0]
+    return min(int(round(1e4 * node.get(name, 0.0)) // round(1e4 * amount)) for name, amount in asked)
+
+
+def _why_none(nodes: Sequence[Resources], each: Mapping[str, float]) -> str:
+    for name, option in _OPTIONS:
+        total = sum(node.get(name, 0.0) for node in nodes)
+        largest = max((node.get(name, 0.0) for node in nodes), default=0.0)
+        if each[name] > total:
+            return f"{option} {each[name]:g}: the cluster has {total:g} {name}s in all"
+        if each[name] > largest:
+            return (
+                f"{option} {each[name]:g}: a trial runs on one node, and no node has more than"
+                f" {largest:g} {name}s; give a smaller number"
+            )
+    both = " ".join(f"{option} {each[name]:g}" for name, option in _OPTIONS)
+    return f"{both}: no node has both; give smaller numbers, or add such a node"
+
+
+class Capacity(Callback):
+    """Lets as many trials run at a time as fit, while nodes come and go.
+
+    Parameters
+    ----------
+    limiter : ConcurrencyLimiter
+        What holds the searcher back.
+    cpus, gpus, wanted
+        As in `concurrent_trials`.
+    """
+
+    def __init__(self, limiter: ConcurrencyLimiter, *, cpus: float, gpus: float, wanted: int | None) -> None:
+        self._limiter = limiter
+        self._each = {"cpus": cpus, "gpus": gpus}
+        self._wanted = wanted
+        self._next = 0.0
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Count the nodes again, once in a while; with none left, what runs keeps its places."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _COUNT_SECONDS
+        with contextlib.suppress(SettingsError):
+            self._limiter.max_concurrent = concurrent_trials(
+                nodes(growing=True), **self._each, wanted=self._wanted
+            )

@@ -1,37 +1,21 @@
-"""The search itself: Ray Tune around the trials of a plan."""
+"""A search from Python: begun, resumed, or extended. The command line does no more than call these."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import partial
+import contextlib
+from collections.abc import Iterator
 
-import optuna
-from ray import tune
-from ray.tune.experiment import Trial
-
+import spaces
 from data.cache import Cache
-from data.console import err
-from data.errors import CacheError, RunError
-from data.task import Task, search_task
-from search.asha import RungKeeper
+from data.errors import CacheError, RunError, SettingsError
+from data.task import search_task
+from search.claim import claimed
 from search.cluster import concurrent_trials, ray_cluster
-from search.plan import Plan, make_plan, now
-from search.recorder import Recorder, write_tables
-from search.schedulers import make_scheduler
-from search.searchers import make_sampler
+from search.journal import count_ended, mend_journal, open_study
+from search.plan import make_plan
 from search.settings import SearchSettings
-from search.trial import GenreTrial
-from search.truthful import TruthfulOptunaSearch
-from search.view import LiveView
+from search.tuning import search
 from spaces.training.run_folder import RunFolder, RunInfo
-
-_METRIC = "val_accuracy"
-_STATE = "ray"
-"""Folder of Tune's own state inside the run's."""
-_STUDY = "search"
-"""Name of the study in a run's journal."""
-_RESTARTS = 2
-"""How often a trial whose process died goes on from its checkpoint."""
 
 
 def run_search(settings: SearchSettings) -> RunFolder:
@@ -45,7 +29,7 @@ def run_search(settings: SearchSettings) -> RunFolder:
     Returns
     -------
     RunFolder
-        The finished run; its ``info().status`` is ``interrupted`` if it was stopped by hand.
+        The run; its ``info().status`` is ``interrupted`` if it was stopped by hand.
 
     Raises
     ------
@@ -53,138 +37,126 @@ def run_search(settings: SearchSettings) -> RunFolder:
         If the search cannot start; nothing is written then.
     """
     plan = make_plan(settings)
-    with ray_cluster(settings.address) as resources:
-        concurrent = concurrent_trials(
-            resources,
-            cpus=settings.cpus_per_trial,
-            gpus=settings.gpus_per_trial,
-            wanted=settings.max_concurrent,
-        )
+    with _cluster(settings) as concurrent, claimed(plan.run, new=True):
         plan.run.write_split(plan.split)
         plan.run.write_info(plan.info)
-        return _fit(plan.run, _tuner(plan, concurrent))
+        return search(plan.run, plan.info, settings, plan.task, concurrent)
 
 
-def resume_search(name: str, *, runs: str, address: str | None = None) -> RunFolder:
+def resume_search(
+    name: str, *, runs: str = "runs", address: str | None = None, max_concurrent: int | None = None
+) -> RunFolder:
     """Go on with a run that was interrupted: unfinished trials from their checkpoints, then new ones.
+
+    Parameters
+    ----------
+    name, runs : str
+        The run, and the folder of the runs.
+    address : str or None
+        A Ray cluster to use; None starts a local one.
+    max_concurrent : int or None
+        Trials at the same time; None for as before.
 
     Raises
     ------
     RunError
-        If there is no such run, if it is finished, or if nothing had been trained yet.
+        If there is no such run, it is finished, or another process is searching in it.
     CacheError
         If the cache is not the one that the run began with.
     """
     run = RunFolder.at(runs, name)
     info = run.info()
     if info.status == "finished":
-        raise RunError(f"--resume {name}: the run is finished; 'python -m results.leaderboard' shows it")
+        raise RunError(
+            f"--resume {name}: the run is finished; 'python -m results.leaderboard' shows it,"
+            f" --extend {name} --trials N adds trials"
+        )
+    return _continue("--resume", run, info, address=address, max_concurrent=max_concurrent)
+
+
+def extend_search(
+    name: str,
+    *,
+    trials: int,
+    runs: str = "runs",
+    address: str | None = None,
+    max_concurrent: int | None = None,
+    time_budget: float | None = None,
+) -> RunFolder:
+    """Add trials to a finished run, in the same study; a target or a budget of the run is lifted.
+
+    Parameters
+    ----------
+    name, runs : str
+        The run, and the folder of the runs.
+    trials : int
+        How many trials more.
+    address, max_concurrent
+        As in `resume_search`.
+    time_budget : float or None
+        Seconds after which no more is trained.
+
+    Raises
+    ------
+    RunError
+        If there is no such run, it is not finished, or it was a search on a grid.
+    CacheError
+        If the cache is not the one that the run began with.
+    """
+    run = RunFolder.at(runs, name)
+    info = run.info()
+    if trials < 1:
+        raise SettingsError(f"--trials {trials}: input should be greater than or equal to 1")
+    if info.status != "finished":
+        raise RunError(f"--extend {name}: the run is not finished; go on with it by --resume {name}")
+    if info.settings["searcher"] == "grid":
+        raise RunError(f"--extend {name}: the run tried every point of its grid; there is nothing to add")
+    total = count_ended(open_study(run)) + trials
+    lifted = {"trials": total, "time_budget": time_budget, "target": None, "stagnation": None}
+    info = info.model_copy(
+        update={"trials": total, "seconds": 0.0, "settings": {**info.settings, **lifted}, "reason": None}
+    )
+    return _continue("--extend", run, info, address=address, max_concurrent=max_concurrent)
+
+
+def check_family(name: str, family: str | None, *, runs: str) -> None:
+    """Refuse to go on with a run of another family than is asked for.
+
+    Raises
+    ------
+    RunError
+        If there is no such run, or it is of another family.
+    """
+    info = RunFolder.at(runs, name).info()
+    if family is not None and family != info.family:
+        raise RunError(f"--family {family}: run {name!r} is of family {info.family}")
+
+
+def _continue(
+    option: str, run: RunFolder, info: RunInfo, *, address: str | None, max_concurrent: int | None
+) -> RunFolder:
+    settings = SearchSettings(**info.settings).model_copy(update={"address": address})
+    if max_concurrent is not None:
+        settings = settings.model_copy(update={"max_concurrent": max_concurrent})
+    settings.check()
     cache = Cache.open(info.cache.uri)
     if cache.info.fingerprint != info.cache.fingerprint:
-        raise CacheError(f"--resume {name}: {info.cache.uri} holds other data than when the run began")
-    state = str(run.folder.local / _STATE)
-    if not tune.Tuner.can_restore(state):
-        raise RunError(f"--resume {name}: nothing had been trained yet; delete {run.folder.uri}, search anew")
-    settings = SearchSettings(**info.settings)
-    task = search_task(cache.features, run.split())
-    with ray_cluster(address):
-        run.write_info(info.model_copy(update={"status": "running", "ended": None}))
-        return _fit(run, tune.Tuner.restore(state, _trainable(settings, run, task), resume_unfinished=True))
+        raise CacheError(f"{option} {run.name}: {info.cache.uri} holds other data than when the run began")
+    task = search_task(cache.rows(spaces.get(info.family).reads), run.split())
+    with claimed(run, new=False), _cluster(settings) as concurrent:
+        mend_journal(run)
+        info = info.model_copy(update={"status": "running", "ended": None})
+        run.write_info(info)
+        return search(run, info, settings, task, concurrent)
 
 
-def _fit(run: RunFolder, tuner: tune.Tuner) -> RunFolder:
-    """Let Tune work, then bring the record up to date, whatever happened."""
-    info = run.info()
-    try:
-        tuner.fit()
-    finally:
-        err().show_cursor()
-        study = open_study(run)
-        write_tables(run, study)
-        states = [trial.state for trial in study.get_trials(deepcopy=False)]
-        left = info.trials - sum(state.is_finished() for state in states)
-        # Tune returns in peace after Ctrl-C as well: what is missing tells. A time budget leaves some too.
-        whole = left <= 0 or _out_of_time(info)
-        run.write_info(
-            info.model_copy(update={"status": "finished" if whole else "interrupted", "ended": now()})
+@contextlib.contextmanager
+def _cluster(settings: SearchSettings) -> Iterator[int]:
+    """Connect to Ray; give how many trials run at the same time."""
+    with ray_cluster(settings.address) as resources:
+        yield concurrent_trials(
+            resources,
+            cpus=settings.cpus_per_trial,
+            gpus=settings.gpus_per_trial,
+            wanted=settings.max_concurrent,
         )
-    return run
-
-
-def _out_of_time(info: RunInfo) -> bool:
-    budget = info.settings["time_budget"]
-    passed = datetime.now(UTC) - datetime.fromisoformat(info.created)
-    return budget is not None and passed.total_seconds() >= budget
-
-
-def _trainable(settings: SearchSettings, run: RunFolder, task: Task) -> type[tune.Trainable]:
-    """Bind what all trials share to the trial: one copy a node, which all of them read."""
-    shared = tune.with_parameters(
-        GenreTrial,
-        task=task,
-        family=settings.family,
-        run=run,
-        seed=settings.seed,
-        milestones=settings.milestones,
-    )
-    return tune.with_resources(shared, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
-
-
-def _tuner(plan: Plan, concurrent: int) -> tune.Tuner:
-    """Put searcher, scheduler, record and view together."""
-    settings, run = plan.settings, plan.run
-    scheduler = make_scheduler(
-        settings.scheduler,
-        max_epochs=settings.max_epochs,
-        grace_period=settings.grace,
-        reduction_factor=settings.reduction_factor,
-    )
-    searcher = TruthfulOptunaSearch(
-        space=partial(plan.family.space, max_epochs=settings.max_epochs),
-        metric=_METRIC,
-        mode="max",
-        points_to_evaluate=[plan.info.baseline],
-        sampler=make_sampler(settings.searcher, seed=settings.seed),
-        study_name=_STUDY,
-        storage=_storage(run),
-    )
-    return tune.Tuner(
-        _trainable(settings, run, plan.task),
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=scheduler,
-            metric=_METRIC,
-            mode="max",
-            num_samples=settings.trials,
-            max_concurrent_trials=concurrent,
-            time_budget_s=settings.time_budget,
-            reuse_actors=True,
-            trial_dirname_creator=_folder_name,
-        ),
-        run_config=tune.RunConfig(
-            name=_STATE,
-            storage_path=str(run.folder.local),
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=_RESTARTS),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_frequency=1),
-            callbacks=[
-                Recorder(run, searcher.study),
-                RungKeeper(scheduler),
-                LiveView(run.name, trials=settings.trials, time_budget=settings.time_budget),
-            ],
-        ),
-    )
-
-
-def _folder_name(trial: Trial) -> str:
-    return str(trial.trial_id)
-
-
-def _storage(run: RunFolder) -> optuna.storages.JournalStorage:
-    backend = optuna.storages.journal.JournalFileBackend(str(run.folder.local / "study.journal"))
-    return optuna.storages.JournalStorage(backend)
-
-
-def open_study(run: RunFolder) -> optuna.Study:
-    """Open the study of a run; it may be running."""
-    return optuna.load_study(study_name=_STUDY, storage=_storage(run))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 import subprocess
 import sys
@@ -12,15 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import optuna
-
 import spaces
 from data.cache import Cache, fingerprint
-from data.errors import RunError
 from data.splits import Split, make_split, read_split
 from data.task import Task, search_task
+from search.claim import refuse_existing
+from search.grid import grid_points
 from search.settings import SearchSettings
-from spaces.training.family import Family
+from search.space import SearchSpace, make_space
 from spaces.training.run_folder import CacheRef, RunFolder, RunInfo
 
 _LIBRARIES = (
@@ -35,8 +33,6 @@ _LIBRARIES = (
     "scipy",
     "tensorflow",
 )
-_SPACE_SAMPLES = 64
-"""Random suggestions that uncover a conditional space's parameters for the record."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +43,8 @@ class Plan:
     ----------
     settings : SearchSettings
         What was asked for.
-    family : Family
-        The model family.
+    space : SearchSpace
+        What is searched.
     task : Task
         The rows that trials see; the locked test is not among them.
     split : Split
@@ -60,7 +56,7 @@ class Plan:
     """
 
     settings: SearchSettings
-    family: Family
+    space: SearchSpace
     task: Task
     split: Split
     run: RunFolder
@@ -74,19 +70,27 @@ def make_plan(settings: SearchSettings) -> Plan:
     ------
     CacheError, SplitError
         If the data is not there or cannot be split as asked.
+    SettingsError
+        If the settings do not go together, or the space does not have what they name.
     RunError
-        If a run of that name is there already.
+        If a run of that name is there already, or the one to start from is not fit for it.
     """
-    family = spaces.get(settings.family)
-    cache = open_cache(settings)
+    settings.check()
     name = settings.name or f"{settings.family}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     run = RunFolder.at(settings.runs, name)
-    if run.folder.exists():
-        raise RunError(
-            f"--name {name}: {run.folder.uri} is there already; choose another name,"
-            f" or go on with it by --resume {name}"
-        )
-    rows = cache.features
+    refuse_existing(run)
+    cache = open_cache(settings)
+    family = spaces.get(settings.family)
+    rows = cache.rows(family.reads)
+    family = family.for_search(rows.X.shape[1:], weights=settings.weights)
+    space = make_space(family, settings.max_epochs, fixed=settings.set, file=settings.space)
+    trials, warm = settings.trials, None
+    if settings.searcher == "grid":
+        trials = 1 + len(grid_points(space, most=settings.trials - 1))
+    if settings.warm_start is not None:
+        from search.warm_start import warm_start
+
+        warm = warm_start(settings.warm_start, runs=settings.runs, space=space)
     tracks = rows.tracks()
     folds = settings.folds or family.default_folds
     if settings.splits is not None:
@@ -106,18 +110,40 @@ def make_plan(settings: SearchSettings) -> Plan:
         test_fraction=None if settings.splits else settings.test_fraction,
         split_fingerprint=fingerprint([split.track_id.tolist(), split.fold.tolist()]),
         seed=settings.seed,
-        trials=settings.trials,
+        trials=trials,
         max_epochs=settings.max_epochs,
         settings=settings.model_dump(mode="json"),
-        space=_describe_space(family, settings.max_epochs),
+        space=space.describe(),
+        narrowed={
+            "fixed": dict(space.fixed),
+            "ranges": {name: dict(one) for name, one in space.ranges.items()},
+        },
         baseline=family.baseline(settings.max_epochs),
+        weights=dict(family.weights),
         versions={"python": platform.python_version()}
         | {library: importlib.metadata.version(library) for library in _LIBRARIES},
         git_revision=_git_revision(),
         command_line=sys.argv,
         created=now(),
+        warm_start=warm,
     )
-    return Plan(settings, family, task, split, run, info)
+    return Plan(settings, space, task, split, run, info)
+
+
+def space_of(info: RunInfo) -> SearchSpace:
+    """Return the space of a run that is there."""
+    family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
+    return SearchSpace(family, info.max_epochs, **info.narrowed)
+
+
+def starting_points(info: RunInfo) -> list[dict[str, Any]]:
+    """Return the configurations that a run begins with, the BASELINE first."""
+    points = [info.baseline]
+    if info.warm_start is not None:
+        points += info.warm_start["configurations"]
+    if info.settings.get("searcher") == "grid":
+        points += grid_points(space_of(info), most=info.trials - 1)
+    return points
 
 
 def open_cache(settings: SearchSettings) -> Cache:
@@ -136,21 +162,6 @@ def now() -> str:
 
 def _common(cache: Cache) -> dict[str, Any]:
     return cache.info.model_dump(include={"fingerprint", "source", "synthetic", "parameters"})
-
-
-def _describe_space(family: Family, max_epochs: int) -> dict[str, Any]:
-    """Distribution of each parameter, conditional ones included, in Optuna's JSON."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    found: dict[str, Any] = {}
-    for _ in range(_SPACE_SAMPLES):
-        trial = study.ask()
-        family.space(trial, max_epochs)
-        found |= trial.distributions
-    return {
-        name: json.loads(optuna.distributions.distribution_to_json(distribution))
-        for name, distribution in sorted(found.items())
-    }
 
 
 def _git_revision() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -11,11 +12,17 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from search.truthful import CURVE
+from search.checkpoint import remove_checkpoint
+from search.trial import DISK_FULL, OOM, TRIAL_NUMBER
+from search.truthful import CURVE, configuration
+from search.workspace import JournalMirror
 from spaces.training.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
 
 _REWRITE_SECONDS = 2.0
 """The tables are rewritten at most this often, because each rewrite is whole."""
+
+_NO_MEMORY = ("low on memory", "outofmemory", "out of memory")
+"""What Ray says of a worker that was killed to free memory."""
 
 _NUMBERS = (
     "epochs",
@@ -47,7 +54,7 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
         row.update(
             dict.fromkeys(("best_epoch", "val_accuracy", "val_loss", "val_macro_f1", "train_accuracy"))
         )
-    return row | {f"config.{key}": value for key, value in trial.params.items()}
+    return row | {f"config.{key}": value for key, value in configuration(trial).items()}
 
 
 def history_table(trials: list[FrozenTrial]) -> pd.DataFrame:
@@ -66,6 +73,14 @@ def write_tables(run: RunFolder, study: optuna.Study) -> None:
     run.write_tables(trials_table(trials), history_table(trials))
 
 
+def killed_for_memory(trial: Trial) -> bool:
+    """Whether Ray's memory monitor, or the system, ended a trial's worker."""
+    if not trial.error_file or not Path(trial.error_file).exists():
+        return False
+    said = Path(trial.error_file).read_text(errors="replace").lower()
+    return any(words in said for words in _NO_MEMORY)
+
+
 class Recorder(Callback):
     """Rewrites the tables as trials end.
 
@@ -81,16 +96,29 @@ class Recorder(Callback):
         self._run = run
         self._study = study
         self._written = 0.0
+        self._mirror = JournalMirror(run)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Keep a copy of the journal in the bucket, where the run is in one."""
+        self._mirror.send_sometimes()
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record a trial that ended or was stopped."""
-        self._write()
+        self._end(trial)
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Note that a worker was killed for want of memory: what its trial ends with if it is again."""
+        if killed_for_memory(trial):
+            begun = self._study.get_trials(deepcopy=False)[trial.config[TRIAL_NUMBER]]
+            optuna.trial.Trial(self._study, begun._trial_id).set_user_attr("outcome", OOM)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record a trial whose worker died for good."""
-        self._write()
+        self._end(trial)
 
-    def _write(self) -> None:
+    def _end(self, trial: Trial) -> None:
+        if (trial.last_result or {}).get("outcome") != DISK_FULL:
+            remove_checkpoint(self._run, trial.config[TRIAL_NUMBER])
         if time.monotonic() - self._written > _REWRITE_SECONDS:
             write_tables(self._run, self._study)
             self._written = time.monotonic()

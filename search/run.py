@@ -44,6 +44,12 @@ _INTERRUPTED = 130
     help="Epochs before a trial may be stopped.  [default: a quarter]",
 )
 @click.option("--reduction-factor", metavar="N", type=int, default=3, help="ASHA goes on with one in N.")
+@click.option("--brackets", metavar="N", type=int, default=1, help="Brackets of ASHA.")
+@click.option("--patience", metavar="N", type=int, help="End a trial after N epochs without a better one.")
+@click.option("--target", metavar="A", type=float, help="End the search at this validation accuracy.")
+@click.option(
+    "--stagnation", metavar="N", type=int, help="End it after N complete trials without a better one."
+)
 @click.option("--time-budget", metavar="SECONDS", type=float, help="End the search after this time.")
 @click.option("--max-concurrent", metavar="N", type=int, help="Trials at once.  [default: what fits]")
 @click.option("--cpus-per-trial", metavar="X", type=float, default=1.0, help="Cores that a trial reserves.")
@@ -51,14 +57,23 @@ _INTERRUPTED = 130
 @click.option("--address", metavar="ADDR", help="Ray cluster to use.  [default: start one here]")
 @click.option("--runs", metavar="DIR", default="runs", help="Folder of the runs.")
 @click.option("--seed", metavar="N", type=int, default=0, help="Drives split, sampler, weights and noise.")
+@click.option("--set", metavar="KEY=VALUE", multiple=True, help="Fix a parameter; may be repeated.")
+@click.option("--space", metavar="FILE.yaml", help="Other ranges: low, high, log or choices by parameter.")
+@click.option("--warm-start", metavar="RUN", help="Begin with the best configurations of an earlier run.")
+@click.option(
+    "--weights",
+    metavar="SOURCE",
+    help="Pretrained weights of vgg16_transfer: imagenet, none or FILE.  [default: imagenet]",
+)
 @click.option("--resume", metavar="RUN", help="Go on with an interrupted run, with its own settings.")
-def main(resume: str | None, family: str | None, **options: Any) -> None:
+@click.option("--extend", metavar="RUN", help="Add --trials to a finished run, with its own settings.")
+@click.option("--tensorboard", is_flag=True, help="Write TensorBoard's events into the run's folder ray/.")
+@click.option("--mlflow", metavar="URI", help="Log to MLflow.")
+@click.option("--wandb", metavar="PROJECT", help="Log to Weights & Biases.")
+def main(resume: str | None, extend: str | None, family: str | None, **options: Any) -> None:
     """Search for the best configuration of a model family."""
-    if resume is not None:
-        from search.engine import resume_search
-
-        _refuse_others(click.get_current_context())
-        run = resume_search(resume, runs=options["runs"], address=options["address"])
+    if resume is not None or extend is not None:
+        run = _go_on(resume, extend, family)
     else:
         if family is None:
             raise SettingsError(f"--family is missing; the families are {', '.join(spaces.names())}")
@@ -74,13 +89,32 @@ def main(resume: str | None, family: str | None, **options: Any) -> None:
         sys.exit(_INTERRUPTED)
 
 
-def _refuse_others(context: click.Context) -> None:
-    """Refuse options that a resumed run, which has its settings, would ignore."""
-    for name in context.params:
-        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and name not in ("resume", "runs", "address"):
-            option = "--" + name.replace("_", "-")
-            raise SettingsError(f"{option} does not go with --resume: a resumed run keeps its own settings")
+def _go_on(resume: str | None, extend: str | None, family: str | None) -> RunFolder:
+    """Go on with a run that is there, which has its own settings."""
+    context = click.get_current_context()
+    given = {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
+    option, name = ("--resume", resume) if resume is not None else ("--extend", extend)
+    allowed = ["resume", "extend", "family", "runs", "address", "max_concurrent"]
+    if extend is not None:
+        allowed += ["trials", "time_budget"]
+    for other in given:
+        if other not in allowed or (resume is not None and other == "extend"):
+            raise SettingsError(
+                f"--{other.replace('_', '-')} does not go with {option}: the run keeps its own settings"
+            )
+    if extend is not None and "trials" not in given:
+        raise SettingsError(f"--extend {extend}: --trials is missing; say how many trials more")
+    from search.engine import check_family, extend_search, resume_search
+
+    where = {key: given[key] for key in ("runs", "address", "max_concurrent") if key in given}
+    check_family(str(name), family, runs=context.params["runs"])
+    if resume is not None:
+        return resume_search(resume, **where)
+    return extend_search(str(name), trials=given["trials"], time_budget=given.get("time_budget"), **where)
 
 
 def _summarise(run: RunFolder) -> bool:
@@ -97,6 +131,10 @@ def _summarise(run: RunFolder) -> bool:
         )
     runs = run.folder.uri.removesuffix("/" + run.name)
     where = "" if runs == "runs" else f" --runs {runs}"
+    if info.reason in ("target", "stagnation", "time budget"):
+        click.echo(
+            f"Ended early by --{info.reason.replace(' ', '-')}; --extend {info.name} --trials N adds trials."
+        )
     if info.status == "finished":
         click.echo(f"Next: python -m results.export {info.name}{where} --out exports/{info.name}")
         return True

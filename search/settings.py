@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 import spaces
 from data.errors import SettingsError
-from search.schedulers import SCHEDULERS, default_grace_period, rungs
+from search.loggers import require_extra
+from search.schedulers import SCHEDULERS, default_grace_period, milestones, most_brackets
 from search.searchers import SEARCHERS
 
 Positive = Annotated[int, Field(ge=1)]
@@ -41,6 +43,22 @@ class SearchSettings(BaseModel):
         Epochs before ASHA may stop a trial; None for a quarter of `max_epochs`.
     reduction_factor : int
         ASHA keeps one trial in this many at each rung.
+    brackets : int
+        Brackets of ASHA; in each, trials get more epochs before they are judged than in the one before.
+    patience : int or None
+        A trial ends after this many epochs without a better one; the BASELINE does not.
+    target : float or None
+        The search ends when this validation accuracy is reached.
+    stagnation : int or None
+        The search ends after this many trials, trained to their end, without a better one.
+    set : dict
+        Parameters that are fixed; the BASELINE keeps its own values. Values may be text as typed.
+    space : str or None
+        YAML file with other ranges.
+    warm_start : str or None
+        An earlier run, whose best configurations are tried after the BASELINE.
+    weights : str or None
+        Where pretrained weights come from: ``imagenet``, ``none`` or a file; None for the family's default.
     time_budget : float or None
         Seconds after which no more is trained.
     max_concurrent : int or None
@@ -52,7 +70,11 @@ class SearchSettings(BaseModel):
     runs : str
         Folder of the runs.
     seed : int
-        Drives split, sampler, initial weights, shuffling and augmentation.
+        Drives split, sampler, brackets, initial weights, shuffling and augmentation.
+    tensorboard : bool
+        Write TensorBoard's event files.
+    mlflow, wandb : str or None
+        MLflow's tracking URI, and the project in Weights & Biases.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,6 +91,14 @@ class SearchSettings(BaseModel):
     scheduler: str = "asha"
     grace_period: Positive | None = None
     reduction_factor: Annotated[int, Field(ge=2)] = 3
+    brackets: Positive = 1
+    patience: Positive | None = None
+    target: Annotated[float, Field(gt=0, le=1)] | None = None
+    stagnation: Positive | None = None
+    set: dict[str, Any] = {}
+    space: str | None = None
+    warm_start: str | None = None
+    weights: str | None = None
     time_budget: Annotated[float, Field(gt=0)] | None = None
     max_concurrent: Positive | None = None
     cpus_per_trial: Annotated[float, Field(gt=0)] = 1
@@ -76,6 +106,20 @@ class SearchSettings(BaseModel):
     address: str | None = None
     runs: str = "runs"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    tensorboard: bool = False
+    mlflow: str | None = None
+    wandb: str | None = None
+
+    @field_validator("set", mode="before")
+    @classmethod
+    def _pairs(cls, given: Any) -> Any:
+        """Take ``KEY=VALUE`` texts, as the command line gives them."""
+        if not isinstance(given, list | tuple):
+            return given
+        for pair in given:
+            if "=" not in str(pair).strip("="):
+                raise PydanticCustomError("pair", "expected KEY=VALUE")
+        return dict(str(pair).split("=", 1) for pair in given)
 
     @classmethod
     def checked(cls, **options: Any) -> SearchSettings:
@@ -91,11 +135,21 @@ class SearchSettings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             option = "--" + str(first["loc"][0]).replace("_", "-")
-            raise SettingsError(f"{option} {first['input']}: {first['msg'].lower()}") from error
-        settings._check()
+            given = first["input"]
+            said = " ".join(map(str, given)) if isinstance(given, list | tuple) else given
+            message = first["msg"] if first["type"] == "pair" else first["msg"].lower()
+            raise SettingsError(f"{option} {said}: {message}") from error
+        settings.check()
         return settings
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Check how the settings go together.
+
+        Raises
+        ------
+        SettingsError
+            In one line, for the first option that cannot work.
+        """
         spaces.get(self.family)
         for option, value, known in (
             ("--searcher", self.searcher, SEARCHERS),
@@ -105,19 +159,57 @@ class SearchSettings(BaseModel):
                 raise SettingsError(f"{option} {value}: unknown; choose one of {', '.join(known)}")
         if self.name is not None and (not self.name.strip(".") or {"/", "\\"} & set(self.name)):
             raise SettingsError(f"--name {self.name}: a run's name is one folder's name, without a slash")
-        if "://" in self.runs:
-            raise SettingsError(f"--runs {self.runs}: the study's journal needs a local folder")
-        if self.grace_period is not None and self.grace_period > self.max_epochs:
+        if self.folds is not None and self.splits is not None:
+            raise SettingsError("--folds does not go with --splits, whose file names the sides")
+        self._check_scheduler()
+        if self.searcher == "grid" and self.warm_start is not None:
+            raise SettingsError("--warm-start does not go with --searcher grid, which tries every point")
+        for option, wanted in (
+            ("--searcher gp", self.searcher == "gp"),
+            ("--tensorboard", self.tensorboard),
+            ("--mlflow", self.mlflow is not None),
+            ("--wandb", self.wandb is not None),
+        ):
+            if wanted:
+                require_extra(option)
+
+    def _check_scheduler(self) -> None:
+        for option, epochs in (("--grace-period", self.grace_period), ("--patience", self.patience)):
+            if epochs is not None and epochs > self.max_epochs:
+                raise SettingsError(f"{option} {epochs}: longer than --max-epochs {self.max_epochs}")
+        if self.grace_period is not None and self.scheduler == "none":
+            raise SettingsError("--grace-period does not go with --scheduler none, which stops no trial")
+        if self.brackets > 1 and self.scheduler != "asha":
             raise SettingsError(
-                f"--grace-period {self.grace_period}: longer than --max-epochs {self.max_epochs}"
+                f"--brackets does not go with --scheduler {self.scheduler}; only asha has a choice of them"
+            )
+        most = most_brackets(self.max_epochs, self.grace, self.reduction_factor)
+        if self.scheduler == "asha" and self.brackets > most:
+            raise SettingsError(
+                f"--brackets {self.brackets}: at most {most} with --max-epochs {self.max_epochs},"
+                f" --grace-period {self.grace} and --reduction-factor {self.reduction_factor}"
+            )
+        if self.scheduler == "hyperband" and most < 2:
+            raise SettingsError(
+                f"--scheduler hyperband: needs --max-epochs of at least --reduction-factor times"
+                f" --grace-period, {self.reduction_factor * self.grace}, for a second bracket"
             )
 
     @property
     def grace(self) -> int:
         """Grace period in epochs, the default filled in."""
-        return self.grace_period or default_grace_period(self.max_epochs)
+        return self.grace_period or default_grace_period(
+            self.max_epochs, scheduler=self.scheduler, reduction_factor=self.reduction_factor
+        )
 
     @property
     def milestones(self) -> tuple[int, ...]:
         """Epochs at which the scheduler decides."""
-        return tuple(rungs(self.max_epochs, self.grace, self.reduction_factor))
+        return tuple(
+            milestones(
+                self.scheduler,
+                max_epochs=self.max_epochs,
+                grace_period=self.grace,
+                reduction_factor=self.reduction_factor,
+            )
+        )

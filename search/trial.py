@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import math
-import os
+import sys
 import time
 import traceback
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,18 +15,18 @@ from ray import tune
 import spaces
 from data.errors import RunError
 from data.task import Task
+from search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from spaces.training.family import Learner
 from spaces.training.run_folder import RunFolder
 
 TRIAL_NUMBER = "trial_number"
 """Key of a trial's configuration under which its number in the order of suggestion travels."""
+TRIAL_ID = "trial_id"
+"""Key under which its name in the run travels: Tune names a trial anew when a search is resumed."""
 
-COMPLETE, RUNNING, FAIL, OOM = "COMPLETE", "RUNNING", "FAIL", "OOM"
+COMPLETE, RUNNING, FAIL, OOM, DISK_FULL = "COMPLETE", "RUNNING", "FAIL", "OOM", "DISK_FULL"
 FAILED = (FAIL, OOM)
 """Outcomes that have no score."""
-
-_REPORT_SECONDS = 5.0
-"""Long trials report at least this often between rungs, for the live view and the checkpoint."""
 
 _METRICS = ("val_accuracy", "val_loss", "val_macro_f1", "train_loss", "train_accuracy")
 
@@ -40,7 +38,9 @@ class GenreTrial(tune.Trainable):
     epoch since the last report. Reports come at the rungs, where a scheduler decides, and every few seconds:
     a report costs the driver more than a small network's epoch costs the trial.
 
-    An exception of one configuration does not end the actor: it is reported as the outcome of the trial.
+    An exception of one configuration does not end the actor: it is reported as the outcome of the trial. A
+    trial that was begun before, by a process that died or in a search that was interrupted, goes on from its
+    checkpoint.
     """
 
     def setup(
@@ -52,14 +52,36 @@ class GenreTrial(tune.Trainable):
         run: RunFolder,
         seed: int,
         milestones: tuple[int, ...],
+        patience: int | None,
+        report_seconds: float,
+        checkpoint_seconds: float,
     ) -> None:
-        """Take what all trials of the search share, then the first configuration."""
+        """Take what all trials of the search share, then the first configuration.
+
+        Parameters
+        ----------
+        config : dict
+            The first configuration, with `TRIAL_NUMBER` and `TRIAL_ID`.
+        task, family, run, seed
+            As in the search's record.
+        milestones : tuple of int
+            Epochs that are reported, because the scheduler decides there.
+        patience : int or None
+            Epochs without a better one after which a trial ends.
+        report_seconds : float
+            Long trials report at least this often between milestones, for the live view.
+        checkpoint_seconds : float
+            A checkpoint is worth writing when so much training would be lost without it.
+        """
         self._task = task
         self._family = spaces.get(family)
         self._run = run
         self._seed = seed
         self._milestones = frozenset(milestones)
-        _limit_threads()
+        self._patience = patience
+        self._report_seconds = report_seconds
+        self._checkpoint_seconds = checkpoint_seconds
+        _set_up_device()
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -68,8 +90,13 @@ class GenreTrial(tune.Trainable):
         return True
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._config = {key: value for key, value in config.items() if key != TRIAL_NUMBER}
+        self._config = {key: value for key, value in config.items() if key not in (TRIAL_NUMBER, TRIAL_ID)}
+        self._number = int(config[TRIAL_NUMBER])
+        self._name = str(config[TRIAL_ID])
         self._epoch = 0
+        self._curve: list[dict[str, float]] = []
+        self._reported = 0
+        self._saved = time.monotonic()
         self._seconds = 0.0
         self._best: dict[str, float] = {}
         self._best_probabilities: np.ndarray | None = None
@@ -78,17 +105,23 @@ class GenreTrial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train until a rung, a few seconds have passed, or the end."""
         started = time.monotonic()
-        curve: list[dict[str, float]] = []
         outcome, error = RUNNING, ""
         try:
-            outcome = self._advance(curve, started)
+            outcome = self._advance(started)
             self._save_predictions()
+            if outcome == RUNNING:
+                self._save_checkpoint(started)
         except Exception as failure:  # noqa: BLE001 - whatever a configuration raises is that trial's outcome
-            outcome = OOM if _is_out_of_memory(failure) else FAIL
+            outcome = _outcome_of(failure)
             error = traceback.format_exc()
+            if outcome == OOM:
+                # The next trial of this process begins with all the memory there is.
+                self._learner = None
+                _release_device()
         self._seconds += time.monotonic() - started
         if outcome == FAIL and not error:
             error = f"the loss was not finite in epoch {self._epoch}"
+        curve, self._reported = self._curve[self._reported :], len(self._curve)
         return {
             "epoch": self._epoch,
             "best_epoch": int(self._best.get("epoch", 0)),
@@ -101,12 +134,14 @@ class GenreTrial(tune.Trainable):
             "done": outcome != RUNNING,
         }
 
-    def _advance(self, curve: list[dict[str, float]], started: float) -> str:
+    def _advance(self, started: float) -> str:
         from spaces.training.votes import scores, track_probabilities
 
         learner = self._ready()
         truth = self._task.track_label[self._task.validated]
         while True:
+            if self._is_trained():
+                return COMPLETE
             outcome = learner.run_epoch(self._epoch)
             self._epoch += 1
             probabilities = track_probabilities(self._task, outcome.probabilities)
@@ -118,20 +153,61 @@ class GenreTrial(tune.Trainable):
                 "train_loss": outcome.train_loss,
                 "train_accuracy": outcome.train_accuracy,
             }
-            curve.append(row)
+            self._curve.append(row)
             if _rank(row) > _rank(self._best):
                 self._best = row
                 self._best_probabilities = probabilities
-            if self._epoch >= self._config["epochs"]:
+            if self._is_trained():
                 return COMPLETE
-            if self._epoch in self._milestones or time.monotonic() - started > _REPORT_SECONDS:
+            if self._epoch in self._milestones or time.monotonic() - started > self._report_seconds:
                 return RUNNING
+
+    def _is_trained(self) -> bool:
+        """Whether all epochs are done, or patience is at an end; the BASELINE is trained as published."""
+        if self._epoch >= self._config["epochs"]:
+            return True
+        if self._patience is None or self._number == 0:
+            return False
+        return self._epoch - self._best.get("epoch", 0) >= self._patience
 
     def _ready(self) -> Learner:
         # Made on the first step, so that what it raises is an outcome and not the actor's end.
         if self._learner is None:
-            self._learner = self._family.learner(self._config, self._task, seed=self._seed)
+            learner = self._family.learner(self._config, self._task, seed=self._seed)
+            self._go_on(learner)
+            self._learner = learner
         return self._learner
+
+    def _go_on(self, learner: Learner) -> None:
+        """Take up the last checkpoint; a trial without a whole one starts at its beginning."""
+        try:
+            checkpoint = read_checkpoint(self._run, self._number)
+        except RunError as error:
+            print(f"trial {self._number} starts anew: {error}", file=sys.stderr)
+            return
+        if checkpoint is None or checkpoint.progress[TRIAL_ID] != self._name:
+            # Of a trial that the journal, cut short, did not know any more: its number was given anew.
+            return
+        if checkpoint.state:
+            learner.restore(checkpoint.state)
+        self._epoch = checkpoint.progress["epoch"]
+        self._seconds = checkpoint.progress["seconds"]
+        self._best = checkpoint.progress["best"]
+        # Reported again from the first epoch on, because a driver that died too knows none of them.
+        self._curve = checkpoint.progress["curve"]
+
+    def _save_checkpoint(self, started: float) -> None:
+        if self._learner is None or time.monotonic() - self._saved < self._checkpoint_seconds:
+            return
+        progress = {
+            TRIAL_ID: self._name,
+            "epoch": self._epoch,
+            "seconds": self._seconds + time.monotonic() - started,
+            "best": self._best,
+            "curve": self._curve,
+        }
+        write_checkpoint(self._run, self._number, Checkpoint(progress, self._learner.state()))
+        self._saved = time.monotonic()
 
     def _save_predictions(self) -> None:
         if self._best_probabilities is None:
@@ -140,7 +216,7 @@ class GenreTrial(tune.Trainable):
         validated = task.validated
         genres = np.array(task.classes, dtype=object)
         self._run.write_predictions(
-            self.trial_id,
+            self._name,
             task.track_id[validated],
             genres[task.track_label[validated]],
             task.classes,
@@ -148,52 +224,31 @@ class GenreTrial(tune.Trainable):
         )
         self._best_probabilities = None
 
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write all that the trial needs to go on: arrays as npz, the rest as JSON."""
-        folder = Path(checkpoint_dir)
-        progress = {"epoch": self._epoch, "seconds": self._seconds, "best": self._best}
-        state: dict[str, Any] = dict(self._learner.state()) if self._learner else {}
-        np.savez(folder / "state.npz", **state)
-        (folder / "progress.json").write_text(json.dumps(progress))
-
-    def load_checkpoint(self, checkpoint: str) -> None:
-        """Go on from a checkpoint.
-
-        Raises
-        ------
-        RunError
-            If the checkpoint is not whole.
-        """
-        folder = Path(checkpoint)
-        try:
-            progress = json.loads((folder / "progress.json").read_text())
-            with np.load(folder / "state.npz", allow_pickle=False) as arrays:
-                state = {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise RunError(
-                f"{checkpoint}: the checkpoint is not whole ({error}); start the trial anew"
-            ) from error
-        if state:
-            self._ready().restore(state)
-        self._epoch = progress["epoch"]
-        self._seconds = progress["seconds"]
-        self._best = progress["best"]
-
 
 def _rank(row: dict[str, float]) -> tuple[float, float]:
     """Order of epochs: by accuracy, then by loss."""
     return row.get("val_accuracy", -1.0), -row.get("val_loss", math.inf)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+def _outcome_of(error: Exception) -> str:
+    # CUDA says so in words only, in whatever class of error TensorFlow puts them.
+    exhausted = type(error).__name__ == "ResourceExhaustedError" or "out of memory" in str(error).lower()
+    if isinstance(error, MemoryError) or exhausted:
+        return OOM
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DISK_FULL
+    return FAIL
 
 
-def _limit_threads() -> None:
-    """Give TensorFlow the cores that Ray gave the trial (Ray sets OMP_NUM_THREADS to them)."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
+def _release_device() -> None:
+    """Forget the inputs that lie on the device for the next trial."""
+    from spaces.training.feeding import release
 
-    threads = max(1, int(os.environ.get("OMP_NUM_THREADS", "1")))
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    release()
+
+
+def _set_up_device() -> None:
+    """Give TensorFlow the cores, and its share of the GPU's memory, that Ray gave the trial."""
+    from spaces.training.device import set_up
+
+    set_up()

@@ -7,16 +7,20 @@ one that failed is FAIL, and the whole curve is in the study as intermediate val
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
-from search.trial import COMPLETE, FAILED, TRIAL_NUMBER
+from search.trial import COMPLETE, DISK_FULL, FAILED, TRIAL_ID, TRIAL_NUMBER
 
 CURVE = "curve"
 """User attribute that holds all epochs, as a list of dicts."""
+
+FIXED = "fixed"
+"""User attribute that holds the parameters which were given and not suggested."""
 
 SUMMARY = (
     "best_epoch",
@@ -33,14 +37,28 @@ SUMMARY = (
 """User attributes that a trial ends with, beside ``trial_id`` and ``epochs``."""
 
 
+def configuration(trial: FrozenTrial) -> dict[str, Any]:
+    """Return the whole configuration of a trial of a study: what was suggested, and what was fixed."""
+    return {**trial.params, **trial.user_attrs.get(FIXED, {})}
+
+
 class TruthfulOptunaSearch(OptunaSearch):
-    """Searcher whose study can be read, while it runs and after, without knowing Ray."""
+    """Searcher whose study can be read, while it runs and after, without knowing Ray.
 
-    _curves: dict[str, list[dict[str, float]]]
+    Parameters
+    ----------
+    unfinished : sequence of FrozenTrial
+        Trials of the study that were begun before: they are gone on with before any other is suggested.
+    **options
+        As Ray's.
+    """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._curves = {}
+    def __init__(self, *, unfinished: Sequence[FrozenTrial] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self._unfinished = list(unfinished)
+        self._curves: dict[str, list[dict[str, float]]] = {}
+        self._known: dict[str, frozenset[int]] = {}
+        self._suspended = False
 
     @property
     def study(self) -> optuna.Study:
@@ -48,13 +66,23 @@ class TruthfulOptunaSearch(OptunaSearch):
         return self._ot_study
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Ask for the next configuration; its number in the study goes with it."""
+        """Ask for the next configuration; its number in the study and its name go with it."""
+        name = trial_id
+        if self._unfinished:
+            begun = self._unfinished.pop(0)
+            name = begun.user_attrs.get(TRIAL_ID, trial_id)
+            # As after an ask: what the trial had been suggested is suggested again.
+            self._ot_trials[trial_id] = optuna.trial.Trial(self._ot_study, begun._trial_id)
+            self._known[trial_id] = frozenset(begun.intermediate_values)
         config = super().suggest(trial_id)
         if config is None:
             return None
         trial = self._ot_trials[trial_id]
-        trial.set_user_attr("trial_id", trial_id)
-        return {**config, TRIAL_NUMBER: trial.number}
+        trial.set_user_attr(TRIAL_ID, name)
+        fixed = {key: value for key, value in config.items() if key not in trial.params}
+        if fixed:
+            trial.set_user_attr(FIXED, fixed)
+        return {**config, TRIAL_NUMBER: trial.number, TRIAL_ID: name}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report the epochs since the last result."""
@@ -70,6 +98,10 @@ class TruthfulOptunaSearch(OptunaSearch):
         self._completed_trials.add(trial_id)
         trial = self._ot_trials[trial_id]
         outcome = (result or {}).get("outcome")
+        if outcome == DISK_FULL or self._suspended:
+            # Nothing is wrong with the trials: they wait, unfinished, until the search is resumed.
+            self._suspended = True
+            return
         if result and outcome:
             # Tune does not pass on the result that made the scheduler stop the trial.
             self._report(trial_id, result)
@@ -78,6 +110,8 @@ class TruthfulOptunaSearch(OptunaSearch):
                 trial.set_user_attr(name, summary[name])
         elif error:
             trial.set_user_attr("error", "the trial's worker process died, more often than it is restarted")
+        else:
+            trial.set_user_attr("error", "the search ended before the trial had reported an epoch")
         curve = self._curves.pop(trial_id, [])
         trial.set_user_attr("epochs", len(curve))
         trial.set_user_attr(CURVE, curve)
@@ -94,4 +128,6 @@ class TruthfulOptunaSearch(OptunaSearch):
         for row in result["curve"]:
             if row["epoch"] == len(known) + 1:
                 known.append(row)
+                if row["epoch"] in self._known.get(trial_id, ()):
+                    continue
                 self._ot_trials[trial_id].report(row["val_accuracy"], row["epoch"])

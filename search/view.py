@@ -34,12 +34,20 @@ class LiveView(Callback):
         How many trials there will be.
     time_budget : float or None
         Seconds that bound the search as well.
+    ended : int
+        Trials that had ended before, where a search is gone on with.
+    best : float
+        The best accuracy of those.
     """
 
-    def __init__(self, title: str, *, trials: int, time_budget: float | None) -> None:
+    def __init__(
+        self, title: str, *, trials: int, time_budget: float | None, ended: int = 0, best: float = 0.0
+    ) -> None:
         self._title = title
         self._total = trials
         self._budget = time_budget
+        self._before = ended
+        self._best_before = best
 
     def setup(self, *args: Any, **info: Any) -> None:
         """Begin to draw. Not done before, because Tune pickles its callbacks."""
@@ -49,13 +57,15 @@ class LiveView(Callback):
         self._progress = Progress(
             TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         )
-        self._bar = self._progress.add_task(self._title, total=self._total)
+        self._bar = self._progress.add_task(self._title, total=self._total, completed=self._done)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True)
         if self._console.is_terminal:
             self._live.start()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in ("_title", "_total", "_budget")}
+        return {
+            name: self.__dict__[name] for name in ("_title", "_total", "_budget", "_before", "_best_before")
+        }
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """Leave the terminal as it was."""
@@ -77,17 +87,22 @@ class LiveView(Callback):
 
     def _end(self, trials: list[Trial], trial: Trial) -> None:
         self._ended.add(trial.trial_id)
-        self._progress.update(self._bar, completed=len(self._ended))
+        self._progress.update(self._bar, completed=self._done)
         if self._console.is_terminal:
             self._draw(trials)
             return
         best = max((_accuracy(other) for other in trials), default=0.0)
+        best = max(best, self._best_before)
         self._console.print(
             f"trial {_number(trial)} {_word(trial, ended=True)} after {_epochs(trial)} epochs:"
-            f" {_accuracy(trial):.1%}; best {best:.1%}; {len(self._ended)}/{self._total} done,"
+            f" {_accuracy(trial):.1%}; best {best:.1%}; {self._done}/{self._total} done,"
             f" {self._left()} left",
             highlight=False,
         )
+
+    @property
+    def _done(self) -> int:
+        return self._before + len(self._ended)
 
     def _draw(self, trials: list[Trial]) -> None:
         if not self._console.is_terminal:
@@ -109,7 +124,7 @@ class LiveView(Callback):
         passed = time.monotonic() - self._started
         if not self._ended:
             return "?"
-        seconds = passed / len(self._ended) * (self._total - len(self._ended))
+        seconds = passed / len(self._ended) * (self._total - self._done)
         if self._budget is not None:
             seconds = min(seconds, max(0.0, self._budget - passed))
         minutes, seconds = divmod(round(seconds), 60)

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import copy
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 
-from search.asha import BaselineKeepingASHA, RungKeeper
+from search.asha import BaselineKeepingASHA
 
 
 def asha() -> BaselineKeepingASHA:
@@ -21,7 +20,7 @@ def trial(number: int) -> Any:
 
 
 def report(scheduler: BaselineKeepingASHA, number: int, accuracy: float, epoch: int = 2) -> str:
-    if f"t{number}" not in scheduler._trial_info:
+    if str(number) not in scheduler._trial_info:
         scheduler.on_trial_add(None, trial(number))
     return scheduler.on_trial_result(None, trial(number), {"epoch": epoch, "val_accuracy": accuracy})
 
@@ -48,16 +47,36 @@ def test_a_failed_trial_leaves_no_score(outcome: str) -> None:
     assert not any(recorded for _, recorded in scheduler._brackets[0]._rungs)
 
 
-def test_rungs_survive_a_snapshot() -> None:
-    before = asha()
-    report(before, 1, 0.7)
-    state = copy.deepcopy(RungKeeper(before).get_state())
-    after = asha()
-    RungKeeper(after).set_state(state)
-    assert report(after, 2, 0.6) == TrialScheduler.STOP
+def test_rungs_are_made_again_from_what_was_reported() -> None:
+    live, again = (
+        BaselineKeepingASHA(
+            time_attr="epoch", max_t=20, grace_period=2, reduction_factor=2, brackets=3, seed=5
+        )
+        for _ in range(2)
+    )
+    curves = {}
+    for scheduler in (live, again):
+        scheduler.set_search_properties("val_accuracy", "max")
+    for number in range(12):
+        scores = {epoch: ((7 * number + 3 * epoch) % 11) / 11 for epoch in range(1, 2 + number)}
+        curves[number] = scores
+        for epoch in (2, 4, 8):
+            if epoch in scores:
+                best = max(score for at, score in scores.items() if at <= epoch)
+                report(live, number, best, epoch)
+    again.replay(curves.items())
+    assert [bracket._rungs for bracket in again._brackets] == [bracket._rungs for bracket in live._brackets]
+    assert sum(bool(recorded) for bracket in again._brackets for _, recorded in bracket._rungs) > 3
+    assert report(again, 20, -1.0, 2) == report(live, 20, -1.0, 2)
 
 
-def test_schedulers_without_rungs_have_nothing_to_keep() -> None:
-    keeper = RungKeeper(FIFOScheduler())
-    keeper.set_state(keeper.get_state())
-    assert keeper.get_state() == {"rungs": []}
+def test_brackets_follow_from_number_and_seed() -> None:
+    def drawn(seed: int) -> list[int]:
+        made = BaselineKeepingASHA(
+            time_attr="epoch", max_t=81, grace_period=1, reduction_factor=3, brackets=3, seed=seed
+        )
+        return [made._brackets.index(made._bracket(number)) for number in range(60)]
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+    assert set(drawn(1)) == {0, 1, 2}

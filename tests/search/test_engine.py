@@ -12,7 +12,8 @@ from ray import tune
 import spaces
 from data.errors import RunError
 from search import SearchSettings, run_search
-from search.engine import open_study, resume_search
+from search.engine import resume_search
+from search.journal import open_study
 from spaces.training.run_folder import TRIAL_COLUMNS, RunFolder
 
 TRIALS = 7

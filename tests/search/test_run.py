@@ -21,22 +21,30 @@ def search(*arguments: str | Path) -> Result:
 
 
 def test_the_whole_command(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
+    space = tmp_path / "space.yaml"
+    space.write_text("units_1: {high: 40}\n")
     said = search(
         *("--family", "features_mlp", "--cache", small_cache, "--name", "cli", "--trials", 3),
         *("--max-epochs", 4, "--folds", 2, "--test-fraction", 0.25, "--searcher", "random"),
-        *("--scheduler", "asha", "--grace-period", 1, "--reduction-factor", 2, "--time-budget", 100),
+        *("--scheduler", "asha", "--grace-period", 1, "--reduction-factor", 2, "--time-budget", 900),
+        *("--brackets", 2, "--patience", 3, "--target", 1, "--stagnation", 50),
+        *("--set", "dropout=0.1", "--set", "layers=1", "--space", space),
         *("--max-concurrent", 1, "--cpus-per-trial", 0.5, "--gpus-per-trial", 0, "--seed", 5),
-        *("--runs", tmp_path),
+        *("--runs", tmp_path / "runs"),
     )
     assert said.exit_code == 0, said.output
-    info = RunFolder.at(tmp_path, "cli").info()
+    run = RunFolder.at(tmp_path / "runs", "cli")
+    info = run.info()
+    assert run.trials()["config.dropout"].tolist() == [0.0, 0.1, 0.1]
+    assert run.trials()["config.units_1"].iloc[1:].max() <= 40
+    assert (info.settings["brackets"], info.settings["patience"], info.settings["stagnation"]) == (2, 3, 50)
     assert (info.trials, info.max_epochs, info.folds, info.seed, info.n_test) == (3, 4, 2, 5, 15)
     assert info.settings["searcher"] == "random"
     assert info.settings["cpus_per_trial"] == 0.5
     assert re.search(
         r"Best validation accuracy \d+\.\d%; BASELINE \d+\.\d%; 45 tracks validated", said.output
     )
-    assert f"python -m results.export cli --runs {tmp_path} --out" in said.output
+    assert f"python -m results.export cli --runs {tmp_path}/runs --out" in said.output
     assert "3/3 done" in said.stderr
 
 
@@ -66,6 +74,19 @@ def test_a_given_partition(ray_cluster: None, small_cache: Path, tmp_path: Path)
         (("--family", "features_mlp", "--cache", "SMALL", "--splits", "none.csv"), "none.csv: no such file"),
         (("--family", "features_mlp", "--cache", "SMALL", "--cpus-per-trial", "999"), "--cpus-per-trial 999"),
         (("--family", "features_mlp", "--cache", "SMALL", "--gpus-per-trial", "1"), "the cluster has 0 GPUs"),
+        (("--family", "features_mlp", "--cache", "SMALL", "--set", "lr=1"), "--set: no parameter 'lr'"),
+        (
+            ("--family", "features_mlp", "--cache", "SMALL", "--space", "none.yaml"),
+            "--space none.yaml: no such",
+        ),
+        (("--family", "features_mlp", "--cache", "SMALL", "--warm-start", "old"), "no run 'old'"),
+        (
+            ("--family", "features_mlp", "--cache", "SMALL", "--searcher", "grid"),
+            "more than 39 configurations",
+        ),
+        (("--extend", "nothing", "--trials", "2"), "no run 'nothing'"),
+        (("--extend", "nothing"), "--extend nothing: --trials is missing"),
+        (("--extend", "one", "--resume", "other"), "--extend does not go with --resume"),
         (("--resume", "nothing"), "no run 'nothing'"),
         (("--resume", "nothing", "--trials", "5"), "--trials does not go with --resume"),
     ],
@@ -101,33 +122,36 @@ def test_nobody_answers_at_an_address(small_cache: Path, tmp_path: Path) -> None
     assert "--address 127.0.0.1:1: nobody listens there" in result.stderr
 
 
-def test_ctrl_c_keeps_everything_and_resume_ends_the_search(small_cache: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "search.run", "--runs", str(tmp_path)]
-    options = ["--family", "features_mlp", "--cache", str(small_cache), "--name", "cut", "--max-epochs", "40"]
+def test_a_stopped_search_keeps_everything_and_resume_ends_it(
+    ray_cluster: None, small_cache: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "search.run", "--runs", str(tmp_path), "--name", "cut"]
+    options = ["--family", "features_mlp", "--cache", str(small_cache), "--max-epochs", "40", "--folds", "3"]
     run = RunFolder.at(tmp_path, "cut")
     with subprocess.Popen(
-        [*command, *options, "--trials", "30", "--folds", "3"],
+        [*command, *options, "--trials", "30"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 200
         while not run.folder.exists("trials.parquet") and time.monotonic() < deadline:
-            time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        said, errors = process.communicate(timeout=120)
+            time.sleep(0.1)
+        # As a node that is preempted does; the search takes it as Ctrl-C.
+        process.send_signal(signal.SIGTERM)
+        said, errors = process.communicate(timeout=200)
     assert process.returncode == 130, errors
     assert f"Resume with: python -m search.run --resume cut --runs {tmp_path}" in said
-    assert run.info().status == "interrupted"
+    assert (run.info().status, run.info().reason) == ("interrupted", "interrupted")
     before = run.trials().set_index("trial_id")
     kept = before[before["status"] != "RUNNING"]
     assert 0 < len(kept) < 30
+    refused = search("--extend", "cut", "--trials", 3, "--runs", tmp_path)
+    assert "--extend cut: the run is not finished; go on with it by --resume cut" in refused.stderr
 
-    result = subprocess.run(
-        [*command, "--resume", "cut"], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    assert result.returncode == 0, result.stderr
+    result = search("--resume", "cut", "--max-concurrent", 2, "--runs", tmp_path)
+    assert result.exit_code == 0, result.output
     assert run.info().status == "finished"
     after = run.trials().set_index("trial_id")
     assert len(after) == 30

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 import pytest
@@ -24,8 +25,21 @@ from search.settings import SearchSettings
         ({"scheduler": "never"}, "--scheduler never: unknown; choose one of asha"),
         ({"name": "a/b"}, "--name a/b: a run's name is one folder's name"),
         ({"name": ".."}, "--name ..: a run's name is one folder's name"),
-        ({"runs": "s3://bucket/runs"}, "--runs s3://bucket/runs: the study's journal needs a local folder"),
         ({"seed": -1}, "--seed -1"),
+        ({"folds": 3, "splits": "given.csv"}, "--folds does not go with --splits"),
+        ({"patience": 30, "max_epochs": 20}, "--patience 30: longer than --max-epochs 20"),
+        ({"grace_period": 5, "scheduler": "none"}, "--grace-period does not go with --scheduler none"),
+        ({"brackets": 2, "scheduler": "median"}, "--brackets does not go with --scheduler median"),
+        ({"brackets": 3}, "--brackets 3: at most 2 with --max-epochs 100, --grace-period 25 and"),
+        (
+            {"scheduler": "hyperband", "max_epochs": 2},
+            "--scheduler hyperband: needs --max-epochs of at least",
+        ),
+        ({"target": 76}, "--target 76: input should be less than or equal to 1"),
+        ({"stagnation": 0}, "--stagnation 0"),
+        ({"set": ("lr",)}, "--set lr: expected KEY=VALUE"),
+        ({"set": ("=3",)}, "--set =3: expected KEY=VALUE"),
+        ({"searcher": "grid", "warm_start": "old"}, "--warm-start does not go with --searcher grid"),
     ],
 )
 def test_bad_settings_are_one_line(options: dict[str, Any], said: str) -> None:
@@ -39,3 +53,26 @@ def test_milestones_follow_the_budget() -> None:
     assert SearchSettings.checked(family="features_mlp").milestones == (25, 75)
     settings = SearchSettings.checked(family="features_mlp", max_epochs=8, grace_period=1, reduction_factor=2)
     assert settings.milestones == (1, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "module", "said"),
+    [
+        ({"searcher": "gp"}, "torch", "--searcher gp: needs torch; pip install -e '.[gp]'"),
+        (
+            {"tensorboard": True},
+            "tensorboardX",
+            "--tensorboard: needs tensorboardX; pip install -e '.[tensorboard]'",
+        ),
+        ({"mlflow": "sqlite:///x.db"}, "mlflow", "--mlflow: needs mlflow; pip install -e '.[mlflow]'"),
+        ({"wandb": "genres"}, "wandb", "--wandb: needs wandb; pip install -e '.[wandb]'"),
+    ],
+)
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], module: str, said: str
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else found(name))
+    with pytest.raises(SettingsError) as caught:
+        SearchSettings.checked(family="features_mlp", **options)
+    assert str(caught.value) == said

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from spaces.training.run_folder import RunFolder
 from tests.conftest import make_rows
 
 FAMILY = spaces.get("features_mlp")
-CONFIG = {**FAMILY.BASELINE, "batch_size": 16, "epochs": 6, "trial_number": 4}
+CONFIG = {**FAMILY.BASELINE, "batch_size": 16, "epochs": 6, "trial_number": 4, "trial_id": "local"}
 
 Maker = Callable[..., GenreTrial]
 
@@ -29,22 +30,21 @@ def run(tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
     # TensorFlow takes its threads before its first operation only, and this process has had many.
-    monkeypatch.setattr(module, "_limit_threads", lambda: None)
-    # However slow the machine, reports come at the rungs only.
-    monkeypatch.setattr(module, "_REPORT_SECONDS", float("inf"))
+    monkeypatch.setattr(module, "_set_up_device", lambda: None)
     rows = make_rows()
     task = search_task(rows, make_split(rows.tracks(), folds=3, test_fraction=0.2, seed=0))
     made = []
+    # However slow the machine, reports come at the rungs only, unless a test asks for more.
+    never = float("inf")
+    pace: dict[str, Any] = {"patience": None, "report_seconds": never, "checkpoint_seconds": never}
 
     class Local(GenreTrial):
         def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
-            super().setup(config, task=task, family="features_mlp", run=run, seed=0, milestones=(2, 4))
-
-        @property
-        def trial_id(self) -> str:
-            return "local"
+            options = {"task": task, "family": "features_mlp", "run": run, "milestones": (2, 4)}
+            super().setup(config, seed=0, **options, **pace)  # type: ignore[arg-type]
 
     def maker(**changes: Any) -> GenreTrial:
+        pace.update({name: changes.pop(name) for name in list(changes) if name in pace})
         made.append(Local({**CONFIG, **changes}))
         return made[-1]
 
@@ -67,9 +67,8 @@ def test_reports_come_at_the_rungs_and_the_end(make: Maker) -> None:
     assert reports[-1]["best_epoch"] == best["epoch"]
 
 
-def test_a_long_trial_reports_between_rungs(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_REPORT_SECONDS", 0.0)
-    assert make().train()["epoch"] == 1
+def test_a_long_trial_reports_between_rungs(make: Maker) -> None:
+    assert make(report_seconds=0.0).train()["epoch"] == 1
 
 
 def test_predictions_are_those_of_the_best_epoch(make: Maker, run: RunFolder) -> None:
@@ -83,30 +82,59 @@ def test_predictions_are_those_of_the_best_epoch(make: Maker, run: RunFolder) ->
     assert [name.split("/")[0] for name in saved["track_id"]] == saved["label"].tolist()
 
 
-def test_a_restored_trial_ends_with_the_same_numbers(make: Maker, tmp_path: Path) -> None:
-    whole = make()
+EAGER = {"checkpoint_seconds": 0.0}
+"""Writes a checkpoint at every report."""
+
+
+def test_a_trial_whose_process_died_ends_with_the_same_numbers(make: Maker) -> None:
+    whole = make(trial_number=5)
     for _ in range(3):
         expected = whole.train()
-    begun = make()
-    begun.train()
-    begun.save_checkpoint(str(tmp_path))
-    restored = make()
-    restored.load_checkpoint(str(tmp_path))
-    for _ in range(2):
-        report = restored.train()
+    make(**EAGER).train()
+    after = make()
+    report = after.train()
+    # Also what the dead process had reported, for a driver that died with it.
+    assert [row["epoch"] for row in report["curve"]] == [1, 2, 3, 4]
+    report = after.train()
+    assert [row["epoch"] for row in report["curve"]] == [5, 6]
     for name in ("epoch", "best_epoch", "val_accuracy", "val_loss", "train_loss"):
         assert report[name] == expected[name]
 
 
-@pytest.mark.parametrize("name", ["state.npz", "progress.json"])
-def test_a_checkpoint_cut_short_is_said(make: Maker, tmp_path: Path, name: str) -> None:
+def test_a_checkpoint_cut_short_is_not_used(make: Maker, run: RunFolder) -> None:
+    expected = make(**EAGER).train()
+    path = run.folder.local / "checkpoints" / "4.npz"
+    path.write_bytes(path.read_bytes()[:-200])
+    report = make().train()
+    assert report["epoch"] == 2
+    assert report["val_loss"] == expected["val_loss"]
+
+
+def test_a_short_trial_writes_no_checkpoint(make: Maker, run: RunFolder) -> None:
+    make().train()
+    assert not (run.folder.local / "checkpoints").exists()
+
+
+def test_patience_ends_a_trial_but_not_the_baseline(make: Maker) -> None:
+    hopeless = {"learning_rate": 0.0, "epochs": 9}
+    trial = make(patience=3, **hopeless)
+    while not (report := trial.train())["done"]:
+        pass
+    assert (report["epoch"], report["best_epoch"], report["outcome"]) == (4, 1, "COMPLETE")
+    trial = make(patience=3, trial_number=0, **hopeless)
+    while not (report := trial.train())["done"]:
+        pass
+    assert report["epoch"] == 9
+
+
+def test_a_full_disk_is_not_the_configurations_fault(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     trial = make()
-    trial.train()
-    trial.save_checkpoint(str(tmp_path))
-    content = (tmp_path / name).read_bytes()
-    (tmp_path / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(module.RunError, match="the checkpoint is not whole"):
-        make().load_checkpoint(str(tmp_path))
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(trial, "_save_predictions", full)
+    assert trial.train()["outcome"] == "DISK_FULL"
 
 
 def test_an_actor_takes_the_next_configuration(make: Maker) -> None:

@@ -46,7 +46,7 @@ def result(epochs: list[int], accuracy: float, outcome: str = "RUNNING", error: 
 
 def test_the_first_suggestion_is_the_baseline_and_carries_its_number(searcher: TruthfulOptunaSearch) -> None:
     first, second = searcher.suggest("a"), searcher.suggest("b")
-    assert first == {**FAMILY.baseline(50), "trial_number": 0}
+    assert first == {**FAMILY.baseline(50), "trial_number": 0, "trial_id": "a"}
     assert second is not None
     assert second["trial_number"] == 1
 

@@ -1,0 +1,62 @@
+"""When a search ends before its last trial: a score that is good enough, no progress, or a full disk."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import optuna
+from optuna.terminator import BestValueStagnationEvaluator, StaticErrorEvaluator, Terminator
+from ray import tune
+
+from search.trial import DISK_FULL
+
+TARGET, STAGNATION, NO_SPACE = "target", "stagnation", "disk full"
+"""Reasons, as ``run.json`` gives them."""
+
+
+class Ending(tune.Stopper):
+    """Stops the whole search, and says why.
+
+    Parameters
+    ----------
+    study : Study
+        Where the trials are told.
+    target : float or None
+        Validation accuracy that is enough.
+    stagnation : int or None
+        Trials in a row, trained to their end, without a better one (Optuna's terminator).
+    """
+
+    def __init__(self, study: optuna.Study, *, target: float | None, stagnation: int | None) -> None:
+        self.reason: str | None = None
+        self.study = study
+        self._target = target
+        self._terminator = None
+        if stagnation is not None:
+            with warnings.catch_warnings():
+                # Experimental once, deprecated now: Optuna 5, which is required, has it.
+                warnings.simplefilter("ignore")
+                self._terminator = Terminator(
+                    improvement_evaluator=BestValueStagnationEvaluator(max_stagnation_trials=stagnation),
+                    error_evaluator=StaticErrorEvaluator(constant=0.5),
+                    min_n_trials=1,
+                )
+        self._ended = False
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Look at a report; no trial is stopped for itself."""
+        if result["outcome"] == DISK_FULL:
+            self.reason = NO_SPACE
+        elif self._target is not None and result["val_accuracy"] >= self._target:
+            self.reason = TARGET
+        self._ended |= bool(result["done"])
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether to end; the terminator is asked after a trial has ended, when the study knows of it."""
+        if self._ended and self.reason is None and self._terminator is not None:
+            self._ended = False
+            if self._terminator.should_terminate(self.study):
+                self.reason = STAGNATION
+        return self.reason is not None

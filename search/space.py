@@ -1,0 +1,300 @@
+"""The space of a search: the family's own, with parameters fixed by ``--set`` and ranges of ``--space``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.errors import SettingsError
+from spaces.training.family import Family
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+
+_SAMPLES = 256
+"""Random suggestions that uncover a conditional space's parameters."""
+_KEYS = ("low", "high", "log", "choices")
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What a search suggests, as a function that Optuna's define-by-run trials pass through.
+
+    Trial 0, the BASELINE, keeps its published values, also where they are fixed otherwise or lie outside a
+    narrowed range: it is what the other trials are measured against.
+
+    Attributes
+    ----------
+    family : Family
+        The model family.
+    max_epochs : int
+        Epochs of a trial at most.
+    fixed : mapping
+        Values of parameters that are not searched.
+    ranges : mapping of str to mapping
+        Changes to a parameter's range: ``low``, ``high``, ``log``, or ``choices``.
+    """
+
+    family: Family
+    max_epochs: int
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __call__(self, trial: optuna.Trial) -> dict[str, Any]:
+        """Suggest one configuration; return what of it is fixed and therefore no part of the study."""
+        view = _View(trial, self, self.family.baseline(self.max_epochs) if trial.number == 0 else {})
+        self.family.space(view, self.max_epochs)
+        return view.given
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Distribution of each parameter that is searched, conditional ones included."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        found: dict[str, BaseDistribution] = {}
+        for _ in range(_SAMPLES):
+            trial = study.ask()
+            view = _View(trial, self, {})
+            self.family.space(view, self.max_epochs)
+            found |= trial.distributions | view.single
+        return dict(sorted(found.items()))
+
+    def describe(self) -> dict[str, Any]:
+        """Distribution of each parameter in Optuna's JSON, fixed ones with their one value.
+
+        A categorical one names the BASELINE's value too, which is a value of trial 0 in any case.
+        """
+        import optuna
+
+        baseline = self.family.baseline(self.max_epochs)
+        described = {}
+        for name, distribution in self.distributions().items():
+            if isinstance(distribution, optuna.distributions.CategoricalDistribution) and name in baseline:
+                choices = [*distribution.choices]
+                if baseline[name] not in choices:
+                    choices.append(baseline[name])
+                distribution = optuna.distributions.CategoricalDistribution(choices)
+            described[name] = json.loads(optuna.distributions.distribution_to_json(distribution))
+        return described
+
+    def narrow(self, name: str, distribution: BaseDistribution) -> BaseDistribution:
+        """Return a parameter's distribution with the changes that were asked for."""
+        import optuna
+
+        change = self.ranges.get(name)
+        if change is None:
+            return distribution
+        if "choices" in change:
+            return optuna.distributions.CategoricalDistribution(change["choices"])
+        assert_numeric(name, distribution)
+        options = {key: getattr(distribution, key) for key in ("low", "high", "log", "step")} | dict(change)
+        if options["log"]:
+            options["step"] = None if isinstance(distribution, optuna.distributions.FloatDistribution) else 1
+        return type(distribution)(**options)
+
+
+class _View:
+    """A trial as a family's space sees it: what is fixed is given, what is narrowed is asked for narrowly."""
+
+    def __init__(self, trial: optuna.Trial, space: SearchSpace, reference: Mapping[str, Any]) -> None:
+        self._trial = trial
+        self._space = space
+        self._reference = reference
+        self.given: dict[str, Any] = {}
+        self.single: dict[str, BaseDistribution] = {}
+
+    @property
+    def number(self) -> int:
+        return self._trial.number
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> Any:
+        from optuna.distributions import FloatDistribution
+
+        return self._suggest(name, FloatDistribution(low, high, log=log, step=step))
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
+        from optuna.distributions import IntDistribution
+
+        return self._suggest(name, IntDistribution(low, high, log=log, step=step))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        from optuna.distributions import CategoricalDistribution
+
+        return self._suggest(name, CategoricalDistribution(choices))
+
+    def _suggest(self, name: str, original: BaseDistribution) -> Any:
+        from optuna.distributions import CategoricalDistribution, IntDistribution
+
+        distribution = self._space.narrow(name, original)
+        if name in self._reference:
+            published = self._reference[name]
+            if name in self._space.fixed or not contains(distribution, published):
+                self.given[name] = published
+                return published
+        elif name in self._space.fixed:
+            self.given[name] = self._space.fixed[name]
+            self.single[name] = _single(self.given[name], original)
+            return self.given[name]
+        if isinstance(distribution, CategoricalDistribution):
+            return self._trial.suggest_categorical(name, distribution.choices)
+        bounds: Any = distribution
+        suggest: Any = (
+            self._trial.suggest_int if isinstance(bounds, IntDistribution) else self._trial.suggest_float
+        )
+        return suggest(name, bounds.low, bounds.high, step=bounds.step, log=bounds.log)
+
+
+def make_space(
+    family: Family, max_epochs: int, *, fixed: Mapping[str, Any], file: str | None = None
+) -> SearchSpace:
+    """Make a search's space and check it against the family's own.
+
+    Parameters
+    ----------
+    family : Family
+        The model family.
+    max_epochs : int
+        Epochs of a trial at most.
+    fixed : mapping
+        Parameters and their values, which may be text as typed.
+    file : str, optional
+        YAML file: a parameter's name, then a list of choices or a mapping with ``low``, ``high`` and ``log``.
+
+    Raises
+    ------
+    SettingsError
+        For a name that the space does not have, or a value outside it.
+    """
+    own = SearchSpace(family, max_epochs).distributions()
+    ranges = {} if file is None else _read_ranges(file, own)
+    ranged = SearchSpace(family, max_epochs, {}, ranges)
+    for name in ranges:
+        ranged.narrow(name, own[name])
+    known = {name: ranged.narrow(name, distribution) for name, distribution in own.items()}
+    values = {}
+    for name, value in fixed.items():
+        _require_known("--set", name, known)
+        values[name] = _fit(f"--set {name}={value}", value, known[name])
+    space = SearchSpace(family, max_epochs, values, ranges)
+    used = space.distributions()
+    for option, names in (("--set", values), ("--space", ranges)):
+        for name in names:
+            if name not in used:
+                raise SettingsError(
+                    f"{option} {name}: never used with the other parameters as they are fixed"
+                )
+    return space
+
+
+def contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a value lies in a distribution."""
+    try:
+        return bool(distribution._contains(distribution.to_internal_repr(value)))
+    except (ValueError, TypeError):
+        return False
+
+
+def assert_numeric(name: str, distribution: BaseDistribution) -> None:
+    """Refuse bounds for a parameter that has choices."""
+    import optuna
+
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        raise SettingsError(f"--space: {name}: has no bounds; it is {_range(distribution)}")
+
+
+def _read_ranges(file: str, own: Mapping[str, BaseDistribution]) -> dict[str, dict[str, Any]]:
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"--space {file}: no such file") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"--space {file}: not a YAML file ({error})") from error
+    if not isinstance(content, dict) or not content:
+        raise SettingsError(f"--space {file}: expected parameters, each with low and high, or with choices")
+    where = f"--space {file}"
+    return {str(name): _read_range(where, str(name), change, own) for name, change in content.items()}
+
+
+def _read_range(where: str, name: str, change: Any, own: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    import optuna
+
+    _require_known(where, name, own)
+    if isinstance(change, list):
+        change = {"choices": change}
+    if not isinstance(change, dict) or not change or not set(change) <= set(_KEYS):
+        raise SettingsError(f"{where}: {name}: expected a list of choices, or low, high and log")
+    if "choices" in change:
+        if len(change) > 1 or not isinstance(change["choices"], list) or not change["choices"]:
+            raise SettingsError(f"{where}: {name}: choices stand alone, in a list of at least one")
+        choices = [_fit(f"{where}: {name}={choice}", choice, own[name]) for choice in change["choices"]]
+        return {"choices": tuple(dict.fromkeys(choices))}
+    assert_numeric(name, own[name])
+    number = int if isinstance(own[name], optuna.distributions.IntDistribution) else float
+    try:
+        # YAML takes 1e-4 for text, because it has no dot.
+        read = {key: bool(value) if key == "log" else number(value) for key, value in change.items()}
+        SearchSpace(_NO_FAMILY, 1, {}, {name: read}).narrow(name, own[name])
+    except (TypeError, ValueError) as error:
+        raise SettingsError(
+            f"{where}: {name}: {str(error).rstrip('.')}; it is {_range(own[name])}"
+        ) from error
+    return read
+
+
+_NO_FAMILY: Any = None
+
+
+def _require_known(where: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise SettingsError(f"{where}: no parameter {name!r}; the parameters are {', '.join(known)}")
+
+
+def _fit(where: str, value: Any, distribution: BaseDistribution) -> Any:
+    """Return a value in the type of its distribution, in which it must lie."""
+    import optuna
+    import yaml
+
+    parsed = yaml.safe_load(value) if isinstance(value, str) else value
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        for choice in distribution.choices:
+            if type(choice) is bool or type(parsed) is bool:
+                if choice is parsed:
+                    return choice
+            elif choice == parsed or str(choice) == str(value):
+                return choice
+    else:
+        try:
+            number = float(parsed)
+        except (TypeError, ValueError):
+            number = float("nan")
+        whole = isinstance(distribution, optuna.distributions.IntDistribution)
+        if type(parsed) is not bool and contains(distribution, number) and not (whole and number % 1):
+            return int(number) if whole else number
+    raise SettingsError(f"{where}: outside the space; {_range(distribution)}")
+
+
+def _range(distribution: BaseDistribution) -> str:
+    import optuna
+
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return "one of " + ", ".join(str(choice) for choice in distribution.choices)
+    bounds: Any = distribution
+    return f"{bounds.low:g} to {bounds.high:g}"
+
+
+def _single(value: Any, original: BaseDistribution) -> BaseDistribution:
+    """Distribution of a parameter that has one value."""
+    import optuna
+
+    if isinstance(original, optuna.distributions.CategoricalDistribution):
+        return optuna.distributions.CategoricalDistribution((value,))
+    return type(original)(value, value)

@@ -1,0 +1,96 @@
+"""A search over Ray nodes of one machine, one of which is lost: ``python -m tests.search.nodes CACHE RUNS``.
+
+In a process of its own, because a process has one cluster. The graphics cards are only counted. Prints the
+node that was lost and the one that came for it; what the trials note lies in the run's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import ray
+from ray.cluster_utils import Cluster
+
+from search import SearchSettings, run_search, tuning
+from search.trial import GenreTrial
+
+TRIALS, EPOCHS = 5, 8
+_SECONDS = 2.0
+"""How long an epoch lasts at least."""
+
+
+class Told(GenreTrial):
+    """A trial that takes its time, saves every epoch, and notes where it ran, on what."""
+
+    def _advance(self, started: float) -> str:
+        time.sleep(_SECONDS)
+        outcome = super()._advance(float("-inf"))
+        note = {
+            "trial": self._number,
+            "epoch": self._epoch,
+            "node": ray.get_runtime_context().get_node_id(),
+            "card": os.environ.get("CUDA_VISIBLE_DEVICES"),
+            "process": os.getpid(),
+        }
+        with (self._run.folder.local / "notes").open("a") as notes:
+            notes.write(json.dumps(note) + "\n")
+        return outcome
+
+    def _save_checkpoint(self, started: float) -> None:
+        self._saved = float("-inf")
+        super()._save_checkpoint(started)
+
+
+def read_notes(run: Path) -> list[dict[str, int | str]]:
+    """All notes of a run's trials, in the order of time."""
+    path = run / "notes"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def main(cache: str, runs: str) -> None:
+    """Search; take a node away when all that fit on it are at work, and bring another."""
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    lost = nodes.add_node(num_cpus=3, num_gpus=2)
+    nodes.add_node(num_cpus=1, num_gpus=1)
+    nodes.wait_for_nodes()
+    came = []
+
+    def thief() -> None:
+        there: set[object] = set()
+        while len(there) < 3:
+            time.sleep(0.2)
+            there = {
+                note["process"] for note in read_notes(Path(runs) / "gpus") if note["node"] == lost.node_id
+            }
+        nodes.remove_node(lost, allow_graceful=False)
+        came.append(nodes.add_node(num_cpus=3, num_gpus=2))
+
+    tuning.GenreTrial = Told
+    thread = threading.Thread(target=thief, daemon=True)
+    thread.start()
+    settings = SearchSettings.checked(
+        family="features_mlp",
+        cache=cache,
+        runs=runs,
+        name="gpus",
+        trials=TRIALS,
+        max_epochs=EPOCHS,
+        folds=2,
+        scheduler="none",
+        searcher="random",
+        gpus_per_trial=0.5,
+        address=nodes.address,
+    )
+    run_search(settings)
+    thread.join()
+    print(json.dumps({"lost": lost.node_id, "came": came[0].node_id}))
+    nodes.shutdown()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

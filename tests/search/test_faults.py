@@ -1,0 +1,207 @@
+"""What a search survives, with real processes: killed workers, a killed driver, bad configurations."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from data.errors import RunError
+from search import SearchSettings, run_search
+from search.checkpoint import read_checkpoint
+from search.engine import resume_search
+from search.journal import open_study
+from search.run import main
+from spaces.training.run_folder import RunFolder
+
+ROOT = Path(__file__).parents[2]
+EAGER = "import search.tuning as t; t.REPORT_SECONDS = 0.05; from search.run import main; main()"
+"""The command, with a checkpoint after a twentieth of a second of training."""
+EPOCHS = 90
+
+
+def search(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def wait(what: Callable[[], Any], process: subprocess.Popen[str], seconds: float = 200) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert process.poll() is None, "the search ended too early"
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    children = (Path(f"/proc/{pid}/task/{pid}/children").read_text().split()) if pid else []
+    found = [int(child) for child in children]
+    return found + [grandchild for child in found for grandchild in descendants(child)]
+
+
+def actors(process: subprocess.Popen[str]) -> list[int]:
+    """Processes of trials that the search has started."""
+    titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in descendants(process.pid)}
+    return [pid for pid, title in titles.items() if title.startswith(b"ray::") and b"Train" in title]
+
+
+def test_killed_workers_and_a_killed_driver_lose_nothing(
+    ray_cluster: None, small_cache: Path, tmp_path: Path
+) -> None:
+    run = RunFolder.at(tmp_path, "cut")
+
+    def epoch(number: int) -> int:
+        checkpoint = read_checkpoint(run, number)
+        return checkpoint.progress["epoch"] if checkpoint else 0
+
+    options = ["--family", "features_mlp", "--cache", str(small_cache), "--runs", str(tmp_path)]
+    options += ["--name", "cut", "--trials", "4", "--max-epochs", str(EPOCHS), "--folds", "2"]
+    options += ["--searcher", "random", "--scheduler", "none", "--max-concurrent", "1"]
+    fixed = ["layers=2", "units_1=768", "units_2=384", "batch_size=5", f"epochs={EPOCHS}", "activation=relu"]
+    for pair in fixed:
+        options += ["--set", pair]
+    with subprocess.Popen(
+        [sys.executable, "-c", EAGER, *options],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        wait(lambda: epoch(1) >= 10, process)
+        # Nobody else may search in the run meanwhile.
+        assert "is there already" in search(*options).stderr
+        again = search("--resume", "cut", "--runs", tmp_path)
+        assert (again.exit_code, again.stderr.count("\n")) == (2, 1)
+        assert "another process is searching in" in again.stderr
+
+        reached = epoch(1)
+        killed = actors(process)
+        assert killed
+        for actor in killed:
+            os.kill(actor, signal.SIGKILL)
+        # The first checkpoint after the kill is a later one: the trial did not begin anew.
+        after = wait(lambda: (seen := epoch(1)) != reached and seen, process)
+        assert after > reached
+        wait(lambda: epoch(2) >= 5, process)
+        process.kill()
+        process.communicate()
+    assert run.info().status == "running"
+    told = {trial.number: trial for trial in open_study(run).trials}
+    assert [told[number].state.name for number in (0, 1, 2)] == ["COMPLETE", "COMPLETE", "RUNNING"]
+    began = told[2]
+    with (run.folder.local / "study.journal").open("ab") as journal:
+        journal.write(b'{"op_code":6,"worker')
+
+    assert search("--resume", "cut", "--runs", tmp_path, "--family", "opera").exit_code == 2
+    resumed = search("--resume", "cut", "--runs", tmp_path)
+    assert resumed.exit_code == 0, resumed.output
+    info, trials, history = run.info(), run.trials(), run.history()
+    assert (info.status, info.reason) == ("finished", "all trials")
+    assert trials["status"].tolist() == ["COMPLETE"] * 4
+    assert trials["epochs"].tolist() == [30, EPOCHS, EPOCHS, EPOCHS]
+    assert trials["trial_id"].is_unique
+    counts = history.groupby("trial_id")["epoch"].agg(["count", "max"])
+    assert (counts["count"] == counts["max"]).all()
+    study = open_study(run).trials
+    assert [trial.number for trial in study] == [0, 1, 2, 3]
+    assert study[1].value == told[1].value
+    assert study[2].params == began.params
+    assert began.intermediate_values.items() <= study[2].intermediate_values.items()
+    assert study[2].user_attrs["trial_id"] == began.user_attrs["trial_id"]
+    assert len(run.predictions(began.user_attrs["trial_id"])) == info.n_validated
+    assert not run.folder.exists("checkpoints")
+
+    extended = search("--extend", "cut", "--trials", "1", "--runs", tmp_path)
+    assert extended.exit_code == 0, extended.output
+    more = run.trials()
+    assert (len(more), run.info().trials, run.info().status) == (5, 5, "finished")
+    assert more.iloc[:4][trials.columns].equals(trials)
+    # The sampler did not begin its random numbers again.
+    assert more["config.dropout"].iloc[1:].is_unique
+
+
+def test_a_bad_configuration_fails_and_the_search_goes_on(
+    ray_cluster: None, small_cache: Path, tmp_path: Path
+) -> None:
+    space = tmp_path / "space.yaml"
+    space.write_text(
+        "units_1: {low: -60, high: 90}\nlearning_rate: {low: 1.0e-3, high: 1.0e+35, log: true}\n"
+    )
+    run = run_search(
+        SearchSettings.checked(
+            family="features_mlp",
+            cache=str(small_cache),
+            runs=str(tmp_path / "runs"),
+            name="bad",
+            trials=10,
+            max_epochs=3,
+            folds=2,
+            searcher="random",
+            space=str(space),
+            set={"optimizer": "adam", "layers": 1},
+            seed=1,
+        )
+    )
+    trials = run.trials()
+    assert run.info().reason == "all trials"
+    assert len(trials) == 10
+    failed = trials[trials["status"] == "FAIL"]
+    assert failed["val_accuracy"].isna().all()
+    raised = failed[failed["config.units_1"] <= 0]
+    assert len(raised) >= 2
+    assert raised["error"].str.startswith("Traceback").all()
+    diverged = failed[failed["config.units_1"] > 0]
+    assert len(diverged) >= 2
+    assert diverged["error"].str.startswith("the loss was not finite in epoch").all()
+    assert trials["status"].iloc[0] == "COMPLETE"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this user may not mount a small file system")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_ends_the_search_in_order(ray_cluster: None, small_cache: Path, small_disk: Path) -> None:
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(2_650_000))
+    settings = SearchSettings.checked(
+        family="features_mlp",
+        cache=str(small_cache),
+        runs=str(small_disk / "runs"),
+        name="full",
+        trials=12,
+        max_epochs=4,
+        folds=2,
+        searcher="random",
+    )
+    with pytest.raises(RunError, match="the disk is full; what was written stays readable; make room"):
+        run_search(settings)
+    run = RunFolder.at(small_disk / "runs", "full")
+    assert run.info().status == "running"
+    filler.unlink()
+    kept = {trial.number: trial.value for trial in open_study(run).trials if trial.state.name == "COMPLETE"}
+    resumed = resume_search("full", runs=str(small_disk / "runs"))
+    assert resumed.info().reason == "all trials"
+    trials = resumed.trials()
+    assert len(trials) == 12
+    assert set(trials["status"]) <= {"COMPLETE", "PRUNED"}
+    for number, value in kept.items():
+        assert np.isclose(trials["val_accuracy"].iloc[number], value)

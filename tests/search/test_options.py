@@ -1,0 +1,105 @@
+"""Options that shape a whole search, each in a small one: grid, brackets, early ends, warm start, logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.errors import RunError
+from search import SearchSettings, extend_search, run_search
+from search.journal import open_study
+from spaces.training.run_folder import RunFolder
+
+SMALL = {"layers": 1, "units_1": 16, "batch_size": 64, "optimizer": "adam", "decay": False, "epochs": 3}
+
+
+@pytest.fixture
+def run_with(ray_cluster: None, small_cache: Path, tmp_path: Path) -> Any:
+    def maker(**options: Any) -> RunFolder:
+        common = {"family": "features_mlp", "cache": str(small_cache), "runs": str(tmp_path), "folds": 2}
+        return run_search(SearchSettings.checked(**{**common, "trials": 4, "max_epochs": 3, **options}))
+
+    return maker
+
+
+def test_a_grid_is_tried_whole_and_then_done(run_with: Any, tmp_path: Path) -> None:
+    fixed = SMALL | {"scaler": "standard", "activation": "relu", "normalisation": "none", "averaging": 0.0}
+    fixed |= {"schedule": "constant", "input_dropout": 0, "dropout": 0, "label_smoothing": 0, "mixup": 0}
+    run = run_with(searcher="grid", scheduler="none", name="grid", trials=30, set=fixed)
+    trials = run.trials()
+    assert (len(trials), run.info().trials, run.info().reason) == (4, 4, "all trials")
+    rates = trials["config.learning_rate"].tolist()
+    assert rates[0] == 1e-3
+    assert sorted(rates[1:]) == pytest.approx([3e-4, (3e-4 * 2e-2) ** 0.5, 2e-2])
+    assert trials["config.units_1"].tolist() == [58, 16, 16, 16]
+    with pytest.raises(RunError, match="--extend grid: the run tried every point of its grid"):
+        extend_search("grid", trials=1, runs=str(tmp_path))
+
+
+def test_hyperband_stops_and_an_earlier_run_is_a_start(run_with: Any, tmp_path: Path) -> None:
+    earlier = run_with(scheduler="hyperband", max_epochs=9, trials=10, name="earlier", searcher="random")
+    info, trials = earlier.info(), earlier.trials()
+    assert info.reason == "all trials"
+    assert {"COMPLETE", "PRUNED"} == set(trials["status"])
+    run = run_with(warm_start="earlier", trials=3, name="later", set={"units_1": 20, "epochs": 3})
+    start = run.info().warm_start
+    assert start is not None
+    best = trials.sort_values("val_accuracy", ascending=False)["val_accuracy"].iloc[0]
+    first = trials.set_index("trial_id").loc[start["trials"][0]]
+    assert first["val_accuracy"] == best
+    assert len(start["configurations"]) <= 5
+    second = run.trials().iloc[1]
+    for name, value in start["configurations"][0].items():
+        assert second[f"config.{name}"] == value, name
+    assert (second["config.units_1"], second["config.epochs"]) == (20, 3)
+    with pytest.raises(RunError, match="no run 'nothing'"):
+        run_with(warm_start="nothing")
+
+
+def test_a_target_ends_the_search_and_lifts_when_it_is_extended(run_with: Any, tmp_path: Path) -> None:
+    run = run_with(target=0.05, trials=60, name="enough", set=SMALL)
+    assert (run.info().status, run.info().reason) == ("finished", "target")
+    ended = len(run.trials())
+    assert ended < 60
+    more = extend_search("enough", trials=2, runs=str(tmp_path))
+    assert (len(more.trials()), more.info().reason) == (ended + 2, "all trials")
+
+
+def test_no_progress_ends_the_search(run_with: Any) -> None:
+    run = run_with(stagnation=3, trials=60, scheduler="none", set=SMALL | {"learning_rate": 3e-4})
+    assert run.info().reason == "stagnation"
+    values = [trial.value for trial in open_study(run).trials if trial.state.name == "COMPLETE"]
+    assert len(values) < 60
+    assert len(values) - 1 - values.index(max(values)) >= 3
+
+
+def test_logs_for_other_tools(run_with: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+    from tensorboardX.proto.event_pb2 import Event
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    store = (tmp_path / "mlflow").as_uri()
+    run = run_with(name="logged", trials=2, scheduler="none", tensorboard=True, mlflow=store, wandb="genres")
+    assert run.trials()["status"].tolist() == ["COMPLETE"] * 2
+    state = run.folder.local / "ray"
+    events = sorted(state.glob("*/events.out.tfevents.*"))
+    assert len(events) == 2
+    # A record: length (8 bytes), its checksum (4), the event, its checksum (4).
+    content, names, at = events[0].read_bytes(), set(), 0
+    while at < len(content):
+        size = int.from_bytes(content[at : at + 8], "little")
+        event = Event.FromString(content[at + 12 : at + 12 + size])
+        names |= {value.tag for value in event.summary.value}
+        at += 16 + size
+    assert "ray/tune/val_accuracy" in names
+    client = MlflowClient(store)
+    (experiment,) = client.search_experiments(filter_string="name = 'logged'")
+    logged = client.search_runs([experiment.experiment_id])
+    assert sorted(one.data.metrics["val_accuracy"] for one in logged) == pytest.approx(
+        sorted(run.trials()["val_accuracy"])
+    )
+    assert len(list(state.rglob("offline-run-*/run-*.wandb"))) == 2

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pytest
+from ray.exceptions import ActorDiedError, OutOfMemoryError
+
+from search.recorder import Recorder, trials_table
+from spaces.training.run_folder import RunFolder
+
+KILLED = OutOfMemoryError(
+    "Task was killed due to the node running low on memory.\nMemory on the node was 22.1GB / 23.3GB (0.95)."
+)
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    study = optuna.create_study()
+    study.ask().set_user_attr("trial_id", "a")
+    return study
+
+
+def trial(folder: Path, error: Exception) -> Any:
+    """A trial as Tune hands it to callbacks after a failure: what was raised stands in a file."""
+    file = folder / "error.txt"
+    file.write_text(f"Failure # 1 (occurred at 2026-01-01_00-00-00)\n{error}\n")
+    return SimpleNamespace(config={"trial_number": 0}, error_file=str(file))
+
+
+@pytest.mark.parametrize(("error", "status"), [(KILLED, "OOM"), (ActorDiedError(), "FAIL")])
+def test_a_worker_killed_for_memory_is_told_apart(
+    error: Exception, status: str, study: optuna.Study, tmp_path: Path
+) -> None:
+    recorder = Recorder(RunFolder.at(tmp_path, "run"), study)
+    recorder.on_trial_recover(1, [], trial(tmp_path, error))
+    study.tell(0, state=optuna.trial.TrialState.FAIL)
+    assert trials_table(study.trials)["status"].tolist() == [status]
+
+
+def test_a_trial_that_a_restart_saved_is_not_out_of_memory(study: optuna.Study, tmp_path: Path) -> None:
+    recorder = Recorder(RunFolder.at(tmp_path, "run"), study)
+    recorder.on_trial_recover(1, [], trial(tmp_path, KILLED))
+    begun = optuna.trial.Trial(study, study.trials[0]._trial_id)
+    begun.set_user_attr("outcome", "COMPLETE")  # as its last report says
+    study.tell(0, 0.5)
+    assert trials_table(study.trials)["status"].tolist() == ["COMPLETE"]

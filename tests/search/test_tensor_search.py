@@ -1,0 +1,113 @@
+"""Searches of the families that read tensors, with real trials in real workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+from click.testing import CliRunner
+from optuna.trial import TrialState
+
+from results.classifier import Classifier
+from results.exporting import export_trial
+from results.trials import find_trial
+from search import SearchSettings, run_search
+from search.journal import open_study
+from search.run import main
+from spaces.melspec_cnn import MelspecCNN
+from spaces.training.family import Family
+from spaces.training.run_folder import RunFolder
+from tests.data.collection import clip
+from tests.spaces.tensors import write_tensor_cache
+
+EXHAUSTING = 10**11
+"""Units of a layer whose weights no machine holds."""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tensor_cache(tmp_path_factory.mktemp("tensors") / "cache")
+
+
+@pytest.fixture(scope="module")
+def run(ray_cluster: None, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """Two folds of a search in which some configurations exhaust the memory."""
+    folder = tmp_path_factory.mktemp("run")
+    settings = SearchSettings.checked(
+        family="melspec_cnn",
+        cache=str(cache),
+        runs=str(folder / "runs"),
+        name="tensors",
+        trials=5,
+        max_epochs=2,
+        folds=2,
+        seed=3,
+        searcher="random",
+        max_concurrent=1,
+    )
+    # The driver suggests what the space would not; the workers' code is as it is.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MelspecCNN, "space", exhausting_space)
+        return run_search(settings)
+
+
+def exhausting_space(family: Family, trial: optuna.Trial, max_epochs: int) -> None:
+    for name, value in {**family.BASELINE, "filters": 8}.items():
+        if name == "epochs":
+            continue
+        choices = (EXHAUSTING, 8, 64) if name == "dense" else (value, family.BASELINE[name])
+        trial.suggest_categorical(name, tuple(dict.fromkeys(choices)))
+    trial.suggest_int("epochs", max_epochs, max_epochs)
+
+
+def test_memory_that_runs_out_ends_a_trial_and_not_the_search(run: RunFolder) -> None:
+    trials = run.trials()
+    exhausted = trials["config.dense"] == EXHAUSTING
+    assert 0 < exhausted.sum() < len(trials) == 5
+    assert (trials["status"] == "OOM").tolist() == exhausted.tolist()
+    assert trials["val_accuracy"].isna().tolist() == exhausted.tolist()
+    assert trials[exhausted]["error"].str.contains("ResourceExhausted|MemoryError").all()
+    assert run.info().status == "finished"
+    for trial in open_study(run).trials:
+        failed = trial.params["dense"] == EXHAUSTING
+        assert (trial.state == TrialState.FAIL) == failed
+
+
+def test_folds_of_tensors_judge_every_track_once(run: RunFolder) -> None:
+    info = run.info()
+    assert (info.folds, info.n_validated, info.n_test) == (2, 29, 7)
+    judged = run.predictions(str(run.trials()["trial_id"].iloc[0]))
+    assert len(judged) == judged["track_id"].nunique() == 29
+
+
+def test_the_best_is_exported_and_judges_audio(run: RunFolder, tmp_path: Path) -> None:
+    import soundfile
+
+    metrics = export_trial(find_trial(run), tmp_path / "export", runs=run.folder.uri.rpartition("/")[0])
+    assert metrics["test"]["n"] == 7
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, clip(1, 2.0), 22050)
+    prediction = Classifier.load(tmp_path / "export").predict(path)
+    assert sum(prediction.probabilities.values()) == pytest.approx(1.0, abs=1e-5)
+    assert prediction.start_s == pytest.approx([0.0, 0.5, 1.0, 1.5], abs=0.05)
+
+
+@pytest.mark.parametrize("family", ["melspec_cnn", "image_cnn"])
+def test_a_cache_without_tensors_is_said_in_one_line(family: str, small_cache: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    options = ["--family", family, "--cache", str(small_cache), "--runs", str(runs)]
+    result = CliRunner().invoke(main, options)
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    kind = family.removesuffix("_cnn")
+    assert f"has no {kind} tensors; make them with 'python -m data.prepare" in result.stderr
+    assert f"--{kind}'" in result.stderr
+    assert not runs.exists()
+
+
+def test_too_few_groups_for_the_folds_are_said(cache: Path, tmp_path: Path) -> None:
+    options = ["--family", "melspec_cnn", "--cache", str(cache), "--runs", str(tmp_path), "--folds", "20"]
+    result = CliRunner().invoke(main, options)
+    assert result.exit_code == 2
+    assert "genre 'blues' has 9 independent groups of tracks, fewer than the 20 parts" in result.stderr
