@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from results.classifier import Classifier
+    from results.ensemble import Ensemble
 
 __all__ = ["load"]
 
 
-def load(folder: str | Path) -> Classifier:
-    """Load an exported model, which then names the genre of audio files.
+def load(folder: str | Path) -> Classifier | Ensemble:
+    """Load an exported model, or an ensemble of them, which then names the genre of audio files.
 
     Raises
     ------
@@ -28,5 +29,6 @@ def load(folder: str | Path) -> Classifier:
         If a file of the export is missing or is not what it should be.
     """
     from results.classifier import Classifier
+    from results.ensemble import Ensemble, is_ensemble
 
-    return Classifier.load(folder)
+    return Ensemble.load(folder) if is_ensemble(folder) else Classifier.load(folder)

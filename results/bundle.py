@@ -79,11 +79,11 @@ class Preprocess(BaseModel):
     Attributes
     ----------
     reads : str
-        What is taken from the audio: ``features``.
+        What is taken from the audio: ``features``, ``melspec`` or ``image``.
     parameters : Parameters
         How it is taken.
     columns : list of str
-        Names of the features, in order.
+        Names of the features, in order; none of tensors.
     preparation : dict
         What the family's ``prepare`` needs, fitted on the training rows.
     """
@@ -136,7 +136,7 @@ def read_config(folder: Path) -> BundleConfig:
             f"{folder / CONFIG}: an export of version {found}, but this program reads version {FORMAT};"
             " export the model again"
         )
-    return _checked(BundleConfig, content, folder / CONFIG)
+    return checked(BundleConfig, content, folder / CONFIG)
 
 
 def read_preprocess(folder: Path) -> Preprocess:
@@ -147,7 +147,7 @@ def read_preprocess(folder: Path) -> Preprocess:
     ExportError
         If it is missing or is not what it should be.
     """
-    return _checked(Preprocess, read_json(folder, PREPROCESS), folder / PREPROCESS)
+    return checked(Preprocess, read_json(folder, PREPROCESS), folder / PREPROCESS)
 
 
 def read_labels(folder: Path) -> list[str]:
@@ -186,7 +186,14 @@ def read_model(folder: Path) -> keras.Model:
         raise ExportError(f"{path}: not a whole Keras model ({reason}); export the model again") from error
 
 
-def _checked(kind: type[_Content], content: Any, path: Path) -> _Content:
+def checked(kind: type[_Content], content: Any, path: Path) -> _Content:
+    """Validate what a JSON file of an export holds.
+
+    Raises
+    ------
+    ExportError
+        If it is not what it should be.
+    """
     try:
         return kind.model_validate(content)
     except ValidationError as error:

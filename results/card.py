@@ -12,7 +12,7 @@ _GTZAN = frozenset(
     ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 )
 
-_SYNTHETIC = (
+SYNTHETIC = (
     "> **Trained on SYNTHETIC music.** Every number here was measured on synthesised tracks and says"
     " nothing about real recordings."
 )
@@ -48,11 +48,11 @@ def model_card(
     """
     sections = [
         _head(trial),
-        _numbers(trial, metrics, earlier_scorings),
-        _data(trial, n_trained),
+        numbers_section(trial, metrics, earlier_scorings),
+        data_section(trial, n_trained),
         _search(trial, config),
-        _limits(trial, metrics),
-        _usage(),
+        limits_section(trial, metrics),
+        usage_section(),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -64,10 +64,11 @@ def _head(trial: Trial) -> str:
         f"A classifier of {len(info.classes)} genres: {', '.join(info.classes)}. It is trial"
         f" `{trial.trial_id}`{' (the BASELINE)' if trial.baseline else ''} of run `{info.name}`."
     )
-    return f"{text}\n\n{_SYNTHETIC}" if info.cache.synthetic else text
+    return f"{text}\n\n{SYNTHETIC}" if info.cache.synthetic else text
 
 
-def _numbers(trial: Trial, metrics: dict[str, Any], earlier: list[dict[str, Any]]) -> str:
+def numbers_section(trial: Trial, metrics: dict[str, Any], earlier: list[dict[str, Any]]) -> str:
+    """Write the numbers, and how often the test was looked at."""
     info = trial.info
     marked = " on synthetic data" if info.cache.synthetic else ""
     lines = [f"## Numbers{marked}", "", "| | accuracy | 95 % interval | tracks | macro F1 |"]
@@ -112,7 +113,8 @@ def _scoring_note(earlier: list[dict[str, Any]]) -> str:
     )
 
 
-def _data(trial: Trial, n_trained: int) -> str:
+def data_section(trial: Trial, n_trained: int) -> str:
+    """Write what was learned from, and how it was split."""
     info = trial.info
     kinds = {
         "audio": "features of audio files",
@@ -148,7 +150,8 @@ def _search(trial: Trial, config: BundleConfig) -> str:
     )
 
 
-def _limits(trial: Trial, metrics: dict[str, Any]) -> str:
+def limits_section(trial: Trial, metrics: dict[str, Any]) -> str:
+    """Write what the model must not be trusted with."""
     info = trial.info
     limits = [
         f"It answers with one of {len(info.classes)} genres whatever it hears, speech and silence included.",
@@ -173,7 +176,8 @@ def _limits(trial: Trial, metrics: dict[str, Any]) -> str:
     return "## Known limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
 
 
-def _usage() -> str:
+def usage_section() -> str:
+    """Write how the export is used."""
     return (
         "## Use\n\n"
         "```python\n"

@@ -11,6 +11,8 @@ import numpy as np
 import spaces
 from data.columns import FEATURES
 from data.errors import ExportError, HarnessError
+from data.inputs import row_shape
+from data.task import Inputs
 from results import bundle
 from spaces.training.votes import vote
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     import keras
 
     from spaces.training.family import Family
+
+_AT_ONCE = 256
+"""Rows that are judged together."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,8 @@ class Classifier:
         if config.family not in spaces.names():
             raise ExportError(f"{place / bundle.CONFIG}: family {config.family!r} is not known here")
         family = spaces.get(config.family)
-        if preprocess.reads != family.reads or preprocess.columns != list(FEATURES):
+        columns = list(FEATURES) if family.reads == "features" else []
+        if preprocess.reads != family.reads or preprocess.columns != columns:
             raise ExportError(
                 f"{place / bundle.PREPROCESS}: reads other inputs than this program takes from audio;"
                 " export the model again"
@@ -99,8 +105,8 @@ class Classifier:
 
     def _try(self, place: Path) -> None:
         """Prepare and judge a row of zeros, so that files that do not fit each other are found now."""
-        rows = np.zeros((1, len(self.preprocess.columns)))
         try:
+            rows = np.zeros((1, *row_shape(self.preprocess.parameters, self.family.reads)))
             inputs = self.family.prepare(rows, self.preprocess.preparation)
         except Exception as error:  # a preparation of other content fails in as many ways as it is used
             raise ExportError(
@@ -119,12 +125,12 @@ class Classifier:
                 f" {outputs} apart; export the model again"
             )
 
-    def judge_rows(self, X: np.ndarray) -> np.ndarray:
+    def judge_rows(self, X: Inputs) -> np.ndarray:
         """Probabilities of rows as a cache holds them.
 
         Parameters
         ----------
-        X : ndarray, shape (n, ...)
+        X : ndarray or TensorRows, shape (n, ...)
             Inputs, one a segment.
 
         Returns
@@ -132,8 +138,13 @@ class Classifier:
         ndarray of float64, shape (n, n_classes)
             In the order of `labels`.
         """
-        inputs = self.family.prepare(X, self.preprocess.preparation)
-        return np.asarray(self.model.predict(inputs, verbose=0), dtype=np.float64)
+        found = []
+        # A few rows at a time: tensors may be larger than memory.
+        for first in range(0, len(X), _AT_ONCE):
+            rows = X[np.arange(first, min(first + _AT_ONCE, len(X)))]
+            inputs = self.family.prepare(rows, self.preprocess.preparation)
+            found.append(self.model.predict(inputs, verbose=0))
+        return np.concatenate(found).astype(np.float64)
 
     def predict(self, path: str | Path) -> Prediction:
         """Name the genre of an audio file, of any kind that libsndfile reads.
@@ -143,9 +154,9 @@ class Classifier:
         AudioError
             If the file cannot be used as audio.
         """
-        from data.features import of_file
+        from data.inputs import of_file
 
-        X, start_s = of_file(path, self.preprocess.parameters)
+        X, start_s = of_file(path, self.preprocess.parameters, self.family.reads)
         rows = self.judge_rows(X)
         if not np.isfinite(rows).all():
             raise HarnessError(f"{path}: the model gives no finite answer to this file")

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from data.errors import RunError
+from results.columns import read_columns
 from results.statistics import Paired, paired, wilson
 from results.trials import Trial
+from spaces.training.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
             f"--compare: {a.info.name} and {b.info.name} are on different data"
             f" ({a.info.cache.uri} and {b.info.cache.uri}), so their tracks cannot be paired"
         )
-    right_a, right_b = _right(a), _right(b)
+    right_a, right_b = (right_tracks(one.run, one.trial_id, one.info.classes) for one in (a, b))
     both = sorted(right_a.keys() & right_b.keys())
     if not both:
         raise RunError(f"--compare: {a.info.name} and {b.info.name} validated no track in common")
@@ -105,10 +107,18 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
     )
 
 
-def _right(trial: Trial) -> dict[str, bool]:
-    """Whether the trial gets each validated track right."""
-    frame = trial.run.predictions(trial.trial_id)
-    genres = np.array(trial.info.classes, dtype=object)
-    chosen = genres[frame[[f"p.{genre}" for genre in genres]].to_numpy().argmax(axis=1)]
-    hits = chosen == frame["label"].to_numpy(object)
-    return dict(zip(frame["track_id"], hits.tolist(), strict=True))
+def right_tracks(run: RunFolder, trial_id: str, classes: list[str]) -> dict[str, bool]:
+    """Whether a trial gets each validated track right, at its best epoch.
+
+    Raises
+    ------
+    RunError
+        If the trial's judgement was not kept.
+    """
+    shares = [f"p.{genre}" for genre in classes]
+    columns = read_columns(run, f"predictions/{trial_id}.parquet", ["track_id", "label", *shares])
+    chosen = np.array([columns[share] for share in shares], dtype=np.float64).argmax(axis=0)
+    return {
+        track: classes[number] == label
+        for track, label, number in zip(columns["track_id"], columns["label"], chosen.tolist(), strict=True)
+    }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from data.console import Command
-from data.errors import RunError
+from data.errors import RunError, SettingsError
 
 if TYPE_CHECKING:
+    from results.ranking import Board
     from results.trials import Trial
+
+FORMATS = ("keras", "onnx", "tflite", "savedmodel")
+"""Names for ``--format``; the first is always written."""
 
 BEST = "best"
 """In place of a run's name: the best trial of all runs."""
@@ -21,16 +25,43 @@ BEST = "best"
 @click.option("--out", metavar="DIR", required=True, help="Folder to make.")
 @click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder of the runs.")
 @click.option("--trial", "trial_id", metavar="ID", help="Trial of the run, or BASELINE.  [default: its best]")
+@click.option(
+    "--top",
+    metavar="K",
+    type=click.IntRange(min=2),
+    help="An ensemble of K that votes: the best of each family first, then the next best.",
+)
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(FORMATS),
+    multiple=True,
+    default=("keras",),
+    help="Further formats beside .keras, each checked against it on real rows; may be given again.",
+)
 @click.option("--cache", metavar="DIR_OR_URI", help="Where the run's cache lies, if it was moved.")
-def main(run: str, out: str, runs: str, trial_id: str | None, cache: str | None) -> None:
+def main(
+    run: str,
+    out: str,
+    runs: str,
+    trial_id: str | None,
+    top: int | None,
+    formats: tuple[str, ...],
+    cache: str | None,
+) -> None:
     """Train the best configuration of a RUN, or of all runs, on train + validation and export it.
 
-    The locked test is scored once, by the exported files, and the scoring is recorded in the run.
+    With --top K, K configurations are trained, and vote. The locked test is scored once, by the exported
+    files, and the scoring is recorded in the run.
     """
     from results.exporting import export_trial
     from results.trials import find_trial
     from spaces.training.run_folder import RunFolder
 
+    extra = tuple(dict.fromkeys(each for each in formats if each != "keras"))
+    if top is not None:
+        _export_top(top, run, out, runs=runs, trial_id=trial_id, cache=cache, formats=extra)
+        return
     if run == BEST:
         if trial_id is not None:
             raise RunError(f"--trial {trial_id}: name its run too, in place of 'best'")
@@ -40,8 +71,40 @@ def main(run: str, out: str, runs: str, trial_id: str | None, cache: str | None)
     info = trial.info
     name = "BASELINE" if trial.baseline else trial.trial_id
     click.echo(f"Training {info.name}:{name} for {trial.best_epoch} epochs on train + validation.", err=True)
-    metrics = export_trial(trial, out, runs=runs, cache=cache)
-    marked = " (SYNTHETIC data)" if info.cache.synthetic else ""
+    _tell(export_trial(trial, out, runs=runs, cache=cache, formats=extra), out, info.cache.synthetic)
+
+
+def _export_top(
+    top: int,
+    run: str,
+    out: str,
+    *,
+    runs: str,
+    trial_id: str | None,
+    cache: str | None,
+    formats: tuple[str, ...],
+) -> None:
+    """Export an ensemble."""
+    from results.ranking import boards
+    from results.voting import choose_members, export_ensemble
+    from spaces.training.run_folder import RunFolder
+
+    if trial_id is not None:
+        raise SettingsError(f"--trial {trial_id}: one trial is no ensemble; leave out --top or --trial")
+    if run != BEST:
+        RunFolder.at(runs, run).info()  # tells that there is no such run
+    ranked, _ = boards(runs, top=top, names=None if run == BEST else [run])
+    board = _comparable(ranked, runs)
+    trials = choose_members(board, top, runs)
+    named = ", ".join(f"{trial.info.name}:{trial.trial_id} ({trial.info.family})" for trial in trials)
+    click.echo(f"Training {top} members on train + validation: {named}.", err=True)
+    metrics = export_ensemble(trials, out, runs=runs, cache=cache, formats=formats)
+    _tell(metrics, out, board.info.cache.synthetic)
+
+
+def _tell(metrics: dict[str, Any], out: str, synthetic: bool) -> None:
+    """Print the numbers of an export."""
+    marked = " (SYNTHETIC data)" if synthetic else ""
     for side, one in metrics.items():
         click.echo(
             f"{side} accuracy{marked}: {100 * one['accuracy']:.1f} %"
@@ -57,6 +120,12 @@ def _best(runs: str) -> Trial:
     from spaces.training.run_folder import RunFolder
 
     ranked, _ = boards(runs, top=1)
+    chosen = _comparable(ranked, runs).entries[0]
+    return find_trial(RunFolder.at(runs, chosen.run), chosen.trial_id)
+
+
+def _comparable(ranked: list[Board], runs: str) -> Board:
+    """Return the board with the highest figure, of boards on the same data."""
     heads = [board.entries[0] for board in ranked]
     if len({board.info.cache.fingerprint for board in ranked}) > 1:
         named = ", ".join(f"{head.run} ({100 * head.val_accuracy:.1f} %)" for head in heads)
@@ -64,12 +133,13 @@ def _best(runs: str) -> Trial:
             f"best: the runs in {runs} are on different data and cannot be ranked together; name one of the"
             f" best of each: {named}"
         )
-    chosen = max(heads, key=lambda head: head.val_accuracy)
+    chosen = max(ranked, key=lambda board: board.entries[0].val_accuracy)
     if len(heads) > 1:
         click.echo(
-            f"The runs split the data in different ways; {chosen.run} has the highest figure.", err=True
+            f"The runs split the data in different ways; {chosen.entries[0].run} has the highest figure.",
+            err=True,
         )
-    return find_trial(RunFolder.at(runs, chosen.run), chosen.trial_id)
+    return chosen
 
 
 if __name__ == "__main__":

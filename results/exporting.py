@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from data.parameters import Parameters
 from results import bundle
 from results.card import model_card
 from results.classifier import Classifier
+from results.formats import check_available, write_formats
 from results.picture import confusion_picture
 from results.refit import Refit, refit
 from results.scoring import judge
@@ -24,8 +27,13 @@ from results.trials import Trial
 from spaces.training.run_folder import RunFolder
 from spaces.training.votes import vote
 
+_CHECKED = 64
+"""Rows on which further formats are compared with Keras."""
 
-def export_trial(trial: Trial, out: str | Path, *, runs: str, cache: str | None = None) -> dict[str, Any]:
+
+def export_trial(
+    trial: Trial, out: str | Path, *, runs: str, cache: str | None = None, formats: Sequence[str] = ()
+) -> dict[str, Any]:
     """Export a trial.
 
     Parameters
@@ -38,6 +46,8 @@ def export_trial(trial: Trial, out: str | Path, *, runs: str, cache: str | None 
         Folder of the runs, in which earlier scorings of the same locked test are looked up.
     cache : str, optional
         Where the run's cache lies, if not where ``run.json`` says.
+    formats : sequence of str
+        Further formats; see `results.formats`.
 
     Returns
     -------
@@ -51,15 +61,28 @@ def export_trial(trial: Trial, out: str | Path, *, runs: str, cache: str | None 
     CacheError
         If the run's cache is not there or holds other data.
     """
+    with new_folder(out) as building:
+        check_available(formats)
+        validation = _validation(trial)
+        return _write(trial, refit(trial, cache=cache), validation, building, runs, formats)
+
+
+@contextmanager
+def new_folder(out: str | Path) -> Iterator[Path]:
+    """Make a folder that appears whole, when the block ends well, or not at all.
+
+    Raises
+    ------
+    ExportError
+        If it is there already, or cannot be written.
+    """
     target = Path(out).expanduser().absolute()
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         raise ExportError(f"--out {out}: is there already; name a new folder, or delete this one first")
-    validation = _validation(trial)
-    trained = refit(trial, cache=cache)
     building = target.parent / f".tmp-{uuid.uuid4().hex}-{target.name}"
     try:
         building.mkdir(parents=True)
-        metrics = _write(trial, trained, validation, building, runs)
+        yield building
         if target.is_dir():
             target.rmdir()
         building.rename(target)
@@ -67,7 +90,6 @@ def export_trial(trial: Trial, out: str | Path, *, runs: str, cache: str | None 
         raise ExportError(f"--out {out}: cannot be written ({error})") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return metrics
 
 
 def _validation(trial: Trial) -> dict[str, Any]:
@@ -79,10 +101,14 @@ def _validation(trial: Trial) -> dict[str, Any]:
     return judge(probabilities, truth, trial.info.classes)
 
 
-def _write(
-    trial: Trial, trained: Refit, validation: dict[str, Any], folder: Path, runs: str
-) -> dict[str, Any]:
-    """Write all files of the export; return its metrics."""
+def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[str]) -> bundle.BundleConfig:
+    """Write the files from which a model is loaded: network, configuration, preprocessing, labels.
+
+    Raises
+    ------
+    ExportError
+        If a further format cannot be written, or answers differently.
+    """
     info = trial.info
     config = bundle.BundleConfig(
         family=info.family,
@@ -97,21 +123,39 @@ def _write(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=info.versions,
     )
+    reads = spaces.get(info.family).reads
     preprocess = bundle.Preprocess(
-        reads=spaces.get(info.family).reads,
+        reads=reads,
         parameters=Parameters.model_validate(info.cache.parameters),
-        columns=list(FEATURES),
+        columns=list(FEATURES) if reads == "features" else [],
         preparation=trained.fitted.preparation,
     )
     trained.fitted.model.save(folder / bundle.MODEL)
     bundle.write_json(folder, bundle.CONFIG, config.model_dump(mode="json"))
     bundle.write_json(folder, bundle.PREPROCESS, preprocess.model_dump(mode="json"))
     bundle.write_json(folder, bundle.LABELS, info.classes)
+    if formats:
+        rows = trained.trained.X[np.arange(min(_CHECKED, len(trained.trained.X)))]
+        inputs = spaces.get(info.family).prepare(rows, trained.fitted.preparation)
+        write_formats(trained.fitted.model, folder, formats, inputs)
+    return config
 
+
+def _write(
+    trial: Trial,
+    trained: Refit,
+    validation: dict[str, Any],
+    folder: Path,
+    runs: str,
+    formats: Sequence[str],
+) -> dict[str, Any]:
+    """Write all files of the export; return its metrics."""
+    info = trial.info
+    config = write_model(trial, trained, folder, formats)
     metrics = {"validation": validation}
     earlier: list[dict[str, Any]] = []
     if trained.locked is not None:
-        earlier = _earlier_scorings(trial, runs)
+        earlier = earlier_scorings(trial, runs)
         metrics["test"] = _score_locked(trial, trained, folder, config.created)
     bundle.write_json(folder, bundle.METRICS, metrics)
     card = model_card(trial, config, metrics, n_trained=trained.n_tracks, earlier_scorings=earlier)
@@ -139,8 +183,8 @@ def _score_locked(trial: Trial, trained: Refit, folder: Path, when: str) -> dict
     return result
 
 
-def _earlier_scorings(trial: Trial, runs: str) -> list[dict[str, Any]]:
-    """Scorings of the same locked test by any run in the folder, oldest first."""
+def earlier_scorings(trial: Trial, runs: str) -> list[dict[str, Any]]:
+    """Find scorings of the same locked test by any run in the folder, oldest first."""
     info = trial.info
     found = []
     for run in RunFolder.all(runs):

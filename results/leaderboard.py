@@ -16,25 +16,10 @@ from data.console import Command
 
 if TYPE_CHECKING:
     from results.comparison import Comparison
-    from results.ranking import Board, Entry
+    from results.ranking import Board
 
 _WIDTH = 160
 """Columns of a table that goes to a file or a pipe, where no terminal bounds it."""
-
-_HEADINGS = (
-    "rank",
-    "run",
-    "family",
-    "trial",
-    "val accuracy [95 %]",
-    "lift",
-    "epochs",
-    "parameters",
-    "time",
-    "status",
-)
-_LEFT = frozenset({"run", "family", "trial", "status"})
-_SYNTHETIC = "SYNTHETIC data: these numbers say nothing about real music."
 
 
 @click.command(cls=Command)
@@ -59,7 +44,8 @@ _SYNTHETIC = "SYNTHETIC data: these numbers say nothing about real music."
 def main(runs: str, family: str | None, top: int, form: str, compare: tuple[str, str] | None) -> None:
     """Rank the trials of all runs by validation accuracy.
 
-    Trials on different data or splits stand in separate tables. The BASELINE of each run is always shown.
+    Trials on different data or splits stand in separate tables. The BASELINE of each run and the best of each
+    family are always shown. A mark tells which entries cannot be told apart from the first.
     """
     if family is not None:
         spaces.get(family)
@@ -86,75 +72,36 @@ def main(runs: str, family: str | None, top: int, form: str, compare: tuple[str,
         click.echo(f"No trial has ended with a score in: {', '.join(silent)}.", err=True)
 
 
-def _cells(entry: Entry) -> list[str]:
-    minutes, seconds = divmod(round(entry.seconds), 60)
-    return [
-        str(entry.rank),
-        entry.run,
-        entry.family,
-        "BASELINE" if entry.baseline else entry.trial_id,
-        f"{100 * entry.val_accuracy:.1f} % [{100 * entry.low:.1f}, {100 * entry.high:.1f}]",
-        "" if entry.lift is None else f"{entry.lift:+.1f}",
-        str(entry.epochs),
-        f"{entry.params:,}",
-        f"{minutes}:{seconds:02d}",
-        entry.status,
-    ]
-
-
-def _title(board: Board) -> str:
-    info = board.info
-    kind = "a given partition" if info.test_fraction is None else f"{info.folds} folds"
-    if info.folds == 1 and info.test_fraction is not None:
-        kind = "one hold-out"
-    synthetic = "SYNTHETIC " if info.cache.synthetic else ""
-    return (
-        f"Table {board.number}: {synthetic}data {info.cache.uri} ({info.cache.fingerprint[:8]}),"
-        f" {kind} ({info.split_fingerprint[:8]}), {info.n_validated} tracks validated"
-    )
-
-
-def _notes(board: Board) -> list[str]:
-    """Say what must be said beside the numbers."""
-    notes = []
-    if board.info.cache.synthetic:
-        notes.append(_SYNTHETIC)
-    if board.why:
-        notes.append(f"A table of its own: {board.why}.")
-    if any(entry.status == "PRUNED" for entry in board.entries):
-        notes.append("PRUNED trials were stopped early; their score is that of their best epoch until then.")
-    shown = f"{len(board.entries)} of {board.ranked} scored trials are shown"
-    notes.append(shown + (f"; without a score: {board.unranked}." if board.unranked else "."))
-    return notes
-
-
 def _print_tables(ranked: Sequence[Board]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from data.console import out
+    from results.board_text import HEADINGS, LEFT, cells, notes, title
 
     console = out() if out().is_terminal else Console(width=_WIDTH)
     for board in ranked:
         # As Text, because a run's name or an address may hold brackets, which are rich's markup.
-        table = Table(title=Text(_title(board)), title_justify="left", title_style="bold")
-        for heading in _HEADINGS:
-            fold = heading in _LEFT
+        table = Table(title=Text(title(board)), title_justify="left", title_style="bold")
+        for heading in HEADINGS:
+            fold = heading in LEFT
             table.add_column(heading, justify="left" if fold else "right", no_wrap=not fold, overflow="fold")
         for entry in board.entries:
-            table.add_row(*map(Text, _cells(entry)), style="bold cyan" if entry.baseline else None)
+            table.add_row(*map(Text, cells(entry)), style="bold cyan" if entry.baseline else None)
         console.print(table)
-        for note in _notes(board):
+        for note in notes(board):
             console.print(note, highlight=False, markup=False)
         console.print()
 
 
 def _markdown(board: Board) -> str:
-    lines = [f"**{_title(board)}**", "", f"| {' | '.join(_HEADINGS)} |"]
-    lines.append("|" + "|".join(" --- " if heading in _LEFT else " ---: " for heading in _HEADINGS) + "|")
-    lines += [f"| {' | '.join(_cells(entry))} |" for entry in board.entries]
-    return "\n".join([*lines, "", *(f"{note}  " for note in _notes(board))])
+    from results.board_text import HEADINGS, LEFT, cells, notes, title
+
+    lines = [f"**{title(board)}**", "", f"| {' | '.join(HEADINGS)} |"]
+    lines.append("|" + "|".join(" --- " if heading in LEFT else " ---: " for heading in HEADINGS) + "|")
+    lines += [f"| {' | '.join(cells(entry))} |" for entry in board.entries]
+    return "\n".join([*lines, "", *(f"{note}  " for note in notes(board))])
 
 
 def _board_record(board: Board) -> dict[str, Any]:
@@ -211,6 +158,8 @@ def _print_comparison(comparison: Comparison, form: str) -> None:
 
 
 def _sentences(record: dict[str, Any]) -> list[str]:
+    from results.board_text import SYNTHETIC
+
     lines = [
         f"{side.upper()}: {one['run']}:{'BASELINE' if one['baseline'] else one['trial_id']}"
         f" ({one['family']}): {100 * one['accuracy']:.1f} % [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
@@ -229,7 +178,7 @@ def _sentences(record: dict[str, Any]) -> list[str]:
             f" tracks; {record['left_out']} tracks that only one of them validated do not count."
         )
     if record["synthetic"]:
-        lines.append(_SYNTHETIC)
+        lines.append(SYNTHETIC)
     return lines
 
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from data.errors import RunError
-from results.statistics import wilson
-from results.trials import has_score, scored
+from results.columns import read_columns
+from results.comparison import right_tracks
+from results.statistics import LEVEL, mcnemar, wilson
+from results.trials import SCORED
 from spaces.training.run_folder import RunFolder, RunInfo
 
-if TYPE_CHECKING:
-    import pandas as pd
+TRIALS = "trials.parquet"
+
+_COLUMNS = (
+    "trial_id",
+    "status",
+    "epochs",
+    "best_epoch",
+    "val_accuracy",
+    "val_loss",
+    "params",
+    "seconds",
+)
+
+_Columns = dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,9 @@ class Entry:
         ``COMPLETE``, or ``PRUNED`` for one that was stopped early.
     synthetic : bool
         Whether the data was synthesised.
+    tied : bool or None
+        Whether the exact McNemar test, on the tracks that both validated, leaves open which of this entry
+        and the first is better; None for the first itself, and where a judgement was not kept.
     """
 
     rank: int
@@ -61,6 +78,7 @@ class Entry:
     seconds: float
     status: str
     synthetic: bool
+    tied: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +94,7 @@ class Board:
     why : str
         Why it stands apart from the boards before it; empty for the first.
     entries : list of Entry
-        The best, and the BASELINE of each run, by rank.
+        The best, the best of each family and the BASELINE of each run, by rank.
     ranked, unranked : int
         Trials with a score, and those without (failed, or not ended).
     """
@@ -91,11 +109,14 @@ class Board:
 
 @dataclass
 class _Group:
+    runs: list[RunFolder] = field(default_factory=list)
     infos: list[RunInfo] = field(default_factory=list)
-    tables: list[pd.DataFrame] = field(default_factory=list)
+    tables: list[_Columns] = field(default_factory=list)
 
 
-def boards(runs: str, *, family: str | None = None, top: int = 10) -> tuple[list[Board], list[str]]:
+def boards(
+    runs: str, *, family: str | None = None, top: int = 10, names: Collection[str] | None = None
+) -> tuple[list[Board], list[str]]:
     """Rank the trials of all runs in a folder.
 
     Parameters
@@ -106,6 +127,8 @@ def boards(runs: str, *, family: str | None = None, top: int = 10) -> tuple[list
         Rank this family only.
     top : int
         How many of the best to keep of each board.
+    names : collection of str, optional
+        Rank these runs only.
 
     Returns
     -------
@@ -119,7 +142,7 @@ def boards(runs: str, *, family: str | None = None, top: int = 10) -> tuple[list
     RunError
         If there is no run, or no trial with a score.
     """
-    found = [(run, run.info()) for run in RunFolder.all(runs)]
+    found = [(run, run.info()) for run in RunFolder.all(runs) if names is None or run.name in names]
     if not found:
         raise RunError(
             f"--runs {runs}: no runs here; make one with 'python -m search.run --family NAME --runs {runs}'"
@@ -130,11 +153,12 @@ def boards(runs: str, *, family: str | None = None, top: int = 10) -> tuple[list
     groups: dict[tuple[str, str], _Group] = {}
     silent = []
     for run, info in sorted(chosen, key=lambda pair: pair[1].created, reverse=True):
-        trials = run.trials() if run.folder.exists("trials.parquet") else None
-        if trials is None or not has_score(trials).any():
+        trials = read_columns(run, TRIALS, _COLUMNS) if run.folder.exists(TRIALS) else None
+        if trials is None or not any(_has_score(trials)):
             silent.append(info.name)
             continue
         group = groups.setdefault((info.cache.fingerprint, info.split_fingerprint), _Group())
+        group.runs.append(run)
         group.infos.append(info)
         group.tables.append(trials)
     if not groups:
@@ -160,45 +184,78 @@ def _why(info: RunInfo, before: Sequence[Board]) -> str:
     return "other data than the tables before, so their accuracies are not comparable"
 
 
-def _entries(group: _Group, top: int) -> tuple[list[Entry], int, int]:
-    """Best entries and BASELINEs of a group, and how many trials have, and have not, a score."""
-    import pandas as pd
+def _has_score(trials: _Columns) -> list[bool]:
+    return [
+        status in SCORED and accuracy is not None and accuracy == accuracy
+        for status, accuracy in zip(trials["status"], trials["val_accuracy"], strict=True)
+    ]
 
-    # Columns are added after joining, because each addition costs as much on a small table as on a large one.
-    lengths = [len(trials) for trials in group.tables]
-    table = pd.concat(group.tables, ignore_index=True)
+
+def _entries(group: _Group, top: int) -> tuple[list[Entry], int, int]:
+    """Entries to show of a group, and how many trials have, and have not, a score."""
+    lengths = [len(trials["status"]) for trials in group.tables]
     firsts = np.cumsum([0, *lengths[:-1]])
     run = np.repeat(np.arange(len(lengths)), lengths)
-    accuracy = table["val_accuracy"].to_numpy()
-    table = table.assign(
-        run=run,
-        baseline=np.arange(len(table)) == firsts[run],
-        n=np.array([info.n_validated for info in group.infos])[run],
-        lift=100 * (accuracy - accuracy[firsts[run]]),
-    )
-    ranked = scored(table)
-    low, high = wilson((ranked["val_accuracy"] * ranked["n"]).round(), ranked["n"])
-    ranked = ranked.assign(rank=np.arange(1, len(ranked) + 1), low=low, high=high)
-    kept = ranked[(ranked["rank"] <= top) | ranked["baseline"]]
-    entries = [
-        Entry(
-            rank=int(row["rank"]),
-            run=group.infos[row["run"]].name,
-            family=group.infos[row["run"]].family,
-            trial_id=str(row["trial_id"]),
-            baseline=bool(row["baseline"]),
-            val_accuracy=float(row["val_accuracy"]),
-            low=float(row["low"]),
-            high=float(row["high"]),
-            n=int(row["n"]),
-            lift=None if np.isnan(row["lift"]) else float(row["lift"]),
-            epochs=int(row["epochs"]),
-            best_epoch=int(row["best_epoch"]),
-            params=int(row["params"]),
-            seconds=float(row["seconds"]),
-            status=str(row["status"]),
-            synthetic=group.infos[row["run"]].cache.synthetic,
+    table = {name: [value for part in group.tables for value in part[name]] for name in _COLUMNS}
+    accuracy, loss = (np.array(table[name], dtype=np.float64) for name in ("val_accuracy", "val_loss"))
+    with_score = np.flatnonzero(_has_score(table))
+    best_first = with_score[np.lexsort((loss[with_score], -accuracy[with_score]))]
+    n = np.array([info.n_validated for info in group.infos])[run]
+    low, high = wilson((accuracy * n).round(), n)
+    lift = 100 * (accuracy - accuracy[firsts[run]])
+
+    entries: list[Entry] = []
+    families: set[str] = set()
+    for rank, row in enumerate(best_first.tolist(), start=1):
+        info = group.infos[run[row]]
+        baseline = bool(row == firsts[run[row]])
+        if rank > top and not baseline and info.family in families:
+            continue
+        families.add(info.family)
+        entry = Entry(
+            rank=rank,
+            run=info.name,
+            family=info.family,
+            trial_id=str(table["trial_id"][row]),
+            baseline=baseline,
+            val_accuracy=float(accuracy[row]),
+            low=float(low[row]),
+            high=float(high[row]),
+            n=int(n[row]),
+            lift=None if np.isnan(lift[row]) else float(lift[row]),
+            epochs=int(table["epochs"][row]),
+            best_epoch=int(table["best_epoch"][row]),
+            params=int(table["params"][row]),
+            seconds=float(table["seconds"][row]),
+            status=str(table["status"][row]),
+            synthetic=info.cache.synthetic,
         )
-        for row in kept.to_dict("records")
+        entries.append(entry)
+    by_name = dict(
+        zip((info.name for info in group.infos), zip(group.runs, group.infos, strict=True), strict=True)
+    )
+    first = _right(entries[0], by_name)
+    marked = [
+        entries[0],
+        *(replace(entry, tied=_tied(first, _right(entry, by_name))) for entry in entries[1:]),
     ]
-    return entries, len(ranked), len(table) - len(ranked)
+    return marked, len(with_score), len(run) - len(with_score)
+
+
+def _right(entry: Entry, runs: Mapping[str, tuple[RunFolder, RunInfo]]) -> dict[str, bool] | None:
+    """Whether an entry gets each track right; None where its judgement was not kept."""
+    run, info = runs[entry.run]
+    try:
+        return right_tracks(run, entry.trial_id, info.classes)
+    except RunError:
+        return None
+
+
+def _tied(first: dict[str, bool] | None, other: dict[str, bool] | None) -> bool | None:
+    """Whether the test leaves open which of two is better, on the tracks that both judged."""
+    if first is None or other is None:
+        return None
+    both = first.keys() & other.keys()
+    only_first = sum(first[track] and not other[track] for track in both)
+    only_other = sum(other[track] and not first[track] for track in both)
+    return mcnemar(only_first, only_other) >= 1 - LEVEL

@@ -25,11 +25,14 @@ class Refit:
         Tracks that it was trained on.
     locked : Task or None
         Rows of the locked test; None if the run locked nothing away.
+    trained : Task
+        The rows that it was trained on.
     """
 
     fitted: Fitted
     n_tracks: int
     locked: Task | None
+    trained: Task
 
 
 def refit(trial: Trial, *, cache: str | None = None) -> Refit:
@@ -57,11 +60,12 @@ def refit(trial: Trial, *, cache: str | None = None) -> Refit:
             f" {opened.info.fingerprint[:8]}, not {info.cache.fingerprint[:8]}); name the right"
             " one by --cache"
         )
-    rows, split = opened.features, trial.run.split()
+    family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
+    rows, split = opened.rows(family.reads), trial.run.split()
     task = refit_task(rows, split)
     import_keras()
-    learner = spaces.get(info.family).learner(trial.config, task, seed=info.seed)
+    learner = family.learner(trial.config, task, seed=info.seed)
     for epoch in range(trial.best_epoch):
         learner.run_epoch(epoch)
     locked = locked_task(rows, split) if info.n_test else None
-    return Refit(learner.fitted(), len(task.track_id), locked)
+    return Refit(learner.fitted(), len(task.track_id), locked, task)

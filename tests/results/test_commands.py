@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("tensorflow", "keras", "pandas", "pyarrow", "librosa", "sklearn", "scipy", "matplotlib", "ray")
 
 
-@pytest.mark.parametrize("name", ["leaderboard", "export", "predict"])
+@pytest.mark.parametrize("name", ["leaderboard", "report", "export", "predict", "serve", "dashboard"])
 def test_help_answers_without_a_heavy_import(name: str) -> None:
     code = (
         "import runpy, sys\n"
@@ -28,7 +28,7 @@ def test_help_answers_without_a_heavy_import(name: str) -> None:
 
 
 def test_results_never_import_the_search() -> None:
-    for file in (ROOT / "results").glob("*.py"):
+    for file in (ROOT / "results").rglob("*.py"):
         text = file.read_text()
         assert "import search" not in text, file
         assert "from search" not in text, file

@@ -3,14 +3,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from results.leaderboard import main
 from spaces.training.run_folder import RunFolder
 from tests.results.runs import make_info, write_scores
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("pandas", "pyarrow.dataset", "scipy", "sklearn", "matplotlib", "tensorflow", "ray", "optuna")
 
 
 def run(*arguments: str) -> Result:
@@ -53,6 +59,59 @@ def test_json(made_runs: Path) -> None:
     assert entry["rank"] == 1
     assert entry["low"] < entry["val_accuracy"] < entry["high"]
     assert {entry["run"] for entry in first["entries"]} == {"first", "again"}
+
+
+def write_judgement(run: RunFolder, trial_id: str, right: int, n: int) -> None:
+    """A judgement of `n` tracks of blues that gets the first `right` of them right."""
+    probabilities = np.tile([0.0, 1.0, 0.0], (n, 1))
+    probabilities[:right] = [1.0, 0.0, 0.0]
+    tracks = np.array([f"blues/{number:03d}" for number in range(n)], dtype=object)
+    labels = np.full(n, "blues", dtype=object)
+    run.write_predictions(trial_id, tracks, labels, ("blues", "disco", "metal"), probabilities)
+
+
+def test_entries_that_the_first_may_not_beat_are_marked(tmp_path: Path) -> None:
+    written = write_scores(tmp_path, "a", [0.6, 0.8, 0.78, 0.7])
+    for number, right in enumerate((60, 80, 78)):
+        write_judgement(written, f"t{number}", right, 100)
+    (board,) = json.loads(run("--runs", str(tmp_path), "--format", "json").stdout)
+    assert [(entry["trial_id"], entry["tied"]) for entry in board["entries"]] == [
+        ("t1", None),
+        ("t2", True),
+        ("t3", None),  # its judgement was not kept
+        ("t0", False),
+    ]
+    done = run("--runs", str(tmp_path), "--format", "md")
+    assert "| 2 ~ | a |" in done.stdout
+    assert "| 4 | a |" in done.stdout
+    assert "~ cannot be told apart from the first: on the same 100 tracks" in done.stdout
+    assert "Not all could be tested" in done.stdout
+
+
+def test_the_best_of_each_family_is_shown(tmp_path: Path) -> None:
+    write_scores(tmp_path, "a", [0.5, 0.9, 0.8])
+    write_scores(tmp_path, "b", [0.4, 0.6, 0.55], family="melspec_cnn")
+    (board,) = json.loads(run("--runs", str(tmp_path), "--format", "json", "--top", "1").stdout)
+    assert [(entry["rank"], entry["run"]) for entry in board["entries"]] == [
+        (1, "a"),
+        (3, "b"),
+        (5, "a"),
+        (6, "b"),
+    ]
+
+
+def test_nothing_heavy_is_imported_for_a_table(made_runs: Path) -> None:
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['x', '--runs', {str(made_runs)!r}]\n"
+        "try:\n"
+        "    runpy.run_module('results.leaderboard', run_name='__main__')\n"
+        "finally:\n"
+        f"    print(sorted(set({HEAVY!r}) & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "BASELINE" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_csv(made_runs: Path) -> None:

@@ -4,10 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
+from results.answers import timeline
+from results.classifier import Prediction
 from results.predict import main
 
 
@@ -64,10 +67,45 @@ def test_a_broken_file_does_not_stop_the_others(exported: Path, song: Path, tmp_
         str(tmp_path / "*.mp3"),
         str(song),
     )
-    assert done.exit_code == 0
+    assert done.exit_code == 1
     assert str(song) in done.stdout
     skipped = [line for line in done.stderr.splitlines() if line.startswith("Skipped: ")]
     assert len(skipped) == 4
+
+
+def test_names_come_from_standard_input(exported: Path, song: Path, tmp_path: Path) -> None:
+    shutil.copy(song, tmp_path / "b.wav")
+    given = f"{song}\n\n{tmp_path}/*.wav\n"
+    done = CliRunner().invoke(main, [str(exported), "-", "--json"], input=given)
+    assert done.exit_code == 0, done.output
+    assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [str(song), f"{tmp_path}/b.wav"]
+    done = CliRunner().invoke(main, [str(exported), "-"], input="")
+    assert done.exit_code == 2
+
+
+def test_too_short_to_judge_is_said(exported: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "short.wav", [0.0] * 100, 22050)
+    done = run(str(exported), str(tmp_path / "short.wav"))
+    assert done.exit_code == 2
+    assert "short.wav: too short (100 samples at 22050 Hz" in done.stderr
+
+
+def test_a_long_track_has_a_timeline(exported: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "long.wav", 0.1 * rng.normal(size=70 * 22050), 22050)
+    done = run(str(exported), str(tmp_path / "long.wav"))
+    assert done.exit_code == 0, done.output
+    segments = int(done.stdout.split("(")[1].split()[0])
+    assert segments > 1
+    assert "  timeline: 0:00 " in done.stdout
+    record = json.loads(run(str(exported), str(tmp_path / "long.wav"), "--json").stdout)
+    assert len(record["segments"]) == segments
+    assert record["segments"][1]["start_s"] > 0
+
+
+def test_neighbours_that_agree_are_one_entry() -> None:
+    said = [{"a": 0.9, "b": 0.1}, {"a": 0.6, "b": 0.4}, {"a": 0.1, "b": 0.9}]
+    assert timeline(Prediction("", {"a": 1.0}, [0, 30, 90], said)) == ["0:00 a", "1:30 b"]
 
 
 def test_nothing_readable_is_status_2(exported: Path, tmp_path: Path) -> None:

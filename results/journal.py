@@ -1,0 +1,53 @@
+"""The journal of a run's study, opened to look at it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from data.errors import RunError
+from spaces.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import optuna
+
+_FILE = "study.journal"
+_STUDY = "search"
+"""Name of the study in a run's journal."""
+
+
+def storage(run: RunFolder) -> optuna.storages.JournalStorage:
+    """Open the journal of a run.
+
+    Raises
+    ------
+    RunError
+        If the run has none.
+    HarnessError
+        If the run lies in a bucket.
+    """
+    import optuna
+
+    if not run.folder.exists(_FILE):
+        run.info()  # tells that there is no such run
+        raise RunError(f"run {run.name!r}: {run.folder.uri}/{_FILE} is missing; has its search begun?")
+    backend = optuna.storages.journal.JournalFileBackend(str(run.folder.local / _FILE))
+    return optuna.storages.JournalStorage(backend)
+
+
+def ended_at(run: RunFolder) -> dict[str, datetime]:
+    """When each trial ended, by its name; empty where the run's journal is not at hand."""
+    import optuna
+
+    if not run.folder.is_local or not run.folder.exists(_FILE):
+        return {}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.load_study(study_name=_STUDY, storage=storage(run))
+    except KeyError:
+        return {}
+    return {
+        trial.user_attrs["trial_id"]: trial.datetime_complete
+        for trial in study.get_trials(deepcopy=False)
+        if trial.datetime_complete is not None and "trial_id" in trial.user_attrs
+    }

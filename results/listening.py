@@ -1,0 +1,29 @@
+"""A socket to serve on, or one clear line why there is none."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from data.errors import SettingsError
+
+
+@contextmanager
+def listen(host: str, port: int) -> Iterator[socket.socket]:
+    """Bind a port; 0 is a free one.
+
+    Raises
+    ------
+    SettingsError
+        If it is taken or not allowed.
+    """
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((host, port))
+        except OSError as error:
+            raise SettingsError(
+                f"--port {port}: {error.strerror}; name another, or 0 for a free one"
+            ) from error
+        yield bound

@@ -1,0 +1,173 @@
+"""The page: sections of runs, put into one HTML file that needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+from data.errors import RunError
+from results.board_text import HEADINGS, LEFT, SYNTHETIC, cells, notes, title
+from results.ranking import Board, boards
+from results.reporting.figure import Figure
+from results.reporting.importance import importance_figure, importances
+from results.reporting.judged import confusion, genres, surely_wrong
+from results.reporting.material import Judgement, Material
+from results.reporting.parameters import Searched
+from results.reporting.progress import best_so_far, learning_curves
+from spaces.training.run_folder import RunFolder
+
+_KINDS = {
+    "audio": "features and tensors taken from audio files",
+    "images": "pictures of spectrograms",
+    "demo": "the demo data set, which is synthesised",
+    "features-csv": "a published table of features",
+}
+
+
+def report(runs: str, names: Sequence[str]) -> str:
+    """Make the page of some runs.
+
+    Parameters
+    ----------
+    runs : str
+        Path or URI of the runs' folder.
+    names : sequence of str
+        Runs to tell of, in this order.
+
+    Returns
+    -------
+    str
+        HTML.
+
+    Raises
+    ------
+    RunError
+        If a run is not there, or no trial of it has a score.
+    """
+    materials = [Material.read(RunFolder.at(runs, name)) for name in names]
+    ranked, _ = boards(runs, names=names)
+    together: list[dict[str, Any]] = []
+    if len(materials) > 1:
+        for board in ranked:
+            split = (board.info.cache.fingerprint, board.info.split_fingerprint)
+            same = [
+                one for one in materials if (one.info.cache.fingerprint, one.info.split_fingerprint) == split
+            ]
+            together.append(_shown(best_so_far(same), f"all-{board.number}"))
+    return _render(
+        title=f"Search report: {', '.join(names)}",
+        synthetic=SYNTHETIC if any(one.info.cache.synthetic for one in materials) else "",
+        boards=[_board(board) for board in ranked],
+        together=together,
+        sections=[_section(one, f"run{number}") for number, one in enumerate(materials)],
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def _render(**content: Any) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("results", "templates"), autoescape=True, undefined=StrictUndefined
+    )
+    own = files("results") / "templates"
+    # These three are this program's and plotly's own text, never a run's.
+    scripts = {
+        "plotly": Markup((files("plotly") / "package_data" / "plotly.min.js").read_text("utf-8")),  # noqa: S704
+        "script": Markup((own / "report.js").read_text("utf-8")),  # noqa: S704
+        "style": Markup((own / "report.css").read_text("utf-8")),  # noqa: S704
+    }
+    return environment.get_template("report.html").render(**scripts, **content)
+
+
+def _shown(figure: Figure, section: str) -> dict[str, Any]:
+    return asdict(figure) | {"id": f"{section}-{figure.name}"}
+
+
+def _board(board: Board) -> dict[str, Any]:
+    return {
+        "title": title(board),
+        "headings": [(heading, heading in LEFT) for heading in HEADINGS],
+        "rows": [
+            (
+                entry.baseline,
+                [(cell, heading in LEFT) for cell, heading in zip(cells(entry), HEADINGS, strict=True)],
+            )
+            for entry in board.entries
+        ],
+        "notes": notes(board),
+    }
+
+
+def _section(one: Material, name: str) -> dict[str, Any]:
+    """All that the page tells of one run."""
+    found = importances(one)
+    searched = Searched(one, found).figures()
+    section: dict[str, Any] = {
+        "name": one.info.name,
+        "facts": _facts(one),
+        "config": [(key, _told(value)) for key, value in sorted(one.best.config.items())],
+        "progress": [_shown(best_so_far([one]), name), _shown(learning_curves(one), name)],
+        "importance": _shown(importance_figure(found), name) if found.shares else None,
+        "no_importance": "" if found.shares else found.method,
+        "parallel": [_shown(each, name) for each in searched if each.name == "parallel"],
+        "slices": [_shown(each, name) for each in searched if each.name.startswith("slice")],
+        "contours": [_shown(each, name) for each in searched if each.name.startswith("contour")],
+        "judged": [],
+        "wrong": [],
+        "no_judgement": "",
+    }
+    try:
+        judgement = Judgement.of(one.best)
+    except RunError as error:
+        section["no_judgement"] = str(error)
+        return section
+    section["judged"] = [
+        _shown(confusion(judgement, one.info.classes), name),
+        _shown(genres(judgement), name),
+    ]
+    section["wrong"] = surely_wrong(judgement, one.info.classes)
+    return section
+
+
+def _told(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _facts(one: Material) -> list[tuple[str, str]]:
+    """Say what was searched, and on what."""
+    info, status = one.info, one.trials["status"].value_counts()
+    counts = ", ".join(f"{count} {name}" for name, count in status.items())
+    if info.test_fraction is None:
+        split = "a given partition"
+    else:
+        split = f"{info.folds} folds" if info.folds > 1 else "one hold-out"
+    synthetic = " SYNTHETIC." if info.cache.synthetic else ""
+    options = " ".join(
+        f"{key} {info.settings[key]}" for key in ("searcher", "scheduler") if key in info.settings
+    )
+    spent = f"{info.seconds / 60:.1f} minutes; " if info.seconds else ""  # told when a sitting ends
+    base = one.trials["val_accuracy"].iloc[0]
+    lift = "" if base != base else f", {100 * (one.best.val_accuracy - base):+.1f} points over the BASELINE"
+    return [
+        ("family", info.family),
+        ("best", f"{one.best.trial_id}: {100 * one.best.val_accuracy:.1f} %{lift}"),
+        ("trials", f"{len(one.trials)} of {info.trials} ({counts}), at most {info.max_epochs} epochs"),
+        ("search", f"{options}; seed {info.seed}; {spent}{info.status}"),
+        (
+            "data",
+            f"{_KINDS.get(info.cache.source, info.cache.source)}; {len(info.classes)} genres"
+            f" ({', '.join(info.classes)}); {info.cache.uri}, fingerprint"
+            f" {info.cache.fingerprint[:16]}.{synthetic}",
+        ),
+        (
+            "split",
+            f"{split}, {info.n_validated} tracks validated, {info.n_test} locked away for the test and not"
+            f" looked at here; fingerprint {info.split_fingerprint[:8]}",
+        ),
+        ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
+    ]

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+import results
+from results.listening import listen
+from results.serve import main
+from results.serving.app import application
+from tests.results.browser import chromium, watched
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def client(exported: Path) -> Iterator[Any]:
+    from fastapi.testclient import TestClient
+
+    with TestClient(application(results.load(exported), max_megabytes=0.5)) as opened:
+        yield opened
+
+
+def test_predict_answers_as_the_model_does(client: Any, exported: Path, song: Path) -> None:
+    answer = client.post("/predict", files={"file": ("my song.wav", song.read_bytes())})
+    assert answer.status_code == 200, answer.text
+    content = answer.json()
+    expected = results.load(exported).predict(song)
+    assert content["file"] == "my song.wav"
+    assert content["genre"] == expected.genre
+    assert content["probabilities"] == pytest.approx(expected.probabilities)
+    assert [one["start_s"] for one in content["segments"]] == expected.start_s
+    assert content["synthetic"] is True
+
+
+def test_what_is_no_song_is_refused_in_words(client: Any, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "short.wav", np.zeros(100, dtype=np.float32), 22050)
+    for name, content, told in (
+        ("notes.txt", b"not audio", "not readable as audio"),
+        ("empty.mp3", b"", "empty file"),
+        ("short.wav", (tmp_path / "short.wav").read_bytes(), "too short"),
+    ):
+        answer = client.post("/predict", files={"file": (name, content)})
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith(f"{name}: ")
+        assert told in answer.json()["detail"]
+    assert client.post("/predict").status_code == 422
+
+
+def test_an_upload_over_the_limit_is_413(client: Any) -> None:
+    for size in (500_001, 2_000_000):  # seen in the file itself, and in what the request says of itself
+        answer = client.post("/predict", files={"file": ("long.wav", bytes(size))})
+        assert answer.status_code == 413
+        assert answer.json()["detail"].startswith("the file is larger than 0.5 MB")
+
+
+def test_openapi_names_what_can_be_asked(client: Any) -> None:
+    described = client.get("/openapi.json").json()
+    assert set(described["paths"]) == {"/predict"}
+    assert {"200", "413", "422"} <= set(described["paths"]["/predict"]["post"]["responses"])
+
+
+def test_the_page_shows_genres_over_time(exported: Path, song: Path, tmp_path: Path) -> None:
+    import uvicorn
+
+    (tmp_path / "broken.wav").write_text("not audio")
+    with listen("127.0.0.1", 0) as socket, chromium() as browser:
+        app = application(results.load(exported), max_megabytes=50)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
+        thread.start()
+        try:
+            page = browser.new_page(viewport={"width": 400, "height": 800}, color_scheme="dark")
+            wrong = watched(page)
+            page.goto(f"http://127.0.0.1:{socket.getsockname()[1]}/", timeout=60_000)
+            page.set_input_files("#file", str(song))
+            page.wait_for_selector("svg rect", timeout=60_000)
+            assert page.locator(".bar").count() == 3
+            assert page.locator("svg rect").count() == 3
+            assert "song.wav: " in page.inner_text("h2 >> nth=0")
+            assert "SYNTHETIC" in page.inner_text("#answer")
+            assert page.evaluate("document.documentElement.scrollWidth") == 400
+            assert wrong == []
+            # A file that is dropped goes the same way.
+            page.evaluate(
+                "() => { const data = new DataTransfer();"
+                "data.items.add(new File(['no audio'], 'dropped.wav'));"
+                "document.getElementById('drop').dispatchEvent("
+                "new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true})); }"
+            )
+            page.wait_for_selector("#status.bad", timeout=60_000)
+            assert page.inner_text("#status").startswith("dropped.wav: not readable as audio")
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+
+def test_without_its_extra_the_line_names_it(exported: Path) -> None:
+    code = (
+        "import sys, importlib.util\n"
+        "found = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *rest: None if name == 'fastapi' else found(name, *rest)\n"
+        "from results.serve import main\n"
+        f"sys.argv = ['serve', {str(exported)!r}]\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "Error: fastapi not installed; run: pip install 'genre-search[serve]'"
+
+
+def test_a_port_that_is_taken_is_one_line(exported: Path) -> None:
+    with listen("127.0.0.1", 0) as taken:
+        taken.listen()
+        done = CliRunner().invoke(main, [str(exported), "--port", str(taken.getsockname()[1])])
+    assert done.exit_code == 2
+    assert "Address already in use; name another" in done.stderr
+
+
+def test_no_export_is_one_line(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, [str(tmp_path / "nowhere"), "--port", "0", "--max-megabytes", "5"])
+    assert done.exit_code == 2
+    assert "no such folder" in done.stderr
