@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# A search over the nodes of one batch job:
+#   sbatch --nodes 4 --gpus-per-node 1 deploy/slurm.sh --family melspec_cnn --cache /shared/cache --runs /shared/runs
+# Everything after the script's name goes to search.run. The project, with its .venv, lies on a file system
+# that all nodes see, and this is submitted from its top folder.
+#SBATCH --job-name=genre-search
+#SBATCH --tasks-per-node=1
+#SBATCH --cpus-per-task=8
+#SBATCH --time=04:00:00
+# The search writes its snapshot on SIGTERM and can be resumed: ask for it before the time is up.
+#SBATCH --signal=B:TERM@120
+set -euo pipefail
+
+export PATH="$PWD/.venv/bin:$PATH"
+export RAY_AUTH_MODE=token
+# One token a job, readable by its owner only; other users of the machines are not let in.
+RAY_AUTH_TOKEN_PATH=$(mktemp "$PWD/.ray-token-XXXXXX")
+export RAY_AUTH_TOKEN_PATH
+trap 'rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
+python -c 'import secrets; print(secrets.token_hex(32), end="")' > "$RAY_AUTH_TOKEN_PATH"
+
+mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+head=${nodes[0]}
+port=$((20000 + SLURM_JOB_ID % 20000))
+# A machine shared with other jobs: Ray may use what this one was given, not all that it sees.
+given=(--num-cpus "${SLURM_CPUS_PER_TASK:-1}" --num-gpus "${SLURM_GPUS_ON_NODE:-0}" --disable-usage-stats --block)
+
+srun --nodes=1 --ntasks=1 --overlap -w "$head" \
+    ray start --head --node-ip-address="$head" --port="$port" --include-dashboard=false "${given[@]}" &
+for _ in $(seq 60); do
+    ray health-check --address "$head:$port" >/dev/null 2>&1 && break
+    sleep 2
+done
+for node in "${nodes[@]:1}"; do
+    srun --nodes=1 --ntasks=1 --overlap -w "$node" ray start --address="$head:$port" "${given[@]}" &
+done
+
+python -m search.run --address "$head:$port" "$@" &
+search=$!
+trap 'kill -TERM "$search" 2>/dev/null || true' TERM
+status=0
+wait "$search" || status=$?
+# A trapped signal ends the first wait: the search is still writing its snapshot.
+if kill -0 "$search" 2>/dev/null; then
+    status=0
+    wait "$search" || status=$?
+fi
+exit "$status"
