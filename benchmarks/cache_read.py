@@ -2,12 +2,11 @@
 
 Goals: within 1.3 times ``np.load``; under 5 % of the data for each further process. Run it with
 ``python -m benchmarks.cache_read``: it writes 1,000 spectrograms of 128 x 1292, 331 MB, to a temporary
-folder.
+folder. Files are in the page cache for both.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,19 +17,27 @@ import numpy as np
 import pyarrow as pa
 
 from data.files import Folder
-from data.shards import TrackTensors, read_tensors, write_shard
+from data.mapped import MappedTensors
+from data.reading import read_tensors
+from data.shards import TrackTensors, write_shard
 
 _TRACKS, _SHAPE, _SHARD = 1000, (128, 1292), 64
 _READER = """
-import sys
+import sys, time
+import numpy as np
+import pyarrow.compute, pyarrow.fs, pyarrow.parquet
 from data.files import Folder
-from data.shards import read_tensors
-X = read_tensors(Folder.at(sys.argv[1]), "melspec", "0" * 64).X
-total = 0.0
-for row in X:
-    total += float(row[0, 0]) + float(row.view("u2").sum())
+from data.reading import read_tensors
+start = time.perf_counter()
+if sys.argv[1].endswith(".npy"):
+    X = np.load(sys.argv[1])
+else:
+    X = read_tensors(Folder.at(sys.argv[1]), "melspec", "0" * 64).X
+for number in range(int(sys.argv[2])):
+    X[number].view("u2").sum()
+taken = time.perf_counter() - start
 status = open("/proc/self/status").read().split()
-print(status[status.index("RssAnon:") + 1])
+print(taken, status[status.index("RssAnon:") + 1])
 """
 
 
@@ -58,44 +65,51 @@ def write(folder: Path) -> None:
     Folder.at(folder).write_table("manifest.parquet", pa.table(manifest))
 
 
-def touch(X: np.ndarray) -> None:
+def touch(X: np.ndarray | MappedTensors) -> None:
     for row in X:
         row.view("u2").sum()
 
 
-def reader(folder: Path) -> float:
-    """MB of memory of its own that a process takes to read all tensors."""
+def reader(path: Path, rows: int = _TRACKS) -> tuple[float, float]:
+    """Seconds that a new process takes to read some rows, and MB of memory of its own."""
     shown = subprocess.run(
-        [sys.executable, "-c", _READER, str(folder)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", _READER, str(path), str(rows)], capture_output=True, text=True, check=True
     )
-    return int(shown.stdout) / 1024
+    taken, held = shown.stdout.split()
+    return float(taken), int(held) / 1024
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "cache"
-        os.environ["GENRE_SEARCH_SCRATCH"] = str(Path(name) / "scratch")
         timed("writing the shards", lambda: write(folder))
         target = Folder.at(folder)
 
         def read() -> None:
             touch(read_tensors(target, "melspec", "0" * 64).X)
 
-        timed("first read of a node, which unpacks the shards", read)
-        array = np.array(read_tensors(target, "melspec", "0" * 64).X)
+        array = read_tensors(target, "melspec", "0" * 64).X[:]
         np.save(Path(name) / "plain.npy", array)
         size = array.nbytes / 2**20
-        plain = min(timed("np.load", lambda: touch(np.load(Path(name) / "plain.npy"))) for _ in range(3))
-        ours = min(timed("later reads", read) for _ in range(3))
-        print(f"later reads over np.load: {ours / plain:.2f}")
-        own = reader(folder)
-        imports = subprocess.run(
-            [sys.executable, "-c", _READER.replace("for row in X", "for row in X[:1]"), str(folder)],
-            capture_output=True,
-            text=True,
-            check=True,
+        plain = min(timed("np.load", lambda: touch(np.load(Path(name) / "plain.npy"))) for _ in range(5))
+        ours = min(timed("ours", read) for _ in range(5))
+        print(f"over np.load: {ours / plain:.2f}")
+        first = min(reader(folder)[0] for _ in range(3))
+        theirs = min(reader(Path(name) / "plain.npy")[0] for _ in range(3))
+        print(f"first read of a new process: {first:.2f} s, over np.load in another: {first / theirs:.2f}")
+        order = np.random.default_rng(0).permutation(_TRACKS)
+        mapped = read_tensors(target, "melspec", "0" * 64).X
+        loaded = np.load(Path(name) / "plain.npy", mmap_mode="r")
+        batches = np.split(order, 20)
+        by_batch = min(
+            timed("random batches", lambda: [mapped[b].view("u2").max() for b in batches]) for _ in range(3)
         )
-        bare = int(imports.stdout) / 1024
+        theirs = min(
+            timed("the same of np.load, mapped", lambda: [loaded[b].view("u2").max() for b in batches])
+            for _ in range(3)
+        )
+        print(f"random batches over those of np.load, mapped: {by_batch / theirs:.2f}")
+        own, bare = reader(folder)[1], reader(folder, 1)[1]
         print(
             f"data: {size:.0f} MB; a further reader: {own:.0f} MB of its own, {bare:.0f} MB without the data"
         )

@@ -1,0 +1,168 @@
+"""Epochs and seconds to a given validation accuracy: ASHA, no early stopping, and a grid fitted by Keras.
+
+Goals: the grid's best score in under 1/20 of its time, and at most 1/4 of the epochs of no stopping. Run it
+with ``python -m benchmarks.asha --features-csv features_30_sec.csv``, GTZAN's published table. The grid has
+the size of the study's own, 54 configurations x 5 folds, 30 epochs each: two widths of each of two layers and
+one more of the first (6), three batch sizes and three learning rates. Its scores are computed by this
+project's compiled folds; its time is EXTRAPOLATED from ``Model.fit`` of one fold and two epochs of one
+configuration a batch size, unless ``--fit-all`` times every fit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+_FOLDS, _EPOCHS = 5, 30
+_GRID = {
+    "units_1": (58, 128, 256),
+    "units_2": (29, 64),
+    "batch_size": (5, 16, 32),
+    "learning_rate": (3e-4, 1e-3, 3e-3),
+}
+_COMMON = {
+    "scaler": "standard",
+    "layers": 2,
+    "activation": "relu",
+    "normalisation": "none",
+    "input_dropout": 0.0,
+    "dropout": 0.0,
+    "optimizer": "adam",
+    "schedule": "constant",
+    "decay": False,
+    "label_smoothing": 0.0,
+    "mixup": 0.0,
+    "averaging": 0.0,
+    "epochs": _EPOCHS,
+}
+
+
+def task_of(cache: str) -> Any:
+    from data.cache import Cache
+    from data.splits import make_split
+    from data.task import search_task
+
+    rows = Cache.open(cache).features
+    return search_task(rows, make_split(rows.tracks(), folds=_FOLDS, test_fraction=0.2, seed=0))
+
+
+def grid_scores(task: Any) -> float:
+    """Best validation accuracy of the grid at any epoch, all folds together."""
+    import spaces
+    from spaces.training.votes import scores, track_probabilities
+
+    family, truth, best = spaces.get("features_mlp"), task.track_label[task.validated], 0.0
+    for values in product(*_GRID.values()):
+        learner = family.learner({**_COMMON, **dict(zip(_GRID, values, strict=True))}, task, seed=0)
+        for epoch in range(_EPOCHS):
+            judged = track_probabilities(task, learner.run_epoch(epoch).probabilities)
+            best = max(best, scores(judged, truth)["val_accuracy"])
+    return best
+
+
+def fit_seconds(task: Any, config: dict[str, Any], fold: Any, epochs: int) -> float:
+    """Seconds of one ``Model.fit``."""
+    import keras
+
+    from spaces.training.scaling import apply_scaler, fit_scaler
+
+    begun = time.perf_counter()
+    scaler = fit_scaler("standard", task.X[fold.train])
+    layers = [keras.layers.Dense(config[name], activation="relu") for name in ("units_1", "units_2")]
+    model = keras.Sequential(
+        [
+            keras.Input((task.X.shape[1],)),
+            *layers,
+            keras.layers.Dense(len(task.classes), activation="softmax"),
+        ]
+    )
+    optimizer = keras.optimizers.Adam(config["learning_rate"])
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(
+        *(apply_scaler(scaler, task.X[fold.train]), task.y[fold.train]),
+        batch_size=config["batch_size"],
+        epochs=epochs,
+        validation_data=(apply_scaler(scaler, task.X[fold.valid]), task.y[fold.valid]),
+        verbose=0,
+    )
+    return time.perf_counter() - begun
+
+
+def grid_seconds(task: Any, *, fit_all: bool) -> float:
+    """Seconds of the grid, one fit after the other."""
+    configs = [dict(zip(_GRID, values, strict=True)) for values in product(*_GRID.values())]
+    if fit_all:
+        return sum(fit_seconds(task, config, fold, _EPOCHS) for config in configs for fold in task.folds)
+    fold, seconds = task.folds[0], 0.0
+    for size in _GRID["batch_size"]:
+        alike = [config for config in configs if config["batch_size"] == size]
+        one, two = (fit_seconds(task, alike[0], fold, epochs) for epochs in (1, 2))
+        seconds += len(alike) * len(task.folds) * (one + (_EPOCHS - 1) * (two - one))
+    return seconds
+
+
+def search(cache: str, runs: str, scheduler: str, *, trials: int, target: float) -> tuple[float, int, float]:
+    """Best score, and epochs and seconds until the target was reached (NaN seconds if it was not)."""
+    from search import SearchSettings, run_search
+    from search.journal import open_study
+
+    settings = SearchSettings.checked(
+        family="features_mlp",
+        cache=cache,
+        runs=runs,
+        name=scheduler,
+        folds=_FOLDS,
+        trials=trials,
+        scheduler=scheduler,
+        grace_period=5 if scheduler == "asha" else None,
+    )
+    begun = time.time()
+    study = open_study(run_search(settings))
+    ended = sorted(
+        (trial for trial in study.trials if trial.datetime_complete),
+        key=lambda trial: trial.datetime_complete.timestamp(),  # type: ignore[union-attr]
+    )
+    best = max(trial.user_attrs.get("val_accuracy", 0.0) for trial in ended)
+    epochs = 0
+    for trial in ended:
+        epochs += trial.user_attrs["epochs"]
+        if trial.user_attrs.get("val_accuracy", 0.0) >= target and trial.datetime_complete:
+            return best, epochs, trial.datetime_complete.timestamp() - begun
+    return best, epochs, float("nan")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--features-csv", required=True, help="GTZAN's published table")
+    parser.add_argument("--trials", type=int, default=30)
+    parser.add_argument("--fit-all", action="store_true", help="time every fit of the grid: hours")
+    given = parser.parse_args()
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    from data.prepare import main as prepare
+
+    with tempfile.TemporaryDirectory() as folder:
+        cache = str(Path(folder) / "cache")
+        prepare(["--features-csv", given.features_csv, "--cache", cache], standalone_mode=False)
+        found = {}
+        task = task_of(cache)
+        target = grid_scores(task)
+        seconds = grid_seconds(task, fit_all=given.fit_all)
+        for scheduler in ("asha", "none"):
+            found[scheduler] = search(cache, folder, scheduler, trials=given.trials, target=target)
+    how = "timed" if given.fit_all else "EXTRAPOLATED from a timed sample"
+    print(f"grid: best {target:.1%}, {54 * _FOLDS} fits of {_EPOCHS} epochs, {seconds:.0f} s ({how})")
+    for scheduler, (best, epochs, took) in found.items():
+        print(
+            f"{scheduler:5} best {best:.1%}; to the grid's best: {epochs} epochs (all folds together),"
+            f" {took:.0f} s, 1/{seconds / took:.0f} of the grid's time"
+        )
+    print(f"epochs of asha / none: {found['asha'][1] / found['none'][1]:.2f}   (goal: 0.25)")
+
+
+if __name__ == "__main__":
+    main()

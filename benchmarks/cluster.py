@@ -1,0 +1,224 @@
+"""Trials a minute on 1, 2, 4 and 8 nodes, and on paper what a search costs in hours of rented machines.
+
+Goal: 8 nodes give at least 0.9 of eight times what one gives. Run it with ``python -m benchmarks.cluster``
+(``--paper`` for the table alone). The nodes are Ray's own, on this machine, with one logical core each; a
+trial sleeps instead of training, so what is measured is the product's own driver: searcher, scheduler,
+journal and tables. Starting a worker process, some seconds a node, is left out: it is paid once a search.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_NODES = (1, 2, 4, 8)
+_METRICS = ("val_accuracy", "val_loss", "val_macro_f1", "train_loss", "train_accuracy")
+_SECONDS = 4.0
+"""Length of a trial."""
+_TRIALS = 8
+"""Trials a node."""
+
+
+def write_cache(folder: Path) -> Path:
+    """Write a cache of random features, which nobody trains on."""
+    import pandas as pd
+    import pyarrow as pa
+
+    from data.cache import FORMAT, CacheInfo
+    from data.columns import FEATURES
+    from data.files import Folder
+
+    rng = np.random.default_rng(0)
+    names = [f"{genre}/{genre}.{number:05d}" for genre in ("a", "b") for number in range(20)]
+    keys = {"track_id": names, "segment": np.int32(0), "label": [name[0] for name in names], "group": names}
+    features = pd.DataFrame(rng.normal(size=(len(names), len(FEATURES))), columns=list(FEATURES))
+    table = pa.Table.from_pandas(pd.concat([pd.DataFrame(keys), features], axis=1), preserve_index=False)
+    Folder.at(folder).write_table("features.parquet", table)
+    info = CacheInfo(
+        format=FORMAT,
+        source="features-csv",
+        synthetic=True,
+        parameters={"sample_rate": 22050, "segment_seconds": 30.0},
+        fingerprint="0" * 64,
+        versions={},
+    )
+    Folder.at(folder).write_json("cache.json", info.model_dump(mode="json"))
+    return folder
+
+
+def rate(nodes: int) -> float:
+    """Trials a minute while all nodes are at work."""
+    import ray
+    from ray.cluster_utils import Cluster
+    from ray.tune import Callback
+
+    from search import SearchSettings, run_search, tuning
+    from search.trial import COMPLETE, GenreTrial
+
+    class Sleeper(GenreTrial):
+        """A trial of fixed length."""
+
+        def setup(self, config: dict[str, Any], **shared: Any) -> None:
+            self._begin(config)
+
+        def step(self) -> dict[str, Any]:
+            time.sleep(_SECONDS)
+            scores = dict.fromkeys(_METRICS, 0.5)
+            return {
+                **scores,
+                "epoch": 1,
+                "best_epoch": 1,
+                "params": 1,
+                "seconds": _SECONDS,
+                "curve": [{"epoch": 1, **scores}],
+                "outcome": COMPLETE,
+                "error": "",
+                "done": True,
+            }
+
+    starts: list[float] = []
+    ends: list[float] = []
+
+    class Clock(Callback):
+        """Notes when trials start and end."""
+
+        def on_trial_start(self, *arguments: Any, **info: Any) -> None:
+            starts.append(time.monotonic())
+
+        def on_trial_complete(self, *arguments: Any, **info: Any) -> None:
+            ends.append(time.monotonic())
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(nodes):
+        cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    trial, callback = tuning.GenreTrial, tuning._followers
+    tuning.GenreTrial = Sleeper
+    tuning._followers = lambda *given: [*callback(*given), Clock()]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            run_search(
+                SearchSettings.checked(
+                    family="features_mlp",
+                    cache=str(write_cache(Path(folder) / "cache")),
+                    runs=str(Path(folder) / "runs"),
+                    trials=_TRIALS * nodes,
+                    max_epochs=1,
+                    folds=2,
+                    address=cluster.address,
+                )
+            )
+    finally:
+        tuning.GenreTrial, tuning._followers = trial, callback
+        ray.shutdown()
+        cluster.shutdown()
+    # From the moment when every node has its worker until the first has nothing more to do.
+    first, last = starts[nodes - 1], starts[-1]
+    return 60 * sum(first < end <= last for end in ends) / (last - first)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What 100 trials of a family cost on GTZAN.
+
+    Attributes
+    ----------
+    rows : int
+        Tensors of all 1,000 tracks; 80 % of them are searched on.
+    shape : tuple of int
+        Shape of one: height, width, channels.
+    folds, epochs : int
+        Of a trial that is trained to its end.
+    """
+
+    rows: int
+    shape: tuple[int, int, int]
+    folds: int
+    epochs: int
+
+
+_MACHINES = {
+    "m7i.4xlarge (16 vCPU)": 16 * 20e9,
+    "g6.xlarge (1 L4)": 0.25 * 30.3e12,
+    "g5.xlarge (1 A10G)": 0.25 * 31.2e12,
+}
+"""Floating-point operations a second that training reaches: an assumed 20 GFLOP/s a vCPU, and an assumed
+quarter of the vendor's single-precision peak on a GPU."""
+_FAMILIES = {
+    "features_mlp": Work(1000, (1, 57, 1), 5, 100),
+    "melspec_cnn": Work(10000, (128, 130, 1), 1, 30),
+    "image_cnn": Work(1000, (300, 300, 3), 1, 30),
+    "vgg16_transfer": Work(1000, (300, 300, 3), 1, 30),
+}
+_SHARE = 0.45
+"""Assumed share of all epochs that ASHA lets be trained."""
+_OVERHEAD = 10.0
+"""Assumed seconds of a trial beside its training: tracing, compilation, checkpoints."""
+
+
+def operations(family: str, shape: tuple[int, int, int]) -> tuple[float, float]:
+    """Operations of one row: those of each epoch, and those that are done once a search.
+
+    Training costs three forward passes (forward, gradient of inputs, gradient of weights), and a multiply-add
+    is two operations. The networks are the published baselines.
+    """
+    height, width, channels = shape
+    if family == "features_mlp":
+        return 6.0 * (57 * 58 + 58 * 29 + 29 * 10), 0.0
+    if family == "vgg16_transfer":
+        # 15.3 G multiply-adds at 224 x 224 (VGG16, Simonyan & Zisserman 2015), once a row: outputs are kept.
+        frozen = 2 * 15.3e9 * height * width / 224**2
+        return 6.0 * (512 * (height // 32) * (width // 32) * 512 + 512 * 64 + 64 * 10), frozen
+    total = 0.0
+    for kernel in (3, 3, 2):
+        height, width = height - kernel + 1, width - kernel + 1
+        total += height * width * kernel**2 * channels * 32
+        height, width, channels = height // 2, width // 2, 32
+    return 6.0 * (total + height * width * 32 * 64), 0.0
+
+
+def hours(family: str, speed: float) -> float:
+    """Instance-hours of 100 trials."""
+    work = _FAMILIES[family]
+    each, once = operations(family, work.shape)
+    rows = 0.8 * work.rows
+    trained = rows * (work.folds - 1 if work.folds > 1 else 0.8) * work.epochs * _SHARE * each
+    return (100 * (trained / speed + _OVERHEAD) + rows * once / speed) / 3600
+
+
+def paper() -> None:
+    """Print the table of instance-hours."""
+    print(
+        f"Instance-hours on paper, not measured: GTZAN, 100 trials a family, one at a time; assumed:"
+        f"\n{_SHARE:.0%} of the epochs trained, {_OVERHEAD:g} s a trial beside them, speeds as in the source"
+    )
+    print(f"{'':16}" + "".join(f"{machine:>24}" for machine in _MACHINES))
+    for family in _FAMILIES:
+        print(f"{family:16}" + "".join(f"{hours(family, speed):24.2f}" for speed in _MACHINES.values()))
+    totals = [math.fsum(hours(family, speed) for family in _FAMILIES) for speed in _MACHINES.values()]
+    print(f"{'all four':16}" + "".join(f"{total:24.2f}" for total in totals))
+
+
+def main() -> None:
+    paper()
+    if "--paper" in sys.argv:
+        return
+    print(
+        f"\nPython {platform.python_version()}, {os.cpu_count()} cores; trials of {_SECONDS:g} s, one a node"
+    )
+    rates = {nodes: rate(nodes) for nodes in _NODES}
+    for nodes, each in rates.items():
+        print(f"{nodes} nodes {each:7.1f} trials/min  efficiency {each / nodes / rates[1]:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The same search by six tools, under the same budget: ``python -m benchmarks.peers --features-csv FILE``.
+
+Everybody gets: the published feature table, the same five folds of each seed (the locked test is cut off
+before), the same score (accuracy of the pooled out-of-fold predictions, by track, after each epoch of all
+folds), two worker processes of one thread each, and the same seconds of wall clock, which start before the
+first import and are enforced from outside, on the peer's own process group. At most 100 epochs a trial. On a
+machine that does other work too, ``--clock processor`` budgets and counts the processor time of the peer's
+whole process tree instead; waiting is free then, which favours those that wait.
+
+The space (`benchmarks.peers.space`) is this harness's own for `features_mlp`, without `mixup` and
+`averaging`, which Keras does not ship: it is the same for all but the grid. The BASELINE is the first trial
+wherever a tool takes starting points.
+
+What each is given, and why:
+
+- ``harness``: `search.engine.run_search` with its defaults (TPE, ASHA, a quarter of the epochs as grace).
+- ``grid``: the grid that is widely copied from tutorials, on the published network: 54 configurations
+  (2 optimizers, 3 initialisations, 50, 100 or 150 epochs, batches of 5, 10 or 20), five folds each, by plain
+  ``Model.fit`` on arrays, scored at the end. Two processes share it, as ``n_jobs=2`` would.
+- ``keras-tuner``: Hyperband with its defaults (factor 3), `run_trial` overridden for cross-validation, and
+  the distributed mode of its guide: a chief and two workers. It goes on with a promoted trial's weights. It
+  takes no starting points.
+- ``optuna``: TPE with the constant liar that its documentation advises for parallel workers, and
+  `HyperbandPruner` from 1 to 100 epochs, by two processes on one journal, as it advises in place of threads.
+- ``syne-tune``: `ASHA` with its defaults on `LocalBackend`, two workers; the tuner polls each 0.2 s rather
+  than each 5. A trial is a process. Its spaces have no conditions, so a parameter that a configuration does
+  not use is drawn and ignored.
+- ``ray-tune``: a function trainable that calls `tune.report` after each epoch, `OptunaSearch`,
+  `ASHAScheduler(max_t=100)`, as its user guides show. A trial is a process.
+
+All peers but the grid train by `benchmarks.peers.network`, which does more for them than their guides ask:
+folds advance epoch by epoch together, so that early stopping judges all of them; `tf.data` is cached, an
+epoch is one execution (``steps_per_execution``), and the model is compiled once a trial and not once a fold.
+Scaled tables are made before the clock starts. The harness's scores count when its driver hears of them, the
+peers' as soon as they are known in the trial.
+"""

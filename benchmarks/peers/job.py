@@ -1,0 +1,98 @@
+"""What a peer is given: arrays, folds, a place to work and a place to say its scores."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.peers.space import SCALERS
+from data.cache import Cache
+from data.splits import make_split
+from data.task import search_task
+from spaces.training.scaling import apply_scaler, fit_scaler
+
+FOLDS, TEST_FRACTION, MAX_EPOCHS, WORKERS = 5, 0.2, 100, 2
+STARTED = "PEER_STARTED"
+"""Environment variable with the time, in seconds of the epoch, at which the peer's budget began."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One search.
+
+    Attributes
+    ----------
+    folder : Path
+        The peer's own folder.
+    seed : int
+        Seed of folds and search.
+    """
+
+    folder: Path
+    seed: int
+
+    @property
+    def cache(self) -> str:
+        """The cache, for the harness."""
+        return (self.folder / "cache.txt").read_text()
+
+    @property
+    def log(self) -> Path:
+        """Where scores are written, a JSON object a line."""
+        return self.folder / "scores.jsonl"
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return ``y``, ``fold`` (of each row) and, by scaler, the rows as each fold scales them."""
+        with np.load(self.folder / "job.npz") as saved:
+            return {name: saved[name] for name in saved.files}
+
+    def report(self, trial: str | int, epoch: int, accuracy: float) -> None:
+        """Say that a trial, after so many epochs of all folds, scores so much."""
+        seconds = time.time() - float(os.environ[STARTED])
+        line = {"seconds": round(seconds, 3), "trial": str(trial), "epoch": epoch, "accuracy": accuracy}
+        # One short write to a file opened to append: lines of several processes do not mix.
+        with self.log.open("ab", buffering=0) as stream:
+            stream.write(json.dumps(line).encode() + b"\n")
+
+
+def make_job(folder: Path, cache: str, seed: int) -> Job:
+    """Prepare a search: folds as `search.run` would make them of that seed, scaled by their training rows."""
+    rows = Cache.open(cache).rows("features")
+    split = make_split(rows.tracks(), folds=FOLDS, test_fraction=TEST_FRACTION, seed=seed)
+    task = search_task(rows, split)
+    fold = np.empty(len(task.y), dtype=np.int64)
+    scaled = {name: np.empty((FOLDS, *task.X.shape), dtype=np.float32) for name in SCALERS}
+    for number, one in enumerate(task.folds):
+        fold[one.valid] = number
+        for name, table in scaled.items():
+            table[number] = apply_scaler(fit_scaler(name, task.X[one.train]), np.asarray(task.X[:]))
+    folder.mkdir(parents=True)
+    np.savez(folder / "job.npz", y=task.y, fold=fold, **scaled)  # type: ignore[arg-type]
+    (folder / "cache.txt").write_text(cache)
+    return Job(folder, seed)
+
+
+def given_job() -> Job:
+    """Return the job that the command line names: a folder and a seed."""
+    return Job(Path(sys.argv[1]), int(sys.argv[2]))
+
+
+def worker_number() -> int | None:
+    """Return the number of the worker that this process is; None for the one that starts them."""
+    return int(sys.argv[3]) if len(sys.argv) > 3 else None
+
+
+def start_workers(module: str, job: Job, **environment: str) -> list[subprocess.Popen[bytes]]:
+    """Start the workers of a peer that leaves that to its user."""
+    command = [sys.executable, "-m", module, str(job.folder), str(job.seed)]
+    return [
+        subprocess.Popen([*command, str(number)], env={**os.environ, **environment, "WORKER": str(number)})
+        for number in range(WORKERS)
+    ]

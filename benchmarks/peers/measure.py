@@ -1,0 +1,166 @@
+"""A peer under its budget: its own process group, watched and ended from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from benchmarks.peers.job import STARTED, Job
+from benchmarks.peers.marks import MARKS, best_so_far, count_trials_epochs, read_scores, time_to
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MODULES = {
+    "harness": "with_harness",
+    "grid": "with_grid",
+    "keras-tuner": "with_keras_tuner",
+    "optuna": "with_optuna",
+    "syne-tune": "with_syne_tune",
+    "ray-tune": "with_ray_tune",
+}
+
+PACKAGE = "benchmarks.peers."
+
+_SAMPLE_SECONDS = 0.5
+_ENVIRONMENT = {
+    "PYTHONPATH": str(ROOT),
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "CUDA_VISIBLE_DEVICES": "-1",
+}
+
+
+class ProcessTree:
+    """Every process that a peer ever started, as far as half a second shows them."""
+
+    def __init__(self, root: int) -> None:
+        self._root = psutil.Process(root)
+        self._seen: dict[psutil.Process, float] = {}
+        self._started = time.time()
+        self.peak_bytes = 0
+        self.samples = [(0.0, 0.0)]
+
+    def sample(self) -> None:
+        """Look at the tree: memory that is shared counts once (PSS)."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for process in [self._root, *self._root.children(recursive=True)]:
+                self._seen.setdefault(process, 0.0)
+        now = 0
+        for process in self._seen:
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                now += process.memory_full_info().pss
+                times = process.cpu_times()
+                self._seen[process] = times.user + times.system
+        self.peak_bytes = max(self.peak_bytes, now)
+        self.samples.append((time.time() - self._started, self.cpu_seconds))
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time that the tree was given."""
+        return sum(self._seen.values())
+
+    def on_clock(self, clock: str, seconds: float) -> float:
+        """Give a moment, in seconds of wall clock since the start, on another clock."""
+        if clock == "wall":
+            return seconds
+        wall, processor = zip(*self.samples, strict=True)
+        return float(np.interp(seconds, wall, processor))
+
+    def end(self) -> None:
+        """End what is left of the tree; psutil refuses numbers that others have got since."""
+        self.sample()
+        for process in self._seen:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(list(self._seen), timeout=20)
+
+
+def run_peer(peer: str, job: Job, budget: float, *, clock: str = "wall") -> dict[str, Any]:
+    """Let a peer search for `budget` seconds.
+
+    Parameters
+    ----------
+    peer : str
+        One of `MODULES`.
+    job : Job
+        Its search, which no other run has.
+    budget : float
+        Seconds.
+    clock : str
+        Whose seconds: ``wall``, or ``processor`` for what its whole process tree was given of the cores,
+        which says something on a busy machine too, though waiting costs a peer nothing then.
+
+    Returns
+    -------
+    dict
+        The record of the run, as it goes to ``peers.json``.
+    """
+    home = job.folder / "home"
+    home.mkdir()
+    load_before = os.getloadavg()[0]
+    with (job.folder / "output.txt").open("wb") as output:
+        started = time.time()
+        process = subprocess.Popen(
+            [sys.executable, "-m", PACKAGE + MODULES[peer], str(job.folder), str(job.seed)],
+            cwd=ROOT,
+            # What a tool keeps at home goes to the run's own folder.
+            env={**os.environ, **_ENVIRONMENT, STARTED: str(started), "SYNETUNE_FOLDER": str(home)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        tree = ProcessTree(process.pid)
+        try:
+            while process.poll() is None:
+                left = budget - tree.on_clock(clock, time.time() - started)
+                if left <= 0:
+                    break
+                time.sleep(min(_SAMPLE_SECONDS, left))
+                tree.sample()
+            ended = process.poll()
+        finally:
+            # Also where the measurement itself is stopped: a peer outlives nobody.
+            tree.sample()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            tree.end()
+    lines = job.log.read_text().splitlines() if job.log.exists() else []
+    scores = [
+        {**score, "seconds": round(tree.on_clock(clock, score["seconds"]), 2)} for score in read_scores(lines)
+    ]
+    scores = [score for score in scores if score["seconds"] <= budget]
+    curve = best_so_far(scores, budget=budget)
+    trials, epochs = count_trials_epochs(scores)
+    return {
+        "peer": peer,
+        "seed": job.seed,
+        "budget": budget,
+        "clock": clock,
+        "wall_seconds": round(tree.samples[-1][0], 1),
+        "curve": curve,
+        "best": curve[-1][1] if curve else None,
+        "seconds_to": {str(mark): _finite(time_to(curve, mark)) for mark in MARKS},
+        "trials": trials,
+        "epochs": epochs,
+        "peak_mib": round(tree.peak_bytes / 2**20),
+        "cpu_seconds": round(tree.cpu_seconds, 1),
+        "load": [load_before, os.getloadavg()[0]],
+        "ended_by_itself": ended,
+    }
+
+
+def _finite(seconds: float) -> float | None:
+    return seconds if seconds < float("inf") else None

@@ -1,0 +1,119 @@
+"""All folds of a configuration in step, by Keras's own `fit`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+N_CLASSES = 10
+
+
+class FoldsInStep:
+    """Networks of one configuration, one a fold, trained an epoch at a time.
+
+    One model is compiled and the folds' weights and optimizer states are swapped in turn: a model a fold
+    would be traced five times.
+
+    Parameters
+    ----------
+    arrays : dict
+        As `Job.arrays` gives them.
+    config : dict
+        A configuration of the space.
+    seed : int
+        Seed of the initial weights.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray], config: dict[str, Any], seed: int) -> None:
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(seed)
+        self._y, fold = arrays["y"], arrays["fold"]
+        tables = arrays[config["scaler"]]
+        self._folds = range(len(tables))
+        self._valid = [np.flatnonzero(fold == number) for number in self._folds]
+        self._held_out = [tf.constant(table[rows]) for table, rows in zip(tables, self._valid, strict=True)]
+        one_hot = np.eye(N_CLASSES, dtype=np.float32)[self._y]
+        trains = [np.flatnonzero(fold != number) for number in self._folds]
+        steps = math.ceil(max(map(len, trains)) / config["batch_size"])
+        self._batches = [
+            tf.data.Dataset.from_tensor_slices((table[rows], one_hot[rows]))
+            .cache()
+            .shuffle(len(rows))
+            .batch(config["batch_size"])
+            .prefetch(tf.data.AUTOTUNE)
+            for table, rows in zip(tables, trains, strict=True)
+        ]
+        self._model = build(config, tables.shape[-1])
+        self._model.compile(
+            optimizer(config, steps),
+            keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config["label_smoothing"]),
+            steps_per_execution=steps,
+        )
+        self._model.optimizer.build(self._model.trainable_variables)
+        self._variables = [*self._model.variables, *self._model.optimizer.variables]
+        fresh = [np.asarray(variable) for variable in self._variables]
+        self.states = [list(fresh) for _ in self._folds]
+        self._predict = tf.function(lambda rows: self._model(rows, training=False), reduce_retracing=True)
+
+    def run_epoch(self) -> float:
+        """Train every fold for one epoch; return the accuracy on the pooled held-out rows."""
+        right = 0
+        for number in self._folds:
+            for variable, value in zip(self._variables, self.states[number], strict=True):
+                variable.assign(value)
+            self._model.fit(self._batches[number], epochs=1, verbose=0)
+            logits = self._predict(self._held_out[number]).numpy()
+            right += int((logits.argmax(axis=1) == self._y[self._valid[number]]).sum())
+            self.states[number] = [np.asarray(variable) for variable in self._variables]
+        return right / len(self._y)
+
+
+def train(
+    arrays: dict[str, np.ndarray], config: dict[str, Any], seed: int, after: Callable[[int, float], None]
+) -> None:
+    """Train as many epochs as the configuration says, and tell each epoch's score."""
+    folds = FoldsInStep(arrays, config, seed)
+    for epoch in range(1, int(config["epochs"]) + 1):
+        after(epoch, folds.run_epoch())
+
+
+def build(config: dict[str, Any], n_features: int) -> keras.Model:
+    """Build the network of a configuration, as far as its logits."""
+    from keras import layers
+
+    normalisations = {"batch": layers.BatchNormalization, "layer": layers.LayerNormalization}
+    inputs = keras.Input((n_features,))
+    x = layers.Dropout(config["input_dropout"])(inputs)
+    for number in range(1, config["layers"] + 1):
+        x = layers.Dense(config[f"units_{number}"])(x)
+        if config["normalisation"] != "none":
+            x = normalisations[config["normalisation"]]()(x)
+        x = layers.Activation(config["activation"])(x)
+        x = layers.Dropout(config["dropout"])(x)
+    return keras.Model(inputs, layers.Dense(N_CLASSES)(x))
+
+
+def optimizer(config: dict[str, Any], steps: int) -> keras.optimizers.Optimizer:
+    """Make the optimizer of a configuration, its schedule spanning the configuration's epochs."""
+    schedules = keras.optimizers.schedules
+    peak = config["sgd_learning_rate" if config["optimizer"] == "sgd" else "learning_rate"]
+    span = int(config["epochs"]) * steps
+    rate = {
+        "constant": lambda: peak,
+        "cosine": lambda: schedules.CosineDecay(peak, span),
+        "exponential": lambda: schedules.ExponentialDecay(peak, span, 0.01),
+    }[config["schedule"]]()
+    decay = config["weight_decay"] if config["decay"] else None
+    made = {
+        "adam": lambda: keras.optimizers.Adam(rate, weight_decay=decay),
+        "rmsprop": lambda: keras.optimizers.RMSprop(rate, weight_decay=decay),
+        "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=decay),
+    }[config["optimizer"]]()
+    if decay is not None:
+        made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return made

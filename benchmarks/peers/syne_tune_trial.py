@@ -1,0 +1,33 @@
+"""One trial of Syne Tune: a script that takes its configuration as arguments and reports each epoch."""
+
+from __future__ import annotations
+
+import argparse
+import uuid
+from pathlib import Path
+
+from syne_tune import Reporter
+
+from benchmarks.peers.job import Job
+from benchmarks.peers.network import train
+from benchmarks.peers.space import SPACE
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--job", type=Path)
+    parser.add_argument("--seed", type=int)
+    for one in SPACE:
+        parser.add_argument(f"--{one.name}", type=one.parse)
+    given, _ = parser.parse_known_args()
+    job, reporter, name = Job(given.job, given.seed), Reporter(), uuid.uuid4().hex[:8]
+
+    def after(epoch: int, accuracy: float) -> None:
+        job.report(name, epoch, accuracy)
+        reporter(epoch=epoch, accuracy=accuracy)
+
+    train(job.arrays(), vars(given), job.seed, after)
+
+
+if __name__ == "__main__":
+    main()

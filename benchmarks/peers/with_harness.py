@@ -1,0 +1,44 @@
+"""The harness itself, by its own defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.peers.job import FOLDS, MAX_EPOCHS, TEST_FRACTION, given_job
+
+
+def main() -> None:
+    job = given_job()
+    import search.tuning
+    from search.engine import run_search
+    from search.settings import SearchSettings
+
+    class TimedRecorder(search.tuning.Recorder):
+        """Says each epoch's score when the driver hears of it."""
+
+        def on_trial_result(
+            self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+        ) -> None:
+            super().on_trial_result(iteration, trials, trial, result, **info)
+            for row in result["curve"]:
+                job.report(trial.trial_id, int(row["epoch"]), row["val_accuracy"])
+
+    search.tuning.Recorder = TimedRecorder  # type: ignore[misc]
+    run_search(
+        SearchSettings.checked(
+            family="features_mlp",
+            cache=job.cache,
+            name="peer",
+            runs=str(job.folder / "runs"),
+            trials=100_000,
+            max_epochs=MAX_EPOCHS,
+            folds=FOLDS,
+            test_fraction=TEST_FRACTION,
+            set={"mixup": 0.0, "averaging": 0.0},
+            seed=job.seed,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""KerasTuner's Hyperband, cross-validating in `run_trial`, distributed to a chief and two workers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.job import MAX_EPOCHS, Job, given_job, start_workers, worker_number
+from benchmarks.peers.space import BASELINE, SPACE
+
+
+def declare(hp: Any) -> dict[str, Any]:
+    """Declare the space to KerasTuner, and draw a configuration."""
+    config: dict[str, Any] = {}
+    for one in SPACE:
+        scope = contextlib.nullcontext()
+        if one.when is not None:
+            scope = hp.conditional_scope(one.when[0], list(one.when[1]))
+        default = BASELINE.get(one.name)
+        with scope:
+            if one.choices:
+                value = hp.Choice(one.name, list(one.choices), default=default)
+            elif one.whole:
+                value = hp.Int(one.name, int(one.low), int(one.high), default=default)
+            else:
+                sampling = "log" if one.log else "linear"
+                value = hp.Float(one.name, one.low, one.high, sampling=sampling, default=default)
+        if one.used(config):
+            config[one.name] = value
+    return config
+
+
+def make_tuner(job: Job) -> Any:
+    """Make the tuner, of which chief and workers each have one."""
+    import keras_tuner
+
+    from benchmarks.peers.network import FoldsInStep
+
+    arrays = job.arrays()
+
+    class CrossValidated(keras_tuner.Hyperband):
+        """Hyperband, a trial of which trains all folds."""
+
+        def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
+            hp = trial.hyperparameters
+            folds = FoldsInStep(arrays, declare(hp), job.seed)
+            if hp.values.get("tuner/trial_id"):
+                with np.load(job.folder / f"weights-{hp.values['tuner/trial_id']}.npz") as saved:
+                    folds.states = [
+                        [saved[f"{fold}-{index}"] for index in range(len(state))]
+                        for fold, state in enumerate(folds.states)
+                    ]
+            best = 0.0
+            for epoch in range(hp.values["tuner/initial_epoch"] + 1, hp.values["tuner/epochs"] + 1):
+                accuracy = folds.run_epoch()
+                best = max(best, accuracy)
+                job.report(trial.trial_id, epoch, accuracy)
+            np.savez(
+                job.folder / f"weights-{trial.trial_id}.npz",
+                **{
+                    f"{fold}-{index}": value
+                    for fold, state in enumerate(folds.states)
+                    for index, value in enumerate(state)
+                },
+            )
+            return {"val_accuracy": best}
+
+    return CrossValidated(
+        declare,
+        objective=keras_tuner.Objective("val_accuracy", "max"),
+        max_epochs=MAX_EPOCHS,
+        hyperband_iterations=100,
+        seed=job.seed,
+        directory=str(job.folder),
+        project_name="peer",
+    )
+
+
+def main() -> None:
+    job, worker = given_job(), worker_number()
+    if worker is None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = str(probe.getsockname()[1])
+        os.environ.update(
+            KERASTUNER_ORACLE_IP="127.0.0.1", KERASTUNER_ORACLE_PORT=port, KERASTUNER_TUNER_ID="chief"
+        )
+        start_workers("benchmarks.peers.with_keras_tuner", job)
+    else:
+        os.environ["KERASTUNER_TUNER_ID"] = f"tuner{worker}"
+    make_tuner(job).search()
+
+
+if __name__ == "__main__":
+    main()

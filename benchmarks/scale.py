@@ -1,0 +1,138 @@
+"""Trials a second and the time of a suggestion, as trials and workers grow; epochs are no-ops.
+
+Goals: at least 12 trials a second, under 30 ms of driver CPU a trial, growth no worse than linear. Run it
+with ``python -m benchmarks.scale``; ``--full`` takes 100, 1,000 and 5,000 trials on 2, 16 and 64 workers
+(logical cores), which needs some gigabytes of memory and half an hour. Everything is the search's own, with
+journal, record and ASHA; only the trial is another: it reports a made-up score at each rung.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tables import random_cache
+
+
+def no_op_trial() -> type:
+    """Make a trial that trains nothing."""
+    from ray import tune
+
+    from search.trial import COMPLETE, RUNNING, TRIAL_NUMBER
+
+    class NoOpTrial(tune.Trainable):
+        def setup(self, config: dict[str, Any], *, milestones: tuple[int, ...], **shared: Any) -> None:
+            self._milestones = milestones
+            self.reset_config(config)
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self._number, self._epochs, self._done = new_config[TRIAL_NUMBER], new_config["epochs"], 0
+            return True
+
+        def step(self) -> dict[str, Any]:
+            before = self._done
+            self._done = min((m for m in (*self._milestones, self._epochs) if m > before), default=before + 1)
+            score = (self._number * 7919 % 1000) / 1000
+            row = dict.fromkeys(("val_loss", "val_macro_f1", "train_loss", "train_accuracy"), 0.5)
+            curve = [
+                {"epoch": epoch, "val_accuracy": score, **row} for epoch in range(before + 1, self._done + 1)
+            ]
+            ended = self._done >= self._epochs
+            return {
+                "epoch": self._done,
+                "best_epoch": 1,
+                "val_accuracy": score,
+                **row,
+                "params": 1,
+                "seconds": 0.0,
+                "curve": curve,
+                "outcome": COMPLETE if ended else RUNNING,
+                "error": "",
+                "done": ended,
+            }
+
+    return NoOpTrial
+
+
+def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) -> tuple[float, float, float]:
+    """Trials a second, milliseconds of driver CPU a trial, and milliseconds a suggestion at the end."""
+    import ray
+
+    from search import SearchSettings, run_search
+    from search import tuning as module
+
+    ray.init(
+        address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="error"
+    )
+    took: list[float] = []
+
+    class Timed(module.TruthfulOptunaSearch):  # type: ignore[name-defined,misc]
+        def suggest(self, trial_id: str) -> Any:
+            begun = time.process_time()
+            config = super().suggest(trial_id)
+            took.append(time.process_time() - begun)
+            return config
+
+        def save(self, checkpoint_path: str) -> None:
+            """Write nothing: a class inside a function cannot be pickled, and nothing reads it."""
+
+    before = module.GenreTrial, module.TruthfulOptunaSearch
+    module.GenreTrial, module.TruthfulOptunaSearch = no_op_trial(), Timed  # type: ignore[misc,assignment]
+    try:
+        settings = SearchSettings.checked(
+            family="features_mlp",
+            cache=cache,
+            runs=runs,
+            name=f"{searcher}-{trials}-{workers}",
+            folds=1,
+            trials=trials,
+            max_epochs=9,
+            grace_period=1,
+            searcher=searcher,
+        )
+        cpu, wall = time.process_time(), time.perf_counter()
+        run = run_search(settings)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    finally:
+        module.GenreTrial, module.TruthfulOptunaSearch = before  # type: ignore[misc]
+        ray.shutdown()
+    if len(run.trials()) != trials:
+        raise RuntimeError(f"{len(run.trials())} trials in place of {trials}")
+    last = took[-max(1, trials // 10) :]
+    return trials / wall, 1000 * cpu / trials, 1000 * sum(last) / len(last)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="all sizes of the goals")
+    parser.add_argument("--searchers", nargs="+", default=["random", "tpe"])
+    parser.add_argument("--trials", type=int, nargs="+", help="other sizes")
+    parser.add_argument("--workers", type=int, nargs="+", default=[2], help="workers, with --trials")
+    given = parser.parse_args()
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sizes = [(100, 2), (400, 2), (400, 8)]
+    if given.full:
+        sizes = [(trials, workers) for workers in (2, 16, 64) for trials in (100, 1000, 5000)]
+    if given.trials:
+        sizes = list(product(given.trials, given.workers))
+    print("searcher  trials  workers  trials/s  driver CPU ms/trial  suggestion ms, last tenth")
+    with tempfile.TemporaryDirectory() as folder:
+        cache = random_cache(Path(folder) / "cache", tracks=100)
+        for searcher in given.searchers:
+            for trials, workers in sizes:
+                rate, cpu, suggestion = measure(
+                    cache, folder, searcher=searcher, trials=trials, workers=workers
+                )
+                print(
+                    f"{searcher:8}  {trials:6}  {workers:7}  {rate:8.1f}  {cpu:19.1f}  {suggestion:10.1f}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

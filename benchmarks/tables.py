@@ -1,0 +1,41 @@
+"""A cache in the shape of the published table, for benchmarks whose times do not depend on the values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from data.cache import FORMAT, CacheInfo
+from data.columns import FEATURES
+from data.files import Folder
+
+
+def random_cache(folder: Path, *, tracks: int = 1000, genres: int = 10) -> str:
+    """Write a cache of random features, marked synthetic; return its path."""
+    rng = np.random.default_rng(0)
+    label = np.arange(tracks) % genres
+    track_id = [f"genre{genre}/genre{genre}.{number:05d}" for number, genre in enumerate(label)]
+    centres = rng.normal(size=(genres, len(FEATURES)))
+    keys = {
+        "track_id": track_id,
+        "segment": np.zeros(tracks, dtype=np.int32),
+        "label": [f"genre{genre}" for genre in label],
+        "group": track_id,
+    }
+    values = centres[label] + 2 * rng.normal(size=(tracks, len(FEATURES)))
+    frame = pd.concat([pd.DataFrame(keys), pd.DataFrame(values, columns=list(FEATURES))], axis=1)
+    target = Folder.at(folder)
+    target.write_table("features.parquet", pa.Table.from_pandas(frame, preserve_index=False))
+    info = CacheInfo(
+        format=FORMAT,
+        source="features-csv",
+        synthetic=True,
+        parameters={"sample_rate": 22050, "segment_seconds": 30.0},
+        fingerprint="0" * 64,
+        versions={},
+    )
+    target.write_json("cache.json", info.model_dump(mode="json"))
+    return str(folder)

@@ -1,0 +1,203 @@
+"""Where a trial's time goes, by family; and heads on cached outputs against the whole backbone each epoch.
+
+Goals: over 90 % of a trial of a minute or more is training steps; a trial that trains a head alone costs
+under 1/50 of one that runs the backbone each epoch, at equal results. Run it with
+``python -m benchmarks.trial_cost [--cache DIR] [--weights FILE]``; the demo data set is the default.
+
+A trial here does what a trial of a search does between two suggestions: it builds and compiles the BASELINE,
+trains and judges epoch by epoch, scores the tracks and writes its state.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import spaces
+from data.cache import Cache
+from data.splits import make_split
+from data.task import Fold, Task, search_task
+from spaces.training.family import Learner
+
+
+class Stopwatch:
+    """Seconds of calls; of the first, which compiles, as much as the others took on average."""
+
+    def __init__(self) -> None:
+        self.calls: list[float] = []
+
+    def around(self, function: Any) -> Any:
+        """Return the function with its calls timed."""
+
+        def timed(*args: Any, **options: Any) -> Any:
+            start = time.perf_counter()
+            found = function(*args, **options)
+            # What TensorFlow promises is awaited.
+            for value in found:
+                if hasattr(value, "numpy"):
+                    value.numpy()
+            self.calls.append(time.perf_counter() - start)
+            return found
+
+        return timed
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all calls, without compilation."""
+        later = self.calls[1:]
+        return sum(later) + (sum(later) / len(later) if later else sum(self.calls))
+
+
+@contextmanager
+def steps_timed() -> Iterator[Stopwatch]:
+    """Time the functions that take training steps, in every learner that is made inside."""
+    from spaces.training.epoch import CompiledEpoch
+    from spaces.training.tensor_steps import TrainingSteps
+
+    watch = Stopwatch()
+    begin, run = TrainingSteps.__init__, CompiledEpoch.run
+
+    def begin_timed(self: Any, *args: Any, **options: Any) -> None:
+        begin(self, *args, **options)
+        self.run = watch.around(self.run)
+
+    TrainingSteps.__init__, CompiledEpoch.run = begin_timed, watch.around(run)  # type: ignore[method-assign]
+    try:
+        yield watch
+    finally:
+        TrainingSteps.__init__, CompiledEpoch.run = begin, run  # type: ignore[method-assign]
+
+
+def share_of_steps(family: Any, task: Task, seconds: float) -> tuple[float, int, float]:
+    """Train the BASELINE for some time; give its seconds, its epochs and the share that is steps."""
+    from spaces.training.votes import scores, track_probabilities
+
+    truth = task.track_label[task.validated]
+    with steps_timed() as watch, tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        learner = family.learner(family.baseline(1000), task, seed=0)
+        epoch, saved = 0, start
+        while time.perf_counter() - start < seconds:
+            outcome = learner.run_epoch(epoch)
+            scores(track_probabilities(task, outcome.probabilities), truth)
+            epoch += 1
+            # As often as a search asks for it.
+            if time.perf_counter() - saved > 5:
+                np.savez(Path(folder) / "state.npz", **learner.state())  # type: ignore[arg-type]
+                saved = time.perf_counter()
+        whole = time.perf_counter() - start
+    return whole, epoch, watch.seconds / whole
+
+
+def whole_backbone(config: dict[str, Any], task: Task) -> Learner:
+    """Return the alternative: the same head and the same frozen backbone in one network, on pictures."""
+    import keras
+
+    from spaces.training.backbones import build, pooled
+    from spaces.training.pretrained import load
+    from spaces.training.tensor_learner import Recipe, Stage, TensorFolds
+    from spaces.vgg16_transfer import build_head
+
+    size = task.X.shape[1]
+    weights = load(config["backbone"], config["weights"])
+    rows, columns, channels = build(config["backbone"], size, weights).whole.output_shape[1:]
+    n_inputs = rows * columns * channels if config["pooling"] == "flatten" else channels
+
+    def network() -> keras.Model:
+        # The head is drawn first, as where it is alone: both begin with the same weights.
+        head = build_head(config, n_inputs, len(task.classes))
+        backbone = build(config["backbone"], size, weights).whole
+        backbone.trainable = False
+        pictures = keras.Input((size, size, 3))
+        return keras.Model(pictures, head(pooled(config["pooling"], backbone(pictures, training=False))))
+
+    recipe = Recipe(
+        (Stage(config["epochs"], config["learning_rate"]),),
+        config["optimizer"],
+        config["batch_size"],
+    )
+    return TensorFolds(network, recipe, task, seed=0)
+
+
+def timed(make: Any, epochs: int, task: Task) -> tuple[float, float, float]:
+    """Seconds of a trial and of an epoch after the first, and the validation accuracy at its end."""
+    start = time.perf_counter()
+    learner = make()
+    first = 0.0
+    for epoch in range(epochs):
+        outcome = learner.run_epoch(epoch)
+        first = first or time.perf_counter() - start
+    whole = time.perf_counter() - start
+    valid = task.folds[0].valid
+    accuracy = float((outcome.probabilities[0].argmax(axis=1) == task.y[valid]).mean())
+    return whole, (whole - first) / (epochs - 1), accuracy
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--cache", help="cache with features, spectrograms and pictures")
+    parser.add_argument("--weights", default="none", help="as for search.run; time does not depend on them")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each family's trial")
+    parser.add_argument("--pictures", type=int, default=60, help="pictures that backbone and head train on")
+    parser.add_argument("--epochs", type=int, default=4, help="epochs of backbone and head")
+    parser.add_argument("--families", nargs="*", default=spaces.names())
+    given = parser.parse_args()
+
+    from spaces.training.quiet import import_keras
+
+    import_keras()
+    import tensorflow as tf
+
+    # As in a trial, which reserves one core.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    print(f"Python {platform.python_version()}, TensorFlow {tf.__version__}, {os.cpu_count()} cores")
+    if given.cache is None:
+        from data.demo import ensure
+
+        given.cache = ensure()
+    cache = Cache.open(given.cache)
+
+    print("BASELINE of each family: seconds of the trial, epochs, share of training steps")
+    for name in given.families:
+        rows = cache.rows(spaces.get(name).reads)
+        weights = given.weights if name == "vgg16_transfer" else None
+        family = spaces.get(name).for_search(rows.X.shape[1:], weights=weights)
+        split = make_split(rows.tracks(), folds=family.default_folds, test_fraction=0.2, seed=0)
+        task = search_task(rows, split)
+        if name == "vgg16_transfer":
+            # Once a node, whoever comes first: no part of what a trial costs.
+            family.learner(family.baseline(1), task, seed=0)
+        whole, epochs, share = share_of_steps(family, task, given.seconds)
+        print(f"  {name:15} {whole:6.1f} s  {epochs:5} epochs  {share:5.1%}", flush=True)
+
+    rows = cache.rows("image")
+    task = search_task(rows, make_split(rows.tracks(), folds=1, test_fraction=0.2, seed=0))
+    fold = task.folds[0]
+    rng = np.random.default_rng(0)
+    train = np.sort(rng.permutation(fold.train)[: given.pictures])
+    valid = np.sort(rng.permutation(fold.valid)[: given.pictures // 3])
+    task = dataclasses.replace(task, folds=(Fold(train, valid),))
+    family = spaces.get("vgg16_transfer").for_search(rows.X.shape[1:], weights=given.weights)
+    config = {**family.baseline(given.epochs), "penalty": "none", "epochs": given.epochs}
+    print(f"VGG16 under its head, {len(train)} pictures to train on and {len(valid)} to judge")
+    family.learner(config, task, seed=0)
+    head = timed(lambda: family.learner(config, task, seed=0), given.epochs, task)
+    print(f"  head on cached outputs  {head[0]:8.2f} s  an epoch more {head[1]:7.3f} s  right {head[2]:.1%}")
+    full = timed(lambda: whole_backbone(config, task), given.epochs, task)
+    print(f"  backbone each epoch     {full[0]:8.2f} s  an epoch more {full[1]:7.3f} s  right {full[2]:.1%}")
+    print(f"  head / backbone: trial 1/{full[0] / head[0]:.0f}, an epoch more 1/{full[1] / head[1]:.0f}")
+
+
+if __name__ == "__main__":
+    main()

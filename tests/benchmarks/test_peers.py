@@ -1,0 +1,142 @@
+"""What the comparison with other tools rests on: times to marks, logs, folds and budgets, without a peer."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+
+from benchmarks.peers import space
+from benchmarks.peers.job import FOLDS, MAX_EPOCHS, STARTED, TEST_FRACTION, Job, make_job
+from benchmarks.peers.marks import at_times, best_so_far, count_trials_epochs, median, read_scores, time_to
+from data.cache import Cache
+from data.splits import make_split
+from data.task import search_task
+
+
+def score(seconds: float, accuracy: float, trial: str = "0", epoch: int = 1) -> dict[str, object]:
+    return {"seconds": seconds, "accuracy": accuracy, "trial": trial, "epoch": epoch}
+
+
+def test_time_to_a_mark_is_the_first_score_that_reaches_it() -> None:
+    curve = best_so_far([score(3, 0.70), score(5, 0.76), score(6, 0.5), score(9, 0.8)], budget=8)
+    assert curve == [(3, 0.70), (5, 0.76)]
+    assert time_to(curve, 0.73) == 5
+    assert time_to(curve, 0.76) == 5
+    assert time_to(curve, 0.79) == math.inf
+
+
+def test_median_counts_runs_that_never_arrived() -> None:
+    assert median([5, math.inf, 7]) == 7
+    assert median([5, math.inf, math.inf]) == math.inf
+
+
+def test_log_is_sorted_and_survives_a_line_that_was_cut() -> None:
+    lines = [json.dumps(score(4, 0.6)), json.dumps(score(2, 0.5)), '{"seconds": 5, "acc']
+    assert [one["seconds"] for one in read_scores(lines)] == [2, 4]
+
+
+def test_trials_and_epochs() -> None:
+    stepwise = [score(epoch, 0.5, "a", epoch) for epoch in (1, 2, 3)]
+    promoted = [score(4, 0.5, "b", 4), score(5, 0.5, "b", 5)]
+    scored_at_its_end = [score(6, 0.5, "c", 50)]
+    assert count_trials_epochs(stepwise + promoted + scored_at_its_end) == (3, 3 + 2 + 50)
+    assert count_trials_epochs([]) == (0, 0)
+
+
+def test_curve_at_times() -> None:
+    values = at_times([(2.0, 0.5), (4.0, 0.6)], np.array([1.0, 2.0, 3.0, 5.0]))
+    assert np.isnan(values[0])
+    assert values[1:].tolist() == [0.5, 0.5, 0.6]
+
+
+def test_peers_get_the_folds_that_the_harness_makes(tmp_path: Path, small_cache: Path) -> None:
+    job = make_job(tmp_path / "job", str(small_cache), seed=3)
+    arrays = job.arrays()
+    rows = Cache.open(str(small_cache)).rows("features")
+    split = make_split(rows.tracks(), folds=FOLDS, test_fraction=TEST_FRACTION, seed=3)
+    task = search_task(rows, split)
+    assert len(arrays["y"]) == split.searchable.sum() < len(split.track_id)
+    for number, fold in enumerate(task.folds):
+        assert np.flatnonzero(arrays["fold"] == number).tolist() == fold.valid.tolist()
+        # Fitted on training rows alone: those have mean 0 and variance 1, the held-out ones have not.
+        train = arrays["standard"][number][fold.train]
+        np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(train.std(axis=0), 1, atol=1e-4)
+        assert abs(arrays["standard"][number][fold.valid].mean(axis=0)).max() > 1e-3
+
+
+def test_report_writes_a_line_since_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(STARTED, str(time.time() - 100))
+    job = Job(tmp_path, seed=0)
+    job.report(7, 2, 0.5)
+    job.report(8, 1, 0.25)
+    first, second = read_scores(job.log.read_text().splitlines())
+    assert 100 <= first["seconds"] < 160
+    assert (first["trial"], first["epoch"], first["accuracy"]) == ("7", 2, 0.5)
+    assert second["trial"] == "8"
+
+
+def test_space_is_the_harness_own() -> None:
+    import spaces
+
+    family = spaces.get("features_mlp")
+    left_out = {"mixup", "averaging"}
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    theirs: dict[str, object] = {}
+    ours: dict[str, object] = {}
+    for _ in range(40):
+        mine, other = study.ask(), study.ask()
+        family.space(mine, MAX_EPOCHS)
+        space.suggest(other)
+        ours |= mine.distributions
+        theirs |= other.distributions
+    assert {name: one for name, one in ours.items() if name not in left_out} == theirs
+    assert {key: value for key, value in family.BASELINE.items() if key not in left_out} == space.BASELINE
+
+
+def test_values_come_back_from_a_command_line() -> None:
+    for one in space.SPACE:
+        for value in one.choices or ((int(one.low) if one.whole else one.low),):
+            assert one.parse(str(value)) == value
+
+
+def test_grid_has_54_configurations() -> None:
+    from benchmarks.peers.with_grid import configurations
+
+    assert len(configurations()) == 54
+
+
+def test_a_run_is_ended_from_outside_with_all_it_started(
+    tmp_path: Path, small_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    psutil = pytest.importorskip("psutil")
+    from benchmarks.peers import measure
+
+    # A peer that reports once, starts a process in a session of its own, and would never end.
+    (tmp_path / "endless.py").write_text(
+        "import os, subprocess, sys, time\n"
+        "from benchmarks.peers.job import given_job\n"
+        "job = given_job()\n"
+        "job.report('a', 1, 0.75)\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+        " start_new_session=True)\n"
+        "(job.folder / 'child').write_text(str(child.pid))\n"
+        "time.sleep(600)\n"
+    )
+    monkeypatch.setitem(measure._ENVIRONMENT, "PYTHONPATH", f"{measure.ROOT}:{tmp_path}")
+    monkeypatch.setattr(measure, "PACKAGE", "")
+    monkeypatch.setitem(measure.MODULES, "endless", "endless")
+    job = make_job(tmp_path / "job", str(small_cache), seed=0)
+    record = measure.run_peer("endless", job, budget=20)
+    assert record["best"] == 0.75
+    assert record["seconds_to"]["0.73"] is not None
+    assert record["seconds_to"]["0.76"] is None
+    assert record["ended_by_itself"] is None
+    assert record["peak_mib"] > 0
+    assert not psutil.pid_exists(int((job.folder / "child").read_text()))
