@@ -1,0 +1,89 @@
+"""`features_linear`: logistic regression on the features; the worked example of docs/guide.md.
+
+Copied into ``spaces/`` it is a family like the others: no other file is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from data.task import Task
+from spaces.training.family import Config, Family, Learner
+from spaces.training.scaling import SCALERS, apply_scaler
+
+if TYPE_CHECKING:
+    import keras
+    import optuna
+
+    from spaces.training.epoch import CompiledEpoch
+
+
+class FeaturesLinear(Family):
+    """One dense layer on scaled features."""
+
+    name: ClassVar[str] = "features_linear"
+    reads: ClassVar[Literal["features", "melspec", "image"]] = "features"
+    default_folds: ClassVar[int] = 5
+    BASELINE: ClassVar[Config] = {
+        "scaler": "standard",
+        "learning_rate": 1e-2,
+        "weight_decay": 0.0,
+        "batch_size": 32,
+        "epochs": 20,
+    }
+
+    def space(self, trial: optuna.Trial, max_epochs: int) -> None:
+        """Suggest one configuration; see `Family.space`."""
+        trial.suggest_categorical("scaler", SCALERS)
+        trial.suggest_float("learning_rate", 1e-3, 1e-1, log=True)
+        trial.suggest_float("weight_decay", 0.0, 0.1)
+        trial.suggest_categorical("batch_size", (16, 32, 64))
+        trial.suggest_int("epochs", min(20, max_epochs), max_epochs)
+
+    def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
+        """Untrained networks of a configuration, one a fold of the task."""
+        from spaces.training.dense_folds import Recipe, ScaledFolds
+        from spaces.training.epoch import Knobs
+
+        n_features, n_classes = task.X.shape[1], len(task.classes)
+        recipe = Recipe(
+            scaler=config["scaler"],
+            batch_size=config["batch_size"],
+            schedule="cosine",
+            learning_rate=config["learning_rate"],
+            epochs=config["epochs"],
+            averaging=0.0,
+            knobs=Knobs(label_smoothing=0.0, mixup=0.0, weight_decay=config["weight_decay"], dropout={}),
+        )
+        compiled = _compiled(n_features, n_classes, len(task.folds))
+        return ScaledFolds(compiled, lambda: _keras_network(n_features, n_classes), recipe, task, seed=seed)
+
+    def prepare(self, X: np.ndarray, preparation: Mapping[str, Any]) -> np.ndarray:
+        """Scale rows of features, shape (n, n_features); see `Family.prepare`."""
+        return apply_scaler(preparation["scaler"], X)
+
+
+@lru_cache(maxsize=4)
+def _compiled(n_features: int, n_classes: int, n_folds: int) -> CompiledEpoch:
+    """Compile once a worker process: all configurations share it."""
+    from spaces.training.epoch import CompiledEpoch
+    from spaces.training.fold_layers import Dense
+
+    return CompiledEpoch([Dense(n_folds, n_features, n_classes)], "adam", n_classes)
+
+
+def _keras_network(n_features: int, n_classes: int) -> keras.Model:
+    """Build the same network of plain Keras layers, for the export."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((n_features,), name="features")
+    logits = layers.Dense(n_classes, name="logits")(inputs)
+    return keras.Model(inputs, layers.Softmax(name="genre")(logits))
+
+
+FAMILY = FeaturesLinear()
