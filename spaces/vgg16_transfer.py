@@ -46,6 +46,7 @@ class VGG16Transfer(Family):
     BASELINE: ClassVar[Config] = {
         "backbone": "vgg16",
         "weights": _DEFAULT_WEIGHTS,
+        "dropped_blocks": 0,
         "training": "frozen",
         "pooling": "flatten",
         "standardise": False,
@@ -99,13 +100,19 @@ class VGG16Transfer(Family):
         trial.suggest_categorical("backbone", self._backbones)
         # One choice: so each trial, and an export of it, says what its backbone began with.
         trial.suggest_categorical("weights", (self._source,))
+        # The last blocks know objects; what textures and edges have in common with spectrograms is earlier.
+        dropped = trial.suggest_int("dropped_blocks", 0, 2)
         training = trial.suggest_categorical("training", ("frozen", "unfrozen", "in_turn"))
         if training != "frozen":
             trial.suggest_int("unfrozen_blocks", 1, 2)
             trial.suggest_float("unfrozen_learning_rate", 1e-6, 3e-4, log=True)
         if training == "in_turn":
             trial.suggest_float("head_share", 0.2, 0.7)
-        trial.suggest_categorical("pooling", ("avg", "max", "flatten"))
+        if dropped:
+            # Earlier maps are larger: flat, they would be some hundred thousand inputs.
+            trial.suggest_categorical("map_pooling", ("avg", "max"))
+        else:
+            trial.suggest_categorical("pooling", ("avg", "max", "flatten"))
         trial.suggest_categorical("standardise", (False, True))
         layers = trial.suggest_int("layers", 0, 2)
         for layer in range(1, layers + 1):
@@ -134,7 +141,9 @@ class VGG16Transfer(Family):
         check_size((config["backbone"],), size)
         self._check_weights(config)
         unfrozen = 0 if config["training"] == "frozen" else config["unfrozen_blocks"]
-        frozen = Frozen(task.X.origin, size, config["backbone"], config["weights"], unfrozen)
+        frozen = Frozen(
+            task.X.origin, size, config["backbone"], config["weights"], unfrozen, config["dropped_blocks"]
+        )
         return Heads(frozen, config, task, seed=seed)
 
     def _check_weights(self, config: Config) -> None:
@@ -173,7 +182,8 @@ class Heads(Learner):
         from spaces.training.tensor_learner import Recipe, TensorFolds
 
         self._frozen, self._config, self._n_classes = frozen, config, len(task.classes)
-        outputs = frozen_outputs(frozen, None if frozen.unfrozen else config["pooling"])
+        self._pooling = str(config["map_pooling" if frozen.dropped else "pooling"])
+        outputs = frozen_outputs(frozen, None if frozen.unfrozen else self._pooling)
         recipe = Recipe(
             stages=_stages(config),
             optimizer=config["optimizer"],
@@ -200,7 +210,7 @@ class Heads(Learner):
         if self._frozen.unfrozen:
             suffix = self._parts().suffix
             # Moments of photographs stay: a batch of a few dozen pictures has no better ones.
-            x = pooled(self._config["pooling"], suffix(x, training=False))
+            x = pooled(self._pooling, suffix(x, training=False))
         head = build_head(self._config, x.shape[1], self._n_classes)
         return keras.Model(inputs, head(x), name="core")
 
@@ -209,7 +219,7 @@ class Heads(Learner):
 
         frozen = self._frozen
         weights = load(frozen.backbone, frozen.weights)
-        parts = build(frozen.backbone, frozen.size, weights, frozen.unfrozen)
+        parts = build(frozen.backbone, frozen.size, weights, frozen.unfrozen, frozen.dropped)
         if parts.suffix is not None:
             _unfreeze(parts.suffix, unfrozen=True)
         return parts
@@ -234,7 +244,7 @@ class Heads(Learner):
         parts = self._parts()
         if parts.suffix is not None:
             parts.suffix.set_weights(core.get_layer("suffix").get_weights())
-        logits = core.get_layer("head")(pooled(self._config["pooling"], parts.whole.output))
+        logits = core.get_layer("head")(pooled(self._pooling, parts.whole.output))
         genre = keras.layers.Softmax(name="genre")(logits)
         return Fitted(keras.Model(parts.whole.input, genre), {})
 

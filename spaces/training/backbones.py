@@ -27,7 +27,7 @@ class Backbone:
     smallest : int
         Least height and width of a picture, in pixels.
     blocks : tuple of str
-        Names of the layers with which its last block, its last two blocks and so on begin.
+        Names of the layers with which its last block, the one before it and so on begin.
     download : str
         Name of the file of its ImageNet weights, in the folder ``models`` of Keras's own.
     """
@@ -44,28 +44,33 @@ BACKBONES = {
         "VGG16",
         "caffe",
         32,
-        ("block5_conv1", "block4_conv1"),
+        ("block5_conv1", "block4_conv1", "block3_conv1", "block2_conv1"),
         "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
     ),
     "xception": Backbone(
         "Xception",
         "tf",
         71,
-        ("block14_sepconv1", "block13_sepconv1_act"),
+        ("block14_sepconv1", "block13_sepconv1_act", "block12_sepconv1_act", "block11_sepconv1_act"),
         "xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
     ),
     "efficientnetv2b0": Backbone(
         "EfficientNetV2B0",
         "inside",
         32,
-        ("block6a_expand_conv", "block5a_expand_conv"),
+        ("block6a_expand_conv", "block5a_expand_conv", "block4a_expand_conv", "block3a_expand_conv"),
         "efficientnetv2-b0_notop.h5",
     ),
     "mobilenetv3small": Backbone(
         "MobileNetV3Small",
         "inside",
         32,
-        ("expanded_conv_8_expand", "expanded_conv_6_expand"),
+        (
+            "expanded_conv_8_expand",
+            "expanded_conv_6_expand",
+            "expanded_conv_3_expand",
+            "expanded_conv_1_expand",
+        ),
         "weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
     ),
 }
@@ -82,7 +87,7 @@ class Parts(NamedTuple):
     ----------
     whole : keras.Model
         RGB pictures of 0 to 255, shape (n, size, size, 3), to feature maps, shape
-        (n, rows, columns, channels).
+        (n, rows, columns, channels), of the last block that is kept.
     prefix : keras.Model
         Pictures to what the unfrozen blocks take; `whole` where nothing is unfrozen.
     suffix : keras.Model or None
@@ -121,7 +126,7 @@ def bare(name: str, size: int) -> keras.Model:
     return model
 
 
-def build(name: str, size: int, weights: list[np.ndarray], unfrozen: int = 0) -> Parts:
+def build(name: str, size: int, weights: list[np.ndarray], unfrozen: int = 0, dropped: int = 0) -> Parts:
     """Build a backbone that takes pictures as they are.
 
     Parameters
@@ -133,7 +138,9 @@ def build(name: str, size: int, weights: list[np.ndarray], unfrozen: int = 0) ->
     weights : list of ndarray
         Weights of the `bare` network, in its order.
     unfrozen : int
-        How many of its last blocks make up the second part.
+        How many of the last blocks that are kept make up the second part.
+    dropped : int
+        How many of its last blocks are left out; together at most as many as `Backbone.blocks` names.
     """
     import keras
 
@@ -149,9 +156,12 @@ def build(name: str, size: int, weights: list[np.ndarray], unfrozen: int = 0) ->
     make = getattr(keras.applications, backbone.application)
     whole = make(include_top=False, weights=None, input_tensor=x)
     whole.set_weights(weights)
+    last = whole.get_layer(backbone.blocks[dropped - 1]).input if dropped else whole.output
+    # As Keras makes it, it takes a list of one, and warns of each picture that comes alone.
+    whole = keras.Model(pictures, last)
     if not unfrozen:
         return Parts(whole, whole, None)
-    cut = whole.get_layer(backbone.blocks[unfrozen - 1]).input
+    cut = whole.get_layer(backbone.blocks[dropped + unfrozen - 1]).input
     return Parts(whole, keras.Model(whole.input, cut), keras.Model(cut, whole.output, name="suffix"))
 
 

@@ -37,8 +37,8 @@ class Frozen(NamedTuple):
         One of `BACKBONES`.
     weights : str
         Source of its weights: ``imagenet``, ``none`` or a file.
-    unfrozen : int
-        Last blocks that do not belong to it.
+    unfrozen, dropped : int
+        Last blocks that do not belong to it: those that are trained, and those that are left out.
     """
 
     origin: Origin
@@ -46,12 +46,14 @@ class Frozen(NamedTuple):
     backbone: str
     weights: str
     unfrozen: int
+    dropped: int = 0
 
     @property
     def path(self) -> Path:
         """The array file, named by a fingerprint of all that its content depends on."""
         backbone = BACKBONES[self.backbone]
-        layer = backbone.blocks[self.unfrozen - 1] if self.unfrozen else "output"
+        without = self.unfrozen + self.dropped
+        layer = backbone.blocks[without - 1] if without else "output"
         digest = fingerprint(
             {
                 "format": _FORMAT,
@@ -109,7 +111,7 @@ def _compute(frozen: Frozen, target: Path) -> None:
     """Let all pictures pass through the frozen part; write what comes out as an array file."""
     pictures = Cache.open(frozen.origin.cache).rows(frozen.origin.kind).X
     weights = pretrained.load(frozen.backbone, frozen.weights)
-    prefix = build(frozen.backbone, frozen.size, weights, frozen.unfrozen).prefix
+    prefix = build(frozen.backbone, frozen.size, weights, frozen.unfrozen, frozen.dropped).prefix
     shape = (len(pictures), *prefix.output_shape[1:])
     # Written, not mapped: a disk that is full then raises an error, where a map would end the process.
     with target.open("wb") as file:

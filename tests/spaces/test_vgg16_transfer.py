@@ -46,9 +46,11 @@ def judged(model: Any, task: Task, fold: int) -> np.ndarray:
         {"pooling": "flatten", "standardise": True},
         {"backbone": "mobilenetv3small", "pooling": "max", "penalty": "decay", "weight_decay": 0.1},
         {**FINE, "pooling": "flatten", "standardise": True},
+        {"dropped_blocks": 2, "map_pooling": "max"},
+        {**FINE, "dropped_blocks": 2, "unfrozen_blocks": 2, "map_pooling": "avg"},
         IN_TURN,
     ],
-    ids=["frozen", "flatten", "mobilenet", "unfrozen", "in turn"],
+    ids=["frozen", "flatten", "mobilenet", "unfrozen", "dropped", "dropped and unfrozen", "in turn"],
 )
 def test_the_fitted_network_says_of_pictures_what_the_head_said_of_the_cached_outputs(
     task: Task, change: dict[str, Any], tmp_path: Path
@@ -119,7 +121,9 @@ def test_the_frozen_part_runs_once(task: Task, monkeypatch: pytest.MonkeyPatch) 
     for change in ({}, {"pooling": "max", "learning_rate": 1e-3}, {"pooling": "flatten"}):
         FAMILY.learner({**BASE, **change}, refit, seed=1).run_epoch(0)
     with pytest.raises(AssertionError, match="ran again"):
-        FAMILY.learner({**BASE, **FINE, "unfrozen_blocks": 2}, task, seed=0)
+        FAMILY.learner(
+            {**BASE, **FINE, "unfrozen_blocks": 2, "dropped_blocks": 1, "map_pooling": "avg"}, task, seed=0
+        )
 
 
 def test_outputs_are_named_by_all_that_they_depend_on(task: Task, tmp_path: Path) -> None:
@@ -132,9 +136,12 @@ def test_outputs_are_named_by_all_that_they_depend_on(task: Task, tmp_path: Path
         {"backbone": "xception"},
         {"weights": str(other)},
         {"unfrozen": 1},
+        {"dropped": 2},
     )
     paths = {first.path, *(first._replace(**change).path for change in changes)}
     assert len(paths) == len(changes) + 1
+    # A block that is trained and one that is left out leave the same frozen part.
+    assert first._replace(unfrozen=1, dropped=1).path == first._replace(dropped=2).path
     before = first._replace(weights=str(other)).path
     other.write_bytes(b"weights of another training")
     assert first._replace(weights=str(other)).path != before

@@ -42,6 +42,20 @@ def test_prefix_and_suffix_make_the_whole(parts: tuple[str, Parts]) -> None:
     assert 0 < built.suffix.count_params() < built.whole.count_params()
 
 
+@pytest.mark.parametrize("name", BACKBONES)
+def test_blocks_can_be_left_out(name: str) -> None:
+    weights = load(name, NONE)
+    whole = build(name, SIZE, weights).whole
+    for dropped in (1, 2):
+        built = build(name, SIZE, weights, unfrozen=2, dropped=dropped)
+        kept = whole.get_layer(BACKBONES[name].blocks[dropped - 1]).input
+        assert built.whole.output.shape == kept.shape
+        assert built.suffix is not None
+        found = built.suffix(built.prefix(pictures()))
+        np.testing.assert_allclose(found, built.whole(pictures()), rtol=1e-5, atol=1e-5)
+        assert built.whole.count_params() < whole.count_params()
+
+
 def test_suffix_shares_weights_with_the_whole() -> None:
     built = build("vgg16", 32, load("vgg16", NONE), unfrozen=2)
     assert built.suffix is not None
