@@ -11,7 +11,7 @@ from data.errors import CacheError, RunError, SettingsError
 from data.task import search_task
 from search.claim import claimed
 from search.cluster import concurrent_trials, ray_cluster
-from search.journal import count_ended, mend_journal, open_study
+from search.journal import count_begun, mend_journal, open_study
 from search.plan import make_plan
 from search.settings import SearchSettings
 from search.tuning import search
@@ -111,7 +111,7 @@ def extend_search(
         raise RunError(f"--extend {name}: the run is not finished; go on with it by --resume {name}")
     if info.settings["searcher"] == "grid":
         raise RunError(f"--extend {name}: the run tried every point of its grid; there is nothing to add")
-    total = count_ended(open_study(run)) + trials
+    total = count_begun(open_study(run)) + trials
     lifted = {"trials": total, "time_budget": time_budget, "target": None, "stagnation": None}
     info = info.model_copy(
         update={"trials": total, "seconds": 0.0, "settings": {**info.settings, **lifted}, "reason": None}

@@ -59,6 +59,12 @@ def count_ended(study: optuna.Study) -> int:
     return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
 
 
+def count_begun(study: optuna.Study) -> int:
+    """How many trials of a study were ever begun."""
+    waiting = optuna.trial.TrialState.WAITING
+    return sum(trial.state != waiting for trial in study.get_trials(deepcopy=False))
+
+
 def mend_journal(run: RunFolder) -> None:
     """Keep what is whole of a journal that was cut short, and free it from a dead process's lock.
 

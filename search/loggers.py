@@ -6,6 +6,7 @@ Each is an extra of the package and off unless asked for. They log each report o
 from __future__ import annotations
 
 import importlib.util
+import os
 from typing import TYPE_CHECKING
 
 from data.errors import SettingsError
@@ -61,5 +62,9 @@ def make_loggers(name: str, *, tensorboard: bool, mlflow: str | None, wandb: str
     if wandb is not None:
         from ray.air.integrations.wandb import WandbLoggerCallback
 
-        loggers.append(WandbLoggerCallback(project=wandb, group=name, excludes=["curve", "error"]))
+        # The mode is told, because the process that logs has the environment that Ray was started in.
+        mode = os.environ.get("WANDB_MODE")
+        loggers.append(
+            WandbLoggerCallback(project=wandb, group=name, excludes=["curve", "error"], mode=mode)
+        )
     return loggers

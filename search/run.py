@@ -125,8 +125,9 @@ def _summarise(run: RunFolder) -> bool:
     if trials["val_accuracy"].notna().any():
         best, baseline = trials["val_accuracy"].max(), trials["val_accuracy"].iloc[0]
         marked = " on SYNTHETIC data" if info.cache.synthetic else ""
+        reference = f"{baseline:.1%}" if baseline == baseline else "without a score"
         click.echo(
-            f"Best validation accuracy {best:.1%}{marked}; BASELINE {baseline:.1%};"
+            f"Best validation accuracy {best:.1%}{marked}; BASELINE {reference};"
             f" {info.n_validated} tracks validated, {info.n_test} locked away."
         )
     runs = run.folder.uri.removesuffix("/" + run.name)

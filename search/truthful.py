@@ -57,6 +57,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         super().__init__(**options)
         self._unfinished = list(unfinished)
         self._curves: dict[str, list[dict[str, float]]] = {}
+        self._latest: dict[str, dict[str, Any]] = {}
         self._known: dict[str, frozenset[int]] = {}
         self._suspended = False
 
@@ -88,6 +89,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         """Report the epochs since the last result."""
         if trial_id not in self._completed_trials:
             self._report(trial_id, result)
+            self._latest[trial_id] = result
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -96,6 +98,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         if trial_id in self._completed_trials:
             return
         self._completed_trials.add(trial_id)
+        self._latest.pop(trial_id, None)
         trial = self._ot_trials[trial_id]
         outcome = (result or {}).get("outcome")
         if outcome == DISK_FULL or self._suspended:
@@ -121,6 +124,14 @@ class TruthfulOptunaSearch(OptunaSearch):
             self._ot_study.tell(trial, result[self.metric])
         else:
             self._ot_study.tell(trial, state=TrialState.PRUNED)
+
+    def settle(self) -> None:
+        """Tell the trials that the end of the search cut short: they are PRUNED, with what they reported.
+
+        Those that had not reported an epoch stay as they are, and an extended search begins with them.
+        """
+        for trial_id, result in list(self._latest.items()):
+            self.on_trial_complete(trial_id, result)
 
     def _report(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report each epoch once, also where a trial that was restarted reports some again."""

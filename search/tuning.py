@@ -75,7 +75,7 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     told = _begin(run, info, settings)
     ended = [trial for trial in told if trial.state.is_finished()]
     started = time.monotonic()
-    tuner, ending = _tuner(run, info, settings, task, concurrent, told)
+    tuner, searcher, ending = _tuner(run, info, settings, task, concurrent, told)
     failure: Exception | None = None
     try:
         if len(ended) < info.trials:
@@ -87,11 +87,13 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
         err().show_cursor()
     if ending.reason == NO_SPACE or shutil.disk_usage(working_folder(run)).free < _LEAST_SPACE:
         raise disk_full(run) from failure
-    JournalMirror(run).send()
-    write_tables(run, ending.study)
     seconds = info.seconds + time.monotonic() - started
-    reason = ending.reason or _reason(info, ended=count_ended(ending.study), seconds=seconds)
+    reason = ending.reason or _reason(info, ended=count_ended(searcher.study), seconds=seconds)
     status = "interrupted" if reason == "interrupted" else "finished"
+    if status == "finished":
+        searcher.settle()
+    JournalMirror(run).send()
+    write_tables(run, searcher.study)
     run.write_info(
         info.model_copy(update={"status": status, "ended": now(), "reason": reason, "seconds": seconds})
     )
@@ -171,7 +173,7 @@ def _tuner(
     task: Task,
     concurrent: int,
     told: list[FrozenTrial],
-) -> tuple[tune.Tuner, Ending]:
+) -> tuple[tune.Tuner, TruthfulOptunaSearch, Ending]:
     """Put searcher, scheduler, record and view together for the trials that are left."""
     ended = [trial for trial in told if trial.state.is_finished()]
     searcher = TruthfulOptunaSearch(
@@ -220,7 +222,7 @@ def _tuner(
             ],
         ),
     )
-    return tuner, ending
+    return tuner, searcher, ending
 
 
 def _followers(settings: SearchSettings, limiter: ConcurrencyLimiter) -> list[tune.Callback]:

@@ -66,7 +66,7 @@ def test_the_seed_decides_the_bootstrap() -> None:
     assert paired(a, b, seed=3) != paired(a, b, seed=4)
 
 
-@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (0, 1), (3, 3), (10, 25), (400, 310)])
+@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (0, 1), (3, 3), (10, 25), (400, 310), (7000, 7900)])
 def test_mcnemar_is_the_binomial_test(only_a: int, only_b: int) -> None:
     expected = binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
     assert mcnemar(only_a, only_b) == pytest.approx(expected, rel=1e-12)

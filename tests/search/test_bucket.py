@@ -73,17 +73,15 @@ def test_a_search_is_interrupted_and_resumed_on_another_machine(
     assert after.loc[kept.index, "val_accuracy"].equals(kept["val_accuracy"])
     assert run.info().status == "finished"
     assert not (run.folder / "checkpoints").names()
-    assert run.folder.names() == sorted(
-        [
-            "checkpoints",
-            "history.parquet",
-            "predictions",
-            "run.json",
-            "splits.parquet",
-            JOURNAL,
-            "trials.parquet",
-        ]
-    )
+    # A bucket keeps the empty folder's name where a trial was long enough for a checkpoint.
+    assert set(run.folder.names()) - {"checkpoints"} == {
+        "history.parquet",
+        "predictions",
+        "run.json",
+        "splits.parquet",
+        JOURNAL,
+        "trials.parquet",
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENRE_SEARCH_SCRATCH", str(tmp_path / "laptop"))
         assert len(open_study(run).trials) == TRIALS

@@ -56,7 +56,7 @@ def test_what_is_whole_of_a_journal_is_kept(run: RunFolder) -> None:
     assert [trial.state.name for trial in open_study(run).trials] == ["COMPLETE", "COMPLETE", "RUNNING"]
     begin_study(run, make_sampler("random", seed=0)).tell(2, 1.0)
     assert open_study(run).trials[2].value == 1.0
-    path.write_bytes(whole[:40] + b"}" + whole[41:])
+    path.write_bytes(whole[:40] + b"\n" + whole[41:])
     with pytest.raises(RunError, match="line 1 is not whole; was the file changed"):
         mend_journal(run)
 

@@ -191,6 +191,8 @@ def test_a_full_disk_ends_the_search_in_order(ray_cluster: None, small_cache: Pa
         max_epochs=4,
         folds=2,
         searcher="random",
+        # Small enough that the checkpoint of a slow trial does not fill the disk again.
+        set={"layers": 1, "units_1": 16},
     )
     with pytest.raises(RunError, match="the disk is full; what was written stays readable; make room"):
         run_search(settings)

@@ -61,8 +61,11 @@ def test_hyperband_stops_and_an_earlier_run_is_a_start(run_with: Any, tmp_path: 
 def test_a_target_ends_the_search_and_lifts_when_it_is_extended(run_with: Any, tmp_path: Path) -> None:
     run = run_with(target=0.05, trials=60, name="enough", set=SMALL)
     assert (run.info().status, run.info().reason) == ("finished", "target")
-    ended = len(run.trials())
+    trials = run.trials()
+    ended = len(trials)
     assert ended < 60
+    # Also a trial that was still at it has the score that ended the search.
+    assert trials["val_accuracy"].max() >= 0.05
     more = extend_search("enough", trials=2, runs=str(tmp_path))
     assert (len(more.trials()), more.info().reason) == (ended + 2, "all trials")
 

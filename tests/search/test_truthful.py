@@ -67,6 +67,20 @@ def test_states(searcher: TruthfulOptunaSearch) -> None:
     assert "worker process died" in d.user_attrs["error"]
 
 
+def test_what_the_end_of_the_search_cut_short_is_pruned_with_its_score(searcher: TruthfulOptunaSearch) -> None:
+    for name in "abc":
+        searcher.suggest(name)
+    searcher.on_trial_result("a", result([1, 2], 0.7))
+    searcher.on_trial_result("b", result([1], 0.4))
+    searcher.on_trial_complete("b", result([2], 0.5, "COMPLETE"))
+    searcher.settle()
+    a, b, c = searcher.study.trials
+    assert (a.state, b.state, c.state) == (TrialState.PRUNED, TrialState.COMPLETE, TrialState.RUNNING)
+    assert (a.user_attrs["val_accuracy"], a.user_attrs["epochs"], a.user_attrs["seconds"]) == (0.7, 2, 1.5)
+    assert b.value == 0.5
+    assert set(a.intermediate_values) == {1, 2}
+
+
 def test_epochs_that_are_reported_twice_count_once(searcher: TruthfulOptunaSearch) -> None:
     searcher.suggest("a")
     searcher.on_trial_result("a", result([1, 2], 0.5))

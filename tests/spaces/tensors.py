@@ -14,7 +14,8 @@ from data.parameters import Melspec, Parameters, Picture
 from data.shards import TrackTensors, write_shard
 from tests.conftest import GENRES, make_rows
 
-BANDS, FRAMES, SIZE = 16, 20, 32
+BANDS, FRAMES, SIZE = 16, 21, 32
+"""Sizes of the tensors; so many frames have 0.5 s."""
 
 
 def write_tensor_cache(folder: Path, *, tracks: int = 12, windows: int = 2, seed: int = 0) -> Path:
