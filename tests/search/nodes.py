@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import ray
@@ -58,21 +58,6 @@ def main(cache: str, runs: str) -> None:
     lost = nodes.add_node(num_cpus=3, num_gpus=2)
     nodes.add_node(num_cpus=1, num_gpus=1)
     nodes.wait_for_nodes()
-    came = []
-
-    def thief() -> None:
-        there: set[object] = set()
-        while len(there) < 3:
-            time.sleep(0.2)
-            there = {
-                note["process"] for note in read_notes(Path(runs) / "gpus") if note["node"] == lost.node_id
-            }
-        nodes.remove_node(lost, allow_graceful=False)
-        came.append(nodes.add_node(num_cpus=3, num_gpus=2))
-
-    tuning.GenreTrial = Told
-    thread = threading.Thread(target=thief, daemon=True)
-    thread.start()
     settings = SearchSettings.checked(
         family="features_mlp",
         cache=cache,
@@ -86,9 +71,19 @@ def main(cache: str, runs: str) -> None:
         gpus_per_trial=0.5,
         address=nodes.address,
     )
-    run_search(settings)
-    thread.join()
-    print(json.dumps({"lost": lost.node_id, "came": came[0].node_id}))
+    tuning.GenreTrial = Told
+    # The search in the other thread: Ray starts nodes in the first one only.
+    with ThreadPoolExecutor(1) as background:
+        searching = background.submit(run_search, settings)
+        there: set[object] = set()
+        while len(there) < 3 and not searching.done():
+            time.sleep(0.2)
+            notes = read_notes(Path(runs) / "gpus")
+            there = {note["process"] for note in notes if note["node"] == lost.node_id}
+        nodes.remove_node(lost, allow_graceful=False)
+        came = nodes.add_node(num_cpus=3, num_gpus=2)
+        searching.result()
+    print(json.dumps({"lost": lost.node_id, "came": came.node_id}))
     nodes.shutdown()
 
 
