@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from benchmarks.tables import random_cache
 
 _NODES = (1, 2, 4, 8)
 _METRICS = ("val_accuracy", "val_loss", "val_macro_f1", "train_loss", "train_accuracy")
@@ -26,33 +26,6 @@ _SECONDS = 4.0
 """Length of a trial."""
 _TRIALS = 8
 """Trials a node."""
-
-
-def write_cache(folder: Path) -> Path:
-    """Write a cache of random features, which nobody trains on."""
-    import pandas as pd
-    import pyarrow as pa
-
-    from data.cache import FORMAT, CacheInfo
-    from data.columns import FEATURES
-    from data.files import Folder
-
-    rng = np.random.default_rng(0)
-    names = [f"{genre}/{genre}.{number:05d}" for genre in ("a", "b") for number in range(20)]
-    keys = {"track_id": names, "segment": np.int32(0), "label": [name[0] for name in names], "group": names}
-    features = pd.DataFrame(rng.normal(size=(len(names), len(FEATURES))), columns=list(FEATURES))
-    table = pa.Table.from_pandas(pd.concat([pd.DataFrame(keys), features], axis=1), preserve_index=False)
-    Folder.at(folder).write_table("features.parquet", table)
-    info = CacheInfo(
-        format=FORMAT,
-        source="features-csv",
-        synthetic=True,
-        parameters={"sample_rate": 22050, "segment_seconds": 30.0},
-        fingerprint="0" * 64,
-        versions={},
-    )
-    Folder.at(folder).write_json("cache.json", info.model_dump(mode="json"))
-    return folder
 
 
 def rate(nodes: int) -> float:
@@ -109,7 +82,7 @@ def rate(nodes: int) -> float:
             run_search(
                 SearchSettings.checked(
                     family="features_mlp",
-                    cache=str(write_cache(Path(folder) / "cache")),
+                    cache=random_cache(Path(folder) / "cache", tracks=40, genres=2),
                     runs=str(Path(folder) / "runs"),
                     trials=_TRIALS * nodes,
                     max_epochs=1,

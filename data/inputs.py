@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from data.audio import load
-from data.cache import Kind
 from data.columns import FEATURES
 from data.errors import CacheError
 from data.features import of_file as features_of_file
 from data.features import segment_bounds
 from data.parameters import Parameters, Picture, Windows
 from data.pictures import load_picture
+from data.rows import Kind
 from data.spectrum import Spectrum
 from data.tensors import tensors_of, window_frames, window_starts
 

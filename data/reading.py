@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.cache import KEYS, Rows
 from data.errors import CacheError
 from data.files import Folder
 from data.mapped import MappedTensors, map_column
+from data.rows import KEYS, Rows
 from data.scratch import making, scratch_folder, used
 from data.shards import damage_named, read_schema, read_shard
 

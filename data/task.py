@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from data.cache import Array, Cache, Origin, Rows
+from data.cache import Cache
 from data.errors import CacheError
+from data.rows import Array, Origin, Rows
 from data.splits import Split
 
 _OPEN_CACHES = 4

@@ -8,11 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from data.cache import KEYS, CacheInfo, fingerprint
+from data.cache import CacheInfo, fingerprint
 from data.columns import FEATURES
 from data.errors import CacheError
 from data.files import Folder
 from data.parameters import Parameters
+from data.rows import KEYS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,14 +6,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from data.errors import RunError
-from spaces.training.run_folder import RunFolder
+from spaces.training.run_folder import JOURNAL, STUDY, RunFolder
 
 if TYPE_CHECKING:
     import optuna
-
-_FILE = "study.journal"
-_STUDY = "search"
-"""Name of the study in a run's journal."""
 
 
 def storage(run: RunFolder) -> optuna.storages.JournalStorage:
@@ -28,10 +24,10 @@ def storage(run: RunFolder) -> optuna.storages.JournalStorage:
     """
     import optuna
 
-    if not run.folder.exists(_FILE):
+    if not run.folder.exists(JOURNAL):
         run.info()  # tells that there is no such run
-        raise RunError(f"run {run.name!r}: {run.folder.uri}/{_FILE} is missing; has its search begun?")
-    backend = optuna.storages.journal.JournalFileBackend(str(run.folder.local / _FILE))
+        raise RunError(f"run {run.name!r}: {run.folder.uri}/{JOURNAL} is missing; has its search begun?")
+    backend = optuna.storages.journal.JournalFileBackend(str(run.folder.local / JOURNAL))
     return optuna.storages.JournalStorage(backend)
 
 
@@ -39,11 +35,11 @@ def ended_at(run: RunFolder) -> dict[str, datetime]:
     """When each trial ended, by its name; empty where the run's journal is not at hand."""
     import optuna
 
-    if not run.folder.is_local or not run.folder.exists(_FILE):
+    if not run.folder.is_local or not run.folder.exists(JOURNAL):
         return {}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        study = optuna.load_study(study_name=_STUDY, storage=storage(run))
+        study = optuna.load_study(study_name=STUDY, storage=storage(run))
     except KeyError:
         return {}
     return {

@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Iterator
 
 from data.errors import RunError
-from search.workspace import JOURNAL, working_folder
-from spaces.training.run_folder import RunFolder
+from search.workspace import working_folder
+from spaces.training.run_folder import JOURNAL, RunFolder
 
 _LOCK = ".lock"
 

@@ -8,11 +8,8 @@ import json
 import optuna
 
 from data.errors import RunError
-from search.workspace import JOURNAL, fetch_journal, working_folder
-from spaces.training.run_folder import RunFolder
-
-NAME = "search"
-"""Name of the study in a run's journal."""
+from search.workspace import fetch_journal, working_folder
+from spaces.training.run_folder import JOURNAL, STUDY, RunFolder
 
 
 def storage(run: RunFolder) -> optuna.storages.JournalStorage:
@@ -35,7 +32,7 @@ def open_study(run: RunFolder) -> optuna.Study:
     if not (working_folder(run) / JOURNAL).exists():
         raise RunError(f"run {run.name!r}: {run.folder.uri}/{JOURNAL} is missing")
     try:
-        return optuna.load_study(study_name=NAME, storage=storage(run))
+        return optuna.load_study(study_name=STUDY, storage=storage(run))
     except (KeyError, ValueError) as error:
         raise RunError(
             f"run {run.name!r}: {run.folder.uri}/{JOURNAL}: no whole study in it ({error})"
@@ -45,7 +42,7 @@ def open_study(run: RunFolder) -> optuna.Study:
 def begin_study(run: RunFolder, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
     """Open the study of a run to go on with it; it is made if it is not there."""
     return optuna.create_study(
-        study_name=NAME,
+        study_name=STUDY,
         storage=storage(run),
         sampler=sampler,
         pruner=optuna.pruners.NopPruner(),

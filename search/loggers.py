@@ -64,7 +64,5 @@ def make_loggers(name: str, *, tensorboard: bool, mlflow: str | None, wandb: str
 
         # The mode is told, because the process that logs has the environment that Ray was started in.
         mode = os.environ.get("WANDB_MODE")
-        loggers.append(
-            WandbLoggerCallback(project=wandb, group=name, excludes=["curve", "error"], mode=mode)
-        )
+        loggers.append(WandbLoggerCallback(project=wandb, group=name, excludes=["curve", "error"], mode=mode))
     return loggers

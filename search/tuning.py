@@ -27,7 +27,7 @@ from data.task import Task
 from search.claim import disk_full
 from search.cluster import Capacity
 from search.ending import NO_SPACE, Ending
-from search.journal import NAME, begin_study, count_ended, storage
+from search.journal import begin_study, count_ended, storage
 from search.loggers import make_loggers
 from search.plan import now, space_of, starting_points
 from search.recorder import Recorder, write_tables
@@ -38,7 +38,7 @@ from search.trial import GenreTrial
 from search.truthful import TruthfulOptunaSearch
 from search.view import LiveView
 from search.workspace import JournalMirror, working_folder
-from spaces.training.run_folder import RunFolder, RunInfo
+from spaces.training.run_folder import STUDY, RunFolder, RunInfo
 
 _METRIC = "val_accuracy"
 _STATE = "ray"
@@ -181,7 +181,7 @@ def _tuner(
         metric=_METRIC,
         mode="max",
         sampler=make_sampler(settings.searcher, seed=settings.seed, told=len(told)),
-        study_name=NAME,
+        study_name=STUDY,
         storage=storage(run),
         unfinished=[trial for trial in told if not trial.state.is_finished()],
     )

@@ -12,9 +12,7 @@ import uuid
 from pathlib import Path
 
 from data.scratch import scratch_folder
-from spaces.training.run_folder import RunFolder
-
-JOURNAL = "study.journal"
+from spaces.training.run_folder import JOURNAL, RunFolder
 
 _MIRROR_SECONDS = 2.0
 """The journal is sent to the bucket at most this often, because it is sent whole."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from data.cache import Kind
+from data.rows import Kind
 from data.task import Task
 from spaces.training.family import Config, Family, Learner
 from spaces.training.scaling import SCALERS, apply_scaler

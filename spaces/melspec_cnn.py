@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from data.cache import Kind
+from data.rows import Kind
 from data.task import Task
 from spaces.training.cnn_blocks import build, set_statistics, standardised, suggest_network
 from spaces.training.cnn_recipe import recipe_of, suggest_training

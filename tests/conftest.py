@@ -11,9 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from data.cache import FORMAT, CacheInfo, Rows
+from data.cache import FORMAT, CacheInfo
 from data.columns import FEATURES
 from data.files import Folder
+from data.rows import Rows
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from data.cache import Kind
 from data.errors import SettingsError
+from data.rows import Kind
 from data.task import Task
 
 if TYPE_CHECKING:

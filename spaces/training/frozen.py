@@ -9,7 +9,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from data.cache import Cache, Origin, fingerprint
+from data.cache import Cache, fingerprint
+from data.rows import Origin
 from data.scratch import making, scratch_folder, used
 from spaces.training import pretrained
 from spaces.training.backbones import BACKBONES, build, pooled_array

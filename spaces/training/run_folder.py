@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of the layout."""
 
+JOURNAL, STUDY = "study.journal", "search"
+"""Optuna's journal in a run's folder, and the name of the study in it."""
+
 TRIAL_COLUMNS = (
     "trial_id",
     "status",

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.cache import Cache, Kind
+from data.cache import Cache
 from data.errors import CacheError
 from data.inputs import of_file, row_shape
 from data.parameters import Melspec, Parameters, Picture
 from data.preparation import Preparation
+from data.rows import Kind
 from data.scan import find_files
 from tests.data.collection import make_collection
 

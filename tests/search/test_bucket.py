@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from data.files import Folder
 from results import export, leaderboard
 from search.journal import open_study
-from search.workspace import JOURNAL, JournalMirror, fetch_journal, working_folder
-from spaces.training.run_folder import RunFolder
+from search.workspace import JournalMirror, fetch_journal, working_folder
+from spaces.training.run_folder import JOURNAL, RunFolder
 
 ROOT = Path(__file__).parents[2]
 TRIALS = 12

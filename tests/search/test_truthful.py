@@ -67,7 +67,9 @@ def test_states(searcher: TruthfulOptunaSearch) -> None:
     assert "worker process died" in d.user_attrs["error"]
 
 
-def test_what_the_end_of_the_search_cut_short_is_pruned_with_its_score(searcher: TruthfulOptunaSearch) -> None:
+def test_what_the_end_of_the_search_cut_short_is_pruned_with_its_score(
+    searcher: TruthfulOptunaSearch,
+) -> None:
     for name in "abc":
         searcher.suggest(name)
     searcher.on_trial_result("a", result([1, 2], 0.7))

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from data.cache import FORMAT, Cache, CacheInfo, Rows
+from data.cache import FORMAT, Cache, CacheInfo
 from data.files import Folder
+from data.rows import Rows
 from data.shards import TrackTensors, write_shard
 from data.splits import make_split
 from data.task import Task, search_task
