@@ -28,12 +28,16 @@ lint: $(VENV)/.installed-dev  ## ruff and mypy
 
 bench: $(VENV)/.installed-dev  ## run the short benchmarks
 	$(BIN)/python -m benchmarks.folds
+	$(BIN)/python -m benchmarks.leaderboard
+	$(BIN)/python -m benchmarks.cache_read
+	$(BIN)/python -m benchmarks.preprocess
+	$(BIN)/python -m benchmarks.overhead
 
-lock:  ## write both lock files anew (needs uv)
-	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --no-header --no-annotate \
-		--upgrade --extra dev pyproject.toml --output-file requirements-dev.lock
-	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --no-header --no-annotate \
-		--upgrade --constraints requirements-dev.lock pyproject.toml --output-file requirements.lock
+COMPILE := uv pip compile --universal --fork-strategy fewest --python-version 3.11 --no-header --no-annotate --upgrade
+lock:  ## write the lock files anew (needs uv)
+	$(COMPILE) --extra dev pyproject.toml --output-file requirements-dev.lock
+	$(COMPILE) --constraints requirements-dev.lock pyproject.toml --output-file requirements.lock
+	$(COMPILE) --constraints requirements-dev.lock --extra bench pyproject.toml --output-file requirements-bench.lock
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv found; name one: make PYTHON=/path/to/python"; exit 2; }
