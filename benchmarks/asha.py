@@ -150,14 +150,14 @@ def search(cache: str, runs: str, scheduler: str, *, trials: int, target: float,
     study = open_study(run_search(settings))
     ended = sorted(
         (trial for trial in study.trials if trial.datetime_complete),
-        key=lambda trial: trial.datetime_complete.timestamp(),  # type: ignore[union-attr]
+        key=lambda trial: trial.datetime_complete.timestamp(),
     )
     scores = [trial.user_attrs.get("val_accuracy", 0.0) for trial in ended]
     epochs = list(accumulate(trial.user_attrs["epochs"] for trial in ended))
     first = next((number for number, score in enumerate(scores) if score >= target), None)
     if first is None or ended[first].datetime_complete is None:
         return Course(max(scores), epochs[-1], math.inf, math.inf)
-    seconds = ended[first].datetime_complete.timestamp() - begun  # type: ignore[union-attr]
+    seconds = ended[first].datetime_complete.timestamp() - begun
     return Course(max(scores), epochs[-1], epochs[first], seconds)
 
 
