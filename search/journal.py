@@ -41,6 +41,8 @@ def open_study(run: RunFolder) -> optuna.Study:
 
 def begin_study(run: RunFolder, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
     """Open the study of a run to go on with it; it is made if it is not there."""
+    # It would tell, at each opening, that the study is there already.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.create_study(
         study_name=STUDY,
         storage=storage(run),

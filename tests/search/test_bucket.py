@@ -67,6 +67,7 @@ def test_a_search_is_interrupted_and_resumed_on_another_machine(
         timeout=500,
     )
     assert result.returncode == 0, result.stderr
+    assert "existing study" not in result.stderr
     after = run.trials().set_index("trial_id")
     assert len(after) == TRIALS
     assert (after["status"] == "COMPLETE").all()
