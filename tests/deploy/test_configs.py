@@ -79,8 +79,36 @@ def test_workers_on_aws_are_spot_first_and_leave_when_idle() -> None:
     assert config["idle_timeout_minutes"] <= 10
 
 
-def test_ray_up_prepares_an_aws_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As far as ``ray up`` goes before it starts an instance: role, key, group, subnets, resources."""
+def launch(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Start a node of each type as ``ray up`` and its autoscaler do; give the instances by type."""
+    import boto3
+    from ray.autoscaler import tags
+    from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
+
+    provider = AWSNodeProvider(made["provider"], made["cluster_name"])
+    for name, kind in made["available_node_types"].items():
+        is_head = name == made["head_node_type"]
+        config = {**(made["head_node"] if is_head else {}), **kind["node_config"]}
+        marks = {
+            tags.TAG_RAY_NODE_NAME: name,
+            tags.TAG_RAY_NODE_KIND: tags.NODE_KIND_HEAD if is_head else tags.NODE_KIND_WORKER,
+            tags.TAG_RAY_NODE_STATUS: tags.STATUS_UNINITIALIZED,
+            tags.TAG_RAY_USER_NODE_TYPE: name,
+            tags.TAG_RAY_LAUNCH_CONFIG: "any",
+        }
+        provider.create_node(copy.deepcopy(config), marks, 1)
+    found = {}
+    for reservation in boto3.client("ec2").describe_instances()["Reservations"]:
+        for instance in reservation["Instances"]:
+            told = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
+            found[told[tags.TAG_RAY_USER_NODE_TYPE]] = {**instance, "Tags": told}
+    return found
+
+
+def test_ray_up_prepares_an_aws_account_and_starts_instances(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As far as it goes without machines that answer: role, key, group, subnets, resources, instances."""
     import boto3
     from moto import mock_aws
 
@@ -111,6 +139,7 @@ def test_ray_up_prepares_an_aws_account(monkeypatch: pytest.MonkeyPatch, tmp_pat
             for one in boto3.client("ec2").describe_security_groups()["SecurityGroups"]
             if one["GroupName"] == "genre-search"
         ]
+        instances = launch(made)
         for cache in caches:
             cache.cache_clear()
 
@@ -120,10 +149,19 @@ def test_ray_up_prepares_an_aws_account(monkeypatch: pytest.MonkeyPatch, tmp_pat
     types = made["available_node_types"]
     for node in types.values():
         assert node["node_config"]["SubnetIds"]
-        assert node["node_config"]["KeyName"]
         assert node["node_config"]["SecurityGroupIds"] == [group[0]["GroupId"]]
-    assert "ray-autoscaler-v1" in made["head_node"]["IamInstanceProfile"]["Arn"]
     assert types["gpu_spot"]["resources"] == {**types["gpu_spot"]["resources"], "CPU": 4, "GPU": 1}
+
+    assert set(instances) == {"head", "gpu_spot", "gpu_on_demand"}
+    market = {name: one.get("InstanceLifecycle") for name, one in instances.items()}
+    assert market == {"head": None, "gpu_spot": "spot", "gpu_on_demand": None}
+    for name, one in instances.items():
+        assert one["InstanceType"] == types[name]["node_config"]["InstanceType"]
+        assert one["IamInstanceProfile"]["Arn"].endswith("/ray-autoscaler-v1"), name
+        assert [each["GroupName"] for each in one["SecurityGroups"]] == ["genre-search"]
+        assert one["KeyName"] == "ray-autoscaler_us-east-1"
+        assert one["MetadataOptions"]["HttpTokens"] == "required"
+        assert (one["Tags"]["project"], one["Tags"]["ray-cluster-name"]) == ("genre-search", "genre-search")
 
 
 def test_slurm_script_is_sound_shell() -> None:
