@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from data.errors import RunError
-from spaces.training.run_folder import RunFolder
+from spaces.training.run_folder import RunFolder, require_epoch
 
 
-def read_columns(run: RunFolder, name: str, columns: Sequence[str]) -> dict[str, list[Any]]:
+def read_columns(
+    run: RunFolder, name: str, columns: Sequence[str], epoch: int | None = None
+) -> dict[str, list[Any]]:
     """Read columns of a file of a run.
 
     Parameters
@@ -20,6 +22,8 @@ def read_columns(run: RunFolder, name: str, columns: Sequence[str]) -> dict[str,
         The file, such as ``trials.parquet``.
     columns : sequence of str
         Which columns; others are not read.
+    epoch : int, optional
+        The epoch that the file must be of.
 
     Returns
     -------
@@ -29,7 +33,7 @@ def read_columns(run: RunFolder, name: str, columns: Sequence[str]) -> dict[str,
     Raises
     ------
     RunError
-        If the file is missing, not whole, or lacks a column.
+        If the file is missing, not whole, of another epoch, or lacks a column.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -42,6 +46,7 @@ def read_columns(run: RunFolder, name: str, columns: Sequence[str]) -> dict[str,
         raise RunError(f"{place} is missing; has a trial of it ended yet?") from error
     except pa.ArrowInvalid as error:
         raise RunError(f"{place}: not a whole Parquet file ({error})") from error
+    require_epoch(table.schema.metadata, epoch, place)
     lacking = [column for column in columns if column not in table.column_names]
     if lacking:
         raise RunError(f"{place}: has no column {lacking[0]!r}")

@@ -91,7 +91,9 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
             f"--compare: {a.info.name} and {b.info.name} are on different data"
             f" ({a.info.cache.uri} and {b.info.cache.uri}), so their tracks cannot be paired"
         )
-    right_a, right_b = (right_tracks(one.run, one.trial_id, one.info.classes) for one in (a, b))
+    right_a, right_b = (
+        right_tracks(one.run, one.trial_id, one.info.classes, one.best_epoch) for one in (a, b)
+    )
     both = sorted(right_a.keys() & right_b.keys())
     if not both:
         raise RunError(f"--compare: {a.info.name} and {b.info.name} validated no track in common")
@@ -107,8 +109,8 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
     )
 
 
-def right_tracks(run: RunFolder, trial_id: str, classes: list[str]) -> dict[str, bool]:
-    """Whether a trial gets each validated track right, at its best epoch.
+def right_tracks(run: RunFolder, trial_id: str, classes: list[str], epoch: int) -> dict[str, bool]:
+    """Whether a trial gets each validated track right, at the epoch of its score.
 
     Raises
     ------
@@ -116,7 +118,7 @@ def right_tracks(run: RunFolder, trial_id: str, classes: list[str]) -> dict[str,
         If the trial's judgement was not kept.
     """
     shares = [f"p.{genre}" for genre in classes]
-    columns = read_columns(run, f"predictions/{trial_id}.parquet", ["track_id", "label", *shares])
+    columns = read_columns(run, f"predictions/{trial_id}.parquet", ["track_id", "label", *shares], epoch)
     chosen = np.array([columns[share] for share in shares], dtype=np.float64).argmax(axis=0)
     return {
         track: classes[number] == label

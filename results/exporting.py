@@ -94,7 +94,7 @@ def new_folder(out: str | Path) -> Iterator[Path]:
 
 def _validation(trial: Trial) -> dict[str, Any]:
     """Numbers of the trial's out-of-fold judgement."""
-    frame = trial.run.predictions(trial.trial_id)
+    frame = trial.run.predictions(trial.trial_id, trial.best_epoch)
     number = {genre: index for index, genre in enumerate(trial.info.classes)}
     truth = np.array([number[label] for label in frame["label"]], dtype=np.int64)
     probabilities = frame[[f"p.{genre}" for genre in trial.info.classes]].to_numpy()
@@ -184,14 +184,19 @@ def _score_locked(trial: Trial, trained: Refit, folder: Path, when: str) -> dict
 
 
 def earlier_scorings(trial: Trial, runs: str) -> list[dict[str, Any]]:
-    """Find scorings of the same locked test by any run in the folder, oldest first."""
-    info = trial.info
+    """Find scorings of the same locked tracks by any run in the folder, oldest first.
+
+    Runs of other folds may have locked the same tracks, which the seed and the share decide alone.
+    """
+    data, locked = trial.info.cache.fingerprint, _locked_tracks(trial.run)
     found = []
     for run in RunFolder.all(runs):
         scorings = run.test_scores()
-        if scorings:
-            other = run.info()
-            same = (other.cache.fingerprint, other.split_fingerprint)
-            if same == (info.cache.fingerprint, info.split_fingerprint):
-                found += scorings
+        if scorings and run.info().cache.fingerprint == data and locked & _locked_tracks(run):
+            found += scorings
     return sorted(found, key=lambda one: str(one["when"]))
+
+
+def _locked_tracks(run: RunFolder) -> set[str]:
+    split = run.split()
+    return set(split.track_id[split.test].tolist())

@@ -246,7 +246,7 @@ def _right(entry: Entry, runs: Mapping[str, tuple[RunFolder, RunInfo]]) -> dict[
     """Whether an entry gets each track right; None where its judgement was not kept."""
     run, info = runs[entry.run]
     try:
-        return right_tracks(run, entry.trial_id, info.classes)
+        return right_tracks(run, entry.trial_id, info.classes, entry.best_epoch)
     except RunError:
         return None
 

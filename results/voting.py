@@ -150,7 +150,9 @@ def _score(
 def _validation(trials: Sequence[Trial]) -> dict[str, Any]:
     """Numbers of the vote on the validated tracks: the mean of the members' out-of-fold probabilities."""
     classes = trials[0].info.classes
-    frames = [trial.run.predictions(trial.trial_id).set_index("track_id") for trial in trials]
+    frames = [
+        trial.run.predictions(trial.trial_id, trial.best_epoch).set_index("track_id") for trial in trials
+    ]
     labels = frames[0]["label"]
     shares = [frame.loc[labels.index, [f"p.{genre}" for genre in classes]].to_numpy() for frame in frames]
     number = {genre: index for index, genre in enumerate(classes)}

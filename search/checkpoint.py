@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,17 @@ def read_checkpoint(run: RunFolder, number: int) -> Checkpoint | None:
 def remove_checkpoint(run: RunFolder, number: int) -> None:
     """Forget the checkpoint of a trial that has ended."""
     _folder(run).remove(_name(number))
+
+
+def tidy_checkpoints(run: RunFolder, kept: Collection[int]) -> None:
+    """Remove all checkpoints but those of the trials `kept`, and what writers that were killed left."""
+    if not kept:
+        run.folder.remove_tree("checkpoints")
+        return
+    folder = _folder(run)
+    folder.remove_unfinished()
+    for name in set(folder.names()) - {_name(number) for number in kept}:
+        folder.remove(name)
 
 
 def _folder(run: RunFolder) -> Folder:

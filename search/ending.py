@@ -9,7 +9,7 @@ import optuna
 from optuna.terminator import BestValueStagnationEvaluator, StaticErrorEvaluator, Terminator
 from ray import tune
 
-from search.trial import DISK_FULL
+from search.trial import DISK_FULL, FAILED
 
 TARGET, STAGNATION, NO_SPACE = "target", "stagnation", "disk full"
 """Reasons, as ``run.json`` gives them."""
@@ -48,7 +48,7 @@ class Ending(tune.Stopper):
         """Look at a report; no trial is stopped for itself."""
         if result["outcome"] == DISK_FULL:
             self.reason = NO_SPACE
-        elif self._target is not None and result["val_accuracy"] >= self._target:
+        elif self._target is not None and _accuracy(result) >= self._target:
             self.reason = TARGET
         self._ended |= bool(result["done"])
         return False
@@ -60,3 +60,8 @@ class Ending(tune.Stopper):
             if self._terminator.should_terminate(self.study):
                 self.reason = STAGNATION
         return self.reason is not None
+
+
+def _accuracy(result: dict[str, Any]) -> float:
+    """Score of a report; a trial that failed has none, whatever it had reached before."""
+    return 0.0 if result["outcome"] in FAILED else float(result["val_accuracy"])

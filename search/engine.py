@@ -109,13 +109,17 @@ def extend_search(
         raise SettingsError(f"--trials {trials}: input should be greater than or equal to 1")
     if info.status != "finished":
         raise RunError(f"--extend {name}: the run is not finished; go on with it by --resume {name}")
+    study = open_study(run)
+    begun, known = count_begun(study), len(study.get_trials(deepcopy=False))
+    total = begun + trials
     if info.settings["searcher"] == "grid":
-        raise RunError(f"--extend {name}: the run tried every point of its grid; there is nothing to add")
-    total = count_begun(open_study(run)) + trials
-    lifted = {"trials": total, "time_budget": time_budget, "target": None, "stagnation": None}
-    info = info.model_copy(
-        update={"trials": total, "seconds": 0.0, "settings": {**info.settings, **lifted}, "reason": None}
-    )
+        if begun == known:
+            raise RunError(f"--extend {name}: the run tried every point of its grid; there is nothing to add")
+        total = min(total, known)
+    # The time of all sittings is counted together, so the budget of this one comes on top.
+    budget = None if time_budget is None else info.seconds + time_budget
+    lifted = {"trials": total, "time_budget": budget, "target": None, "stagnation": None}
+    info = info.model_copy(update={"trials": total, "settings": {**info.settings, **lifted}, "reason": None})
     return _continue("--extend", run, info, address=address, max_concurrent=max_concurrent)
 
 
@@ -135,10 +139,8 @@ def check_family(name: str, family: str | None, *, runs: str) -> None:
 def _continue(
     option: str, run: RunFolder, info: RunInfo, *, address: str | None, max_concurrent: int | None
 ) -> RunFolder:
-    settings = SearchSettings(**info.settings).model_copy(update={"address": address})
-    if max_concurrent is not None:
-        settings = settings.model_copy(update={"max_concurrent": max_concurrent})
-    settings.check()
+    here = {"address": address} | ({} if max_concurrent is None else {"max_concurrent": max_concurrent})
+    settings = SearchSettings.checked(**{**info.settings, **here})
     cache = Cache.open(info.cache.uri)
     if cache.info.fingerprint != info.cache.fingerprint:
         raise CacheError(f"{option} {run.name}: {info.cache.uri} holds other data than when the run began")

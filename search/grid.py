@@ -16,23 +16,23 @@ from data.errors import SettingsError
 from search.space import SearchSpace
 
 
-def grid_points(space: SearchSpace, *, most: int) -> list[dict[str, Any]]:
+def grid_points(space: SearchSpace, *, most: int | None = None) -> list[dict[str, Any]]:
     """All configurations of the grid, without what is fixed.
 
     Parameters
     ----------
     space : SearchSpace
         The space.
-    most : int
-        How many there may be.
+    most : int, optional
+        How many there may be; by default their number is known to be bounded.
 
     Raises
     ------
     SettingsError
         If there are more.
     """
-    points = list(islice(_enumerate(space), most + 1))
-    if len(points) > most:
+    points = list(islice(_enumerate(space), None if most is None else most + 1))
+    if most is not None and len(points) > most:
         raise SettingsError(
             f"--searcher grid: the grid has more than {most} configurations beside the BASELINE; fix"
             " parameters by --set, narrow them by --space, or raise --trials"

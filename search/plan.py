@@ -142,7 +142,7 @@ def starting_points(info: RunInfo) -> list[dict[str, Any]]:
     if info.warm_start is not None:
         points += info.warm_start["configurations"]
     if info.settings.get("searcher") == "grid":
-        points += grid_points(space_of(info), most=info.trials - 1)
+        points += grid_points(space_of(info))
     return points
 
 

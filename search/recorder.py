@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -117,8 +118,10 @@ class Recorder(Callback):
         self._end(trial)
 
     def _end(self, trial: Trial) -> None:
-        if (trial.last_result or {}).get("outcome") != DISK_FULL:
-            remove_checkpoint(self._run, trial.config[TRIAL_NUMBER])
-        if time.monotonic() - self._written > _REWRITE_SECONDS:
-            write_tables(self._run, self._study)
-            self._written = time.monotonic()
+        # A bucket that does not answer once is no fault of the trial: the search's end does all of it again.
+        with contextlib.suppress(OSError):
+            if (trial.last_result or {}).get("outcome") != DISK_FULL:
+                remove_checkpoint(self._run, trial.config[TRIAL_NUMBER])
+            if time.monotonic() - self._written > _REWRITE_SECONDS:
+                write_tables(self._run, self._study)
+                self._written = time.monotonic()

@@ -13,6 +13,9 @@ from search.loggers import require_extra
 from search.schedulers import SCHEDULERS, default_grace_period, milestones, most_brackets
 from search.searchers import SEARCHERS
 
+_LEAST_RESOURCE = 1e-4
+"""Ray counts cores and GPUs in such shares."""
+
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -85,7 +88,7 @@ class SearchSettings(BaseModel):
     trials: Positive = 40
     max_epochs: Positive = 100
     folds: Positive | None = None
-    test_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.2
+    test_fraction: Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)] = 0.2
     splits: str | None = None
     searcher: str = "tpe"
     scheduler: str = "asha"
@@ -99,10 +102,10 @@ class SearchSettings(BaseModel):
     space: str | None = None
     warm_start: str | None = None
     weights: str | None = None
-    time_budget: Annotated[float, Field(gt=0)] | None = None
+    time_budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     max_concurrent: Positive | None = None
-    cpus_per_trial: Annotated[float, Field(gt=0)] = 1
-    gpus_per_trial: Annotated[float, Field(ge=0)] = 0
+    cpus_per_trial: Annotated[float, Field(ge=_LEAST_RESOURCE, allow_inf_nan=False)] = 1
+    gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
     address: str | None = None
     runs: str = "runs"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -159,6 +162,10 @@ class SearchSettings(BaseModel):
                 raise SettingsError(f"{option} {value}: unknown; choose one of {', '.join(known)}")
         if self.name is not None and (not self.name.strip(".") or {"/", "\\"} & set(self.name)):
             raise SettingsError(f"--name {self.name}: a run's name is one folder's name, without a slash")
+        if 0 < self.gpus_per_trial < _LEAST_RESOURCE:
+            raise SettingsError(
+                f"--gpus-per-trial {self.gpus_per_trial:g}: give 0, or at least {_LEAST_RESOURCE:g}"
+            )
         if self.folds is not None and self.splits is not None:
             raise SettingsError("--folds does not go with --splits, whose file names the sides")
         self._check_scheduler()

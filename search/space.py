@@ -263,7 +263,10 @@ def _fit(where: str, value: Any, distribution: BaseDistribution) -> Any:
     import optuna
     import yaml
 
-    parsed = yaml.safe_load(value) if isinstance(value, str) else value
+    try:
+        parsed = yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError:
+        parsed = value
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
         for choice in distribution.choices:
             if type(choice) is bool or type(parsed) is bool:

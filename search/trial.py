@@ -28,6 +28,11 @@ COMPLETE, RUNNING, FAIL, OOM, DISK_FULL = "COMPLETE", "RUNNING", "FAIL", "OOM", 
 FAILED = (FAIL, OOM)
 """Outcomes that have no score."""
 
+
+class StorageError(RunError):
+    """The run's folder could not be read or written, though its disk is not full."""
+
+
 _METRICS = ("val_accuracy", "val_loss", "val_macro_f1", "train_loss", "train_accuracy")
 
 
@@ -108,9 +113,11 @@ class GenreTrial(tune.Trainable):
         outcome, error = RUNNING, ""
         try:
             outcome = self._advance(started)
-            self._save_predictions()
-            if outcome == RUNNING:
-                self._save_checkpoint(started)
+            if outcome != FAIL:
+                self._save(started, ended=outcome == COMPLETE)
+        except StorageError:
+            # Nothing is wrong with the configuration: Tune begins this trial again, from its checkpoint.
+            raise
         except Exception as failure:  # noqa: BLE001 - whatever a configuration raises is that trial's outcome
             outcome = _outcome_of(failure)
             error = traceback.format_exc()
@@ -185,6 +192,8 @@ class GenreTrial(tune.Trainable):
         except RunError as error:
             print(f"trial {self._number} starts anew: {error}", file=sys.stderr)
             return
+        except OSError as error:
+            raise StorageError(f"{self._run.folder.uri}: {error}") from error
         if checkpoint is None or checkpoint.progress[TRIAL_ID] != self._name:
             # Of a trial that the journal, cut short, did not know any more: its number was given anew.
             return
@@ -195,6 +204,19 @@ class GenreTrial(tune.Trainable):
         self._best = checkpoint.progress["best"]
         # Reported again from the first epoch on, because a driver that died too knows none of them.
         self._curve = checkpoint.progress["curve"]
+
+    def _save(self, started: float, *, ended: bool) -> None:
+        """Write predictions and checkpoint; what a disk or a bucket refuses now is tried again later."""
+        try:
+            self._save_predictions()
+            if not ended:
+                self._save_checkpoint(started)
+        except OSError as error:
+            if _is_full(error):
+                raise
+            if ended:
+                raise StorageError(f"{self._run.folder.uri}: {error}") from error
+            print(f"trial {self._number} goes on, though it could not be saved: {error}", file=sys.stderr)
 
     def _save_checkpoint(self, started: float) -> None:
         if self._learner is None or time.monotonic() - self._saved < self._checkpoint_seconds:
@@ -221,6 +243,7 @@ class GenreTrial(tune.Trainable):
             genres[task.track_label[validated]],
             task.classes,
             self._best_probabilities,
+            epoch=int(self._best["epoch"]),
         )
         self._best_probabilities = None
 
@@ -235,9 +258,13 @@ def _outcome_of(error: Exception) -> str:
     exhausted = type(error).__name__ == "ResourceExhaustedError" or "out of memory" in str(error).lower()
     if isinstance(error, MemoryError) or exhausted:
         return OOM
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and _is_full(error):
         return DISK_FULL
     return FAIL
+
+
+def _is_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _release_device() -> None:

@@ -112,7 +112,9 @@ class TruthfulOptunaSearch(OptunaSearch):
             for name in SUMMARY:
                 trial.set_user_attr(name, summary[name])
         elif error:
-            trial.set_user_attr("error", "the trial's worker process died, more often than it is restarted")
+            trial.set_user_attr(
+                "error", "the trial's worker process died or could not write, more often than it is restarted"
+            )
         else:
             trial.set_user_attr("error", "the search ended before the trial had reported an epoch")
         curve = self._curves.pop(trial_id, [])

@@ -24,6 +24,7 @@ from ray.tune.search import ConcurrencyLimiter
 
 from data.console import err
 from data.task import Task
+from search.checkpoint import tidy_checkpoints
 from search.claim import disk_full
 from search.cluster import Capacity
 from search.ending import NO_SPACE, Ending
@@ -100,8 +101,12 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     if failure is not None:
         raise failure
     if status == "finished":
-        # Also what writers that were killed left there.
-        run.folder.remove_tree("checkpoints")
+        begun = [
+            trial.number
+            for trial in searcher.study.get_trials(deepcopy=False)
+            if not trial.state.is_finished()
+        ]
+        tidy_checkpoints(run, begun)
     return run
 
 
@@ -187,7 +192,8 @@ def _tuner(
     )
     ending = Ending(searcher.study, target=settings.target, stagnation=settings.stagnation)
     budget = None if settings.time_budget is None else max(1.0, settings.time_budget - info.seconds)
-    best = max((trial.user_attrs.get(_METRIC, 0.0) for trial in ended), default=0.0)
+    failed = optuna.trial.TrialState.FAIL
+    scores = [trial.user_attrs.get(_METRIC, 0.0) for trial in ended if trial.state != failed]
     limiter = ConcurrencyLimiter(searcher, max_concurrent=concurrent)
     tuner = tune.Tuner(
         _trainable(settings, run, task),
@@ -212,7 +218,13 @@ def _tuner(
             callbacks=[
                 Recorder(run, searcher.study),
                 *_followers(settings, limiter),
-                LiveView(run.name, trials=info.trials, time_budget=budget, ended=len(ended), best=best),
+                LiveView(
+                    run.name,
+                    trials=info.trials,
+                    time_budget=budget,
+                    ended=len(ended),
+                    best=max(scores, default=0.0),
+                ),
                 *make_loggers(
                     run.name,
                     tensorboard=settings.tensorboard,

@@ -132,7 +132,8 @@ class LiveView(Callback):
 
 
 def _accuracy(trial: Trial) -> float:
-    return float((trial.last_result or {}).get("val_accuracy", 0.0))
+    result = trial.last_result or {}
+    return 0.0 if result.get("outcome") in FAILED else float(result.get("val_accuracy", 0.0))
 
 
 def _epochs(trial: Trial) -> int:

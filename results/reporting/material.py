@@ -99,7 +99,7 @@ class Judgement:
         RunError
             If it was not kept.
         """
-        frame = trial.run.predictions(trial.trial_id)
+        frame = trial.run.predictions(trial.trial_id, trial.best_epoch)
         classes = trial.info.classes
         number = {genre: index for index, genre in enumerate(classes)}
         truth = np.array([number[label] for label in frame["label"]], dtype=np.int64)

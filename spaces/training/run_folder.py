@@ -10,6 +10,7 @@ the order of suggestion, row 0 the BASELINE), ``history.parquet`` (one row an ep
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -44,6 +45,9 @@ TRIAL_COLUMNS = (
     "error",
 )
 """Columns of ``trials.parquet`` beside ``config.*``. The scores are those of ``best_epoch``."""
+
+EPOCH = "epoch"
+"""Key in the metadata of a judgement's file: the epoch that it is of."""
 
 HISTORY_COLUMNS = (
     "trial_id",
@@ -155,6 +159,21 @@ class RunInfo(BaseModel):
     weights: dict[str, str] = {}
 
 
+def require_epoch(metadata: Mapping[bytes, bytes] | None, epoch: int | None, place: str) -> None:
+    """Refuse a judgement of another epoch than the one that is wanted.
+
+    Raises
+    ------
+    RunError
+        Naming `place`, where the file lies.
+    """
+    kept = (metadata or {}).get(EPOCH.encode())
+    if epoch is not None and kept is not None and int(kept) != epoch:
+        raise RunError(
+            f"{place}: is of epoch {int(kept)}, but the score is of epoch {epoch}; name another --trial"
+        )
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """A run's folder.
@@ -235,16 +254,30 @@ class RunFolder:
         self._write("history.parquet", history)
         self._write("trials.parquet", trials)
 
-    def predictions(self, trial_id: str) -> pd.DataFrame:
+    def predictions(self, trial_id: str, epoch: int | None = None) -> pd.DataFrame:
         """Out-of-fold judgement of a trial at its best epoch.
+
+        Parameters
+        ----------
+        trial_id : str
+            The trial.
+        epoch : int, optional
+            The epoch that its score is of. A trial that the end of the search cut short may have judged a
+            later one, which nobody heard of.
 
         Returns
         -------
         DataFrame
             One row a validated track, sorted: ``track_id``, ``label`` (the truth) and a column of probability
             for each genre, named ``p.GENRE``.
+
+        Raises
+        ------
+        RunError
+            If the judgement was not kept, or is of another epoch.
         """
-        return self._table(f"predictions/{trial_id}.parquet")
+        name = f"predictions/{trial_id}.parquet"
+        return self._table(name, epoch)
 
     def write_predictions(
         self,
@@ -253,14 +286,19 @@ class RunFolder:
         label: np.ndarray,
         classes: tuple[str, ...],
         probabilities: np.ndarray,
+        epoch: int | None = None,
     ) -> None:
         """Write what `predictions` reads; ``probabilities`` has shape (n_tracks, n_classes)."""
         import pandas as pd
+        import pyarrow as pa
 
         frame = pd.DataFrame({"track_id": track_id, "label": label})
         for number, genre in enumerate(classes):
             frame[f"p.{genre}"] = probabilities[:, number]
-        RunFolder(self.name, self.folder / "predictions")._write(f"{trial_id}.parquet", frame)
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        if epoch is not None:
+            table = table.replace_schema_metadata({**(table.schema.metadata or {}), EPOCH: str(epoch)})
+        (self.folder / "predictions").write_table(f"{trial_id}.parquet", table)
 
     def test_scores(self) -> list[dict[str, Any]]:
         """Scorings of the locked test so far, oldest first: ``trial_id``, ``when``, ``accuracy``, ``n``."""
@@ -273,13 +311,14 @@ class RunFolder:
         """Record a scoring of the locked test in ``test_scores.json``."""
         self.folder.write_json("test_scores.json", [*self.test_scores(), score])
 
-    def _table(self, name: str) -> pd.DataFrame:
+    def _table(self, name: str, epoch: int | None = None) -> pd.DataFrame:
         try:
             table = self.folder.read_table(name)
         except FileNotFoundError as error:
             raise RunError(
                 f"run {self.name!r}: {self.folder.uri}/{name} is missing; has a trial of it ended yet?"
             ) from error
+        require_epoch(table.schema.metadata, epoch, f"run {self.name!r}: {self.folder.uri}/{name}")
         frame: pd.DataFrame = table.to_pandas()
         return frame
 

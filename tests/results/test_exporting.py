@@ -9,8 +9,9 @@ import pytest
 import results
 from data.cache import Cache
 from data.errors import ExportError
+from data.splits import TEST, Split
 from data.task import locked_task
-from results.exporting import export_trial
+from results.exporting import earlier_scorings, export_trial
 from results.trials import named_trial
 from spaces.training.votes import vote
 
@@ -67,6 +68,18 @@ def test_each_scoring_of_the_test_is_recorded_and_a_second_one_said(runs: Path, 
     assert "had been scored 1 time before" in card
     assert f"first:{first.trial_id}" in card
     assert len(first.run.test_scores()) == len(again.run.test_scores()) == 1
+
+
+def test_other_folds_have_the_same_locked_tracks(runs: Path) -> None:
+    trial, other = named_trial("first", str(runs)), named_trial("again", str(runs))
+    split = other.run.split()
+    other.run.add_test_score({"run": "again", "when": "2026"})
+    other.run.write_info(other.info.model_copy(update={"split_fingerprint": "other folds"}))
+    assert [one["run"] for one in earlier_scorings(trial, str(runs))] == ["again"]
+    side = np.where(split.test, 0, split.fold)
+    side[np.flatnonzero(~split.test)[:3]] = TEST
+    other.run.write_split(Split(split.track_id, side))
+    assert earlier_scorings(trial, str(runs)) == []
 
 
 def test_without_a_locked_test_no_test_figure_appears(runs: Path, tmp_path: Path) -> None:

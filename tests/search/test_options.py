@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from data.errors import RunError
+from data.errors import RunError, SettingsError
 from search import SearchSettings, extend_search, run_search
 from search.journal import open_study
 from spaces.training.run_folder import RunFolder
@@ -34,6 +34,11 @@ def test_a_grid_is_tried_whole_and_then_done(run_with: Any, tmp_path: Path) -> N
     assert rates[0] == 1e-3
     assert sorted(rates[1:]) == pytest.approx([3e-4, (3e-4 * 2e-2) ** 0.5, 2e-2])
     assert trials["config.units_1"].tolist() == [58, 16, 16, 16]
+    early = run_with(searcher="grid", scheduler="none", name="early", trials=30, set=fixed, target=0.05)
+    assert (early.info().reason, len(early.trials()) < 4) == ("target", True)
+    more = extend_search("early", trials=100, runs=str(tmp_path))
+    assert (len(more.trials()), more.info().trials, more.info().reason) == (4, 4, "all trials")
+    assert sorted(more.trials()["config.learning_rate"]) == sorted(rates)
     with pytest.raises(RunError, match="--extend grid: the run tried every point of its grid"):
         extend_search("grid", trials=1, runs=str(tmp_path))
 
@@ -66,7 +71,13 @@ def test_a_target_ends_the_search_and_lifts_when_it_is_extended(run_with: Any, t
     assert ended < 60
     # Also a trial that was still at it has the score that ended the search.
     assert trials["val_accuracy"].max() >= 0.05
+    for bad in ({"max_concurrent": 0}, {"time_budget": 0.0}):
+        with pytest.raises(SettingsError, match=r"--(max-concurrent|time-budget) 0"):
+            extend_search("enough", trials=2, runs=str(tmp_path), **bad)
+    before = run.info()
+    assert before.status == "finished"
     more = extend_search("enough", trials=2, runs=str(tmp_path))
+    assert more.info().seconds > before.seconds
     assert (len(more.trials()), more.info().reason) == (ended + 2, "all trials")
 
 

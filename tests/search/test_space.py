@@ -83,6 +83,7 @@ def test_ranges_are_narrowed_and_widened(tmp_path: Path) -> None:
         (None, {"lr": "1"}, "--set: no parameter 'lr'; the parameters are activation, averaging, batch_size"),
         (None, {"learning_rate": "5"}, "--set learning_rate=5: outside the space; 0.0003 to 0.02"),
         (None, {"learning_rate": "fast"}, "--set learning_rate=fast: outside the space"),
+        (None, {"learning_rate": "@1"}, "--set learning_rate=@1: outside the space"),
         (None, {"layers": "1.5"}, "--set layers=1.5: outside the space; 1 to 3"),
         (None, {"scaler": "none of these"}, "outside the space; one of standard"),
         (None, {"decay": "1"}, "--set decay=1: outside the space; one of False, True"),

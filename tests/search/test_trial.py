@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import spaces
+from data.errors import RunError
 from data.splits import make_split
 from data.task import search_task
 from search import trial as module
-from search.trial import GenreTrial
+from search.trial import GenreTrial, StorageError
 from spaces.training.run_folder import RunFolder
 from tests.conftest import make_rows
 
@@ -79,6 +80,9 @@ def test_predictions_are_those_of_the_best_epoch(make: Maker, run: RunFolder) ->
     chosen = saved.filter(like="p.").to_numpy().argmax(axis=1)
     genres = np.array(["blues", "disco", "metal"])
     assert (genres[chosen] == saved["label"]).mean() == pytest.approx(report["val_accuracy"])
+    assert run.predictions("local", report["best_epoch"]).equals(saved)
+    with pytest.raises(RunError, match=f"is of epoch {report['best_epoch']}, but the score is of epoch 99"):
+        run.predictions("local", 99)
     assert [name.split("/")[0] for name in saved["track_id"]] == saved["label"].tolist()
 
 
@@ -135,6 +139,28 @@ def test_a_full_disk_is_not_the_configurations_fault(make: Maker, monkeypatch: p
 
     monkeypatch.setattr(trial, "_save_predictions", full)
     assert trial.train()["outcome"] == "DISK_FULL"
+
+
+def test_a_bucket_that_fails_once_costs_nothing(
+    make: Maker, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise OSError("When writing: AWS Error NETWORK_CONNECTION")
+
+    trial = make(**EAGER)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write_predictions", fails)
+        assert trial.train()["outcome"] == "RUNNING"
+    assert not (run.folder.local / "checkpoints").exists()
+    assert trial.train()["epoch"] == 4
+    assert len(run.predictions("local")) > 0
+    # At the end there is no later: the trial is begun again from its checkpoint, by Tune.
+    monkeypatch.setattr(RunFolder, "write_predictions", fails)
+    with pytest.raises(StorageError, match="NETWORK_CONNECTION"):
+        trial.train()
+    monkeypatch.setattr(module, "read_checkpoint", fails)
+    with pytest.raises(StorageError, match="NETWORK_CONNECTION"):
+        make().train()
 
 
 def test_an_actor_takes_the_next_configuration(make: Maker) -> None:
