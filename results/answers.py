@@ -5,13 +5,14 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
+from data.console import printable
 from results.classifier import Prediction
 
 
 def record(prediction: Prediction, **also: Any) -> dict[str, Any]:
     """JSON-like content of a prediction: the genre, all probabilities, and the segments in time."""
     return {
-        "file": prediction.path,
+        "file": printable(prediction.path),
         **also,
         "genre": prediction.genre,
         "probabilities": prediction.probabilities,
@@ -25,7 +26,7 @@ def record(prediction: Prediction, **also: Any) -> dict[str, Any]:
 def text(prediction: Prediction) -> str:
     """Lines that tell the genres, the likeliest first, and the timeline of a track of several segments."""
     count = len(prediction.segments)
-    lines = [f"{prediction.path} ({count} segment{'s' if count > 1 else ''})"]
+    lines = [f"{printable(prediction.path)} ({count} segment{'s' if count > 1 else ''})"]
     width = max(map(len, prediction.probabilities))
     lines += [
         f"  {genre:<{width}}  {100 * share:5.1f} %" for genre, share in prediction.probabilities.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 
@@ -26,7 +27,7 @@ def main(ctx: click.Context, export_dir: str, audio: tuple[str, ...], as_json: b
     standard error and the others go on; the exit status is then 1, and 2 if no file could be read.
     """
     import results
-    from data.console import err
+    from data.console import err, printable
     from results.answers import record, text
     from results.sources import audio_files
 
@@ -38,14 +39,17 @@ def main(ctx: click.Context, export_dir: str, audio: tuple[str, ...], as_json: b
     def skipped(message: str) -> None:
         nonlocal missing
         missing += 1
-        click.echo(" ".join(f"Skipped: {message}".split()), err=True)
+        click.echo(printable(" ".join(f"Skipped: {message}".split())), err=True)
 
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        # Names are bytes; those that are no text come back as they were when the file is opened.
+        sys.stdin.reconfigure(errors="surrogateescape")
     for path in audio_files(audio, sys.stdin, skipped):
         try:
             prediction = classifier.predict(path)
         except HarnessError as error:
             failed += 1
-            click.echo(" ".join(f"Skipped: {error}".split()), err=True)
+            click.echo(printable(" ".join(f"Skipped: {error}".split())), err=True)
             continue
         read += 1
         click.echo(json.dumps(record(prediction), ensure_ascii=False) if as_json else text(prediction))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 
 import spaces
@@ -107,6 +108,8 @@ def extend_search(
     info = run.info()
     if trials < 1:
         raise SettingsError(f"--trials {trials}: input should be greater than or equal to 1")
+    if time_budget is not None and not 0 < time_budget < math.inf:
+        raise SettingsError(f"--time-budget {time_budget:g}: give a finite number of seconds greater than 0")
     if info.status != "finished":
         raise RunError(f"--extend {name}: the run is not finished; go on with it by --resume {name}")
     study = open_study(run)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +133,18 @@ def test_a_corrupt_export_is_one_line(bundle_copy: Path, song: Path) -> None:
 def test_debug_keeps_the_traceback(tmp_path: Path) -> None:
     done = run(str(tmp_path / "nowhere"), "song.wav", "--debug")
     assert type(done.exception).__name__ == "ExportError"
+
+
+@pytest.mark.parametrize("given", ["named", "listed"])
+def test_a_name_that_is_no_text_is_judged(exported: Path, song: Path, tmp_path: Path, given: str) -> None:
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.wav"
+    shutil.copy(song, os.fsdecode(odd))
+    done = subprocess.run(
+        [sys.executable, "-m", "results.predict", exported, odd if given == "named" else "-", "--json"],
+        input=odd + b"\n",
+        capture_output=True,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["file"].endswith("caf\N{REPLACEMENT CHARACTER}.wav")
