@@ -140,8 +140,19 @@ def test_ray_up_prepares_an_aws_account_and_starts_instances(
             if one["GroupName"] == "genre-search"
         ]
         instances = launch(made)
+        iam = boto3.client("iam")
+        iam.put_role_policy(
+            RoleName="ray-autoscaler-v1",
+            PolicyName="genre-search",
+            PolicyDocument=(TOP / "deploy/aws-policy.json").read_text(encoding="utf-8"),
+        )
+        granted = iam.get_role_policy(RoleName="ray-autoscaler-v1", PolicyName="genre-search")
         for cache in caches:
             cache.cache_clear()
+
+    # Workers get the head's role, which it may give only by this.
+    passed = granted["PolicyDocument"]["Statement"][0]
+    assert (passed["Action"], passed["Resource"]) == ("iam:PassRole", "arn:aws:iam::*:role/ray-autoscaler-v1")
 
     assert len(group) == 1
     open_to_all = [rule for rule in group[0]["IpPermissions"] if rule["IpRanges"]]
