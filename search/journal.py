@@ -8,6 +8,7 @@ import json
 import optuna
 
 from data.errors import RunError
+from search.journal_file import JournalFile
 from search.workspace import fetch_journal, working_folder
 from spaces.training.run_folder import JOURNAL, STUDY, RunFolder
 
@@ -16,8 +17,7 @@ def storage(run: RunFolder) -> optuna.storages.JournalStorage:
     """Open the journal of a run; it is made if it is not there."""
     path = working_folder(run) / JOURNAL
     path.parent.mkdir(parents=True, exist_ok=True)
-    backend = optuna.storages.journal.JournalFileBackend(str(path))
-    return optuna.storages.JournalStorage(backend)
+    return optuna.storages.JournalStorage(JournalFile(path))
 
 
 def open_study(run: RunFolder) -> optuna.Study:
