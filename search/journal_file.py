@@ -1,8 +1,8 @@
 """The file of a study's journal, written as fast as a search tells.
 
-Optuna's own backend waits at each line until the disk has it. A trial is some thirty lines, so that takes more
-time than all else that a trial costs the driver. What a process has written is not lost when it is killed,
-only when the machine loses its power; so here the disk is waited for once in a while.
+Optuna's own backend waits at each line until the disk has it. A trial is some thirty lines, so that takes
+more time than all else that a trial costs the driver. What a process has written is not lost when it is
+killed, only when the machine loses its power; so here the disk is waited for once in a while.
 """
 
 from __future__ import annotations
