@@ -80,21 +80,25 @@ def steps_timed() -> Iterator[Stopwatch]:
 
 def share_of_steps(family: Any, task: Task, seconds: float) -> tuple[float, int, float]:
     """Train the BASELINE for some time; give its seconds, its epochs and the share that is steps."""
+    from search.trial import CHECKPOINT_SHARE
+    from search.tuning import REPORT_SECONDS
     from spaces.training.votes import scores, track_probabilities
 
     truth = task.track_label[task.validated]
     with steps_timed() as watch, tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         learner = family.learner(family.baseline(1000), task, seed=0)
-        epoch, saved = 0, start
+        epoch, due = 0, start + REPORT_SECONDS
         while time.perf_counter() - start < seconds:
             outcome = learner.run_epoch(epoch)
             scores(track_probabilities(task, outcome.probabilities), truth)
             epoch += 1
             # As often as a search asks for it.
-            if time.perf_counter() - saved > 5:
+            begun = time.perf_counter()
+            if begun > due:
                 np.savez(Path(folder) / "state.npz", **learner.state())  # type: ignore[arg-type]
-                saved = time.perf_counter()
+                ended = time.perf_counter()
+                due = ended + max(REPORT_SECONDS, (ended - begun) / CHECKPOINT_SHARE)
         whole = time.perf_counter() - start
     return whole, epoch, watch.seconds / whole
 

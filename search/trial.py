@@ -24,6 +24,9 @@ TRIAL_NUMBER = "trial_number"
 TRIAL_ID = "trial_id"
 """Key under which its name in the run travels: Tune names a trial anew when a search is resumed."""
 
+CHECKPOINT_SHARE = 0.05
+"""Share of a trial's time that writing checkpoints may take, however large its network is."""
+
 COMPLETE, RUNNING, FAIL, OOM, DISK_FULL = "COMPLETE", "RUNNING", "FAIL", "OOM", "DISK_FULL"
 FAILED = (FAIL, OOM)
 """Outcomes that have no score."""
@@ -76,7 +79,8 @@ class GenreTrial(tune.Trainable):
         report_seconds : float
             Long trials report at least this often between milestones, for the live view.
         checkpoint_seconds : float
-            A checkpoint is worth writing when so much training would be lost without it.
+            A checkpoint is worth writing when so much training would be lost without it, and writing takes
+            no more than `CHECKPOINT_SHARE` of the time.
         """
         self._task = task
         self._family = spaces.get(family)
@@ -101,7 +105,7 @@ class GenreTrial(tune.Trainable):
         self._epoch = 0
         self._curve: list[dict[str, float]] = []
         self._reported = 0
-        self._saved = time.monotonic()
+        self._due = time.monotonic() + self._checkpoint_seconds
         self._seconds = 0.0
         self._best: dict[str, float] = {}
         self._best_probabilities: np.ndarray | None = None
@@ -219,7 +223,8 @@ class GenreTrial(tune.Trainable):
             print(f"trial {self._number} goes on, though it could not be saved: {error}", file=sys.stderr)
 
     def _save_checkpoint(self, started: float) -> None:
-        if self._learner is None or time.monotonic() - self._saved < self._checkpoint_seconds:
+        begun = time.monotonic()
+        if self._learner is None or begun < self._due:
             return
         progress = {
             TRIAL_ID: self._name,
@@ -229,7 +234,8 @@ class GenreTrial(tune.Trainable):
             "curve": self._curve,
         }
         write_checkpoint(self._run, self._number, Checkpoint(progress, self._learner.state()))
-        self._saved = time.monotonic()
+        ended = time.monotonic()
+        self._due = ended + max(self._checkpoint_seconds, (ended - begun) / CHECKPOINT_SHARE)
 
     def _save_predictions(self) -> None:
         if self._best_probabilities is None:

@@ -42,7 +42,7 @@ class Told(GenreTrial):
         return outcome
 
     def _save_checkpoint(self, started: float) -> None:
-        self._saved = float("-inf")
+        self._due = float("-inf")
         super()._save_checkpoint(started)
 
 

@@ -114,6 +114,26 @@ def test_a_checkpoint_cut_short_is_not_used(make: Maker, run: RunFolder) -> None
     assert report["val_loss"] == expected["val_loss"]
 
 
+def test_checkpoints_of_a_large_network_are_written_less_often(
+    make: Maker, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = module.write_checkpoint, []
+
+    def slowly(*given: Any) -> None:
+        write(*given)
+        written.append(given)
+        # As if it had taken a second, for which a trial has to train twenty.
+        monkeypatch.setattr(module.time, "monotonic", lambda: clock() + 1.0)
+
+    clock = module.time.monotonic
+    monkeypatch.setattr(module, "write_checkpoint", slowly)
+    trial = make(report_seconds=0.0, **EAGER)
+    trial.train()
+    trial.train()
+    assert len(written) == 1
+    assert trial._due - clock() > 15
+
+
 def test_a_short_trial_writes_no_checkpoint(make: Maker, run: RunFolder) -> None:
     make().train()
     assert not (run.folder.local / "checkpoints").exists()
