@@ -22,7 +22,7 @@ from data.errors import AudioError, CacheError
 from data.files import Folder
 from data.gathering import CHUNK, Parts
 from data.parameters import Parameters, extended
-from data.scan import Found
+from data.scan import Found, kept_groups
 from data.shards import tidy_shards
 from data.spread import node, spread
 from data.writing import OK
@@ -131,13 +131,14 @@ class Preparation:
         except OSError as error:
             raise _unwritable(self.folder, error) from error
 
-    def finish(self, groups: Mapping[str, str]) -> CacheInfo:
+    def finish(self, groups: Mapping[str, str] | None = None) -> CacheInfo:
         """Put the parts and the old cache together and write the new one.
 
         Parameters
         ----------
-        groups : mapping of str to str
-            Group of each track that was given one; the others are their own.
+        groups : mapping of str to str, optional
+            Group of each track that was given one; the others are their own. Those that the cache was made
+            with, by default.
 
         Raises
         ------
@@ -149,7 +150,7 @@ class Preparation:
                 self.folder,
                 self._parts,
                 self.files,
-                groups,
+                kept_groups(self.folder) if groups is None else groups,
                 self.parameters,
                 with_old=self.folder.exists("cache.json"),
                 source=self.source,

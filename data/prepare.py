@@ -39,7 +39,11 @@ if TYPE_CHECKING:
     help="Folder with a folder of spectrogram pictures (png, jpg) for each genre, instead of audio.",
 )
 @click.option("--cache", metavar="DIR_OR_URI", required=True, help="Where the cache is written.")
-@click.option("--groups", metavar="FILE", help="CSV file,group: files that a split must not separate.")
+@click.option(
+    "--groups",
+    metavar="FILE",
+    help="CSV file,group: files that a split must not separate. A rerun without it keeps those given before.",
+)
 @click.option("--segment-seconds", type=float, default=30.0, help="Wanted length of a segment.")
 @click.option("--melspec", is_flag=True, help="Cache log-mel spectrograms too.")
 @click.option("--window-seconds", type=float, help="Length of a spectrogram.  [default: 3]")
@@ -78,7 +82,7 @@ def main(
     if features_csv is not None:
         from data import gtzan
 
-        gtzan.prepare(features_csv, cache)
+        gtzan.prepare(features_csv, cache, groups)
         out().print(f"{cache}: the published table, without audio", highlight=False)
         return
     from data.preparation import Preparation
@@ -111,7 +115,7 @@ def _finish(
     from data.writing import OK
 
     files = preparation.files
-    given = read_groups(groups, (file.track_id for file in files)) if groups else {}
+    given = read_groups(groups, (file.track_id for file in files)) if groups else None
     with _progress() as progress:
         task = progress.add_task("analysing", total=len(preparation.todo))
         for count in preparation.run(workers=workers, address=address, strict=strict):

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from data.audio import SUFFIXES
 from data.errors import SettingsError
+from data.files import Folder
 from data.listing import read_listing
+from data.writing import GIVEN_GROUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +142,15 @@ def read_groups(path: str | Path, track_ids: Iterable[str]) -> dict[str, str]:
             f"--groups {path}: names none of the files (it has {example!r}); give each as GENRE/FILE"
         )
     return known
+
+
+def kept_groups(cache: Folder) -> dict[str, str]:
+    """Group of each track of a cache that was given one when the cache was made; none without a cache."""
+    if not cache.exists("manifest.parquet"):
+        return {}
+    manifest = cache.parquet("manifest.parquet")
+    if GIVEN_GROUP not in manifest.schema_arrow.names:
+        return {}
+    table = manifest.read(["track_id", GIVEN_GROUP])
+    pairs = zip(table["track_id"].to_pylist(), table[GIVEN_GROUP].to_pylist(), strict=True)
+    return {track: group for track, group in pairs if group is not None}

@@ -113,6 +113,34 @@ def test_given_groups_and_copies_stay_together(tmp_path: Path) -> None:
     assert shown["leak"] == pytest.approx(4 * 0.8 / 11, abs=1e-3)
 
 
+def test_given_groups_outlast_a_rerun_until_others_are_given(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    groups = tmp_path / "groups.csv"
+    groups.write_text("file,group\ngenre0/genre0.00000.wav,Ella\ngenre0/genre0.00001.wav,Ella\n")
+    prepared(audio, cache, "--groups", groups)
+    first = Cache.open(cache).info.fingerprint
+    prepared(audio, cache)
+    assert Cache.open(cache).info.fingerprint == first
+    (audio / "genre0" / "genre0.00000.wav").touch()
+    prepared(audio, cache, "--melspec", "--window-seconds", "1")
+    found = manifest(cache)
+    named = [row["given_group"] for row in found.values()]
+    assert [row["group"] for row in found.values()][:2] == named[:2] == ["Ella", "Ella"]
+    assert named[2:] == [None] * 4
+    groups.write_text("file,group\ngenre1/genre1.00000.wav,Duke\n")
+    prepared(audio, cache, "--groups", groups)
+    assert [row["given_group"] for row in manifest(cache).values()] == [None] * 3 + ["Duke"] + [None] * 2
+
+
+def test_a_cache_that_does_not_say_which_groups_were_given(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    prepared(audio, cache)
+    path = cache / "manifest.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["given_group"]), path)
+    assert "0 of 6 files analysed" in prepared(audio, cache).output
+    assert [row["given_group"] for row in manifest(cache).values()] == [None] * 6
+
+
 def test_bad_files_are_skipped_with_their_reasons(tmp_path: Path) -> None:
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     whole = (audio / "genre0" / "genre0.00000.wav").read_bytes()
