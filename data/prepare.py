@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from data.parameters import Parameters
     from data.preparation import Preparation
     from data.scan import Found
+
+_SPECTROGRAMS = ("melspec", "window_seconds", "image_seconds", "colormap", "overlap", "n_mels", "fmin", "fmax")
+_ANALYSIS = (*_SPECTROGRAMS, "segment_seconds", "sample_rate", "n_fft", "hop_length")
+"""Options that say how audio is analysed, where there is audio."""
 
 
 @click.command(cls=Command)
@@ -82,6 +87,7 @@ def main(
     if features_csv is not None:
         from data import gtzan
 
+        _refuse((*_ANALYSIS, "image", "image_size", "workers", "address", "strict"), "--features-csv")
         gtzan.prepare(features_csv, cache, groups)
         out().print(f"{cache}: the published table, without audio", highlight=False)
         return
@@ -102,9 +108,18 @@ def _collection(
     if audio is not None:
         return find_files(audio), _parameters(**analysis)
     if images is not None:
+        _refuse(_ANALYSIS, "--images")
         files = find_files(images, option="--images", inner="images_original", suffixes=SUFFIXES)
         return files, _parameters(**(analysis | {"image": True, "melspec": False, "from_pictures": True}))
     raise SettingsError("give either --audio DIR or --images DIR")
+
+
+def _refuse(names: Iterable[str], source: str) -> None:
+    """Refuse options that were given although the source has nothing that they could change."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise SettingsError(f"--{name.replace('_', '-')}: does not go with {source}; leave it out")
 
 
 def _finish(

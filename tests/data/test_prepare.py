@@ -184,6 +184,12 @@ def test_bad_files_are_skipped_with_their_reasons(tmp_path: Path) -> None:
         ([], "give either --audio DIR or --features-csv FILE"),
         (["--audio", "a", "--features-csv", "b"], "give either"),
         (["--audio", "missing"], "no such folder"),
+        (["--features-csv", "b", "--melspec"], "--melspec: does not go with --features-csv"),
+        (["--features-csv", "b", "--segment-seconds", "30"], "--segment-seconds: does not go with"),
+        (["--features-csv", "b", "--image"], "--image: does not go with"),
+        (["--features-csv", "b", "--strict"], "--strict: does not go with"),
+        (["--images", "b", "--melspec"], "--melspec: does not go with --images"),
+        (["--images", "b", "--n-mels", "64"], "--n-mels: does not go with --images"),
     ],
 )
 def test_bad_usage(tmp_path: Path, options: list[str], message: str) -> None:
