@@ -194,7 +194,9 @@ class Preparation:
                 rows = (table[column].to_pylist() for column in columns)
                 for track, size, mtime_ns, digest, status in zip(*rows, strict=True):
                     if (number := place.get(track)) is not None:
-                        held = _unchanged(self.files[number], size, mtime_ns, digest)
+                        # Without a digest it could not be opened, which says nothing of its content.
+                        readable = status == OK or digest != ""
+                        held = readable and _unchanged(self.files[number], size, mtime_ns, digest)
                         known[number] = (usable_state if status == OK else _HELD) if held else _UNKNOWN
         return known
 

@@ -16,8 +16,10 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from data import inspect, prepare
+from data import analysis, inspect, prepare
+from data.audio import Audio, load
 from data.cache import Cache
+from data.errors import AudioError
 from data.features import of_file
 from tests.data.collection import SR, clip, make_collection
 
@@ -280,6 +282,26 @@ def test_a_full_disk_is_one_clear_line_and_nothing_is_lost(tmp_path: Path) -> No
         assert len(Cache.open(small / "cache").features.X) == 40
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_a_file_that_could_not_be_opened_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    locked = str(audio / "genre0" / "genre0.00000.wav")
+
+    def refused(path: str, **options: int) -> Audio:
+        if path == locked:
+            raise AudioError(f"{path}: cannot be opened (Permission denied)")
+        return load(path, **options)
+
+    digest = analysis.file_digest
+    with monkeypatch.context() as patch:
+        patch.setattr(analysis, "load", refused)
+        patch.setattr(analysis, "file_digest", lambda path: "" if path == locked else digest(path))
+        assert "1 skipped" in prepared(audio, cache).output
+    again = prepared(audio, cache).output
+    assert "1 of 6 files analysed, 0 skipped" in again
 
 
 def test_a_folder_with_an_audio_files_name_is_skipped(tmp_path: Path) -> None:
