@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from data.preparation import Preparation
     from data.scan import Found
 
-_SPECTROGRAMS = ("melspec", "window_seconds", "image_seconds", "colormap", "overlap", "n_mels", "fmin", "fmax")
+_SPECTROGRAMS = (
+    "melspec",
+    "window_seconds",
+    "image_seconds",
+    "colormap",
+    "overlap",
+    "n_mels",
+    "fmin",
+    "fmax",
+)
 _ANALYSIS = (*_SPECTROGRAMS, "segment_seconds", "sample_rate", "n_fft", "hop_length")
 """Options that say how audio is analysed, where there is audio."""
 
