@@ -17,7 +17,7 @@ from data.mpeg import last_frame_is_cut
 if TYPE_CHECKING:
     import soundfile
 
-SUFFIXES = frozenset({".wav", ".au", ".mp3", ".flac", ".ogg"})
+SUFFIXES = frozenset({".wav", ".au", ".aif", ".aiff", ".mp3", ".flac", ".ogg", ".opus"})
 """Endings, in small letters, of the files that are taken for audio."""
 
 _BLOCK = 1 << 18

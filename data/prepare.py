@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from data.preparation import Preparation
     from data.scan import Found
 
-_SPECTROGRAMS = (
+_ANALYSIS = (
+    "segment_seconds",
     "melspec",
     "window_seconds",
     "image_seconds",
@@ -28,8 +29,10 @@ _SPECTROGRAMS = (
     "n_mels",
     "fmin",
     "fmax",
+    "sample_rate",
+    "n_fft",
+    "hop_length",
 )
-_ANALYSIS = (*_SPECTROGRAMS, "segment_seconds", "sample_rate", "n_fft", "hop_length")
 """Options that say how audio is analysed, where there is audio."""
 
 
@@ -38,7 +41,7 @@ _ANALYSIS = (*_SPECTROGRAMS, "segment_seconds", "sample_rate", "n_fft", "hop_len
     "--audio",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Folder with a folder for each genre (wav, au, mp3, flac, ogg).",
+    help="Folder with a folder for each genre (wav, au, aiff, mp3, flac, ogg, opus).",
 )
 @click.option(
     "--features-csv",

@@ -60,6 +60,14 @@ def test_a_folder_becomes_a_cache_of_what_the_files_hold(tmp_path: Path) -> None
     assert not (tmp_path / "cache" / "parts").exists()
 
 
+def test_aiff_and_opus_are_audio_too(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=1)
+    soundfile.write(audio / "genre0" / "a.aif", clip(1), SR, format="AIFF")
+    soundfile.write(audio / "genre0" / "b.aiff", clip(2), SR)
+    soundfile.write(audio / "genre1" / "c.opus", clip(3), 24_000, format="OGG", subtype="OPUS")
+    assert "5 tracks of 2 genres" in prepared(audio, tmp_path / "cache").output
+
+
 def test_segments(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=1)
     prepared(audio, tmp_path / "cache", "--segment-seconds", "0.5")
