@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,11 +13,14 @@ from data.console import Command, err, out
 from data.errors import SettingsError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from rich.progress import Progress
 
-    from data.parameters import Parameters
+    from data.parameters import Parameters, Windows
     from data.preparation import Preparation
     from data.scan import Found
+
+_Model = TypeVar("_Model", bound="BaseModel")
 
 _ANALYSIS = (
     "segment_seconds",
@@ -179,38 +182,35 @@ def _parameters(
     **common: float,
 ) -> Parameters:
     """Parameters from the options of their names; what is wrong with one is said of that option."""
-    from pydantic import ValidationError
-
     from data.parameters import Melspec, Parameters, Picture
     from data.tensors import colour_table
 
     mels = {"overlap": overlap, "n_mels": n_mels, "fmin": fmin, "fmax": fmax}
-    longest = common["segment_seconds"]
+    # Before the lengths of windows, which it limits where they are not given.
+    longest = _valid(Parameters, common).segment_seconds
+    tensors: dict[str, Windows] = {}
+    if melspec:
+        seconds = min(3.0, longest) if window_seconds is None else window_seconds
+        tensors["melspec"] = _valid(Melspec, mels | {"seconds": seconds}, seconds="window-seconds")
     if image:
         colour_table(colormap)
+        seconds = min(30.0, longest) if image_seconds is None else image_seconds
+        picture = mels | {"seconds": seconds, "size": image_size, "colormap": colormap}
+        tensors["image"] = _valid(Picture, picture, seconds="image-seconds", size="image-size")
+    return _valid(Parameters, common | tensors)
+
+
+def _valid(model: type[_Model], values: Mapping[str, Any], **options: str) -> _Model:
+    """Make a model of values; `options` tells which option gives a value, where it has another name."""
+    from pydantic import ValidationError
+
     try:
-        return Parameters.model_validate(
-            common
-            | {
-                "melspec": Melspec.model_validate(mels | {"seconds": window_seconds or min(3.0, longest)})
-                if melspec
-                else None,
-                "image": Picture.model_validate(
-                    mels
-                    | {
-                        "seconds": image_seconds or min(30.0, longest),
-                        "size": image_size,
-                        "colormap": colormap,
-                    }
-                )
-                if image
-                else None,
-            }
-        )
+        return model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        raise SettingsError(f"{f'--{name}: ' if name else ''}{first['msg']}") from error
+        name = "-".join(str(part) for part in first["loc"])
+        option = options.get(name, name.replace("_", "-"))
+        raise SettingsError(f"{f'--{option}: ' if option else ''}{first['msg']}") from error
 
 
 def _progress() -> Progress:

@@ -99,6 +99,14 @@ def test_other_parameters_never_mix(tmp_path: Path) -> None:
     assert "other parameters (segment_seconds 30.0, now 1.0)" in result.output.replace("\n", " ")
 
 
+def test_a_segment_too_short_for_the_windows_of_a_cache(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    prepared(audio, cache, "--melspec", "--window-seconds", "0.9")
+    result = run("--audio", audio, "--cache", cache, "--segment-seconds", "0.5")
+    assert result.exit_code == 2
+    assert "other parameters (segment_seconds 30.0, now 0.5)" in result.output.replace("\n", " ")
+
+
 def test_given_groups_and_copies_stay_together(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=4)
     shutil.copy(audio / "genre0" / "genre0.00000.wav", audio / "genre1" / "copy.wav")
