@@ -14,7 +14,7 @@ from data.cache import CacheInfo
 from data.columns import FEATURES
 from data.duplicates import LANDMARK, united_groups
 from data.errors import CacheError
-from data.files import Folder
+from data.files import Folder, printable
 from data.gathering import CHUNK, Gathered, Parts, SortedRows
 from data.matching import near_duplicates
 from data.parameters import Parameters
@@ -177,7 +177,7 @@ def _manifest(
     for table in rows.chunks([name for name in _schema().names if name != GIVEN_GROUP]):
         files = there[start : start + len(table)]
         for name, values in {
-            "path": [file.path for file in files],
+            "path": [printable(file.path) for file in files],
             "bytes": [file.size for file in files],
             "mtime_ns": [file.mtime_ns for file in files],
             "group": group[start : start + len(table)],

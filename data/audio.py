@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,8 @@ def load(path: str | Path, *, sample_rate: int = 22050, min_samples: int = 2048)
         with Path(path).open("rb") as raw:
             if not raw.read(1):
                 raise AudioError(f"{path}: empty file (0 bytes)")
-        with soundfile.SoundFile(str(path)) as file:
+        # As bytes: a name that is not UTF-8 cannot be encoded again otherwise.
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             if file.format == "MP3":
                 _check_frames(path)
             audio = _decode(file, sample_rate)

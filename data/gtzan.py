@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.buckets import bucket_failure
 from data.cache import Cache
 from data.columns import FEATURES
 from data.duplicates import united_groups
@@ -64,7 +65,7 @@ def prepare(csv: str | Path, cache: str, groups: str | None = None) -> None:
     CacheError
         If the file is not there or is no such table: a column is missing, there is a text where a number
         belongs, a number that is not finite, a file name twice, no row, or one genre only; or if it is
-        the table of 3 s segments. If the cache holds data of another source.
+        the table of 3 s segments. If the cache holds data of another source, or cannot be written.
     SettingsError
         If the file of groups cannot be used.
     """
@@ -84,9 +85,14 @@ def prepare(csv: str | Path, cache: str, groups: str | None = None) -> None:
     manifest = table[["track_id", "path", "label", "group", "sha256", GIVEN_GROUP]].assign(
         duration_s=table["length"] / SAMPLE_RATE, sample_rate=SAMPLE_RATE, status=OK, reason=""
     )
-    write_features(
-        cache, features=features, manifest=manifest, source="features-csv", parameters=Parameters()
-    )
+    try:
+        write_features(
+            cache, features=features, manifest=manifest, source="features-csv", parameters=Parameters()
+        )
+    except OSError as error:
+        raise bucket_failure(error) or CacheError(
+            f"--cache {cache}: cannot be written ({error.strerror or error}); mend that and rerun"
+        ) from error
 
 
 def read(path: str | Path) -> pd.DataFrame:

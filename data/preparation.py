@@ -19,7 +19,7 @@ from data.analysis import Batch, analyse_batch, file_digest
 from data.assembly import assemble
 from data.cache import Cache, CacheInfo, fingerprint
 from data.errors import AudioError, CacheError
-from data.files import Folder
+from data.files import Folder, printable
 from data.gathering import CHUNK, Parts
 from data.parameters import Parameters, extended
 from data.scan import Found, kept_groups
@@ -198,7 +198,7 @@ class Preparation:
                 rows = (table[column].to_pylist() for column in columns)
                 for track, size, mtime_ns, digest, status, reason in zip(*rows, strict=True):
                     if (number := place.get(track)) is not None:
-                        path = self.files[number].path
+                        path = printable(self.files[number].path)
                         # Without a digest it could not be opened, which says nothing of its content.
                         readable = status == OK or digest != ""
                         held = readable and _unchanged(self.files[number], size, mtime_ns, digest)

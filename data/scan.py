@@ -10,7 +10,7 @@ from pathlib import Path
 
 from data.audio import SUFFIXES
 from data.errors import SettingsError
-from data.files import Folder
+from data.files import Folder, printable
 from data.listing import read_listing
 from data.writing import GIVEN_GROUP
 
@@ -22,11 +22,11 @@ class Found:
     Attributes
     ----------
     track_id : str
-        Its path relative to the genre folders' parent, with ``/``.
+        Its path relative to the genre folders' parent, with ``/``, as `printable` gives it.
     label : str
-        Its genre: the folder's name.
+        Its genre: the folder's name, likewise.
     path : str
-        Where it is.
+        Where it is, as the system names it.
     size : int
         Bytes; -1 where the system does not say, as for a link that leads nowhere.
     mtime_ns : int
@@ -103,12 +103,13 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _found(root: Path, genre: str, entry: os.DirEntry[str]) -> Found:
-    track_id = f"{genre}/{entry.name}"
+    path = str(root / genre / entry.name)
+    track_id, label = printable(f"{genre}/{entry.name}"), printable(genre)
     try:
         status = entry.stat()
     except OSError:
-        return Found(track_id, genre, str(root / genre / entry.name), -1, -1)
-    return Found(track_id, genre, str(root / genre / entry.name), status.st_size, status.st_mtime_ns)
+        return Found(track_id, label, path, -1, -1)
+    return Found(track_id, label, path, status.st_size, status.st_mtime_ns)
 
 
 def read_groups(path: str | Path, track_ids: Iterable[str]) -> dict[str, str]:

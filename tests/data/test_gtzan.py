@@ -85,6 +85,13 @@ def test_given_groups_are_united_with_equal_tracks_and_kept(tmp_path):
         assert list(rows.group) == ["Ella", "blues/blues.00001.au", "Ella", "Ella"]
 
 
+@pytest.mark.parametrize("name", ["file", "file/cache"])
+def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, name):
+    (tmp_path / "file").write_text("words")
+    with pytest.raises(CacheError, match="cannot be written"):
+        gtzan.prepare(write(tmp_path / "table.csv"), str(tmp_path / name))
+
+
 def test_a_cache_of_another_source_is_left_alone(tmp_path):
     table = write(tmp_path / "table.csv")
     gtzan.prepare(table, str(tmp_path / "cache"))

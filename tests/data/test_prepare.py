@@ -322,6 +322,33 @@ def test_a_file_that_could_not_be_opened_is_tried_again(
     assert "1 of 6 files analysed, 0 skipped" in again
 
 
+def test_a_name_that_is_not_utf8_is_skipped(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    genre = os.fsencode(audio / "genre0")
+    for name in (b"caf\xff.wav", b"caf\xfe.wav"):
+        shutil.copy(audio / "genre0" / "genre0.00000.wav", genre + b"/" + name)
+    result = prepared(audio, cache)
+    assert "6 tracks of 2 genres; 8 of 8 files analysed, 2 skipped" in result.output
+    assert "is not UTF-8; rename it" in result.output
+    assert r"genre0/caf\xff.wav" in manifest(cache)
+    assert "0 of 8 files analysed" in prepared(audio, cache).output
+    strict = run("--audio", audio, "--cache", cache, "--strict")
+    assert strict.exit_code == 2
+    assert r"caf\xfe.wav: its name" in strict.output
+
+
+@pytest.mark.parametrize("name", ["file", "file/cache"])
+def test_a_cache_that_is_a_file_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("words")
+    result = run("--audio", make_collection(tmp_path / "audio"), "--cache", tmp_path / name)
+    assert result.exit_code == 2
+    assert "cannot be written" in result.output
+    shown = CliRunner().invoke(inspect.main, ["--cache", str(tmp_path / name)])
+    assert shown.exit_code == 2
+    assert "cannot be read (" in shown.output
+    assert "Not a directory" in shown.output
+
+
 def test_a_folder_with_an_audio_files_name_is_skipped(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio")
     (audio / "genre0" / "album.wav").mkdir()
