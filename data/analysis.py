@@ -15,7 +15,7 @@ from data.columns import FEATURES
 from data.duplicates import landmarks
 from data.errors import AudioError
 from data.features import extract, segment_bounds
-from data.files import Folder, require_regular
+from data.files import Folder, printable, require_regular
 from data.parameters import Parameters, Picture
 from data.pictures import load_picture
 from data.scan import Found
@@ -127,7 +127,7 @@ def _analyse(
     row: dict[str, Any] = dict.fromkeys(MANIFEST)
     row |= {
         "track_id": file.track_id,
-        "path": file.path,
+        "path": printable(file.path),
         "label": file.label,
         "group": file.track_id,
         "status": OK,
@@ -136,6 +136,8 @@ def _analyse(
         "mtime_ns": file.mtime_ns,
         "file_sha256": file_digest(file.path),
     }
+    if row["path"] != file.path:
+        return row | {"status": SKIPPED, "reason": "its name, or a folder's, is not UTF-8; rename it"}
     if parameters.from_pictures:
         return row | _picture(file, parameters, tensors)
     try:

@@ -14,12 +14,20 @@ from data.cache import CacheInfo
 from data.columns import FEATURES
 from data.duplicates import LANDMARK, united_groups
 from data.errors import CacheError
-from data.files import Folder
+from data.files import Folder, printable
 from data.gathering import CHUNK, Gathered, Parts, SortedRows
 from data.matching import near_duplicates
 from data.parameters import Parameters
 from data.scan import Found
-from data.writing import OK, cache_fingerprint, feature_schema, manifest_schema, versions, write_info
+from data.writing import (
+    GIVEN_GROUP,
+    OK,
+    cache_fingerprint,
+    feature_schema,
+    manifest_schema,
+    versions,
+    write_info,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,7 +90,8 @@ def assemble(
             for table in _features(rows, group, old):
                 write(table)
         write = both.enter_context(_writer(folder, "manifest.parquet", _schema()))
-        for table in _manifest(rows, there, group):
+        given_group = [groups.get(track) for track in rows.track_ids]
+        for table in _manifest(rows, there, group, given_group):
             write(table)
     info = CacheInfo(
         source=source,
@@ -146,7 +155,7 @@ def _copies(rows: Gathered, digests: np.ndarray) -> list[tuple[int, int]]:
 def _schema() -> pa.Schema:
     import pyarrow as pa
 
-    return pa.schema([*manifest_schema(), *manifest_extras()])
+    return pa.schema([*manifest_schema(), *manifest_extras(), (GIVEN_GROUP, pa.string())])
 
 
 @contextlib.contextmanager
@@ -158,23 +167,26 @@ def _writer(folder: Folder, name: str, schema: pa.Schema) -> Iterator[_Write]:
         yield lambda table: writer.write_table(table.select(schema.names).cast(schema))
 
 
-def _manifest(rows: Gathered, there: Sequence[Found], group: Sequence[str]) -> Iterator[pa.Table]:
+def _manifest(
+    rows: Gathered, there: Sequence[Found], group: Sequence[str], given: Sequence[str | None]
+) -> Iterator[pa.Table]:
     """One row a file, sorted by track, with where each file is now and with groups that hold copies."""
     import pyarrow as pa
 
     start = 0
-    for table in rows.chunks(_schema().names):
+    for table in rows.chunks([name for name in _schema().names if name != GIVEN_GROUP]):
         files = there[start : start + len(table)]
         for name, values in {
-            "path": [file.path for file in files],
+            "path": [printable(file.path) for file in files],
             "bytes": [file.size for file in files],
             "mtime_ns": [file.mtime_ns for file in files],
             "group": group[start : start + len(table)],
         }.items():
             column = table.schema.get_field_index(name)
             table = table.set_column(column, name, pa.array(values, type=table.schema.field(name).type))
+        named = pa.array(given[start : start + len(table)], type=pa.string())
         start += len(files)
-        yield table
+        yield table.append_column(GIVEN_GROUP, named)
 
 
 def _features(rows: Gathered, group: Sequence[str], old: SortedRows | None) -> Iterator[pa.Table]:

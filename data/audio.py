@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from data.mpeg import last_frame_is_cut
 if TYPE_CHECKING:
     import soundfile
 
-SUFFIXES = frozenset({".wav", ".au", ".mp3", ".flac", ".ogg"})
+SUFFIXES = frozenset({".wav", ".au", ".aif", ".aiff", ".mp3", ".flac", ".ogg", ".opus"})
 """Endings, in small letters, of the files that are taken for audio."""
 
 _BLOCK = 1 << 18
@@ -95,7 +96,8 @@ def load(path: str | Path, *, sample_rate: int = 22050, min_samples: int = 2048)
         with Path(path).open("rb") as raw:
             if not raw.read(1):
                 raise AudioError(f"{path}: empty file (0 bytes)")
-        with soundfile.SoundFile(str(path)) as file:
+        # As bytes: a name that is not UTF-8 cannot be encoded again otherwise.
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             if file.format == "MP3":
                 _check_frames(path)
             audio = _decode(file, sample_rate)

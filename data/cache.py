@@ -82,7 +82,7 @@ class Cache:
         Raises
         ------
         CacheError
-            If there is none, or one of another version.
+            If there is none, one that may not be read, or one of another version.
         """
         folder = Folder.at(uri)
         try:
@@ -96,6 +96,10 @@ class Cache:
             raise CacheError(
                 f"{uri}: no cache here (no cache.json); make one with"
                 f" 'python -m data.prepare --audio DIR --cache {uri}'"
+            ) from error
+        except (NotADirectoryError, PermissionError) as error:
+            raise CacheError(
+                f"{uri}: cannot be read ({error.strerror or error}); give the folder of a cache"
             ) from error
         found = content.get("format") if isinstance(content, dict) else None
         if found != FORMAT:

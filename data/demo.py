@@ -125,7 +125,7 @@ def _make(folder: Folder, seed: int, tracks: int, workers: int | None) -> None:
             pass
     for style in STYLES:
         (audio / style).remove_unfinished()
-    preparation.finish({})
+    preparation.finish()
 
 
 def _parameters() -> Parameters:

@@ -231,6 +231,11 @@ class Folder:
         return f"{self.path}/{name}" if name else self.path
 
 
+def printable(path: str | Path) -> str:
+    r"""Path as text that can be written anywhere: bytes in it that are not UTF-8 become ``\xff``."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
 def require_regular(path: str | Path) -> None:
     """Refuse a pipe, a socket or a device, which to open may wait for ever.
 

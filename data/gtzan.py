@@ -14,8 +14,7 @@ Known faults
     B. L. Sturm, "The GTZAN dataset: its contents, its faults, their effects on evaluation, and its future
     use", 2013: excerpts that are there twice, several excerpts of one recording or artist, wrong labels,
     distortion. Excerpts with equal features are put into one group here, so that no split separates them.
-    Artists are not in the table: with the audio at hand, name them with
-    ``data.prepare --audio DIR --groups FILE``.
+    Artists are not in the table: name them with ``data.prepare --groups FILE``.
 """
 
 from __future__ import annotations
@@ -29,12 +28,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.buckets import bucket_failure
 from data.cache import Cache
 from data.columns import FEATURES
+from data.duplicates import united_groups
 from data.errors import CacheError
 from data.files import Folder
 from data.parameters import Parameters
-from data.writing import OK, write_features
+from data.scan import kept_groups, read_groups
+from data.writing import GIVEN_GROUP, OK, write_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +47,7 @@ SAMPLE_RATE = 22050
 _SEGMENT = re.compile(r"\.\d{5}\.\d+\.\w+$")
 
 
-def prepare(csv: str | Path, cache: str) -> None:
+def prepare(csv: str | Path, cache: str, groups: str | None = None) -> None:
     """Write a cache from the published table of features.
 
     Parameters
@@ -55,26 +57,42 @@ def prepare(csv: str | Path, cache: str) -> None:
         other columns are ignored.
     cache : str
         Folder or URI of the cache.
+    groups : str, optional
+        CSV file of groups, see `data.scan.read_groups`; those that the cache was made with, by default.
 
     Raises
     ------
     CacheError
         If the file is not there or is no such table: a column is missing, there is a text where a number
         belongs, a number that is not finite, a file name twice, no row, or one genre only; or if it is
-        the table of 3 s segments. If the cache holds data of another source.
+        the table of 3 s segments. If the cache holds data of another source, or cannot be written.
+    SettingsError
+        If the file of groups cannot be used.
     """
-    if Folder.at(cache).exists("cache.json"):
+    folder = Folder.at(cache)
+    if folder.exists("cache.json"):
         source = Cache.open(cache).info.source
         if source != "features-csv":
             raise CacheError(f"--cache {cache}: holds data of another source ({source}); name a new folder")
     table = read(csv)
+    tracks = table["track_id"].tolist()
+    given = kept_groups(folder) if groups is None else read_groups(groups, tracks)
+    row_of = {track: row for row, track in enumerate(tracks)}
+    equal = [(row, row_of[first]) for row, first in enumerate(table["group"])]
+    table["group"] = united_groups([given.get(track, track) for track in tracks], equal)
+    table[GIVEN_GROUP] = [given.get(track) for track in tracks]
     features = table[["track_id", "label", "group", *FEATURES]].assign(segment=0)
-    manifest = table[["track_id", "path", "label", "group", "sha256"]].assign(
+    manifest = table[["track_id", "path", "label", "group", "sha256", GIVEN_GROUP]].assign(
         duration_s=table["length"] / SAMPLE_RATE, sample_rate=SAMPLE_RATE, status=OK, reason=""
     )
-    write_features(
-        cache, features=features, manifest=manifest, source="features-csv", parameters=Parameters()
-    )
+    try:
+        write_features(
+            cache, features=features, manifest=manifest, source="features-csv", parameters=Parameters()
+        )
+    except OSError as error:
+        raise bucket_failure(error) or CacheError(
+            f"--cache {cache}: cannot be written ({error.strerror or error}); mend that and rerun"
+        ) from error
 
 
 def read(path: str | Path) -> pd.DataFrame:

@@ -28,7 +28,7 @@ class Windows(BaseModel):
         Lowest and highest frequency in Hz; None is half the sample rate.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     seconds: float = Field(ge=0.2)
     overlap: float = Field(default=0.0, ge=0, lt=1)
@@ -80,7 +80,7 @@ class Parameters(BaseModel):
         Whether the collection is pictures of spectrograms, of which only `image` can be made, not audio.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     sample_rate: int = Field(default=22050, ge=4000, le=192_000)
     segment_seconds: float = Field(default=30.0, ge=0.5)
@@ -102,6 +102,11 @@ class Parameters(BaseModel):
             if kind.seconds > self.segment_seconds:
                 raise ValueError(
                     f"a window of {kind.seconds} s does not fit in a segment of {self.segment_seconds} s"
+                )
+            if kind.seconds * self.sample_rate < self.hop_length:
+                raise ValueError(
+                    f"a window of {kind.seconds} s is shorter than the {self.hop_length} samples (hop_length)"
+                    f" from frame to frame at {self.sample_rate} Hz"
                 )
             if not kind.fmin < (kind.fmax or self.sample_rate / 2) <= self.sample_rate / 2:
                 raise ValueError(
@@ -129,8 +134,7 @@ def extended(old: Mapping[str, Any], new: Parameters, where: str) -> Parameters:
         If anything that the cache holds would come out otherwise.
     """
     kept = {kind: old.get(kind) for kind in TENSORS if getattr(new, kind) is None and old.get(kind)}
-    wanted = Parameters.model_validate(new.model_dump() | kept)
-    asked = wanted.model_dump()
+    asked = new.model_dump() | kept
     before, after = _flat({**asked, **old}), _flat(asked)
     added = [kind for kind in TENSORS if old.get(kind) is None]
     changed = [
@@ -143,7 +147,7 @@ def extended(old: Mapping[str, Any], new: Parameters, where: str) -> Parameters:
             f"{where}: was made with other parameters ({'; '.join(changed)}); name a new folder, or give"
             " the same options"
         )
-    return wanted
+    return Parameters.model_validate(asked)
 
 
 def _flat(parameters: Mapping[str, Any]) -> dict[str, Any]:

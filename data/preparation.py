@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,10 @@ from data.analysis import Batch, analyse_batch, file_digest
 from data.assembly import assemble
 from data.cache import Cache, CacheInfo, fingerprint
 from data.errors import AudioError, CacheError
-from data.files import Folder
+from data.files import Folder, printable
 from data.gathering import CHUNK, Parts
 from data.parameters import Parameters, extended
-from data.scan import Found
+from data.scan import Found, kept_groups
 from data.shards import tidy_shards
 from data.spread import node, spread
 from data.writing import OK
@@ -57,6 +57,8 @@ class Preparation:
         Tracks of `todo` whose features the cache holds: they lack tensors only.
     skipped : list of (str, str)
         Path and reason of each file that could not be used in this run.
+    unusable : dict of str to str
+        Reason of each path that is known from before to be of no use, and has not changed.
     nodes : set of str
         Nodes of the cluster that did the work; empty if this process did it.
     """
@@ -68,6 +70,7 @@ class Preparation:
     todo: list[Found] = field(default_factory=list)
     with_features: set[str] = field(default_factory=set)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    unusable: dict[str, str] = field(default_factory=dict)
     nodes: set[str] = field(default_factory=set)
 
     @classmethod
@@ -111,10 +114,12 @@ class Preparation:
         Raises
         ------
         AudioError
-            If `strict`, at the first file that cannot be used.
+            If `strict`, at the first file that cannot be used, in this run or by what is known already.
         CacheError
             If the cache cannot be written, or a node of the cluster does not see the files or the cache.
         """
+        if strict:
+            _require_usable(self.unusable.items())
         if workers is None and address is None and len(self.todo) <= _SMALL:
             workers = 1
         work = partial(_analyse, parameters=self.parameters, cache=self.folder, parts=self._parts.folder)
@@ -124,20 +129,20 @@ class Preparation:
                     self._require_shared(done)
                 self.nodes |= {done.node} - {""}
                 self.skipped += done.skipped
-                if strict and done.skipped:
-                    path, reason = done.skipped[0]
-                    raise AudioError(f"{path}: {reason} (--strict: mend it or take it away)")
+                if strict:
+                    _require_usable(done.skipped)
                 yield done.count
         except OSError as error:
             raise _unwritable(self.folder, error) from error
 
-    def finish(self, groups: Mapping[str, str]) -> CacheInfo:
+    def finish(self, groups: Mapping[str, str] | None = None) -> CacheInfo:
         """Put the parts and the old cache together and write the new one.
 
         Parameters
         ----------
-        groups : mapping of str to str
-            Group of each track that was given one; the others are their own.
+        groups : mapping of str to str, optional
+            Group of each track that was given one; the others are their own. Those that the cache was made
+            with, by default.
 
         Raises
         ------
@@ -149,7 +154,7 @@ class Preparation:
                 self.folder,
                 self._parts,
                 self.files,
-                groups,
+                kept_groups(self.folder) if groups is None else groups,
                 self.parameters,
                 with_old=self.folder.exists("cache.json"),
                 source=self.source,
@@ -185,16 +190,22 @@ class Preparation:
         """Tell of each file whether the cache, or a part, holds it as it is now."""
         known = bytearray(len(self.files))
         place = {file.track_id: number for number, file in enumerate(self.files)}
-        columns = ["track_id", "bytes", "mtime_ns", "file_sha256", "status"]
+        columns = ["track_id", "bytes", "mtime_ns", "file_sha256", "status", "reason"]
         # A part counts for more than the cache, even one of a file that has changed since.
         old = self.folder.parquet("manifest.parquet").iter_batches(CHUNK, columns=columns) if with_old else []
         for tables, usable_state in ((old, _USABLE), (self._parts.tables(columns), _HELD)):
             for table in tables:
                 rows = (table[column].to_pylist() for column in columns)
-                for track, size, mtime_ns, digest, status in zip(*rows, strict=True):
+                for track, size, mtime_ns, digest, status, reason in zip(*rows, strict=True):
                     if (number := place.get(track)) is not None:
-                        held = _unchanged(self.files[number], size, mtime_ns, digest)
+                        path = printable(self.files[number].path)
+                        # Without a digest it could not be opened, which says nothing of its content.
+                        readable = status == OK or digest != ""
+                        held = readable and _unchanged(self.files[number], size, mtime_ns, digest)
                         known[number] = (usable_state if status == OK else _HELD) if held else _UNKNOWN
+                        self.unusable.pop(path, None)
+                        if held and status != OK:
+                            self.unusable[path] = reason
         return known
 
     def _batches(self, workers: int | None) -> list[Batch]:
@@ -217,6 +228,11 @@ class Preparation:
             )
             for number, files in enumerate(chunks)
         ]
+
+
+def _require_usable(skipped: Iterable[tuple[str, str]]) -> None:
+    for path, reason in skipped:
+        raise AudioError(f"{path}: {reason} (--strict: mend it or take it away)")
 
 
 def _unchanged(file: Found, size: int, mtime_ns: int, digest: str) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,11 +13,30 @@ from data.console import Command, err, out
 from data.errors import SettingsError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from rich.progress import Progress
 
-    from data.parameters import Parameters
+    from data.parameters import Parameters, Windows
     from data.preparation import Preparation
     from data.scan import Found
+
+_Model = TypeVar("_Model", bound="BaseModel")
+
+_ANALYSIS = (
+    "segment_seconds",
+    "melspec",
+    "window_seconds",
+    "image_seconds",
+    "colormap",
+    "overlap",
+    "n_mels",
+    "fmin",
+    "fmax",
+    "sample_rate",
+    "n_fft",
+    "hop_length",
+)
+"""Options that say how audio is analysed, where there is audio."""
 
 
 @click.command(cls=Command)
@@ -24,7 +44,7 @@ if TYPE_CHECKING:
     "--audio",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Folder with a folder for each genre (wav, au, mp3, flac, ogg).",
+    help="Folder with a folder for each genre (wav, au, aiff, mp3, flac, ogg, opus).",
 )
 @click.option(
     "--features-csv",
@@ -39,7 +59,11 @@ if TYPE_CHECKING:
     help="Folder with a folder of spectrogram pictures (png, jpg) for each genre, instead of audio.",
 )
 @click.option("--cache", metavar="DIR_OR_URI", required=True, help="Where the cache is written.")
-@click.option("--groups", metavar="FILE", help="CSV file,group: files that a split must not separate.")
+@click.option(
+    "--groups",
+    metavar="FILE",
+    help="CSV file,group: files that a split must not separate. A rerun without it keeps those given before.",
+)
 @click.option("--segment-seconds", type=float, default=30.0, help="Wanted length of a segment.")
 @click.option("--melspec", is_flag=True, help="Cache log-mel spectrograms too.")
 @click.option("--window-seconds", type=float, help="Length of a spectrogram.  [default: 3]")
@@ -78,7 +102,8 @@ def main(
     if features_csv is not None:
         from data import gtzan
 
-        gtzan.prepare(features_csv, cache)
+        _refuse((*_ANALYSIS, "image", "image_size", "workers", "address", "strict"), "--features-csv")
+        gtzan.prepare(features_csv, cache, groups)
         out().print(f"{cache}: the published table, without audio", highlight=False)
         return
     from data.preparation import Preparation
@@ -98,9 +123,18 @@ def _collection(
     if audio is not None:
         return find_files(audio), _parameters(**analysis)
     if images is not None:
+        _refuse(_ANALYSIS, "--images")
         files = find_files(images, option="--images", inner="images_original", suffixes=SUFFIXES)
         return files, _parameters(**(analysis | {"image": True, "melspec": False, "from_pictures": True}))
     raise SettingsError("give either --audio DIR or --images DIR")
+
+
+def _refuse(names: Iterable[str], source: str) -> None:
+    """Refuse options that were given although the source has nothing that they could change."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise SettingsError(f"--{name.replace('_', '-')}: does not go with {source}; leave it out")
 
 
 def _finish(
@@ -111,7 +145,7 @@ def _finish(
     from data.writing import OK
 
     files = preparation.files
-    given = read_groups(groups, (file.track_id for file in files)) if groups else {}
+    given = read_groups(groups, (file.track_id for file in files)) if groups else None
     with _progress() as progress:
         task = progress.add_task("analysing", total=len(preparation.todo))
         for count in preparation.run(workers=workers, address=address, strict=strict):
@@ -148,38 +182,35 @@ def _parameters(
     **common: float,
 ) -> Parameters:
     """Parameters from the options of their names; what is wrong with one is said of that option."""
-    from pydantic import ValidationError
-
     from data.parameters import Melspec, Parameters, Picture
     from data.tensors import colour_table
 
     mels = {"overlap": overlap, "n_mels": n_mels, "fmin": fmin, "fmax": fmax}
-    longest = common["segment_seconds"]
+    # Before the lengths of windows, which it limits where they are not given.
+    longest = _valid(Parameters, common).segment_seconds
+    tensors: dict[str, Windows] = {}
+    if melspec:
+        seconds = min(3.0, longest) if window_seconds is None else window_seconds
+        tensors["melspec"] = _valid(Melspec, mels | {"seconds": seconds}, seconds="window-seconds")
     if image:
         colour_table(colormap)
+        seconds = min(30.0, longest) if image_seconds is None else image_seconds
+        picture = mels | {"seconds": seconds, "size": image_size, "colormap": colormap}
+        tensors["image"] = _valid(Picture, picture, seconds="image-seconds", size="image-size")
+    return _valid(Parameters, common | tensors)
+
+
+def _valid(model: type[_Model], values: Mapping[str, Any], **options: str) -> _Model:
+    """Make a model of values; `options` tells which option gives a value, where it has another name."""
+    from pydantic import ValidationError
+
     try:
-        return Parameters.model_validate(
-            common
-            | {
-                "melspec": Melspec.model_validate(mels | {"seconds": window_seconds or min(3.0, longest)})
-                if melspec
-                else None,
-                "image": Picture.model_validate(
-                    mels
-                    | {
-                        "seconds": image_seconds or min(30.0, longest),
-                        "size": image_size,
-                        "colormap": colormap,
-                    }
-                )
-                if image
-                else None,
-            }
-        )
+        return model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        raise SettingsError(f"{f'--{name}: ' if name else ''}{first['msg']}") from error
+        name = "-".join(str(part) for part in first["loc"])
+        option = options.get(name, name.replace("_", "-"))
+        raise SettingsError(f"{f'--{option}: ' if option else ''}{first['msg']}") from error
 
 
 def _progress() -> Progress:

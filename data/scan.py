@@ -10,7 +10,9 @@ from pathlib import Path
 
 from data.audio import SUFFIXES
 from data.errors import SettingsError
+from data.files import Folder, printable
 from data.listing import read_listing
+from data.writing import GIVEN_GROUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,11 @@ class Found:
     Attributes
     ----------
     track_id : str
-        Its path relative to the genre folders' parent, with ``/``.
+        Its path relative to the genre folders' parent, with ``/``, as `printable` gives it.
     label : str
-        Its genre: the folder's name.
+        Its genre: the folder's name, likewise.
     path : str
-        Where it is.
+        Where it is, as the system names it.
     size : int
         Bytes; -1 where the system does not say, as for a link that leads nowhere.
     mtime_ns : int
@@ -101,12 +103,13 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _found(root: Path, genre: str, entry: os.DirEntry[str]) -> Found:
-    track_id = f"{genre}/{entry.name}"
+    path = str(root / genre / entry.name)
+    track_id, label = printable(f"{genre}/{entry.name}"), printable(genre)
     try:
         status = entry.stat()
     except OSError:
-        return Found(track_id, genre, str(root / genre / entry.name), -1, -1)
-    return Found(track_id, genre, str(root / genre / entry.name), status.st_size, status.st_mtime_ns)
+        return Found(track_id, label, path, -1, -1)
+    return Found(track_id, label, path, status.st_size, status.st_mtime_ns)
 
 
 def read_groups(path: str | Path, track_ids: Iterable[str]) -> dict[str, str]:
@@ -140,3 +143,15 @@ def read_groups(path: str | Path, track_ids: Iterable[str]) -> dict[str, str]:
             f"--groups {path}: names none of the files (it has {example!r}); give each as GENRE/FILE"
         )
     return known
+
+
+def kept_groups(cache: Folder) -> dict[str, str]:
+    """Group of each track of a cache that was given one when the cache was made; none without a cache."""
+    if not cache.exists("manifest.parquet"):
+        return {}
+    manifest = cache.parquet("manifest.parquet")
+    if GIVEN_GROUP not in manifest.schema_arrow.names:
+        return {}
+    table = manifest.read(["track_id", GIVEN_GROUP])
+    pairs = zip(table["track_id"].to_pylist(), table[GIVEN_GROUP].to_pylist(), strict=True)
+    return {track: group for track, group in pairs if group is not None}

@@ -31,6 +31,9 @@ UNUSED = -3
 HOLD_OUT = 5
 """``folds=1`` holds out one part in this many."""
 
+_MOST_PARTS = 20
+"""Tracks are dealt into so many parts at most, of which some are locked away."""
+
 _SIDES = {"train": TRAIN, "valid": 0, "test": TEST}
 
 
@@ -120,7 +123,12 @@ def make_split(tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: 
     fold = np.full(len(tracks), TRAIN, dtype=np.int64)
     rest = np.arange(len(tracks))
     if test_fraction > 0:
-        share = Fraction(test_fraction).limit_denominator(20)
+        share = Fraction(test_fraction).limit_denominator(_MOST_PARTS)
+        if share.numerator == 0:
+            raise SplitError(
+                f"--test-fraction {test_fraction}: too small, {1 / _MOST_PARTS} is the smallest share that"
+                " can be locked away; 0 locks nothing away"
+            )
         parts = _parts(label, group, share.denominator, seed, "--test-fraction")
         chosen = parts < share.numerator
         fold[chosen] = TEST

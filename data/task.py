@@ -56,11 +56,11 @@ class TensorRows:
 
     def __getitem__(self, chosen: Any) -> np.ndarray:
         """Copy rows, by anything that indexes the first axis."""
-        return np.asarray(_mapped(self.origin)[self.rows[chosen]])
+        return np.asarray(tensors_at(self.origin)[self.rows[chosen]])
 
 
 @lru_cache(maxsize=_OPEN_CACHES)
-def _mapped(origin: Origin) -> Array:
+def tensors_at(origin: Origin) -> Array:
     """Map all tensors of a kind, read-only.
 
     Raises

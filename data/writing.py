@@ -32,6 +32,9 @@ MANIFEST = (
 )
 """Columns that every manifest begins with: one row a file, lengths in seconds, rates in Hz."""
 
+GIVEN_GROUP = "given_group"
+"""Column of a manifest: the group that the user named for a file, null where none was."""
+
 OK = "ok"
 SKIPPED = "skipped"
 
@@ -72,8 +75,8 @@ def write_features(
     features : DataFrame
         One row a segment, with the columns `data.cache.KEYS` and `data.columns.FEATURES`.
     manifest : DataFrame
-        One row a file, with the columns `MANIFEST`; others are left out. ``status`` is `OK` or `SKIPPED`,
-        ``reason`` is empty for the former, ``sha256`` tells one track's content from another's.
+        One row a file, with the columns `MANIFEST` and `GIVEN_GROUP`; others are left out. ``status`` is `OK`
+        or `SKIPPED`, ``reason`` is empty for the former, ``sha256`` tells one track's content from another's.
     source : str
         Where the rows come from.
     parameters : Parameters
@@ -95,7 +98,7 @@ def write_features(
 
     for name, frame, columns in (
         ("features", features, (*KEYS, *FEATURES)),
-        ("manifest", manifest, MANIFEST),
+        ("manifest", manifest, (*MANIFEST, GIVEN_GROUP)),
     ):
         missing = [column for column in columns if column not in frame.columns]
         if missing:
@@ -103,7 +106,8 @@ def write_features(
         if frame.empty:
             raise CacheError(f"{uri}: the table of {name} has no rows, so there is nothing to cache")
     folder = Folder.at(uri)
-    table = pa.Table.from_pandas(manifest, schema=manifest_schema(), preserve_index=False)
+    schema = manifest_schema().append(pa.field(GIVEN_GROUP, pa.string()))
+    table = pa.Table.from_pandas(manifest, schema=schema, preserve_index=False)
     folder.write_table(
         "features.parquet",
         pa.Table.from_pandas(features, schema=feature_schema(), preserve_index=False),

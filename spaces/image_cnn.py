@@ -82,7 +82,8 @@ class ImageCNN(Family):
             set_statistics(model, X, scale=1 / _WHITE)
 
         recipe = recipe_of(config, shift=config["shift"])
-        return TensorFolds(network, recipe, task, seed=seed, adapt=adapt)
+        needed = adapt if config["scale"] == "standard" else None
+        return TensorFolds(network, recipe, task, seed=seed, adapt=needed)
 
     def prepare(self, X: np.ndarray, preparation: Mapping[str, Any]) -> np.ndarray:
         """Give cached pictures as float32: all else is in the network; see `Family.prepare`."""

@@ -79,7 +79,8 @@ class MelspecCNN(Family):
             return _network(config, (bands, frames // config["pieces"], 1), len(task.classes))
 
         recipe = recipe_of(config, pieces=config["pieces"])
-        return TensorFolds(network, recipe, task, seed=seed, adapt=set_statistics)
+        adapt = set_statistics if config["standardise"] != "none" else None
+        return TensorFolds(network, recipe, task, seed=seed, adapt=adapt)
 
     def prepare(self, X: np.ndarray, preparation: Mapping[str, Any]) -> np.ndarray:
         """Give cached spectrograms as float32: all else is in the network; see `Family.prepare`."""

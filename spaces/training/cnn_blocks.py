@@ -29,6 +29,9 @@ _LONGEST = {"vertical": (0.4, 25), "horizontal": (0.25, 33)}
 _GROUPS = 8
 """Groups of group normalisation; numbers of filters are multiples of it."""
 
+_TOGETHER = 64
+"""Rows that statistics are taken of at once."""
+
 
 def suggest_network(trial: optuna.Trial) -> None:
     """Suggest the parameters that `build` reads."""
@@ -153,8 +156,17 @@ def set_statistics(model: keras.Model, X: np.ndarray, *, scale: float = 1.0) -> 
     found: list[Any] = [layer for layer in model.layers if layer.name == STANDARDISE]
     if not found:
         return
-    rows = (X if X.ndim == 4 else X[..., None]).astype(np.float32)
-    axes = tuple(axis for axis in range(4) if axis != found[0].axis % 4)
-    mean, variance = scale * rows.mean(axis=axes), scale**2 * rows.var(axis=axes)
+    # Sums of as many values as some hundred pictures have lose digits in 32 bits.
+    sums = np.zeros((2, *X.shape[1:]))
+    for start in range(0, len(X), _TOGETHER):
+        rows = X[start : start + _TOGETHER].astype(np.float64)
+        sums[0] += rows.sum(axis=0)
+        sums[1] += np.square(rows, out=rows).sum(axis=0)
+    if X.ndim == 3:
+        sums = sums[..., None]
+    place = found[0].axis % 4
+    axes = tuple(axis for axis in range(1, 4) if axis != place)
+    mean, square = sums.sum(axis=axes) * sums.shape[place] / X.size
+    variance = np.maximum(square - mean**2, 0)
     # A band that is silent in training must not blow up what is not silent later.
-    found[0].set_weights([mean, np.maximum(variance, 1e-2 * variance.mean())])
+    found[0].set_weights([scale * mean, scale**2 * np.maximum(variance, 1e-2 * variance.mean())])

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from data.cache import Cache, fingerprint
+from data.cache import fingerprint
 from data.rows import Origin
 from data.scratch import making, scratch_folder, used
+from data.task import tensors_at
 from spaces.training import pretrained
 from spaces.training.backbones import BACKBONES, build, pooled_array
 
@@ -86,7 +87,7 @@ def frozen_outputs(frozen: Frozen, pooling: str | None = None) -> np.ndarray:
     Raises
     ------
     CacheError
-        If the cache is not there, or the outputs cannot be written.
+        If the cache is not there or holds other pictures than it did, or the outputs cannot be written.
     """
     path = frozen.path
     if not path.exists():
@@ -110,7 +111,7 @@ def _pooled(path: Path, pooling: str) -> np.ndarray:
 
 def _compute(frozen: Frozen, target: Path) -> None:
     """Let all pictures pass through the frozen part; write what comes out as an array file."""
-    pictures = Cache.open(frozen.origin.cache).rows(frozen.origin.kind).X
+    pictures = tensors_at(frozen.origin)
     weights = pretrained.load(frozen.backbone, frozen.weights)
     prefix = build(frozen.backbone, frozen.size, weights, frozen.unfrozen, frozen.dropped).prefix
     shape = (len(pictures), *prefix.output_shape[1:])

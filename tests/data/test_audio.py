@@ -54,6 +54,12 @@ def test_rates_and_channels_are_brought_to_mono_at_the_wanted_rate(
     np.testing.assert_allclose(audio.y[middle], tone(4)[middle], atol=2e-3)
 
 
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xff.wav"))
+    write(tmp_path / "a.wav", tone()).rename(path)
+    assert len(load(path).y) == SR
+
+
 def test_a_name_with_spaces_and_other_letters(tmp_path: Path) -> None:
     assert len(load(write(tmp_path / "Кино — звезда 太陽.wav", tone())).y) == SR
 

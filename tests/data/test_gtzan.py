@@ -76,6 +76,22 @@ def test_tracks_with_equal_features_share_a_group(tmp_path):
     assert len(set(group.values())) == 3
 
 
+def test_given_groups_are_united_with_equal_tracks_and_kept(tmp_path):
+    table, groups = write(tmp_path / "table.csv"), tmp_path / "groups.csv"
+    groups.write_text("file,group\nrock/rock.00001.wav,Ella\nblues/blues.00000.au,Ella\n")
+    for given in (str(groups), None):
+        gtzan.prepare(table, str(tmp_path / "cache"), given)
+        rows = Cache.open(tmp_path / "cache").features
+        assert list(rows.group) == ["Ella", "blues/blues.00001.au", "Ella", "Ella"]
+
+
+@pytest.mark.parametrize("name", ["file", "file/cache"])
+def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, name):
+    (tmp_path / "file").write_text("words")
+    with pytest.raises(CacheError, match="cannot be written"):
+        gtzan.prepare(write(tmp_path / "table.csv"), str(tmp_path / name))
+
+
 def test_a_cache_of_another_source_is_left_alone(tmp_path):
     table = write(tmp_path / "table.csv")
     gtzan.prepare(table, str(tmp_path / "cache"))

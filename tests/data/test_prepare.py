@@ -16,8 +16,10 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from data import inspect, prepare
+from data import analysis, inspect, prepare
+from data.audio import Audio, load
 from data.cache import Cache
+from data.errors import AudioError
 from data.features import of_file
 from tests.data.collection import SR, clip, make_collection
 
@@ -58,6 +60,14 @@ def test_a_folder_becomes_a_cache_of_what_the_files_hold(tmp_path: Path) -> None
     assert not (tmp_path / "cache" / "parts").exists()
 
 
+def test_aiff_and_opus_are_audio_too(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=1)
+    soundfile.write(audio / "genre0" / "a.aif", clip(1), SR, format="AIFF")
+    soundfile.write(audio / "genre0" / "b.aiff", clip(2), SR)
+    soundfile.write(audio / "genre1" / "c.opus", clip(3), 24_000, format="OGG", subtype="OPUS")
+    assert "5 tracks of 2 genres" in prepared(audio, tmp_path / "cache").output
+
+
 def test_segments(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=1)
     prepared(audio, tmp_path / "cache", "--segment-seconds", "0.5")
@@ -89,6 +99,14 @@ def test_other_parameters_never_mix(tmp_path: Path) -> None:
     assert "other parameters (segment_seconds 30.0, now 1.0)" in result.output.replace("\n", " ")
 
 
+def test_a_segment_too_short_for_the_windows_of_a_cache(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    prepared(audio, cache, "--melspec", "--window-seconds", "0.9")
+    result = run("--audio", audio, "--cache", cache, "--segment-seconds", "0.5")
+    assert result.exit_code == 2
+    assert "other parameters (segment_seconds 30.0, now 0.5)" in result.output.replace("\n", " ")
+
+
 def test_given_groups_and_copies_stay_together(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=4)
     shutil.copy(audio / "genre0" / "genre0.00000.wav", audio / "genre1" / "copy.wav")
@@ -111,6 +129,34 @@ def test_given_groups_and_copies_stay_together(tmp_path: Path) -> None:
     assert shown["near_duplicates"] == [["genre0/long.wav", "genre1/quiet.flac"]]
     assert len(shown["contradicting"]) == 4
     assert shown["leak"] == pytest.approx(4 * 0.8 / 11, abs=1e-3)
+
+
+def test_given_groups_outlast_a_rerun_until_others_are_given(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    groups = tmp_path / "groups.csv"
+    groups.write_text("file,group\ngenre0/genre0.00000.wav,Ella\ngenre0/genre0.00001.wav,Ella\n")
+    prepared(audio, cache, "--groups", groups)
+    first = Cache.open(cache).info.fingerprint
+    prepared(audio, cache)
+    assert Cache.open(cache).info.fingerprint == first
+    (audio / "genre0" / "genre0.00000.wav").touch()
+    prepared(audio, cache, "--melspec", "--window-seconds", "1")
+    found = manifest(cache)
+    named = [row["given_group"] for row in found.values()]
+    assert [row["group"] for row in found.values()][:2] == named[:2] == ["Ella", "Ella"]
+    assert named[2:] == [None] * 4
+    groups.write_text("file,group\ngenre1/genre1.00000.wav,Duke\n")
+    prepared(audio, cache, "--groups", groups)
+    assert [row["given_group"] for row in manifest(cache).values()] == [None] * 3 + ["Duke"] + [None] * 2
+
+
+def test_a_cache_that_does_not_say_which_groups_were_given(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    prepared(audio, cache)
+    path = cache / "manifest.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["given_group"]), path)
+    assert "0 of 6 files analysed" in prepared(audio, cache).output
+    assert [row["given_group"] for row in manifest(cache).values()] == [None] * 6
 
 
 def test_bad_files_are_skipped_with_their_reasons(tmp_path: Path) -> None:
@@ -144,10 +190,12 @@ def test_bad_files_are_skipped_with_their_reasons(tmp_path: Path) -> None:
     assert table.exit_code == 0
     assert "genre0/cut.wav: cut short" in table.output
 
-    strict = run("--audio", audio, "--cache", tmp_path / "strict", "--strict")
-    assert strict.exit_code == 2
-    assert "--strict" in strict.output
-    assert len(strict.output.strip().splitlines()[-1]) > 20
+    # The second time the parts, and of the whole cache the manifest, know the files already.
+    for known in (tmp_path / "strict", tmp_path / "strict", cache):
+        strict = run("--audio", audio, "--cache", known, "--strict")
+        assert strict.exit_code == 2
+        assert "--strict" in strict.output
+        assert len(strict.output.strip().splitlines()[-1]) > 20
 
 
 @pytest.mark.parametrize(
@@ -156,6 +204,12 @@ def test_bad_files_are_skipped_with_their_reasons(tmp_path: Path) -> None:
         ([], "give either --audio DIR or --features-csv FILE"),
         (["--audio", "a", "--features-csv", "b"], "give either"),
         (["--audio", "missing"], "no such folder"),
+        (["--features-csv", "b", "--melspec"], "--melspec: does not go with --features-csv"),
+        (["--features-csv", "b", "--segment-seconds", "30"], "--segment-seconds: does not go with"),
+        (["--features-csv", "b", "--image"], "--image: does not go with"),
+        (["--features-csv", "b", "--strict"], "--strict: does not go with"),
+        (["--images", "b", "--melspec"], "--melspec: does not go with --images"),
+        (["--images", "b", "--n-mels", "64"], "--n-mels: does not go with --images"),
     ],
 )
 def test_bad_usage(tmp_path: Path, options: list[str], message: str) -> None:
@@ -246,6 +300,53 @@ def test_a_full_disk_is_one_clear_line_and_nothing_is_lost(tmp_path: Path) -> No
         assert len(Cache.open(small / "cache").features.X) == 40
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_a_file_that_could_not_be_opened_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    locked = str(audio / "genre0" / "genre0.00000.wav")
+
+    def refused(path: str, **options: int) -> Audio:
+        if path == locked:
+            raise AudioError(f"{path}: cannot be opened (Permission denied)")
+        return load(path, **options)
+
+    digest = analysis.file_digest
+    with monkeypatch.context() as patch:
+        patch.setattr(analysis, "load", refused)
+        patch.setattr(analysis, "file_digest", lambda path: "" if path == locked else digest(path))
+        assert "1 skipped" in prepared(audio, cache).output
+    again = prepared(audio, cache).output
+    assert "1 of 6 files analysed, 0 skipped" in again
+
+
+def test_a_name_that_is_not_utf8_is_skipped(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
+    genre = os.fsencode(audio / "genre0")
+    for name in (b"caf\xff.wav", b"caf\xfe.wav"):
+        shutil.copy(audio / "genre0" / "genre0.00000.wav", genre + b"/" + name)
+    result = prepared(audio, cache)
+    assert "6 tracks of 2 genres; 8 of 8 files analysed, 2 skipped" in result.output
+    assert "is not UTF-8; rename it" in result.output
+    assert r"genre0/caf\xff.wav" in manifest(cache)
+    assert "0 of 8 files analysed" in prepared(audio, cache).output
+    strict = run("--audio", audio, "--cache", cache, "--strict")
+    assert strict.exit_code == 2
+    assert r"caf\xfe.wav: its name" in strict.output
+
+
+@pytest.mark.parametrize("name", ["file", "file/cache"])
+def test_a_cache_that_is_a_file_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("words")
+    result = run("--audio", make_collection(tmp_path / "audio"), "--cache", tmp_path / name)
+    assert result.exit_code == 2
+    assert "cannot be written" in result.output
+    shown = CliRunner().invoke(inspect.main, ["--cache", str(tmp_path / name)])
+    assert shown.exit_code == 2
+    assert "cannot be read (" in shown.output
+    assert "Not a directory" in shown.output
 
 
 def test_a_folder_with_an_audio_files_name_is_skipped(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_seed_decides() -> None:
         ({"a": 30, "b": 30}, {"folds": 0}, "--folds 0"),
         ({"a": 30, "b": 30}, {"folds": 2, "test_fraction": 0.7}, "--test-fraction 0.7"),
         ({"a": 4, "b": 30}, {"folds": 2, "test_fraction": 0.2}, "--test-fraction: genre 'a'"),
+        ({"a": 30, "b": 30}, {"folds": 2, "test_fraction": 0.02}, "0.02: too small, 0.05 is the smallest"),
     ],
 )
 def test_bad_requests(counts: dict[str, int], options: dict[str, float], said: str) -> None:

@@ -156,6 +156,16 @@ def test_a_scratch_folder_that_cannot_be_written_is_one_line(
         frozen_outputs(Frozen(task.X.origin, 32, "vgg16", NONE, 0))
 
 
+def test_outputs_of_a_cache_that_has_changed_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENRE_SEARCH_SCRATCH", str(tmp_path / "scratch"))
+    origin = picture_task(picture_cache(tmp_path / "cache", tracks=10)).X.origin
+    picture_cache(tmp_path / "cache", tracks=10)
+    with pytest.raises(CacheError, match="holds other data than when the search began"):
+        frozen_outputs(Frozen(origin, 32, "vgg16", NONE, 0))
+
+
 def test_the_space_holds_the_baseline_and_what_it_suggests_can_be_built(task: Task) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     known: dict[str, Any] = {}
