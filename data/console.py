@@ -53,12 +53,9 @@ class Command(click.Command):
             told = error if isinstance(error, HarnessError) else bucket_failure(error)
             if told is None or ctx.meta[_DEBUG]:
                 raise
+            from data.files import printable
+
             raise _BadInput(printable(" ".join(str(told).split()))) from error
-
-
-def printable(text: str) -> str:
-    """Replace what of a file's name is no character, as in names of Latin-1 on a system of UTF-8."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @cache

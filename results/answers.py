@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-from data.console import printable
+from data.files import printable
 from results.classifier import Prediction
 
 

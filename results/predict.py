@@ -27,7 +27,8 @@ def main(ctx: click.Context, export_dir: str, audio: tuple[str, ...], as_json: b
     standard error and the others go on; the exit status is then 1, and 2 if no file could be read.
     """
     import results
-    from data.console import err, printable
+    from data.console import err
+    from data.files import printable
     from results.answers import record, text
     from results.sources import audio_files
 

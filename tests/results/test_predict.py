@@ -147,4 +147,4 @@ def test_a_name_that_is_no_text_is_judged(exported: Path, song: Path, tmp_path: 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["file"].endswith("caf\N{REPLACEMENT CHARACTER}.wav")
+    assert json.loads(done.stdout)["file"].endswith(r"caf\xe9.wav")
