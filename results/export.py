@@ -99,6 +99,13 @@ def _export_top(
     named = ", ".join(f"{trial.info.name}:{trial.trial_id} ({trial.info.family})" for trial in trials)
     click.echo(f"Training {top} members on train + validation: {named}.", err=True)
     metrics = export_ensemble(trials, out, runs=runs, cache=cache, formats=formats)
+    best = max(trials, key=lambda trial: trial.val_accuracy)
+    if metrics["validation"]["accuracy"] < best.val_accuracy:
+        click.echo(
+            f"The vote is worse in validation than {best.info.name}:{best.trial_id} alone"
+            f" ({100 * best.val_accuracy:.1f} %): fewer members may serve better.",
+            err=True,
+        )
     _tell(metrics, out, board.info.cache.synthetic)
 
 

@@ -109,6 +109,18 @@ def test_the_best_of_each_family_comes_first(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("accuracy", "worse"), [(0.0, True), (1.0, False)])
+def test_a_vote_that_is_worse_than_a_member_is_said(
+    made_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accuracy: float, worse: bool
+) -> None:
+    side = {"accuracy": accuracy, "low": 0.0, "high": 1.0, "n": 10}
+    monkeypatch.setattr("results.voting.export_ensemble", lambda *_, **__: {"validation": side})
+    out = str(tmp_path / "out")
+    done = CliRunner().invoke(main, ["first", "--runs", str(made_runs), "--out", out, "--top", "2"])
+    assert done.exit_code == 0, done.output
+    assert ("The vote is worse in validation than first:" in done.stderr) is worse
+
+
 def test_bad_input_is_one_line(made_runs: Path, voted: Path, tmp_path: Path) -> None:
     common = ["--runs", str(made_runs), "--out", str(tmp_path / "out")]
     for arguments, told in (
