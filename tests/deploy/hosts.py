@@ -22,11 +22,16 @@ NETWORK = "10.77.0"
 SHARED = "/srv"
 """Where every host sees the folder that all of them share."""
 
+PROJECT = Path(__file__).parents[2]
+"""Every host sees the project where it lies, also where that is a place which hosts have for themselves."""
+
 _INIT = """
 set -e
 mount --make-rprivate /
 mount --bind {shared} /srv
+mount --bind {project} /mnt
 for folder in /tmp /dev/shm /run; do mount -t tmpfs tmpfs $folder; done
+if [ ! -e {project}/pyproject.toml ]; then mkdir -p {project}; mount --bind /mnt {project}; fi
 mkdir -p /tmp/home/.ssh /run/sshd
 sed 's|^root:.*|root:x:0:0:root:/tmp/home:/bin/bash|' /etc/passwd > /run/passwd
 mount --bind /run/passwd /etc/passwd
@@ -172,7 +177,9 @@ class Hosts:
             # A dead end: Ray takes the address from which it would reach the Internet.
             _ip("-n", namespace, "route", "add", "default", "via", self.address(1))
         script = self.shared / f"init-{name}.sh"
-        script.write_text(_INIT.format(shared=self.shared, name=name, address=self.address(number)))
+        script.write_text(
+            _INIT.format(shared=self.shared, project=PROJECT, name=name, address=self.address(number))
+        )
         unshare = ["unshare", "--mount", "--pid", "--fork", "--uts", "--ipc", "--kill-child", "--mount-proc"]
         with (self.shared / f"log-{name}").open("wb") as log:
             process = subprocess.Popen(
