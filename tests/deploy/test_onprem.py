@@ -20,7 +20,7 @@ from tests.deploy.hosts import SHARED, Host, Hosts, hosts, missing
 
 TOP = Path(__file__).parents[2]
 RUN = "onprem"
-TRIALS, EPOCHS = 5, 90
+TRIALS, EPOCHS = 6, 90
 HEAD, FIRST, SECOND, LATE = 2, 3, 4, 5
 """Numbers of the hosts; the laptop is 1."""
 
@@ -169,12 +169,11 @@ def test_a_search_outlives_a_worker_and_uses_one_that_comes_late(
         )
         watch = Watch(laptop, f"{SHARED}/runs/{RUN}")
         wait_for(
-            lambda: job.poll() is not None or len(watch.seen[-1]) >= 4,
-            "four trials with checkpoints",
+            lambda: job.poll() is not None or (len(watch.seen[-1]) >= 3 and actors(first) > 0),
+            "a trial with a checkpoint on each of three hosts",
             seconds=400,
         )
         assert job.poll() is None, job.communicate()[0]
-        assert actors(first) == 2
         begun = watch.seen[-1]
         first.kill()
         late = made.boot("late", LATE)
