@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from ray import cloudpickle
 
 import spaces
 from data.errors import SettingsError
@@ -48,7 +48,7 @@ def suggested(space: SearchSpace, trials: int = 12) -> list[dict[str, Any]]:
 
 def test_what_is_fixed_is_given_to_all_but_the_baseline(tmp_path: Path) -> None:
     made = space(tmp_path, learning_rate="1e-3", batch_size="16", decay="false", optimizer="adam", layers="2")
-    first, *others = suggested(pickle.loads(pickle.dumps(made)))
+    first, *others = suggested(cloudpickle.loads(cloudpickle.dumps(made)))
     assert first == FAMILY.baseline(50)
     for config in others:
         assert config["learning_rate"] == 1e-3

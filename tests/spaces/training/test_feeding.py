@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ray import cloudpickle
 
 from data.cache import Cache
 from data.splits import make_split
@@ -43,7 +43,7 @@ def test_trials_of_a_process_share_one_copy(tmp_path: Path) -> None:
     split = make_split(rows.tracks(), folds=2, test_fraction=0.0, seed=0)
     task = search_task(rows, split)
     # As Ray gives it to the next trial: equal, and another object.
-    again = pickle.loads(pickle.dumps(task))
+    again = cloudpickle.loads(cloudpickle.dumps(task))
     (first, *_), (second, *_) = (next(Feed(one.X).pieces(ROWS)) for one in (task, again))
     assert first is second
     other = next(Feed(X).pieces(ROWS))[0]
