@@ -20,6 +20,7 @@ from results import bundle
 from results.card import model_card
 from results.classifier import Classifier
 from results.formats import check_available, write_formats
+from results.judgement import Judgement
 from results.picture import confusion_picture
 from results.refit import Refit, refit
 from results.scoring import judge
@@ -63,7 +64,7 @@ def export_trial(
     """
     with new_folder(out) as building:
         check_available(formats)
-        validation = _validation(trial)
+        validation = Judgement.of(trial).numbers
         return _write(trial, refit(trial, cache=cache), validation, building, runs, formats)
 
 
@@ -90,15 +91,6 @@ def new_folder(out: str | Path) -> Iterator[Path]:
         raise ExportError(f"--out {out}: cannot be written ({error})") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
-
-
-def _validation(trial: Trial) -> dict[str, Any]:
-    """Numbers of the trial's out-of-fold judgement."""
-    frame = trial.run.predictions(trial.trial_id, trial.best_epoch)
-    number = {genre: index for index, genre in enumerate(trial.info.classes)}
-    truth = np.array([number[label] for label in frame["label"]], dtype=np.int64)
-    probabilities = frame[[f"p.{genre}" for genre in trial.info.classes]].to_numpy()
-    return judge(probabilities, truth, trial.info.classes)
 
 
 def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[str]) -> bundle.BundleConfig:

@@ -16,6 +16,7 @@ from results.ensemble import EnsembleConfig
 from results.ensemble_card import ensemble_card
 from results.exporting import earlier_scorings, new_folder, write_model
 from results.formats import check_available
+from results.judgement import Judgement
 from results.picture import confusion_picture
 from results.ranking import Board, Entry
 from results.refit import Refit, refit
@@ -149,12 +150,9 @@ def _score(
 
 def _validation(trials: Sequence[Trial]) -> dict[str, Any]:
     """Numbers of the vote on the validated tracks: the mean of the members' out-of-fold probabilities."""
-    classes = trials[0].info.classes
-    frames = [
-        trial.run.predictions(trial.trial_id, trial.best_epoch).set_index("track_id") for trial in trials
-    ]
-    labels = frames[0]["label"]
-    shares = [frame.loc[labels.index, [f"p.{genre}" for genre in classes]].to_numpy() for frame in frames]
-    number = {genre: index for index, genre in enumerate(classes)}
-    truth = np.array([number[label] for label in labels], dtype=np.int64)
-    return judge(np.mean(shares, axis=0), truth, classes)
+    first, *others = (Judgement.of(trial) for trial in trials)
+    shares = [first.probabilities]
+    for other in others:
+        row = {track: number for number, track in enumerate(other.track_id)}
+        shares.append(other.probabilities[[row[track] for track in first.track_id]])
+    return judge(np.mean(shares, axis=0), first.truth, trials[0].info.classes)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from results.judgement import Judgement
 from results.reporting.figure import ACCENT, GOOD, Figure, axis, numbers
-from results.reporting.material import Judgement
 
 _WRONG = 15
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from data.errors import RunError
 from results.board_text import HEADINGS, LEFT, SYNTHETIC, cells, notes, title
+from results.judgement import Judgement
 from results.ranking import Board, boards
 from results.reporting.figure import Figure
 from results.reporting.importance import importance_figure, importances
 from results.reporting.judged import confusion, genres, surely_wrong
-from results.reporting.material import Judgement, Material
+from results.reporting.material import Material
 from results.reporting.parameters import Searched
 from results.reporting.progress import best_so_far, learning_curves
 from spaces.training.run_folder import RunFolder
