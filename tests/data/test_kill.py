@@ -16,26 +16,62 @@ import numpy as np
 from data.cache import Cache
 from data.demo import ensure
 from tests.data.collection import make_collection
-from tests.data.test_prepare import assert_same
+from tests.data.test_prepare import assert_same, prepared
 
 _RNG = random.Random(0)
 
 
-def killed(command: list[str], begun: Callable[[], bool], within: float) -> bool:
-    """Run a command until its workers have begun, kill all its processes a random moment later."""
+def killed(command: list[str], begun: Callable[[], bool], within: float = 0.04) -> None:
+    """Run a command until it has begun, kill all its processes a random moment, in seconds, later.
+
+    What `begun` waits for must leave the command more work than any machine does in `within` seconds.
+    """
     with subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         deadline = time.monotonic() + 60
         while not begun() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
+            time.sleep(0.002)
         time.sleep(_RNG.uniform(0, within))
+        assert process.poll() is None, "the command was done before it was killed"
         os.killpg(process.pid, signal.SIGKILL)
-        return process.wait() == -signal.SIGKILL
+        assert process.wait() == -signal.SIGKILL
+
+
+def kill_at_parts(command: list[str], cache: Path, parts: list[int]) -> None:
+    """Begin a preparation again and again, kill it when so many parts are there; look at what is left."""
+
+    def written() -> int:
+        return len(list(cache.glob("parts/*/[0-9]*.parquet")))
+
+    for count in parts:
+        killed(command, lambda wanted=count: written() >= wanted)
+        shown = subprocess.run(
+            [sys.executable, "-m", "data.inspect", "--cache", str(cache)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert shown.returncode == 2
+        assert "preparing this cache was interrupted" in shown.stderr
 
 
 def leftovers(folder: Path) -> list[Path]:
     return sorted(folder.rglob(".tmp-*"))
+
+
+def test_a_preparation_killed_at_any_moment_is_finished_by_the_next(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio", tracks=20), tmp_path / "cache"
+    prepared(audio, tmp_path / "whole", "--workers", "1")
+    command = [sys.executable, "-m", "data.prepare", "--audio", str(audio), "--cache", str(cache)]
+    kill_at_parts([*command, "--workers", "1"], cache, sorted(_RNG.sample(range(1, 7), 3)))
+    prepared(audio, cache, "--workers", "1")
+    assert_same(cache, tmp_path / "whole")
+    assert sorted(path.name for path in cache.iterdir()) == [
+        "cache.json",
+        "features.parquet",
+        "manifest.parquet",
+    ]
 
 
 def test_a_preparation_by_workers_is_finished_after_any_kill(tmp_path: Path) -> None:
@@ -47,18 +83,7 @@ def test_a_preparation_by_workers_is_finished_after_any_kill(tmp_path: Path) -> 
         return [*run, "--workers", str(workers), *options]
 
     subprocess.run(command(tmp_path / "whole", 1), check=True, capture_output=True)
-    kills = 0
-    for _ in range(2):
-        shards = len(list(cache.glob("melspec/*")))
-        kills += killed(command(cache, 2), lambda n=shards: len(list(cache.glob("melspec/*"))) > n, 0.6)
-        shown = subprocess.run(
-            [sys.executable, "-m", "data.inspect", "--cache", str(cache)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert shown.returncode == 0 or "preparing this cache was interrupted" in shown.stderr
-    assert kills
+    kill_at_parts(command(cache, 2), cache, sorted(_RNG.sample(range(1, 12), 2)))
     # What a writer that was killed leaves, wherever it wrote.
     for name in ("", "melspec/"):
         (cache / f"{name}.tmp-0123-half.parquet").write_bytes(b"half")
@@ -80,7 +105,7 @@ def test_a_preparation_by_workers_is_finished_after_any_kill(tmp_path: Path) -> 
 def test_a_demo_data_set_by_workers_is_finished_after_a_kill(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     command = [sys.executable, "-m", "data.demo", "--cache", str(cache), "--tracks", "1", "--workers", "2"]
-    assert killed(command, lambda: any(cache.glob("audio/*/*.flac")), 1.0)
+    killed(command, lambda: any(cache.glob("audio/*/*.flac")), 0.2)
     folder = next((cache / "audio").iterdir())
     (folder / ".tmp-0123-half.flac").write_bytes(b"half")
     subprocess.run(command, check=True, capture_output=True)

@@ -2,12 +2,8 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -247,29 +243,6 @@ def test_the_cores_of_ray_give_the_same_cache(tmp_path: Path, ray_cluster: None)
     prepared(audio, tmp_path / "here", "--workers", "1")
     prepared(audio, tmp_path / "spread", "--workers", "2")
     assert_same(tmp_path / "spread", tmp_path / "here")
-
-
-def test_a_run_killed_at_any_moment_is_finished_by_the_next(tmp_path: Path) -> None:
-    audio, cache = make_collection(tmp_path / "audio", tracks=20), tmp_path / "cache"
-    prepared(audio, tmp_path / "whole", "--workers", "1")
-    command = [sys.executable, "-m", "data.prepare", "--audio", audio, "--cache", cache, "--workers", "1"]
-    rng = random.Random(0)
-    killed = 0
-    for _ in range(4):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0.8, 2.2))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-        shown = CliRunner().invoke(inspect.main, ["--cache", str(cache)])
-        assert shown.exit_code == 0 or "interrupted" in shown.output or "no cache here" in shown.output
-    assert killed
-    prepared(audio, cache, "--workers", "1")
-    assert_same(cache, tmp_path / "whole")
-    assert sorted(path.name for path in cache.iterdir()) == [
-        "cache.json",
-        "features.parquet",
-        "manifest.parquet",
-    ]
 
 
 def test_a_killed_update_leaves_the_old_cache_readable(tmp_path: Path) -> None:
