@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from data.analysis import manifest_extras
-from data.cache import CacheInfo
+from data.cache import FINGERPRINT, CacheInfo
 from data.columns import FEATURES
 from data.duplicates import LANDMARK, united_groups
 from data.errors import CacheError
 from data.files import Folder, printable
-from data.gathering import CHUNK, Gathered, Parts, SortedRows
+from data.gathering import Gathered, Parts, SortedRows
 from data.matching import near_duplicates
 from data.parameters import Parameters
 from data.scan import Found
@@ -31,8 +31,7 @@ from data.writing import (
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    _Write = Callable[[pa.Table], None]
+    import pyarrow.parquet as pq
 
 
 def assemble(
@@ -45,7 +44,9 @@ def assemble(
     with_old: bool,
     source: Literal["audio", "demo", "images"] = "audio",
 ) -> CacheInfo:
-    """Write ``features.parquet``, ``manifest.parquet`` and then ``cache.json``.
+    """Write ``features.parquet`` and ``manifest.parquet``, then ``cache.json``.
+
+    Both tables tell the fingerprint: after a kill between the three they contradict ``cache.json``.
 
     Rows are sorted by track and segment, so that the same files give the same cache, however many runs it
     took.
@@ -63,7 +64,7 @@ def assemble(
     parameters : Parameters
         How the audio was analysed.
     with_old : bool
-        Whether a cache is there.
+        Whether a cache is there, whose tables are of one preparation.
     source : str
         ``"audio"``, ``"demo"`` where the files were synthesised, or ``"images"`` where they are pictures.
 
@@ -72,6 +73,8 @@ def assemble(
     CacheError
         If fewer than two genres have a usable file.
     """
+    import pyarrow.parquet as pq
+
     there = sorted(files, key=lambda file: file.track_id)
     rows = Gathered([file.track_id for file in there], folder, parts, with_old=with_old)
     usable, digests = _survey(rows)
@@ -82,24 +85,31 @@ def assemble(
         )
     given = [groups.get(track, track) for track in rows.track_ids]
     group = united_groups(given, _copies(rows, digests))
-    with contextlib.ExitStack() as both:
-        # Both are written before either replaces its forerunner, from which it is read.
+    schemas = {"manifest.parquet": _schema()}
+    if source != "images":
+        # The first to take its place: what a manifest names has features.
+        schemas = {"features.parquet": feature_schema(), **schemas}
+    # Both are whole before either replaces its forerunner, from which it is read.
+    with folder.writing_all(list(schemas)) as streams, contextlib.ExitStack() as open_tables:
+        writers = [
+            open_tables.enter_context(pq.ParquetWriter(stream, schema))
+            for stream, schema in zip(streams, schemas.values(), strict=True)
+        ]
         if source != "images":
-            write = both.enter_context(_writer(folder, "features.parquet", feature_schema()))
             old = SortedRows(folder.parquet("features.parquet")) if with_old else None
             for table in _features(rows, group, old):
-                write(table)
-        write = both.enter_context(_writer(folder, "manifest.parquet", _schema()))
+                _write(writers[0], table)
         given_group = [groups.get(track) for track in rows.track_ids]
-        for table in _manifest(rows, there, group, given_group):
-            write(table)
-    info = CacheInfo(
-        source=source,
-        synthetic=source == "demo",
-        parameters=parameters.model_dump(),
-        fingerprint=cache_fingerprint(_fingerprinted(folder), parameters),
-        versions=versions(),
-    )
+        manifest = _written(writers[-1], _manifest(rows, there, group, given_group))
+        info = CacheInfo(
+            source=source,
+            synthetic=source == "demo",
+            parameters=parameters.model_dump(),
+            fingerprint=cache_fingerprint(manifest, parameters),
+            versions=versions(),
+        )
+        for writer in writers:
+            writer.add_key_value_metadata({FINGERPRINT: info.fingerprint})
     write_info(folder, info)
     return info
 
@@ -158,13 +168,14 @@ def _schema() -> pa.Schema:
     return pa.schema([*manifest_schema(), *manifest_extras(), (GIVEN_GROUP, pa.string())])
 
 
-@contextlib.contextmanager
-def _writer(folder: Folder, name: str, schema: pa.Schema) -> Iterator[_Write]:
-    """Write a table piece by piece; it appears, whole, when the block ends well."""
-    import pyarrow.parquet as pq
+def _write(writer: pq.ParquetWriter, table: pa.Table) -> None:
+    writer.write_table(table.select(writer.schema.names).cast(writer.schema))
 
-    with folder.writing(name) as stream, pq.ParquetWriter(stream, schema) as writer:
-        yield lambda table: writer.write_table(table.select(schema.names).cast(schema))
+
+def _written(writer: pq.ParquetWriter, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    for table in tables:
+        _write(writer, table)
+        yield table
 
 
 def _manifest(
@@ -233,11 +244,3 @@ def _rows_of_part(rows: Sequence[Mapping[str, object]]) -> pa.Table:
     columns = {name: stacked[:, number] for number, name in enumerate(FEATURES)}
     keys = {"track_id": tracks, "segment": segments, "label": tracks, "group": tracks}
     return pa.table(keys | columns, schema=feature_schema())
-
-
-def _fingerprinted(folder: Folder) -> Iterator[pa.Table]:
-    import pyarrow as pa
-
-    columns = ["track_id", "label", "group", "sha256", "status"]
-    for batch in folder.parquet("manifest.parquet").iter_batches(CHUNK, columns=columns):
-        yield pa.Table.from_batches([batch])

@@ -22,8 +22,14 @@ SUFFIXES = frozenset({".wav", ".au", ".aif", ".aiff", ".mp3", ".flac", ".ogg", "
 """Endings, in small letters, of the files that are taken for audio."""
 
 _BLOCK = 1 << 18
-_MP3_PADDING = 4 * 1152
-"""Samples by which a whole MP3 may be shorter than its header says: delay of encoder and decoder."""
+_LOSSY = frozenset({"MP3", "OGG"})
+_LOSSY_PADDING = 4 * 1152
+"""Samples by which a whole file of these formats may be shorter than its header says: delay of encoder and
+decoder."""
+_NO_LENGTH = 2**63 - 1
+"""libsndfile's number of samples where a file does not say it, as a FLAC that was written to a pipe."""
+_LOUDEST = 1e10
+"""Largest sample of float formats that is taken for audio; its powers are still finite in 32 bits."""
 _UNKNOWN_SIZES = frozenset({0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF})
 """What programs that write to a pipe put where the length belongs."""
 _DECLARED = re.compile(
@@ -86,7 +92,7 @@ def load(path: str | Path, *, sample_rate: int = 22050, min_samples: int = 2048)
     ------
     AudioError
         If the file cannot be read, is no audio, is shorter than its header says, holds samples that are not
-        finite numbers, or is too short.
+        finite numbers or far beyond full scale, or is too short.
     """
     import soundfile
 
@@ -124,6 +130,9 @@ class _UnusableError(Exception):
 def _decode(file: soundfile.SoundFile, sample_rate: int) -> Audio:
     native = file.samplerate
     _check_header(file.extra_info)
+    if file.format == "FLAC":
+        # The seek that soundfile adds to each block fails at an end that was not announced, or came early.
+        file.seekable = lambda: False
     resampler = None
     if native != sample_rate:
         import soxr
@@ -140,6 +149,8 @@ def _decode(file: soundfile.SoundFile, sample_rate: int) -> Audio:
         top = float(magnitude.max(initial=0.0))
         if not np.isfinite(top):
             raise _UnusableError("holds samples that are not finite numbers (NaN or infinite)")
+        if top > _LOUDEST:
+            raise _UnusableError(f"damaged: samples up to {top:.0e}, where full scale is 1; copy it again")
         peak = max(peak, top)
         if top >= _FULL_SCALE:
             clipped += int((magnitude >= _FULL_SCALE).sum())
@@ -150,7 +161,8 @@ def _decode(file: soundfile.SoundFile, sample_rate: int) -> Audio:
         frames += len(block)
         if last:
             break
-    if frames < file.frames - _MP3_PADDING:
+    padding = _LOSSY_PADDING if file.format in _LOSSY else 0
+    if file.frames != _NO_LENGTH and frames < file.frames - padding:
         raise _UnusableError(f"cut short: {frames} of {file.frames} samples are there; copy it again")
     return Audio(
         y=np.concatenate(pieces),

@@ -24,9 +24,12 @@ from data.rows import KEYS, Kind, Origin, Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 FORMAT = 1
 """Version of the cache's layout; a cache of another version is refused."""
+FINGERPRINT = b"genre_search.fingerprint"
+"""Key of a table's metadata under which stands the fingerprint of the cache that it was written for."""
 
 
 class CacheInfo(BaseModel):
@@ -89,10 +92,7 @@ class Cache:
             content = folder.read_json("cache.json")
         except FileNotFoundError as error:
             if folder.exists("parts"):
-                raise CacheError(
-                    f"{uri}: preparing this cache was interrupted; run the same"
-                    " 'python -m data.prepare' again, what was done is kept"
-                ) from error
+                raise interrupted(folder) from error
             raise CacheError(
                 f"{uri}: no cache here (no cache.json); make one with"
                 f" 'python -m data.prepare --audio DIR --cache {uri}'"
@@ -123,10 +123,12 @@ class Cache:
         Raises
         ------
         CacheError
-            If the cache has none, or its table lacks a column or holds a number that is not finite.
+            If the cache has none, or its table lacks a column, holds a number that is not finite, or is of
+            another preparation than ``cache.json``.
         """
         name = f"{self.folder.uri}/features.parquet"
         try:
+            require_current(self.folder.parquet("features.parquet"), self.info.fingerprint, self.folder)
             table = self.folder.read_table("features.parquet")
         except FileNotFoundError as error:
             raise CacheError(
@@ -173,7 +175,7 @@ class Cache:
         """
         from data.reading import read_tables
 
-        return read_tables(self.folder, kind)
+        return read_tables(self.folder, kind, self.info.fingerprint)
 
     def rows(self, kind: Kind) -> Rows:
         """Rows of a kind: `features`, `melspec` or `image`."""
@@ -186,6 +188,57 @@ class Cache:
         uri = self.folder.path if self.folder.is_local else self.folder.uri
         rows = read_tensors(self.folder, kind, self.info.fingerprint)
         return replace(rows, origin=Origin(uri, kind, self.info.fingerprint))
+
+
+def require_current(table: pq.ParquetFile, fingerprint: str, folder: Folder) -> None:
+    """Refuse a table that was written for another ``cache.json`` than is there: a kill came between the two.
+
+    Parameters
+    ----------
+    table : ParquetFile
+        The table; one of an older version is let pass.
+    fingerprint : str
+        That of ``cache.json``.
+    folder : Folder
+        The cache.
+
+    Raises
+    ------
+    CacheError
+        If the two differ.
+    """
+    if _written_for(table) not in (None, fingerprint.encode()):
+        raise interrupted(folder)
+
+
+def of_one_preparation(folder: Folder, source: str) -> bool:
+    """Whether the tables of a cache belong together; after a kill between their replacements they do not.
+
+    Parameters
+    ----------
+    folder : Folder
+        The cache.
+    source : str
+        Where its rows come from: one of pictures has no features.
+    """
+    names = ["manifest.parquet"] if source == "images" else ["manifest.parquet", "features.parquet"]
+    if not all(folder.exists(name) for name in names):
+        return False
+    return len({_written_for(folder.parquet(name)) for name in names}) == 1
+
+
+def _written_for(table: pq.ParquetFile) -> bytes | None:
+    """Fingerprint of the cache that a table was written for; None if it is of an older version."""
+    told: bytes | None = (table.metadata.metadata or {}).get(FINGERPRINT)
+    return told
+
+
+def interrupted(folder: Folder) -> CacheError:
+    """Say that a cache is half made, and what to do."""
+    return CacheError(
+        f"{folder.uri}: preparing this cache was interrupted; run the same 'python -m data.prepare' again,"
+        " what was done is kept"
+    )
 
 
 def fingerprint(content: Any) -> str:

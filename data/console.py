@@ -63,7 +63,8 @@ def out() -> Console:
     """Console of standard output: results."""
     from rich.console import Console
 
-    return Console()
+    # Names of tracks and runs are shown as they are: "[remix]" is no markup.
+    return Console(markup=False, emoji=False)
 
 
 @cache
@@ -71,4 +72,4 @@ def err() -> Console:
     """Console of standard error: progress and notices."""
     from rich.console import Console
 
-    return Console(stderr=True)
+    return Console(stderr=True, markup=False, emoji=False)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import click
 
 from data.cache import FORMAT
+from data.claim import claimed
 from data.console import Command, err, out
 from data.errors import CacheError
 from data.files import Folder
@@ -38,8 +39,8 @@ _RECIPE = "demo.json"
 def ensure(cache: str = CACHE, seed: int = 0, *, tracks: int = TRACKS, workers: int | None = None) -> str:
     """Make the demo data set if it is not there yet.
 
-    What an earlier call left unfinished is finished. A demo data set of another seed or size in the same
-    folder is replaced.
+    What an earlier call left unfinished is finished, and one in another process is waited for. A demo data
+    set of another seed or size in the same folder is replaced.
 
     Parameters
     ----------
@@ -73,12 +74,13 @@ def ensure(cache: str = CACHE, seed: int = 0, *, tracks: int = TRACKS, workers: 
         "parameters": _parameters().model_dump(),
     }
     try:
-        if not folder.exists(_RECIPE) or folder.read_json(_RECIPE) != recipe:
-            _clear(folder)
-            folder.write_json(_RECIPE, recipe)
-        elif folder.exists("cache.json"):
-            return cache
-        _make(folder, seed, tracks, workers)
+        with claimed(folder, wait=True):
+            if not folder.exists(_RECIPE) or folder.read_json(_RECIPE) != recipe:
+                _clear(folder)
+                folder.write_json(_RECIPE, recipe)
+            elif folder.exists("cache.json"):
+                return cache
+            _make(folder, seed, tracks, workers)
     except OSError as error:
         raise CacheError(
             f"{cache}: cannot be written ({error.strerror or error}); mend that and rerun"

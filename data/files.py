@@ -6,11 +6,9 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import stat
-import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +20,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.fs
     import pyarrow.parquet as pq
+
+_UNFINISHED = ".tmp-"
+"""What the name of a file begins with until it is whole."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,7 @@ class Folder:
 
         Temporary names of unfinished writes are left out.
         """
-        from pyarrow import fs
-
-        selector = fs.FileSelector(self.path, allow_not_found=True)
-        found = (info.base_name for info in self.filesystem.get_file_info(selector))
-        return sorted(name for name in found if not name.startswith(".tmp-"))
+        return sorted(name for name in self._listed() if not name.startswith(_UNFINISHED))
 
     def read(self, name: str) -> bytes:
         """Bytes of the file `name`.
@@ -118,7 +115,7 @@ class Folder:
             with self.filesystem.open_output_stream(self._inside(name)) as stream:
                 stream.write(content)
             return
-        temporary = Path(self.path) / f".tmp-{uuid.uuid4().hex}-{name}"
+        temporary = Path(self.path) / f"{_UNFINISHED}{uuid.uuid4().hex}-{name}"
         try:
             temporary.write_bytes(content)
             temporary.replace(Path(self.path) / name)
@@ -184,26 +181,31 @@ class Folder:
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[pa.NativeFile]:
         """Stream to write the file `name` in pieces; it appears, whole, when the block ends well."""
-        import pyarrow as pa
+        with self.writing_all([name]) as (stream,):
+            yield stream
 
+    @contextlib.contextmanager
+    def writing_all(self, names: Sequence[str]) -> Iterator[list[pa.NativeFile]]:
+        """Streams to write files in pieces; when the block ends well they appear, in order and at once.
+
+        Each is whole under a temporary name before the first one takes its own; in a bucket that costs a copy
+        and a deletion more, on the server.
+        """
         self._make()
-        if not self.is_local:
-            # Closing an upload is what makes the object appear, even after an error; so it begins when
-            # everything is there.
-            with tempfile.TemporaryFile() as spool:
-                yield pa.PythonFile(spool, mode="w")
-                spool.seek(0)
-                with self.filesystem.open_output_stream(self._inside(name)) as upload:
-                    shutil.copyfileobj(spool, upload, 1 << 22)
-            return
-        temporary = Path(self.path) / f".tmp-{uuid.uuid4().hex}-{name}"
+        temporary = {name: self._inside(f"{_UNFINISHED}{uuid.uuid4().hex}-{name}") for name in names}
         try:
-            with pa.OSFile(str(temporary), "wb") as stream:
-                yield stream
-            temporary.replace(Path(self.path) / name)
+            # Closing an upload publishes what it has, even after an error; pyarrow cannot give one up.
+            with contextlib.ExitStack() as streams:
+                yield [
+                    streams.enter_context(self.filesystem.open_output_stream(path))
+                    for path in temporary.values()
+                ]
+            for name, path in temporary.items():
+                self.filesystem.move(path, self._inside(name))
         except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            for path in temporary.values():
+                with contextlib.suppress(OSError):
+                    self.filesystem.delete_file(path)
             raise
 
     def remove(self, name: str) -> None:
@@ -218,9 +220,15 @@ class Folder:
 
     def remove_unfinished(self) -> None:
         """Delete what writers that were killed left right inside; no other process may be writing here."""
-        if self.is_local:
-            for leftover in Path(self.path).glob(".tmp-*"):
-                leftover.unlink(missing_ok=True)
+        for name in self._listed():
+            if name.startswith(_UNFINISHED):
+                self.remove(name)
+
+    def _listed(self) -> list[str]:
+        from pyarrow import fs
+
+        selector = fs.FileSelector(self.path, allow_not_found=True)
+        return [info.base_name for info in self.filesystem.get_file_info(selector)]
 
     def _make(self) -> None:
         # A bucket has no folders; making believe that it has costs as many requests as the path has parts.

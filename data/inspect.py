@@ -78,11 +78,9 @@ def _joined(copies: list[list[str]] | None) -> list[str] | None:
 
 def _some(tracks: list[str] | None) -> str:
     """Count and the first few, each on a line."""
-    from rich.markup import escape
-
     if tracks is None:
         return "unknown (not made from audio)"
-    shown = [escape(track) for track in tracks[:_EXAMPLES]]
+    shown = tracks[:_EXAMPLES]
     more = [f"and {len(tracks) - _EXAMPLES} more: see --json"] if len(tracks) > _EXAMPLES else []
     return "\n".join([str(len(tracks)), *shown, *more])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.cache import Cache
+from data.cache import Cache, CacheInfo, require_current
 from data.duplicates import LANDMARK, united_groups
 from data.errors import CacheError
 from data.matching import near_duplicates
@@ -24,6 +24,7 @@ CLIPPED = 1e-3
 """A clip with more than this share of its samples at full scale is clipped."""
 SHORT = 0.5
 """A clip below this share of the wanted segment length is short."""
+_FROM_AUDIO = ("audio", "demo")
 _LEAK_PARTS = 5
 _AT_ONCE = 4096
 
@@ -35,20 +36,22 @@ def inspect(cache: Cache) -> dict[str, Any]:
     -------
     dict
         Only JSON types. ``silent``, ``clipped``, ``short`` and the two kinds of duplicates are lists of
-        tracks, or None where the cache was not made from audio. Durations in seconds, rates in Hz.
+        tracks, or None where the cache was not made from audio; of pictures, ``exact_duplicates`` are known.
+        Durations in seconds, rates in Hz.
         ``leak`` is the share of validation tracks that would have a copy among the training tracks if a
         five-fold split were made by track alone, which no split of this program is.
 
     Raises
     ------
     CacheError
-        If the manifest is missing or lacks a column.
+        If the manifest is missing, lacks a column, or is of another preparation than ``cache.json``.
     """
     name = f"{cache.folder.uri}/manifest.parquet"
     try:
         manifest = cache.folder.parquet("manifest.parquet")
     except FileNotFoundError as error:
         raise CacheError(f"{name}: missing; prepare the cache again") from error
+    require_current(manifest, cache.info.fingerprint, cache.folder)
     # Landmarks, which are most of it, are read piece by piece.
     columns = [column for column in manifest.schema_arrow.names if column != "landmarks"]
     files = manifest.read(columns).to_pandas()
@@ -71,9 +74,8 @@ def inspect(cache: Cache) -> dict[str, Any]:
         "duration_s": _durations(tracks["duration_s"].dropna().to_numpy(float)),
         "sample_rates": {str(int(k)): v for k, v in sorted(Counter(tracks["sample_rate"].dropna()).items())},
         "skipped": dict(zip(skipped["track_id"], skipped["reason"], strict=True)),
-        **_loudness(tracks),
-        "short": _named(tracks, tracks["duration_s"] < SHORT * cache.info.parameters["segment_seconds"]),
-        **_copies(tracks, manifest),
+        **_heard(tracks, cache.info),
+        **_copies(tracks, manifest, heard=cache.info.source in _FROM_AUDIO),
     }
 
 
@@ -104,16 +106,18 @@ def _named(tracks: pd.DataFrame, chosen: pd.Series[bool]) -> list[str]:
     return [str(track) for track in tracks.loc[chosen, "track_id"]]
 
 
-def _loudness(tracks: pd.DataFrame) -> dict[str, list[str] | None]:
-    if "peak" not in tracks.columns:
-        return {"silent": None, "clipped": None}
+def _heard(tracks: pd.DataFrame, info: CacheInfo) -> dict[str, list[str] | None]:
+    """Find what only the audio tells of."""
+    if info.source not in _FROM_AUDIO:
+        return dict.fromkeys(("short", "silent", "clipped"))
     return {
+        "short": _named(tracks, tracks["duration_s"] < SHORT * info.parameters["segment_seconds"]),
         "silent": _named(tracks, tracks["peak"] < SILENT),
         "clipped": _named(tracks, tracks["clipped"] > CLIPPED),
     }
 
 
-def _copies(tracks: pd.DataFrame, manifest: pq.ParquetFile) -> dict[str, Any]:
+def _copies(tracks: pd.DataFrame, manifest: pq.ParquetFile, *, heard: bool) -> dict[str, Any]:
     """Find tracks of one recording, what they would leak, and where their labels contradict each other."""
     if "landmarks" not in manifest.schema_arrow.names:
         return {"exact_duplicates": None, "near_duplicates": None, "leak": None, "contradicting": None}
@@ -132,7 +136,7 @@ def _copies(tracks: pd.DataFrame, manifest: pq.ParquetFile) -> dict[str, Any]:
         labels.setdefault(name, set()).add(genre)
     return {
         "exact_duplicates": [[track_id[row] for row in rows] for rows in exact],
-        "near_duplicates": [[track_id[a], track_id[b]] for a, b in near],
+        "near_duplicates": [[track_id[a], track_id[b]] for a, b in near] if heard else None,
         "leak": round(float(np.mean(chance)), 4) if chance else 0.0,
         "contradicting": [
             track for track, name in zip(track_id, recording, strict=True) if len(labels[name]) > 1

@@ -41,7 +41,9 @@ def load_picture(path: str | Path, *, size: int) -> np.ndarray:
         require_regular(path)
         with Image.open(path) as file:
             rgba = file.convert("RGBA")
-    except (UnidentifiedImageError, SyntaxError) as error:
+    except Image.DecompressionBombError as error:
+        raise AudioError(f"{path}: too many pixels for a spectrogram") from error
+    except (UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise AudioError(f"{path}: not readable as a picture") from error
     except OSError as error:
         raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -2,7 +2,8 @@
 
 Each batch of files becomes a part, written whole under ``parts/`` by whoever analysed it. When all parts are
 there they are put together with what the cache held before; ``cache.json`` is written last and the parts are
-deleted after it. A run that is killed leaves the old cache as it was, and its parts to the next run.
+deleted after it. A run that is killed leaves its parts to the next run, and the old cache as it was, or, in
+the moment in which its files are replaced, one that is refused until the next run has finished it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from data.analysis import Batch, analyse_batch, file_digest
 from data.assembly import assemble
-from data.cache import Cache, CacheInfo, fingerprint
+from data.cache import Cache, CacheInfo, fingerprint, of_one_preparation
 from data.errors import AudioError, CacheError
 from data.files import Folder, printable
 from data.gathering import CHUNK, Parts
@@ -26,6 +27,9 @@ from data.scan import Found, kept_groups
 from data.shards import tidy_shards
 from data.spread import node, spread
 from data.writing import OK
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _BATCH = (4, 64)
 """Fewest and most files of a batch."""
@@ -59,6 +63,8 @@ class Preparation:
         Path and reason of each file that could not be used in this run.
     unusable : dict of str to str
         Reason of each path that is known from before to be of no use, and has not changed.
+    with_old : bool
+        Whether a cache is there whose rows can be kept: its tables are of one preparation.
     nodes : set of str
         Nodes of the cluster that did the work; empty if this process did it.
     """
@@ -71,6 +77,7 @@ class Preparation:
     with_features: set[str] = field(default_factory=set)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     unusable: dict[str, str] = field(default_factory=dict)
+    with_old: bool = False
     nodes: set[str] = field(default_factory=set)
 
     @classmethod
@@ -97,9 +104,10 @@ class Preparation:
         if info is not None:
             _require_source(info, folder, source)
             parameters = extended(info.parameters, parameters, f"--cache {folder.uri}")
-        preparation = cls(folder, parameters, files, source)
+        with_old = info is not None and of_one_preparation(folder, source)
+        preparation = cls(folder, parameters, files, source, with_old=with_old)
         lacking = info is not None and info.parameters != parameters.model_dump()
-        known = preparation._known(with_old=info is not None)
+        known = preparation._known()
         for number, file in enumerate(files):
             if known[number] == _USABLE and lacking:
                 preparation.with_features.add(file.track_id)
@@ -156,7 +164,7 @@ class Preparation:
                 self.files,
                 kept_groups(self.folder) if groups is None else groups,
                 self.parameters,
-                with_old=self.folder.exists("cache.json"),
+                with_old=self.with_old,
                 source=self.source,
             )
             tidy_shards(self.folder)
@@ -186,14 +194,18 @@ class Preparation:
         key = fingerprint(self.parameters.model_dump())[:16]
         return Parts(self.folder / "parts" / key)
 
-    def _known(self, *, with_old: bool) -> bytearray:
+    def _known(self) -> bytearray:
         """Tell of each file whether the cache, or a part, holds it as it is now."""
         known = bytearray(len(self.files))
         place = {file.track_id: number for number, file in enumerate(self.files)}
         columns = ["track_id", "bytes", "mtime_ns", "file_sha256", "status", "reason"]
         # A part counts for more than the cache, even one of a file that has changed since.
-        old = self.folder.parquet("manifest.parquet").iter_batches(CHUNK, columns=columns) if with_old else []
-        for tables, usable_state in ((old, _USABLE), (self._parts.tables(columns), _HELD)):
+        old = (
+            self.folder.parquet("manifest.parquet").iter_batches(CHUNK, columns=columns)
+            if self.with_old
+            else []
+        )
+        for tables, usable_state in ((old, _USABLE), (self._whole_rows(columns), _HELD)):
             for table in tables:
                 rows = (table[column].to_pylist() for column in columns)
                 for track, size, mtime_ns, digest, status, reason in zip(*rows, strict=True):
@@ -207,6 +219,16 @@ class Preparation:
                         if held and status != OK:
                             self.unusable[path] = reason
         return known
+
+    def _whole_rows(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Columns of the parts, without the rows whose features an older cache held that cannot be used."""
+        import pyarrow.compute as pc
+
+        if self.with_old or self.source == "images":
+            yield from self._parts.tables(columns)
+            return
+        for table in self._parts.tables([*columns, "features"]):
+            yield table.filter(pc.or_(pc.is_valid(table["features"]), pc.not_equal(table["status"], OK)))
 
     def _batches(self, workers: int | None) -> list[Batch]:
         smallest, largest = _BATCH

@@ -106,11 +106,14 @@ def main(
         gtzan.prepare(features_csv, cache, groups)
         out().print(f"{cache}: the published table, without audio", highlight=False)
         return
+    from data.claim import claimed
+    from data.files import Folder
     from data.preparation import Preparation
 
     files, parameters = _collection(audio, images, analysis)
-    preparation = Preparation.plan(cache, files, parameters, source="audio" if audio else "images")
-    _finish(preparation, groups, workers, address, strict)
+    with claimed(Folder.at(cache)):
+        preparation = Preparation.plan(cache, files, parameters, source="audio" if audio else "images")
+        _finish(preparation, groups, workers, address, strict)
 
 
 def _collection(

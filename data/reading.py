@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data.cache import require_current
 from data.errors import CacheError
 from data.files import Folder
 from data.mapped import MappedTensors, map_column
 from data.rows import KEYS, Rows
 from data.scratch import making, scratch_folder, used
 from data.shards import damage_named, read_schema, read_shard
+from data.writing import OK
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,9 +42,10 @@ def read_tensors(folder: Folder, kind: str, fingerprint: str) -> Rows:
     Raises
     ------
     CacheError
-        If the cache has no such tensors, or a shard is missing or damaged.
+        If the cache has no such tensors, a shard is missing or damaged, or the manifest is of another
+        preparation than ``cache.json``.
     """
-    shards = _Shards.of(folder, kind)
+    shards = _Shards.of(folder, kind, fingerprint)
     if folder.is_local:
         X = _mapped(shards)
         if X is not None:
@@ -58,20 +62,15 @@ def read_tensors(folder: Folder, kind: str, fingerprint: str) -> Rows:
     return Rows.of(array, shards.keys)
 
 
-def read_tables(folder: Folder, kind: str) -> Iterator[pa.Table]:
+def read_tables(folder: Folder, kind: str, fingerprint: str) -> Iterator[pa.Table]:
     """Tables of one kind of tensor, one a shard, whose column ``tensor`` is an Arrow fixed-shape tensor.
 
-    The tensors share the memory of what was read.
-
-    Raises
-    ------
-    CacheError
-        If the cache has no such tensors, or a shard is missing or damaged.
+    The tensors share the memory of what was read. Parameters and errors are those of `read_tensors`.
     """
     import pyarrow as pa
 
-    part = _parts(folder, kind)
-    for name in (folder / kind).names():
+    part = _parts(folder, kind, fingerprint)
+    for name in sorted({f"{one}.parquet" for one in part.values()}):
         table = read_shard(folder / kind, name, None)
         shape, dtype = _about(table.schema)
         plain = pa.from_numpy_dtype(dtype)
@@ -124,14 +123,14 @@ class _Shards:
         return len(self.row) * int(np.prod(self.tensor_shape)) * self.dtype.itemsize
 
     @classmethod
-    def of(cls, folder: Folder, kind: str) -> _Shards:
+    def of(cls, folder: Folder, kind: str, fingerprint: str) -> _Shards:
         """Read the keys."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        part = _parts(folder, kind)
+        part = _parts(folder, kind, fingerprint)
         shards = folder / kind
-        names = shards.names()
+        names = sorted({f"{one}.parquet" for one in part.values()})
         tables = []
         for number, name in enumerate(names):
             table = read_shard(shards, name, list(KEYS))
@@ -148,18 +147,30 @@ class _Shards:
         return cls(shards, names, keys, keys["shard"].to_numpy(), keys["row"].to_numpy(), shape, dtype)
 
 
-def _parts(folder: Folder, kind: str) -> dict[str, str]:
-    """Name of the shard, without its ending, that holds each track."""
-    lacking = CacheError(
-        f"{folder.uri}: has no {kind} tensors; make them with"
-        f" 'python -m data.prepare --audio DIR --cache {folder.uri} --{kind}'"
-    )
-    if not (folder / kind).names():
-        raise lacking
-    if "part" not in folder.parquet("manifest.parquet").schema_arrow.names:
-        raise lacking
-    manifest = folder.read_table("manifest.parquet", ["track_id", "part"])
-    return dict(zip(manifest["track_id"].to_pylist(), manifest["part"].to_pylist(), strict=True))
+def _parts(folder: Folder, kind: str, fingerprint: str) -> dict[str, str]:
+    """Name of the shard, without its ending, that holds each usable track; all of these shards are there."""
+    there = set((folder / kind).names())
+    file = folder.parquet("manifest.parquet") if there else None
+    if file is None or "part" not in file.schema_arrow.names:
+        raise CacheError(
+            f"{folder.uri}: has no {kind} tensors; make them with"
+            f" 'python -m data.prepare --audio DIR --cache {folder.uri} --{kind}'"
+        )
+    require_current(file, fingerprint, folder)
+    manifest = folder.read_table("manifest.parquet", ["track_id", "part", "status"])
+    rows = zip(*(manifest[column].to_pylist() for column in ("track_id", "part", "status")), strict=True)
+    part = {track: name for track, name, status in rows if status == OK}
+    missing = sorted({f"{name}.parquet" for name in part.values()} - there)
+    if missing and len(missing) == len(set(part.values())):
+        raise CacheError(
+            f"{folder.uri}: making its {kind} tensors was interrupted; run the same 'python -m data.prepare'"
+            " again, what was done is kept"
+        )
+    if missing:
+        raise CacheError(
+            f"{folder.uri}/{kind}/{missing[0]}: missing; copy it again, or prepare the cache anew"
+        )
+    return part
 
 
 def _common(shards: Folder, names: list[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -206,6 +217,9 @@ def _unpack(shards: _Shards, path: Path) -> None:
     """Write the tensors of all shards to one array file."""
     shape = (len(shards.row), *shards.tensor_shape)
     out = np.lib.format.open_memmap(path, mode="w+", dtype=shards.dtype, shape=shape)
+    # So far it is a hole: to write into it on a full disk would end the process by a signal.
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     for number, name in enumerate(shards.names):
         table = read_shard(shards.folder, name, ["tensor"])
         values = np.concatenate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -74,16 +73,15 @@ def find_files(
     found: list[Found] = []
     try:
         for genre in _entries(root):
-            # A link that leads to itself is no folder; asking raises.
-            with contextlib.suppress(OSError):
-                if genre.is_dir():
-                    found += [
-                        _found(root, genre.name, entry)
-                        for entry in _entries(Path(genre.path))
-                        if Path(entry.name).suffix.lower() in wanted
-                    ]
+            if _is_folder(genre):
+                found += [
+                    _found(root, genre.name, entry)
+                    for entry in _entries(Path(genre.path))
+                    if Path(entry.name).suffix.lower() in wanted
+                ]
     except OSError as error:
-        raise SettingsError(f"{option} {root}: cannot be read ({error.strerror})") from error
+        where = error.filename or root
+        raise SettingsError(f"{option} {where}: cannot be read ({error.strerror})") from error
     genres = sorted({file.label for file in found})
     if not found:
         kinds = " ".join(sorted(wanted))
@@ -95,6 +93,14 @@ def find_files(
             f"{option} {root}: only one genre ({genres[0]}); a classifier needs at least two folders"
         )
     return found
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    # A link that leads to itself is no folder; asking raises.
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

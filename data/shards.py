@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data.buckets import bucket_failure
 from data.errors import CacheError
 from data.files import Folder
 
@@ -142,12 +143,13 @@ def read_schema(folder: Folder, name: str) -> pa.Schema:
 
 @contextlib.contextmanager
 def damage_named(folder: Folder, name: str) -> Iterator[None]:
-    """Name the shard that the block fails to read, by a `CacheError`."""
+    """Name the shard that the block fails to read, or the bucket that refuses it, by a `CacheError`."""
     import pyarrow as pa
 
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
-        raise CacheError(
+        refused = bucket_failure(error) if isinstance(error, OSError) else None
+        raise refused or CacheError(
             f"{folder.uri}/{name}: missing or damaged ({error}); prepare the cache again"
         ) from error

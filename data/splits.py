@@ -129,12 +129,14 @@ def make_split(tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: 
                 f"--test-fraction {test_fraction}: too small, {1 / _MOST_PARTS} is the smallest share that"
                 " can be locked away; 0 locks nothing away"
             )
-        parts = _parts(label, group, share.denominator, seed, "--test-fraction")
+        option, advice = f"--test-fraction {test_fraction:g}", "give {share:.3g} or 0"
+        parts = _parts(label, group, share.denominator, seed, option, advice)
         chosen = parts < share.numerator
         fold[chosen] = TEST
         rest = np.flatnonzero(~chosen)
     count = folds if folds > 1 else HOLD_OUT
-    parts = _parts(label[rest], group[rest], count, seed + 1, "--folds")
+    advice = "give --folds {groups} or fewer" if folds > 1 else "give --folds 2 to {groups}"
+    parts = _parts(label[rest], group[rest], count, seed + 1, f"--folds {folds}", advice)
     if folds > 1:
         fold[rest] = parts
     else:
@@ -150,16 +152,23 @@ def make_split(tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: 
     return split
 
 
-def _parts(label: np.ndarray, group: np.ndarray, count: int, seed: int, option: str) -> np.ndarray:
-    """Part number of each track, from 0 to count - 1, by scikit-learn's greedy stratified grouping."""
+def _parts(
+    label: np.ndarray, group: np.ndarray, count: int, seed: int, option: str, advice: str
+) -> np.ndarray:
+    """Part number of each track, from 0 to count - 1, by scikit-learn's greedy stratified grouping.
+
+    Where a genre has too few groups, `option` and `advice` tell the user, the latter with their number and
+    the share of the tracks that one of them is.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
     for genre in np.unique(label).tolist():
         groups = len(np.unique(group[label == genre]))
         if groups < count:
+            told = advice.format(groups=groups, share=1 / groups) if groups > 1 else "name other groups"
             raise SplitError(
                 f"{option}: genre {genre!r} has {groups} independent groups of tracks, fewer than the"
-                f" {count} parts asked for; lower {option} or add tracks"
+                f" {count} parts asked for; {told}, or add tracks"
             )
     parts = np.empty(len(label), dtype=np.int64)
     splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)

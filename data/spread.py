@@ -143,6 +143,11 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
                 f"--address {address}: the cluster has {theirs}, this environment {ours}; install the same on"
                 " all nodes, from one lock file"
             ) from error
+        if address is None:
+            raise SettingsError(
+                f"Ray could not be started on this machine ({error}); free memory and space in the folder for"
+                " temporary files"
+            ) from error
         raise SettingsError(f"--address {address}: no Ray cluster answers there ({error})") from error
     try:
         yield

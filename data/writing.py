@@ -1,4 +1,4 @@
-"""Writing a cache: the tables first, ``cache.json`` last, so that what can be opened is whole."""
+"""Writing a cache: the tables first, ``cache.json`` last, with which their fingerprints agree."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from data.cache import CacheInfo, fingerprint
+from data.cache import FINGERPRINT, CacheInfo, fingerprint
 from data.columns import FEATURES
 from data.errors import CacheError
 from data.files import Folder
@@ -95,6 +95,7 @@ def write_features(
         If a column is missing or there is no row.
     """
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     for name, frame, columns in (
         ("features", features, (*KEYS, *FEATURES)),
@@ -108,11 +109,6 @@ def write_features(
     folder = Folder.at(uri)
     schema = manifest_schema().append(pa.field(GIVEN_GROUP, pa.string()))
     table = pa.Table.from_pandas(manifest, schema=schema, preserve_index=False)
-    folder.write_table(
-        "features.parquet",
-        pa.Table.from_pandas(features, schema=feature_schema(), preserve_index=False),
-    )
-    folder.write_table("manifest.parquet", table)
     info = CacheInfo(
         source=source,
         synthetic=synthetic,
@@ -120,6 +116,11 @@ def write_features(
         fingerprint=cache_fingerprint([table.sort_by("track_id")], parameters),
         versions=versions(),
     )
+    told = {FINGERPRINT: info.fingerprint.encode()}
+    rows = pa.Table.from_pandas(features, schema=feature_schema(), preserve_index=False)
+    with folder.writing_all(["features.parquet", "manifest.parquet"]) as streams:
+        for stream, one in zip(streams, (rows, table), strict=True):
+            pq.write_table(one.replace_schema_metadata(told), stream)
     write_info(folder, info)
     return info
 

@@ -14,7 +14,8 @@ set -euo pipefail
 export PATH="$PWD/.venv/bin:$PATH"
 export RAY_AUTH_MODE=token
 # One token a job, readable by its owner only; other users of the machines are not let in.
-RAY_AUTH_TOKEN_PATH=$(mktemp "$PWD/.ray-token-XXXXXX")
+mkdir -p ~/.ray
+RAY_AUTH_TOKEN_PATH=$(mktemp ~/.ray/job-token-XXXXXX)
 export RAY_AUTH_TOKEN_PATH
 trap 'rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
 python -c 'import secrets; print(secrets.token_hex(32), end="")' > "$RAY_AUTH_TOKEN_PATH"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from results.ranking import Board, Entry
+from results.words import split
 
 HEADINGS = (
     "rank",
@@ -46,13 +47,10 @@ def cells(entry: Entry) -> list[str]:
 def title(board: Board) -> str:
     """Say on which data and split a table was ranked."""
     info = board.info
-    kind = "a given partition" if info.test_fraction is None else f"{info.folds} folds"
-    if info.folds == 1 and info.test_fraction is not None:
-        kind = "one hold-out"
     synthetic = "SYNTHETIC " if info.cache.synthetic else ""
     return (
         f"Table {board.number}: {synthetic}data {info.cache.uri} ({info.cache.fingerprint[:8]}),"
-        f" {kind} ({info.split_fingerprint[:8]}), {info.n_validated} tracks validated"
+        f" {split(info)} ({info.split_fingerprint[:8]}), {info.n_validated} tracks validated"
     )
 
 
@@ -67,6 +65,11 @@ def notes(board: Board) -> list[str]:
         found.append(
             f"{TIED} cannot be told apart from the first: on the same {board.info.n_validated} tracks the"
             " exact McNemar test finds p >= 0.05 (not corrected for the many that are compared)."
+        )
+    if board.ranked > 1:
+        found.append(
+            f"The first is the best of {board.ranked} on these very tracks: its figure is somewhat too high,"
+            " and no test here takes account of the choice."
         )
     if any(entry.tied is None for entry in board.entries[1:]):
         found.append("Not all could be tested against the first: a judgement of the tracks is missing.")

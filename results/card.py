@@ -7,6 +7,7 @@ from typing import Any
 
 from results.bundle import PICTURE, BundleConfig
 from results.trials import Trial
+from results.words import from_pictures, source, split
 
 _GTZAN = frozenset(
     ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
@@ -24,6 +25,7 @@ def model_card(
     metrics: dict[str, Any],
     *,
     n_trained: int,
+    among: int,
     earlier_scorings: list[dict[str, Any]],
 ) -> str:
     """Write the model card.
@@ -38,6 +40,8 @@ def model_card(
         ``validation``, and ``test`` where tracks were locked away; see `results.scoring.judge`.
     n_trained : int
         Tracks that the exported network was trained on.
+    among : int
+        Scored trials, of all runs that were looked at, among which this one was chosen.
     earlier_scorings : list of dict
         Earlier scorings of the same locked test, as in ``test_scores.json``.
 
@@ -48,11 +52,11 @@ def model_card(
     """
     sections = [
         _head(trial),
-        numbers_section(trial, metrics, earlier_scorings),
+        numbers_section(trial, metrics, among, earlier_scorings),
         data_section(trial, n_trained),
         _search(trial, config),
         limits_section(trial, metrics),
-        usage_section(),
+        usage_section(trial),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -60,15 +64,20 @@ def model_card(
 def _head(trial: Trial) -> str:
     info = trial.info
     text = (
-        f"# {info.family}: music genres from audio\n\n"
+        f"# {info.family}: music genres from {takes(trial)}\n\n"
         f"A classifier of {len(info.classes)} genres: {', '.join(info.classes)}. It is trial"
-        f" `{trial.trial_id}`{' (the BASELINE)' if trial.baseline else ''} of run `{info.name}`."
+        f" `{trial.trial_id}`{' (the BASELINE)' if trial.baseline else ''} of run `{trial.run.name}`."
     )
     return f"{text}\n\n{SYNTHETIC}" if info.cache.synthetic else text
 
 
-def numbers_section(trial: Trial, metrics: dict[str, Any], earlier: list[dict[str, Any]]) -> str:
-    """Write the numbers, and how often the test was looked at."""
+def takes(trial: Trial) -> str:
+    """Name what a model of the trial is given."""
+    return "pictures of spectrograms" if from_pictures(trial.info) else "audio"
+
+
+def numbers_section(trial: Trial, metrics: dict[str, Any], among: int, earlier: list[dict[str, Any]]) -> str:
+    """Write the numbers, among how many trials the choice was made, and how often the test was looked at."""
     info = trial.info
     marked = " on synthetic data" if info.cache.synthetic else ""
     lines = [f"## Numbers{marked}", "", "| | accuracy | 95 % interval | tracks | macro F1 |"]
@@ -81,10 +90,11 @@ def numbers_section(trial: Trial, metrics: dict[str, Any], earlier: list[dict[st
     lines += [
         "",
         "Accuracy is by track: the segments of a track vote with their mean probability. Intervals are"
-        " Wilson's. The validation accuracy belongs to the networks of the search, before the final training;"
-        f" up to {info.trials} trials were compared by it, so the figure of the one chosen is somewhat too"
-        " high.",
+        " Wilson's. The validation accuracy belongs to the networks of the search, before the final"
+        " training.",
     ]
+    if among > 1:
+        lines[-1] += f" {among} trials were compared by it, so it is somewhat too high for what was chosen."
     if "test" in metrics:
         lines += [
             "",
@@ -103,7 +113,7 @@ def numbers_section(trial: Trial, metrics: dict[str, Any], earlier: list[dict[st
 
 def _scoring_note(earlier: list[dict[str, Any]]) -> str:
     if not earlier:
-        return "This was the first scoring of these test tracks."
+        return "This was the first scoring of these test tracks that the folder of the runs tells of."
     before = "; ".join(
         f"{one['when']}: {one['run']}:{one['trial_id']}, {100 * one['accuracy']:.1f} %" for one in earlier
     )
@@ -116,21 +126,10 @@ def _scoring_note(earlier: list[dict[str, Any]]) -> str:
 def data_section(trial: Trial, n_trained: int) -> str:
     """Write what was learned from, and how it was split."""
     info = trial.info
-    kinds = {
-        "audio": "features of audio files",
-        "demo": "the demo data set, which is synthesised",
-        "features-csv": "a table of features that was published",
-    }
-    if info.test_fraction is None:
-        split = "a given partition"
-    elif info.folds > 1:
-        split = f"{info.folds} folds"
-    else:
-        split = "one hold-out"
     return (
         "## Data and split\n\n"
-        f"Data: {kinds.get(info.cache.source, info.cache.source)}; fingerprint"
-        f" `{info.cache.fingerprint[:16]}`. Split: {split}, seed {info.seed}; {info.n_validated} tracks"
+        f"Data: {source(info)}; fingerprint"
+        f" `{info.cache.fingerprint[:16]}`. Split: {split(info)}, seed {info.seed}; {info.n_validated} tracks"
         f" validated, {info.n_test} locked away for the test. Segments of a track, duplicates and named"
         " groups stay on one side. The exported network was trained on all"
         f" {n_trained} tracks of training and validation."
@@ -153,10 +152,15 @@ def _search(trial: Trial, config: BundleConfig) -> str:
 def limits_section(trial: Trial, metrics: dict[str, Any]) -> str:
     """Write what the model must not be trusted with."""
     info = trial.info
+    if from_pictures(info):
+        given, judged = "is shown, photographs included", "pictures"
+        other = "scales, colours and axes"
+    else:
+        given, judged = "hears, speech and silence included", "recordings"
+        other = "eras, countries and recording qualities"
     limits = [
-        f"It answers with one of {len(info.classes)} genres whatever it hears, speech and silence included.",
-        "It has judged recordings like those it was trained on; other eras, countries and recording"
-        " qualities may be judged much worse.",
+        f"It answers with one of {len(info.classes)} genres whatever it {given}.",
+        f"It has judged {judged} like those it was trained on; other {other} may be judged much worse.",
         "Its probabilities were not calibrated: 90 % does not mean right nine times of ten.",
     ]
     n = min(one["n"] for one in metrics.values())
@@ -176,17 +180,18 @@ def limits_section(trial: Trial, metrics: dict[str, Any]) -> str:
     return "## Known limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
 
 
-def usage_section() -> str:
+def usage_section(trial: Trial) -> str:
     """Write how the export is used."""
+    file = "spectrogram.png" if from_pictures(trial.info) else "song.mp3"
     return (
         "## Use\n\n"
         "```python\n"
         "import results\n"
         'classifier = results.load("this/folder")\n'
-        'prediction = classifier.predict("song.mp3")\n'
+        f'prediction = classifier.predict("{file}")\n'
         "print(prediction.genre)\n"
         "print(prediction.probabilities)\n"
         "```\n\n"
-        "Or: `python -m results.predict this/folder song.mp3`. Loading unpickles nothing and runs no code of"
+        f"Or: `python -m results.predict this/folder {file}`. Loading unpickles nothing and runs no code of"
         " the files."
     )

@@ -125,6 +125,11 @@ class Classifier:
                 f" {outputs} apart; export the model again"
             )
 
+    @property
+    def from_pictures(self) -> bool:
+        """Whether it takes pictures of spectrograms, not audio."""
+        return self.preprocess.parameters.from_pictures
+
     def judge_rows(self, X: Inputs) -> np.ndarray:
         """Probabilities of rows as a cache holds them.
 
@@ -147,12 +152,14 @@ class Classifier:
         return np.concatenate(found).astype(np.float64)
 
     def predict(self, path: str | Path) -> Prediction:
-        """Name the genre of an audio file, of any kind that libsndfile reads.
+        """Name the genre of an audio file of any kind that libsndfile reads, or of a picture.
+
+        What it takes is what it was trained on; see `from_pictures`.
 
         Raises
         ------
         AudioError
-            If the file cannot be used as audio.
+            If the file cannot be used.
         """
         from data.inputs import of_file
 

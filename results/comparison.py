@@ -47,10 +47,11 @@ class Comparison:
         for name, trial, right in (("a", self.a, self.right_a), ("b", self.b, self.right_b)):
             low, high = wilson(right, test.n)
             sides[name] = {
-                "run": trial.info.name,
+                "run": trial.run.name,
                 "family": trial.info.family,
                 "trial_id": trial.trial_id,
                 "baseline": trial.baseline,
+                "best_of": trial.best_of,
                 "accuracy": right / test.n,
                 "low": float(low),
                 "high": float(high),
@@ -88,7 +89,7 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
     """
     if a.info.cache.fingerprint != b.info.cache.fingerprint:
         raise RunError(
-            f"--compare: {a.info.name} and {b.info.name} are on different data"
+            f"--compare: {a.run.name} and {b.run.name} are on different data"
             f" ({a.info.cache.uri} and {b.info.cache.uri}), so their tracks cannot be paired"
         )
     right_a, right_b = (
@@ -96,7 +97,7 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
     )
     both = sorted(right_a.keys() & right_b.keys())
     if not both:
-        raise RunError(f"--compare: {a.info.name} and {b.info.name} validated no track in common")
+        raise RunError(f"--compare: {a.run.name} and {b.run.name} validated no track in common")
     hits_a, hits_b = (np.array([right[track] for track in both]) for right in (right_a, right_b))
     return Comparison(
         a=a,

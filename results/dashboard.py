@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import click
 
 from data.console import Command
 from results.serve import HOST, check_installed
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+_NAMES = frozenset({HOST, "localhost"})
+"""Hosts that may be asked for: a page of elsewhere that has its own name lead here is refused."""
+_READING = frozenset({"GET", "HEAD"})
 
 
 @click.command(cls=Command)
@@ -15,7 +26,7 @@ from results.serve import HOST, check_installed
     "--port", metavar="N", type=click.IntRange(0, 65535), default=8080, help="Port; 0 for a free one."
 )
 def main(run: str, runs: str, port: int) -> None:
-    """Show the study of a RUN, which may be going on, in optuna-dashboard on 127.0.0.1."""
+    """Show the study of a RUN, which may be going on, in optuna-dashboard on 127.0.0.1, read-only."""
     check_installed(("optuna_dashboard",), "dashboard")
     from results.journal import storage
     from results.listening import listen
@@ -38,10 +49,26 @@ def main(run: str, runs: str, port: int) -> None:
         server.socket = socket
         server.server_name, server.server_port = socket.getsockname()
         server.setup_environ()
-        server.set_app(wsgi(opened))
+        server.set_app(_guarded(wsgi(opened)))
         server.server_activate()
         click.echo(f"Showing {run} on http://{HOST}:{server.server_port} (Ctrl-C ends it).")
         server.serve_forever()
+
+
+def _guarded(app: WSGIApplication) -> WSGIApplication:
+    """Let through what reads, and was asked of this machine by its own name."""
+
+    def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("HTTP_HOST", "").partition(":")[0].lower() not in _NAMES:
+            reason = f"ask for {HOST} or localhost"
+        elif environ["REQUEST_METHOD"] not in _READING:
+            reason = "the study is only shown here; its search alone writes it"
+        else:
+            return app(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "application/json")])
+        return [json.dumps({"reason": reason}).encode()]
+
+    return guarded
 
 
 if __name__ == "__main__":

@@ -89,8 +89,13 @@ class Ensemble:
                 )
         return cls(config, labels, members)
 
+    @property
+    def from_pictures(self) -> bool:
+        """Whether it takes pictures of spectrograms, not audio."""
+        return self.members[0].from_pictures
+
     def predict(self, path: str | Path) -> Prediction:
-        """Name the genre of an audio file: the mean of what the members say of the whole file.
+        """Name the genre of a file: the mean of what the members say of the whole file.
 
         The timeline has the segments of the member with the shortest ones; at each of them every member says
         what it says of its own segment there.
@@ -98,7 +103,7 @@ class Ensemble:
         Raises
         ------
         AudioError
-            If the file cannot be used as audio.
+            If the file cannot be used.
         """
         said = [member.predict(path) for member in self.members]
         mean = {label: float(np.mean([one.probabilities[label] for one in said])) for label in self.labels}

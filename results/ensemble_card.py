@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from results.card import SYNTHETIC, data_section, limits_section, numbers_section, usage_section
+from results.card import SYNTHETIC, data_section, limits_section, numbers_section, takes, usage_section
 from results.trials import Trial
 
 
@@ -14,14 +14,15 @@ def ensemble_card(
     metrics: dict[str, Any],
     *,
     n_trained: int,
+    among: int,
     earlier_scorings: list[dict[str, Any]],
 ) -> str:
     """Write the model card of several trials that vote; see `results.card.model_card`."""
     first = trials[0]
     info = first.info
     head = (
-        f"# Music genres from audio, by a vote of {len(trials)} networks\n\n"
-        f"A classifier of {len(info.classes)} genres: {', '.join(info.classes)}. Each member hears the file"
+        f"# Music genres from {takes(first)}, by a vote of {len(trials)} networks\n\n"
+        f"A classifier of {len(info.classes)} genres: {', '.join(info.classes)}. Each member takes the file"
         " in its own way; their probabilities are averaged, with equal weights."
     )
     if info.cache.synthetic:
@@ -35,16 +36,16 @@ def ensemble_card(
     for trial in trials:
         name = "BASELINE" if trial.baseline else trial.trial_id
         lines.append(
-            f"| {trial.info.family} | {trial.info.name}:{name} | {100 * trial.val_accuracy:.1f} %"
+            f"| {trial.info.family} | {trial.run.name}:{name} | {100 * trial.val_accuracy:.1f} %"
             f" | {trial.best_epoch} |"
         )
     lines += ["", "The members alone were not scored on the test."] if "test" in metrics else []
     sections = [
         head,
-        numbers_section(first, metrics, earlier_scorings),
+        numbers_section(first, metrics, among, earlier_scorings),
         "\n".join(lines),
         data_section(first, n_trained),
         limits_section(first, metrics),
-        usage_section(),
+        usage_section(first),
     ]
     return "\n\n".join(sections) + "\n"

@@ -19,6 +19,9 @@ FORMATS = ("keras", "onnx", "tflite", "savedmodel")
 BEST = "best"
 """In place of a run's name: the best trial of all runs."""
 
+_SPARE = 20
+"""Trials that are looked at beyond the members of an ensemble, in place of some that cannot vote."""
+
 
 @click.command(cls=Command)
 @click.argument("run", default=BEST, metavar="[RUN | best]")
@@ -62,16 +65,17 @@ def main(
     if top is not None:
         _export_top(top, run, out, runs=runs, trial_id=trial_id, cache=cache, formats=extra)
         return
+    among = None
     if run == BEST:
         if trial_id is not None:
             raise RunError(f"--trial {trial_id}: name its run too, in place of 'best'")
-        trial = _best(runs)
+        trial, among = _best(runs)
     else:
         trial = find_trial(RunFolder.at(runs, run), trial_id)
-    info = trial.info
-    name = "BASELINE" if trial.baseline else trial.trial_id
-    click.echo(f"Training {info.name}:{name} for {trial.best_epoch} epochs on train + validation.", err=True)
-    _tell(export_trial(trial, out, runs=runs, cache=cache, formats=extra), out, info.cache.synthetic)
+    name = f"{trial.run.name}:{'BASELINE' if trial.baseline else trial.trial_id}"
+    click.echo(f"Training {name} for {trial.best_epoch} epochs on train + validation.", err=True)
+    metrics = export_trial(trial, out, runs=runs, among=among, cache=cache, formats=extra)
+    _tell(metrics, out, trial.info.cache.synthetic)
 
 
 def _export_top(
@@ -93,16 +97,16 @@ def _export_top(
         raise SettingsError(f"--trial {trial_id}: one trial is no ensemble; leave out --top or --trial")
     if run != BEST:
         RunFolder.at(runs, run).info()  # tells that there is no such run
-    ranked, _ = boards(runs, top=top, names=None if run == BEST else [run])
+    ranked, _ = boards(runs, top=top + _SPARE, names=None if run == BEST else [run])
     board = _comparable(ranked, runs)
     trials = choose_members(board, top, runs)
-    named = ", ".join(f"{trial.info.name}:{trial.trial_id} ({trial.info.family})" for trial in trials)
+    named = ", ".join(f"{trial.run.name}:{trial.trial_id} ({trial.info.family})" for trial in trials)
     click.echo(f"Training {top} members on train + validation: {named}.", err=True)
-    metrics = export_ensemble(trials, out, runs=runs, cache=cache, formats=formats)
+    metrics = export_ensemble(trials, out, runs=runs, among=_compared(ranked), cache=cache, formats=formats)
     best = max(trials, key=lambda trial: trial.val_accuracy)
     if metrics["validation"]["accuracy"] < best.val_accuracy:
         click.echo(
-            f"The vote is worse in validation than {best.info.name}:{best.trial_id} alone"
+            f"The vote is worse in validation than {best.run.name}:{best.trial_id} alone"
             f" ({100 * best.val_accuracy:.1f} %): fewer members may serve better.",
             err=True,
         )
@@ -120,15 +124,20 @@ def _tell(metrics: dict[str, Any], out: str, synthetic: bool) -> None:
     click.echo(f"Exported to {out}. Next: python -m results.predict {out} AUDIO...")
 
 
-def _best(runs: str) -> Trial:
-    """Find the best trial of all runs, which must be on the same data."""
+def _best(runs: str) -> tuple[Trial, int]:
+    """Find the best trial of all runs, which must be on the same data, and tell among how many it is."""
     from results.ranking import boards
     from results.trials import find_trial
     from spaces.training.run_folder import RunFolder
 
     ranked, _ = boards(runs, top=1)
     chosen = _comparable(ranked, runs).entries[0]
-    return find_trial(RunFolder.at(runs, chosen.run), chosen.trial_id)
+    return find_trial(RunFolder.at(runs, chosen.run), chosen.trial_id), _compared(ranked)
+
+
+def _compared(ranked: list[Board]) -> int:
+    """How many trials with a score stand on all boards."""
+    return sum(board.ranked for board in ranked)
 
 
 def _comparable(ranked: list[Board], runs: str) -> Board:

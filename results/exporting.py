@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 import spaces
+from data.buckets import bucket_failure
 from data.columns import FEATURES
-from data.errors import ExportError
+from data.errors import ExportError, HarnessError, RunError
 from data.parameters import Parameters
+from data.task import Task
 from results import bundle
 from results.card import model_card
 from results.classifier import Classifier
@@ -24,8 +27,8 @@ from results.judgement import Judgement
 from results.picture import confusion_picture
 from results.refit import Refit, refit
 from results.scoring import judge
-from results.trials import Trial
-from spaces.training.run_folder import RunFolder
+from results.trials import Trial, has_score
+from spaces.training.run_folder import RunFolder, RunInfo
 from spaces.training.votes import vote
 
 _CHECKED = 64
@@ -33,7 +36,13 @@ _CHECKED = 64
 
 
 def export_trial(
-    trial: Trial, out: str | Path, *, runs: str, cache: str | None = None, formats: Sequence[str] = ()
+    trial: Trial,
+    out: str | Path,
+    *,
+    runs: str,
+    among: int | None = None,
+    cache: str | None = None,
+    formats: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Export a trial.
 
@@ -45,6 +54,8 @@ def export_trial(
         The folder to make; it appears whole, at the end.
     runs : str
         Folder of the runs, in which earlier scorings of the same locked test are looked up.
+    among : int, optional
+        Scored trials among which this one was chosen; those of its run by default.
     cache : str, optional
         Where the run's cache lies, if not where ``run.json`` says.
     formats : sequence of str
@@ -61,11 +72,27 @@ def export_trial(
         If the folder is there already, or cannot be written.
     CacheError
         If the run's cache is not there or holds other data.
+    RunError
+        If the scoring of the locked test cannot be recorded in the run.
     """
-    with new_folder(out) as building:
+    info = trial.info
+    if among is None:
+        among = int(has_score(trial.run.trials()).sum())
+    with new_folder(out) as folder:
         check_available(formats)
-        validation = Judgement.of(trial).numbers
-        return _write(trial, refit(trial, cache=cache), validation, building, runs, formats)
+        metrics = {"validation": Judgement.of(trial).numbers}
+        earlier = earlier_scorings(trial, runs) if info.n_test else []
+        trained = refit(trial, cache=cache)
+        with writing(out):
+            config = write_model(trial, trained, folder, formats)
+        if trained.locked is not None:
+            metrics["test"] = _score_locked(trial, trained.locked, folder, config.created)
+        card = model_card(
+            trial, config, metrics, n_trained=trained.n_tracks, among=among, earlier_scorings=earlier
+        )
+        with writing(out):
+            write_account(folder, metrics, card, info, info.family)
+    return metrics
 
 
 @contextmanager
@@ -78,19 +105,36 @@ def new_folder(out: str | Path) -> Iterator[Path]:
         If it is there already, or cannot be written.
     """
     target = Path(out).expanduser().absolute()
-    if target.is_file() or (target.is_dir() and any(target.iterdir())):
-        raise ExportError(f"--out {out}: is there already; name a new folder, or delete this one first")
     building = target.parent / f".tmp-{uuid.uuid4().hex}-{target.name}"
     try:
-        building.mkdir(parents=True)
+        with writing(out):
+            if target.is_file() or (target.is_dir() and any(target.iterdir())):
+                raise ExportError(
+                    f"--out {out}: is there already; name a new folder, or delete this one first"
+                )
+            building.mkdir(parents=True)
         yield building
-        if target.is_dir():
-            target.rmdir()
-        building.rename(target)
-    except OSError as error:
-        raise ExportError(f"--out {out}: cannot be written ({error})") from error
+        with writing(out):
+            if target.is_dir():
+                target.rmdir()
+            building.rename(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+@contextmanager
+def writing(out: str | Path) -> Iterator[None]:
+    """Blame ``--out`` for what the system refuses inside, where nothing but that folder is written.
+
+    Raises
+    ------
+    ExportError
+        In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ExportError(f"--out {out}: cannot be written ({error})") from error
 
 
 def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[str]) -> bundle.BundleConfig:
@@ -104,7 +148,7 @@ def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[st
     info = trial.info
     config = bundle.BundleConfig(
         family=info.family,
-        run=info.name,
+        run=trial.run.name,
         trial_id=trial.trial_id,
         config=trial.config,
         epochs=trial.best_epoch,
@@ -133,59 +177,84 @@ def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[st
     return config
 
 
-def _write(
-    trial: Trial,
-    trained: Refit,
-    validation: dict[str, Any],
-    folder: Path,
-    runs: str,
-    formats: Sequence[str],
-) -> dict[str, Any]:
-    """Write all files of the export; return its metrics."""
-    info = trial.info
-    config = write_model(trial, trained, folder, formats)
-    metrics = {"validation": validation}
-    earlier: list[dict[str, Any]] = []
-    if trained.locked is not None:
-        earlier = earlier_scorings(trial, runs)
-        metrics["test"] = _score_locked(trial, trained, folder, config.created)
+def write_account(folder: Path, metrics: dict[str, Any], card: str, info: RunInfo, model: str) -> None:
+    """Write what tells how good an export is: the metrics, the model card and a picture of the confusions.
+
+    Parameters
+    ----------
+    folder : Path
+        The export.
+    metrics : dict
+        ``validation``, and ``test`` where tracks were locked away; see `results.scoring.judge`.
+    card : str
+        The model card.
+    info : RunInfo
+        Record of the run.
+    model : str
+        What the title of the picture calls the model.
+    """
     bundle.write_json(folder, bundle.METRICS, metrics)
-    card = model_card(trial, config, metrics, n_trained=trained.n_tracks, earlier_scorings=earlier)
     (folder / bundle.CARD).write_text(card, encoding="utf-8")
     shown = "test" if "test" in metrics else "validation"
     marked = ", SYNTHETIC data" if info.cache.synthetic else ""
-    title = f"{info.family}, {shown}{marked}: {metrics[shown]['n']} tracks"
+    title = f"{model}, {shown}{marked}: {metrics[shown]['n']} tracks"
     confusion_picture(folder / bundle.PICTURE, metrics[shown]["confusion"], info.classes, title)
-    return metrics
 
 
-def _score_locked(trial: Trial, trained: Refit, folder: Path, when: str) -> dict[str, Any]:
+def _score_locked(trial: Trial, locked: Task, folder: Path, when: str) -> dict[str, Any]:
     """Score the locked test through the exported files, and record that it was."""
-    task = trained.locked
-    if task is None:
-        raise ValueError("the run locked no tracks away")
-    rows = Classifier.load(folder).judge_rows(task.X)
-    result = judge(vote(rows, task.track, len(task.track_id)), task.track_label, trial.info.classes)
-    kept = {key: result[key] for key in ("accuracy", "low", "high", "n", "macro_f1")}
-    # Recorded at once: whatever fails from here on, these tracks have been looked at.
-    trial.run.add_test_score(
-        {"run": trial.info.name, "trial_id": trial.trial_id, "when": when, **kept}
-        | {"split_fingerprint": trial.info.split_fingerprint}
-    )
+    rows = Classifier.load(folder).judge_rows(locked.X)
+    probabilities = vote(rows, locked.track, len(locked.track_id))
+    result = judge(probabilities, locked.track_label, trial.info.classes)
+    record_scoring(trial, result, run=trial.run.name, trial_id=trial.trial_id, when=when)
     return result
+
+
+def record_scoring(trial: Trial, result: dict[str, Any], **named: str) -> None:
+    """Record in a trial's run that its locked test was scored.
+
+    At once: whatever fails from here on, these tracks have been looked at.
+
+    Parameters
+    ----------
+    trial : Trial
+        The trial.
+    result : dict
+        As `results.scoring.judge` gives it.
+    **named : str
+        ``run``, ``trial_id`` and ``when``.
+
+    Raises
+    ------
+    RunError
+        If the run's folder cannot be written.
+    """
+    kept = {key: result[key] for key in ("accuracy", "low", "high", "n", "macro_f1")}
+    try:
+        trial.run.add_test_score({**named, **kept, "split_fingerprint": trial.info.split_fingerprint})
+    except OSError as error:
+        raise bucket_failure(error) or RunError(
+            f"{trial.run.folder.uri}/test_scores.json: cannot be written ({error.strerror or error}), but"
+            " each scoring of the locked test has to be recorded; make it writable and export again"
+        ) from error
 
 
 def earlier_scorings(trial: Trial, runs: str) -> list[dict[str, Any]]:
     """Find scorings of the same locked tracks by any run in the folder, oldest first.
 
-    Runs of other folds may have locked the same tracks, which the seed and the share decide alone.
+    Tracks are known by name: runs of other folds, or on a cache to which tensors or files were added, may
+    have locked the same ones. What cannot be read of a run is told on standard error.
     """
-    data, locked = trial.info.cache.fingerprint, _locked_tracks(trial.run)
+    locked = _locked_tracks(trial.run)
     found = []
     for run in RunFolder.all(runs):
-        scorings = run.test_scores()
-        if scorings and run.info().cache.fingerprint == data and locked & _locked_tracks(run):
-            found += scorings
+        try:
+            scorings = run.test_scores()
+            if scorings and locked & _locked_tracks(run):
+                found += scorings
+        except (HarnessError, OSError) as error:
+            told = " ".join(str(error).split())
+            click.echo(f"Not looked at for earlier scorings of the test: {told}", err=True)
     return sorted(found, key=lambda one: str(one["when"]))
 
 

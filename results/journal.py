@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any
+
+import optuna
+from optuna.storages.journal import JournalFileBackend
 
 from data.errors import RunError
 from spaces.training.run_folder import JOURNAL, STUDY, RunFolder
 
-if TYPE_CHECKING:
-    import optuna
+
+class _ReadOnly(JournalFileBackend):
+    """A journal that refuses to be written: every change of a study, of whatever kind, is an append to it."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        raise RunError(f"{self._file_path}: a study is only looked at here; its search alone writes it")
 
 
 def storage(run: RunFolder) -> optuna.storages.JournalStorage:
-    """Open the journal of a run.
+    """Open the journal of a run to read it, also while its search goes on; what would write raises RunError.
 
     Raises
     ------
@@ -22,19 +29,14 @@ def storage(run: RunFolder) -> optuna.storages.JournalStorage:
     HarnessError
         If the run lies in a bucket.
     """
-    import optuna
-
     if not run.folder.exists(JOURNAL):
         run.info()  # tells that there is no such run
         raise RunError(f"run {run.name!r}: {run.folder.uri}/{JOURNAL} is missing; has its search begun?")
-    backend = optuna.storages.journal.JournalFileBackend(str(run.folder.local / JOURNAL))
-    return optuna.storages.JournalStorage(backend)
+    return optuna.storages.JournalStorage(_ReadOnly(str(run.folder.local / JOURNAL)))
 
 
 def ended_at(run: RunFolder) -> dict[str, datetime]:
     """When each trial ended, by its name; empty where the run's journal is not at hand."""
-    import optuna
-
     if not run.folder.is_local or not run.folder.exists(JOURNAL):
         return {}
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -172,6 +172,13 @@ def _sentences(record: dict[str, Any]) -> list[str]:
         f" {record['difference_high']:+.1f}] (paired bootstrap, 95 %)",
         "The two differ." if record["distinct"] else "The two cannot be told apart on these tracks.",
     ]
+    chosen = [
+        f"{side.upper()} is the best of {record[side]['best_of']} trials of its run"
+        for side in ("a", "b")
+        if record[side]["best_of"] > 1
+    ]
+    if chosen:
+        lines.append(f"{' and '.join(chosen)} on these tracks, a choice that the test takes no account of.")
     if not record["same_split"]:
         lines.append(
             "The two were split in different ways, so each track was judged by models that saw different"

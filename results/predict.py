@@ -24,13 +24,16 @@ def main(ctx: click.Context, export_dir: str, audio: tuple[str, ...], as_json: b
     """Name the genre of AUDIO: files, folders (searched with all their subfolders), globs, or -.
 
     With - the names are read from standard input, one a line. A file that cannot be read is reported on
-    standard error and the others go on; the exit status is then 1, and 2 if no file could be read.
+    standard error and the others go on; the exit status is then 1, and 2 if no file could be read. A model of
+    pictures of spectrograms takes such pictures in place of audio.
     """
     import results
+    from data import audio as sounds
+    from data import pictures
     from data.console import err
     from data.files import printable
     from results.answers import record, text
-    from results.sources import audio_files
+    from results.sources import meant_files
 
     classifier = results.load(export_dir)
     if classifier.config.synthetic:
@@ -45,7 +48,8 @@ def main(ctx: click.Context, export_dir: str, audio: tuple[str, ...], as_json: b
     if isinstance(sys.stdin, io.TextIOWrapper):
         # Names are bytes; those that are no text come back as they were when the file is opened.
         sys.stdin.reconfigure(errors="surrogateescape")
-    for path in audio_files(audio, sys.stdin, skipped):
+    suffixes = pictures.SUFFIXES if classifier.from_pictures else sounds.SUFFIXES
+    for path in meant_files(audio, sys.stdin, suffixes, skipped):
         try:
             prediction = classifier.predict(path)
         except HarnessError as error:
@@ -58,7 +62,7 @@ def main(ctx: click.Context, export_dir: str, audio: tuple[str, ...], as_json: b
         raise AudioError(
             f"none of the {failed} files could be read"
             if failed
-            else "no audio file was found in what was named"
+            else "no file to judge was found in what was named"
         )
     if failed or missing:
         ctx.exit(SOME_FAILED)

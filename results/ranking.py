@@ -155,7 +155,7 @@ def boards(
     for run, info in sorted(chosen, key=lambda pair: pair[1].created, reverse=True):
         trials = read_columns(run, TRIALS, _COLUMNS) if run.folder.exists(TRIALS) else None
         if trials is None or not any(_has_score(trials)):
-            silent.append(info.name)
+            silent.append(run.name)
             continue
         group = groups.setdefault((info.cache.fingerprint, info.split_fingerprint), _Group())
         group.runs.append(run)
@@ -214,7 +214,7 @@ def _entries(group: _Group, top: int) -> tuple[list[Entry], int, int]:
         families.add(info.family)
         entry = Entry(
             rank=rank,
-            run=info.name,
+            run=group.runs[run[row]].name,
             family=info.family,
             trial_id=str(table["trial_id"][row]),
             baseline=baseline,
@@ -231,9 +231,7 @@ def _entries(group: _Group, top: int) -> tuple[list[Entry], int, int]:
             synthetic=info.cache.synthetic,
         )
         entries.append(entry)
-    by_name = dict(
-        zip((info.name for info in group.infos), zip(group.runs, group.infos, strict=True), strict=True)
-    )
+    by_name = {folder.name: (folder, info) for folder, info in zip(group.runs, group.infos, strict=True)}
     first = _right(entries[0], by_name)
     marked = [
         entries[0],

@@ -56,7 +56,7 @@ def refit(trial: Trial, *, cache: str | None = None) -> Refit:
     opened = Cache.open(cache or info.cache.uri)
     if opened.info.fingerprint != info.cache.fingerprint:
         raise CacheError(
-            f"{opened.folder.uri}: holds other data than run {info.name!r} searched on (fingerprint"
+            f"{opened.folder.uri}: holds other data than run {trial.run.name!r} searched on (fingerprint"
             f" {opened.info.fingerprint[:8]}, not {info.cache.fingerprint[:8]}); name the right"
             " one by --cache"
         )

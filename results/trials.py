@@ -42,6 +42,9 @@ class Trial:
         The epoch, from 1, that validation chose.
     val_accuracy : float
         Share of the validated tracks that it gets right at that epoch.
+    best_of : int
+        How many scored trials of its run it is the best of; 1 for any other, and for a BASELINE by name,
+        which its score did not choose.
     config : dict
         Its configuration.
     """
@@ -53,6 +56,7 @@ class Trial:
     status: str
     best_epoch: int
     val_accuracy: float
+    best_of: int
     config: dict[str, Any]
 
 
@@ -100,6 +104,7 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
         row = named.iloc[0]
     if row["status"] not in SCORED or math.isnan(row["val_accuracy"]):
         raise RunError(f"run {run.name!r}: trial {row['trial_id']} is {row['status']}, so it has no score")
+    chosen = trial_id != BASELINE and row["trial_id"] == ranked["trial_id"].iloc[0]
     return Trial(
         run=run,
         info=info,
@@ -108,6 +113,7 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
         status=str(row["status"]),
         best_epoch=int(row["best_epoch"]),
         val_accuracy=float(row["val_accuracy"]),
+        best_of=len(ranked) if chosen else 1,
         config=config_of({str(key): value for key, value in row.items()}, info.space),
     )
 

@@ -7,18 +7,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
-from data.errors import RunError
+from data.errors import HarnessError, RunError
 from results import bundle
 from results.classifier import Classifier
 from results.ensemble import EnsembleConfig
 from results.ensemble_card import ensemble_card
-from results.exporting import earlier_scorings, new_folder, write_model
+from results.exporting import (
+    earlier_scorings,
+    new_folder,
+    record_scoring,
+    write_account,
+    write_model,
+    writing,
+)
 from results.formats import check_available
 from results.judgement import Judgement
-from results.picture import confusion_picture
-from results.ranking import Board, Entry
+from results.ranking import Board
 from results.refit import Refit, refit
 from results.scoring import judge
 from results.trials import Trial, find_trial
@@ -30,12 +37,13 @@ def choose_members(board: Board, count: int, runs: str) -> list[Trial]:
     """Choose trials of a board: the best of each family first, then the next best of all.
 
     Members that err in different ways help each other more than the next best of one family would, and
-    networks of different families do.
+    networks of different families do. A network has one vote, whichever runs trained it; a trial whose
+    judgement cannot be read is left out, which is told on standard error.
 
     Parameters
     ----------
     board : Board
-        With at least its `count` best entries and the best of each family.
+        With at least its `count` best entries, some to take the place of others, and the best of each family.
     count : int
         How many to choose.
     runs : str
@@ -44,16 +52,39 @@ def choose_members(board: Board, count: int, runs: str) -> list[Trial]:
     Raises
     ------
     RunError
-        If there are fewer scored trials.
+        If there are fewer such trials.
     """
-    heads: dict[str, Entry] = {}
-    for entry in board.entries:
-        heads.setdefault(entry.family, entry)
-    first = list(heads.values())
-    chosen = [*first, *(entry for entry in board.entries if entry not in first)][:count]
+    left = list(board.entries)
+    chosen: list[Trial] = []
+    while left and len(chosen) < count:
+        families = {trial.info.family for trial in chosen}
+        entry = next((one for one in left if one.family not in families), left[0])
+        left.remove(entry)
+        trial = find_trial(RunFolder.at(runs, entry.run), entry.trial_id)
+        if _network(trial) not in map(_network, chosen) and _is_judged(trial):
+            chosen.append(trial)
     if len(chosen) < count:
-        raise RunError(f"--top {count}: only {len(chosen)} trials have a score here")
-    return [find_trial(RunFolder.at(runs, entry.run), entry.trial_id) for entry in chosen]
+        raise RunError(
+            f"--top {count}: only {len(chosen)} different trials with a score and its judgement are here;"
+            " ask for fewer"
+        )
+    return chosen
+
+
+def _network(trial: Trial) -> tuple[Any, ...]:
+    """Gather what an exported network follows from, on one data set and split."""
+    info = trial.info
+    return info.family, trial.config, trial.best_epoch, info.seed, info.weights
+
+
+def _is_judged(trial: Trial) -> bool:
+    """Whether the trial's judgement is there; told if it is not."""
+    try:
+        Judgement.of(trial)
+    except HarnessError as error:
+        click.echo(f"Left out of the vote: {' '.join(str(error).split())}", err=True)
+        return False
+    return True
 
 
 def export_ensemble(
@@ -61,6 +92,7 @@ def export_ensemble(
     out: str | Path,
     *,
     runs: str,
+    among: int,
     cache: str | None = None,
     formats: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -76,6 +108,8 @@ def export_ensemble(
         The folder to make; it appears whole, at the end.
     runs, cache, formats
         As for `results.exporting.export_trial`.
+    among : int
+        Scored trials among which the members were chosen.
 
     Returns
     -------
@@ -98,12 +132,14 @@ def export_ensemble(
         metrics = {"validation": _validation(trials)}
         names = [f"{number}-{trial.info.family}" for number, trial in enumerate(trials, start=1)]
         created = datetime.now(UTC).isoformat(timespec="seconds")
+        earlier = earlier_scorings(trials[0], runs) if info.n_test else []
         locked: list[np.ndarray] = []
         trained: Refit | None = None
         for name, trial in zip(names, trials, strict=True):
             trained = refit(trial, cache=cache)
-            (folder / name).mkdir()
-            write_model(trial, trained, folder / name, formats)
+            with writing(out):
+                (folder / name).mkdir()
+                write_model(trial, trained, folder / name, formats)
             if trained.locked is not None:
                 task = trained.locked
                 rows = Classifier.load(folder / name).judge_rows(task.X)
@@ -117,19 +153,15 @@ def export_ensemble(
             split_fingerprint=info.split_fingerprint,
             created=created,
         )
-        bundle.write_json(folder, bundle.CONFIG, config.model_dump(mode="json"))
-        bundle.write_json(folder, bundle.LABELS, info.classes)
-        earlier: list[dict[str, Any]] = []
         if trained.locked is not None:
-            earlier = earlier_scorings(trials[0], runs)
             metrics["test"] = _score(trials, np.mean(locked, axis=0), trained.locked.track_label, created)
-        bundle.write_json(folder, bundle.METRICS, metrics)
-        card = ensemble_card(trials, metrics, n_trained=trained.n_tracks, earlier_scorings=earlier)
-        (folder / bundle.CARD).write_text(card, encoding="utf-8")
-        side = "test" if "test" in metrics else "validation"
-        marked = ", SYNTHETIC data" if info.cache.synthetic else ""
-        title = f"ensemble of {len(trials)}, {side}{marked}: {metrics[side]['n']} tracks"
-        confusion_picture(folder / bundle.PICTURE, metrics[side]["confusion"], info.classes, title)
+        card = ensemble_card(
+            trials, metrics, n_trained=trained.n_tracks, among=among, earlier_scorings=earlier
+        )
+        with writing(out):
+            bundle.write_json(folder, bundle.CONFIG, config.model_dump(mode="json"))
+            bundle.write_json(folder, bundle.LABELS, info.classes)
+            write_account(folder, metrics, card, info, f"ensemble of {len(trials)}")
     return metrics
 
 
@@ -137,14 +169,9 @@ def _score(
     trials: Sequence[Trial], probabilities: np.ndarray, truth: np.ndarray, when: str
 ) -> dict[str, Any]:
     """Score the locked test by the vote, and record that it was."""
-    info = trials[0].info
-    result = judge(probabilities, truth, info.classes)
-    kept = {key: result[key] for key in ("accuracy", "low", "high", "n", "macro_f1")}
-    members = "+".join(f"{trial.info.name}:{trial.trial_id}" for trial in trials)
-    trials[0].run.add_test_score(
-        {"run": members, "trial_id": "ensemble", "when": when, **kept}
-        | {"split_fingerprint": info.split_fingerprint}
-    )
+    result = judge(probabilities, truth, trials[0].info.classes)
+    members = "+".join(f"{trial.run.name}:{trial.trial_id}" for trial in trials)
+    record_scoring(trials[0], result, run=members, trial_id="ensemble", when=when)
     return result
 
 

@@ -76,10 +76,11 @@ def claimed(run: RunFolder, *, new: bool) -> Iterator[None]:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def disk_full(run: RunFolder) -> RunError:
-    """Say that a run's disk is full, and what to do."""
+def disk_full(run: RunFolder, told: str = "") -> RunError:
+    """Say that a disk is full, the run's or one that a trial told of, and what to do."""
+    which = f" ({told})" if told else ""
     return RunError(
-        f"{run.folder.uri}: the disk is full; what was written stays readable; make room, then"
+        f"{run.folder.uri}: the disk is full{which}; what was written stays readable; make room, then"
         f" 'python -m search.run --resume {run.name}'"
     )
 

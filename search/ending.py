@@ -18,6 +18,13 @@ TARGET, STAGNATION, NO_SPACE = "target", "stagnation", "disk full"
 class Ending(tune.Stopper):
     """Stops the whole search, and says why.
 
+    Attributes
+    ----------
+    reason : str or None
+        One of the reasons above, once there is one.
+    told : str
+        What a trial said of a disk that is full, where it is another than the run's.
+
     Parameters
     ----------
     study : Study
@@ -30,6 +37,7 @@ class Ending(tune.Stopper):
 
     def __init__(self, study: optuna.Study, *, target: float | None, stagnation: int | None) -> None:
         self.reason: str | None = None
+        self.told = ""
         self.study = study
         self._target = target
         self._terminator = None
@@ -45,13 +53,15 @@ class Ending(tune.Stopper):
         self._ended = False
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Look at a report; no trial is stopped for itself."""
+        """Look at a report; the trial that reaches the target trains no further."""
+        reached = self._target is not None and _accuracy(result) >= self._target
         if result["outcome"] == DISK_FULL:
             self.reason = NO_SPACE
-        elif self._target is not None and _accuracy(result) >= self._target:
+            self.told = _own_words(result["error"])
+        elif reached:
             self.reason = TARGET
         self._ended |= bool(result["done"])
-        return False
+        return reached
 
     def stop_all(self) -> bool:
         """Whether to end; the terminator is asked after a trial has ended, when the study knows of it."""
@@ -60,6 +70,12 @@ class Ending(tune.Stopper):
             if self._terminator.should_terminate(self.study):
                 self.reason = STAGNATION
         return self.reason is not None
+
+
+def _own_words(error: str) -> str:
+    """Return what an error of this program says, of its traceback; nothing of a system's error."""
+    kind, _, told = error.strip().rpartition("\n")[2].partition(": ")
+    return told if kind.startswith("data.errors.") else ""
 
 
 def _accuracy(result: dict[str, Any]) -> float:

@@ -147,7 +147,9 @@ def _continue(
     cache = Cache.open(info.cache.uri)
     if cache.info.fingerprint != info.cache.fingerprint:
         raise CacheError(f"{option} {run.name}: {info.cache.uri} holds other data than when the run began")
-    task = search_task(cache.rows(spaces.get(info.family).reads), run.split())
+    family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
+    family.check_recorded()
+    task = search_task(cache.rows(family.reads), run.split())
     with claimed(run, new=False), _cluster(settings) as concurrent:
         mend_journal(run)
         info = info.model_copy(update={"status": "running", "ended": None})

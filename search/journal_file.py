@@ -7,6 +7,7 @@ killed, only when the machine loses its power; so here the disk is waited for on
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
@@ -41,7 +42,7 @@ class JournalFile(BaseJournalBackend):
         return self._reader.read_logs(log_number_from)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add entries, a line each, all or, where the disk is full, none that counts.
+        """Add entries, a line each, all or, where the disk is full, none.
 
         Raises
         ------
@@ -51,12 +52,21 @@ class JournalFile(BaseJournalBackend):
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
         self._lock.acquire()
         try:
-            with Path(self._path).open("ab") as file:
-                file.write(lines.encode())
-                file.flush()
-                now = time.monotonic()
-                if now - self._synced > _SYNC_SECONDS:
-                    os.fsync(file.fileno())
-                    self._synced = now
+            with Path(self._path).open("ab", buffering=0) as file:
+                whole = file.tell()
+                try:
+                    self._write(file, lines.encode())
+                except BaseException:
+                    # The next entry would be glued to half a line, and no reader go past it.
+                    file.truncate(whole)
+                    raise
         finally:
             self._lock.release()
+
+    def _write(self, file: io.FileIO, content: bytes) -> None:
+        while content:
+            content = content[file.write(content) :]
+        now = time.monotonic()
+        if now - self._synced > _SYNC_SECONDS:
+            os.fsync(file.fileno())
+            self._synced = now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,15 @@ class MedianRule(FIFOScheduler):
     ----------
     grace_period : int
         Epochs that each trial has in any case; the means begin there.
+    milestones : sequence of int
+        Epochs at which it decides. Trials report in between too, as time passes: a decision there would
+        depend on the machine's speed.
     """
 
-    def __init__(self, *, grace_period: int) -> None:
+    def __init__(self, *, grace_period: int, milestones: Sequence[int]) -> None:
         super().__init__()
         self._grace = grace_period
+        self._milestones = frozenset(milestones)
         self._curves: dict[int, dict[int, float]] = {}
 
     def replay(self, curves: Iterable[tuple[int, Mapping[int, float]]]) -> None:
@@ -36,11 +40,11 @@ class MedianRule(FIFOScheduler):
         self._curves |= {number: dict(scores) for number, scores in curves}
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Decide at the epoch that is reported."""
+        """Decide at the epoch that is reported, if it is a milestone."""
         number, now = trial.config[TRIAL_NUMBER], result["epoch"]
         own = self._curves.setdefault(number, {})
         own |= {row["epoch"]: row["val_accuracy"] for row in result["curve"]}
-        if number == 0 or now < self._grace:
+        if number == 0 or now not in self._milestones:
             return TrialScheduler.CONTINUE
         means = [
             np.mean([score for epoch, score in scores.items() if self._grace <= epoch <= now])

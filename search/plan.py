@@ -97,6 +97,10 @@ def make_plan(settings: SearchSettings) -> Plan:
         split = read_split(settings.splits, tracks)
     else:
         split = make_split(tracks, folds=folds, test_fraction=settings.test_fraction, seed=settings.seed)
+    if warm is not None:
+        earlier = RunFolder.at(settings.runs, warm["run"]).split()
+        looked_at = set(earlier.track_id[earlier.searchable].tolist())
+        warm["test_tracks_seen"] = len(looked_at.intersection(split.track_id[split.test].tolist()))
     task = search_task(rows, split)
     info = RunInfo(
         name=name,

@@ -48,10 +48,12 @@ def trials_table(trials: list[FrozenTrial]) -> pd.DataFrame:
 def _row(trial: FrozenTrial) -> dict[str, Any]:
     attributes = trial.user_attrs
     row = {name: attributes.get(name) for name in TRIAL_COLUMNS}
-    row["status"] = attributes["outcome"] if attributes.get("outcome") == "OOM" else trial.state.name
+    # A trial whose worker was killed for memory goes on from its checkpoint, and fails only if it is again.
+    failed = trial.state == TrialState.FAIL
+    row["status"] = OOM if failed and attributes.get("outcome") == OOM else trial.state.name
     row["epochs"] = attributes.get("epochs", len(trial.intermediate_values))
     row["error"] = attributes.get("error") or None
-    if trial.state == TrialState.FAIL:
+    if failed:
         row.update(
             dict.fromkeys(("best_epoch", "val_accuracy", "val_loss", "val_macro_f1", "train_accuracy"))
         )

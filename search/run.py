@@ -41,7 +41,7 @@ _INTERRUPTED = 130
     "--grace-period",
     metavar="N",
     type=int,
-    help="Epochs before a trial may be stopped.  [default: a quarter]",
+    help="Epochs before a trial may be stopped.  [default: a quarter; for hyperband two rungs below the end]",
 )
 @click.option("--reduction-factor", metavar="N", type=int, default=3, help="ASHA goes on with one in N.")
 @click.option("--brackets", metavar="N", type=int, default=1, help="Brackets of ASHA.")
@@ -122,13 +122,20 @@ def _summarise(run: RunFolder) -> bool:
     info, trials = run.info(), run.trials()
     states = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
     click.echo(f"Run {info.name}: {len(trials)} trials ({states}).")
-    if trials["val_accuracy"].notna().any():
+    scored = trials["val_accuracy"].notna().any()
+    if scored:
         best, baseline = trials["val_accuracy"].max(), trials["val_accuracy"].iloc[0]
         marked = " on SYNTHETIC data" if info.cache.synthetic else ""
         reference = f"{baseline:.1%}" if baseline == baseline else "without a score"
         click.echo(
             f"Best validation accuracy {best:.1%}{marked}; BASELINE {reference};"
             f" {info.n_validated} tracks validated, {info.n_test} locked away."
+        )
+    warm = info.warm_start or {}
+    if warm.get("test_tracks_seen"):
+        click.echo(
+            f"Of the locked tracks, {warm['test_tracks_seen']} were searched on by run {warm['run']!r},"
+            " whose best began this search: a test score will be too high."
         )
     runs = run.folder.uri.removesuffix("/" + run.name)
     where = "" if runs == "runs" else f" --runs {runs}"
@@ -137,7 +144,8 @@ def _summarise(run: RunFolder) -> bool:
             f"Ended early by --{info.reason.replace(' ', '-')}; --extend {info.name} --trials N adds trials."
         )
     if info.status == "finished":
-        click.echo(f"Next: python -m results.export {info.name}{where} --out exports/{info.name}")
+        if scored:
+            click.echo(f"Next: python -m results.export {info.name}{where} --out exports/{info.name}")
         return True
     click.echo(f"Interrupted. Resume with: python -m search.run --resume {info.name}{where}")
     return False

@@ -97,7 +97,10 @@ def make_scheduler(
                 seed=seed,
             )
         case "median":
-            return MedianRule(grace_period=grace_period)
+            decides = milestones(
+                name, max_epochs=max_epochs, grace_period=grace_period, reduction_factor=reduction_factor
+            )
+            return MedianRule(grace_period=grace_period, milestones=decides)
         case "none":
             return FIFOScheduler()
         case _:

@@ -54,6 +54,8 @@ def make_sampler(name: str, *, seed: int, told: int = 0) -> optuna.samplers.Base
                     warn_independent_sampling=False,
                 )
             case "cmaes":
-                return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+                return samplers.CmaEsSampler(
+                    seed=seed, consider_pruned_trials=True, warn_independent_sampling=False
+                )
             case _:
                 raise ValueError(f"searcher {name!r} is not one of {', '.join(SEARCHERS)}")

@@ -13,6 +13,8 @@ from search.loggers import require_extra
 from search.schedulers import SCHEDULERS, default_grace_period, milestones, most_brackets
 from search.searchers import SEARCHERS
 
+_ANY = "best"
+"""What ``results.export`` takes in place of a run's name."""
 _LEAST_RESOURCE = 1e-4
 """Ray counts cores and GPUs in such shares."""
 
@@ -160,14 +162,20 @@ class SearchSettings(BaseModel):
         ):
             if value not in known:
                 raise SettingsError(f"{option} {value}: unknown; choose one of {', '.join(known)}")
-        if self.name is not None and (not self.name.strip(".") or {"/", "\\"} & set(self.name)):
-            raise SettingsError(f"--name {self.name}: a run's name is one folder's name, without a slash")
+        if self.name is not None and (not self.name.strip(".") or {"/", "\\", ":"} & set(self.name)):
+            raise SettingsError(
+                f"--name {self.name}: a run's name is one folder's name, without a slash or a colon"
+            )
+        if self.name == _ANY:
+            raise SettingsError(f"--name {self.name}: stands for the best of all runs; choose another name")
         if 0 < self.gpus_per_trial < _LEAST_RESOURCE:
             raise SettingsError(
                 f"--gpus-per-trial {self.gpus_per_trial:g}: give 0, or at least {_LEAST_RESOURCE:g}"
             )
         if self.folds is not None and self.splits is not None:
             raise SettingsError("--folds does not go with --splits, whose file names the sides")
+        if self.splits is not None and self.test_fraction != self._default("test_fraction"):
+            raise SettingsError("--test-fraction does not go with --splits, whose file names the sides")
         self._check_scheduler()
         if self.searcher == "grid" and self.warm_start is not None:
             raise SettingsError("--warm-start does not go with --searcher grid, which tries every point")
@@ -184,6 +192,11 @@ class SearchSettings(BaseModel):
         for option, epochs in (("--grace-period", self.grace_period), ("--patience", self.patience)):
             if epochs is not None and epochs > self.max_epochs:
                 raise SettingsError(f"{option} {epochs}: longer than --max-epochs {self.max_epochs}")
+        factor_is_given = self.reduction_factor != self._default("reduction_factor")
+        if self.scheduler in ("median", "none") and factor_is_given:
+            raise SettingsError(
+                f"--reduction-factor does not go with --scheduler {self.scheduler}, which has no rungs"
+            )
         if self.grace_period is not None and self.scheduler == "none":
             raise SettingsError("--grace-period does not go with --scheduler none, which stops no trial")
         if self.brackets > 1 and self.scheduler != "asha":
@@ -201,6 +214,10 @@ class SearchSettings(BaseModel):
                 f"--scheduler hyperband: needs --max-epochs of at least --reduction-factor times"
                 f" --grace-period, {self.reduction_factor * self.grace}, for a second bracket"
             )
+
+    @classmethod
+    def _default(cls, option: str) -> Any:
+        return cls.model_fields[option].default
 
     @property
     def grace(self) -> int:

@@ -177,6 +177,9 @@ def make_space(
     ranged = SearchSpace(family, max_epochs, {}, ranges)
     for name in ranges:
         ranged.narrow(name, own[name])
+    longest = _most(ranged.narrow("epochs", own["epochs"]))
+    if longest > max_epochs:
+        raise SettingsError(f"--space {file}: epochs: {longest:g} is more than --max-epochs {max_epochs}")
     known = {name: ranged.narrow(name, distribution) for name, distribution in own.items()}
     values = {}
     for name, value in fixed.items():
@@ -251,6 +254,12 @@ def _read_range(where: str, name: str, change: Any, own: Mapping[str, BaseDistri
 
 
 _NO_FAMILY: Any = None
+
+
+def _most(distribution: BaseDistribution) -> float:
+    """Return the largest value of a numeric distribution or of numbers to choose from."""
+    choices = getattr(distribution, "choices", None)
+    return float(max(choices) if choices else distribution.high)
 
 
 def _require_known(where: str, name: str, known: Iterable[str]) -> None:

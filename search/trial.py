@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from ray import tune
 
-import spaces
 from data.errors import RunError
 from data.task import Task
 from search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from spaces.training.family import Learner
+from spaces.training.family import Family, Learner
 from spaces.training.run_folder import RunFolder
 
 TRIAL_NUMBER = "trial_number"
@@ -56,7 +55,7 @@ class GenreTrial(tune.Trainable):
         config: dict[str, Any],
         *,
         task: Task,
-        family: str,
+        family: Family,
         run: RunFolder,
         seed: int,
         milestones: tuple[int, ...],
@@ -83,7 +82,7 @@ class GenreTrial(tune.Trainable):
             no more than `CHECKPOINT_SHARE` of the time.
         """
         self._task = task
-        self._family = spaces.get(family)
+        self._family = family
         self._run = run
         self._seed = seed
         self._milestones = frozenset(milestones)
@@ -264,8 +263,12 @@ def _outcome_of(error: Exception) -> str:
     exhausted = type(error).__name__ == "ResourceExhaustedError" or "out of memory" in str(error).lower()
     if isinstance(error, MemoryError) or exhausted:
         return OOM
-    if isinstance(error, OSError) and _is_full(error):
-        return DISK_FULL
+    cause: BaseException | None = error
+    while cause is not None:
+        # That of the scratch folder is told as a cache that cannot be written.
+        if isinstance(cause, OSError) and _is_full(cause):
+            return DISK_FULL
+        cause = cause.__cause__
     return FAIL
 
 

@@ -22,6 +22,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import ConcurrencyLimiter
 
+import spaces
 from data.console import err
 from data.task import Task
 from search.checkpoint import tidy_checkpoints
@@ -35,7 +36,7 @@ from search.recorder import Recorder, write_tables
 from search.schedulers import make_scheduler
 from search.searchers import make_sampler
 from search.settings import SearchSettings
-from search.trial import GenreTrial
+from search.trial import TRIAL_ID, GenreTrial
 from search.truthful import TruthfulOptunaSearch
 from search.view import LiveView
 from search.workspace import JournalMirror, working_folder
@@ -87,12 +88,16 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     finally:
         err().show_cursor()
     if ending.reason == NO_SPACE or shutil.disk_usage(working_folder(run)).free < _LEAST_SPACE:
-        raise disk_full(run) from failure
+        raise disk_full(run, ending.told) from failure
     seconds = info.seconds + time.monotonic() - started
     reason = ending.reason or _reason(info, ended=count_ended(searcher.study), seconds=seconds)
     status = "interrupted" if reason == "interrupted" else "finished"
     if status == "finished":
         searcher.settle()
+        scored = [one.user_attrs for one in searcher.study.get_trials(deepcopy=False)]
+        run.settle_predictions(
+            {one[TRIAL_ID]: one["best_epoch"] for one in scored if {TRIAL_ID, "best_epoch"} <= one.keys()}
+        )
     JournalMirror(run).send()
     write_tables(run, searcher.study)
     run.write_info(
@@ -140,12 +145,12 @@ def _sigterm_as_sigint() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _trainable(settings: SearchSettings, run: RunFolder, task: Task) -> type[tune.Trainable]:
+def _trainable(settings: SearchSettings, run: RunFolder, info: RunInfo, task: Task) -> type[tune.Trainable]:
     """Bind what all trials share to the trial: one copy a node, which all of them read."""
     shared = tune.with_parameters(
         GenreTrial,
         task=task,
-        family=settings.family,
+        family=spaces.get(info.family).as_recorded(info.baseline, info.weights),
         run=run,
         seed=settings.seed,
         milestones=settings.milestones,
@@ -196,7 +201,7 @@ def _tuner(
     scores = [trial.user_attrs.get(_METRIC, 0.0) for trial in ended if trial.state != failed]
     limiter = ConcurrencyLimiter(searcher, max_concurrent=concurrent)
     tuner = tune.Tuner(
-        _trainable(settings, run, task),
+        _trainable(settings, run, info, task),
         tune_config=tune.TuneConfig(
             search_alg=limiter,
             scheduler=_scheduler(settings, told),

@@ -48,12 +48,16 @@ def warm_start(name: str, *, runs: str, space: SearchSpace) -> dict[str, Any]:
     if not scored:
         raise RunError(f"--warm-start {name}: no trial of the run has ended with a score")
     best = sorted(scored, key=_score, reverse=True)[:_BEST]
-    fitted = [fit(configuration(trial), space) for trial in best]
-    return {
-        "run": name,
-        "trials": [trial.user_attrs["trial_id"] for trial in best],
-        "configurations": [point for number, point in enumerate(fitted) if point not in fitted[:number]],
-    }
+    # The BASELINE, which may have been among the best, is trial 0 of every search.
+    known = [fit(space.family.baseline(space.max_epochs), space)]
+    trials, points = [], []
+    for trial in best:
+        point = fit(configuration(trial), space)
+        if point not in known:
+            trials.append(trial.user_attrs["trial_id"])
+            points.append(point)
+            known.append(point)
+    return {"run": name, "trials": trials, "configurations": points}
 
 
 def fit(config: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def names() -> list[str]:
     """Names of all families, sorted. Nothing is imported."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
+    modules = pkgutil.iter_modules(__path__)
+    return sorted(one.name for one in modules if not (one.ispkg or one.name.startswith("_")))
 
 
 def get(name: str) -> Family:

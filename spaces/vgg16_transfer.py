@@ -139,21 +139,25 @@ class VGG16Transfer(Family):
             raise TypeError("a frozen backbone's outputs are kept by the cache that the pictures lie in")
         size = _picture_size(task.X.tensor_shape)
         check_size((config["backbone"],), size)
-        self._check_weights(config)
+        self._check_weights(config["backbone"])
         unfrozen = 0 if config["training"] == "frozen" else config["unfrozen_blocks"]
         frozen = Frozen(
             task.X.origin, size, config["backbone"], config["weights"], unfrozen, config["dropped_blocks"]
         )
         return Heads(frozen, config, task, seed=seed)
 
-    def _check_weights(self, config: Config) -> None:
-        """Refuse weights that are not the recorded ones, where a record is known."""
+    def check_recorded(self) -> None:
+        """Refuse to go on with other weights than those of the record; see `Family.check_recorded`."""
+        for backbone in self.weights:
+            self._check_weights(backbone)
+
+    def _check_weights(self, backbone: str) -> None:
         from spaces.training.pretrained import fingerprint
 
-        recorded = self.weights.get(config["backbone"])
-        if recorded not in (None, fingerprint(config["backbone"], config["weights"])):
+        recorded = self.weights.get(backbone)
+        if recorded not in (None, fingerprint(backbone, self._source)):
             raise SettingsError(
-                f"{config['weights']}: the weights of {config['backbone']} are not those that the search"
+                f"{self._source}: the weights of {backbone} are not those that the search"
                 f" began with (SHA-256 {recorded[:8]}...); bring them back"
             )
 

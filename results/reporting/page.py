@@ -18,14 +18,8 @@ from results.reporting.judged import confusion, genres, surely_wrong
 from results.reporting.material import Material
 from results.reporting.parameters import Searched
 from results.reporting.progress import best_so_far, learning_curves
+from results.words import source, split
 from spaces.training.run_folder import RunFolder
-
-_KINDS = {
-    "audio": "features and tensors taken from audio files",
-    "images": "pictures of spectrograms",
-    "demo": "the demo data set, which is synthesised",
-    "features-csv": "a published table of features",
-}
 
 
 def report(runs: str, names: Sequence[str]) -> str:
@@ -53,9 +47,9 @@ def report(runs: str, names: Sequence[str]) -> str:
     together: list[dict[str, Any]] = []
     if len(materials) > 1:
         for board in ranked:
-            split = (board.info.cache.fingerprint, board.info.split_fingerprint)
+            alike = (board.info.cache.fingerprint, board.info.split_fingerprint)
             same = [
-                one for one in materials if (one.info.cache.fingerprint, one.info.split_fingerprint) == split
+                one for one in materials if (one.info.cache.fingerprint, one.info.split_fingerprint) == alike
             ]
             together.append(_shown(best_so_far(same), f"all-{board.number}"))
     return _render(
@@ -109,7 +103,7 @@ def _section(one: Material, name: str) -> dict[str, Any]:
     found = importances(one)
     searched = Searched(one, found).figures()
     section: dict[str, Any] = {
-        "name": one.info.name,
+        "name": one.run.name,
         "facts": _facts(one),
         "config": [(key, _told(value)) for key, value in sorted(one.best.config.items())],
         "progress": [_shown(best_so_far([one]), name), _shown(learning_curves(one), name)],
@@ -143,10 +137,6 @@ def _facts(one: Material) -> list[tuple[str, str]]:
     """Say what was searched, and on what."""
     info, status = one.info, one.trials["status"].value_counts()
     counts = ", ".join(f"{count} {name}" for name, count in status.items())
-    if info.test_fraction is None:
-        split = "a given partition"
-    else:
-        split = f"{info.folds} folds" if info.folds > 1 else "one hold-out"
     synthetic = " SYNTHETIC." if info.cache.synthetic else ""
     options = " ".join(
         f"{key} {info.settings[key]}" for key in ("searcher", "scheduler") if key in info.settings
@@ -161,14 +151,14 @@ def _facts(one: Material) -> list[tuple[str, str]]:
         ("search", f"{options}; seed {info.seed}; {spent}{info.status}"),
         (
             "data",
-            f"{_KINDS.get(info.cache.source, info.cache.source)}; {len(info.classes)} genres"
+            f"{source(info)}; {len(info.classes)} genres"
             f" ({', '.join(info.classes)}); {info.cache.uri}, fingerprint"
             f" {info.cache.fingerprint[:16]}.{synthetic}",
         ),
         (
             "split",
-            f"{split}, {info.n_validated} tracks validated, {info.n_test} locked away for the test and not"
-            f" looked at here; fingerprint {info.split_fingerprint[:8]}",
+            f"{split(info)}, {info.n_validated} tracks validated, {info.n_test} locked away for the test and"
+            f" not looked at here; fingerprint {info.split_fingerprint[:8]}",
         ),
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
     ]

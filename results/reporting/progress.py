@@ -11,6 +11,7 @@ import pandas as pd
 
 from results.reporting.figure import ACCENT, BASE, GOOD, MUTED, STOPPED, Figure, axis, numbers
 from results.reporting.material import Material
+from search.schedulers import default_grace_period, rungs
 
 _CURVES = 120
 """Learning curves that are drawn: the best ones, and of the rest an even choice."""
@@ -32,7 +33,7 @@ def best_so_far(runs: Sequence[Material]) -> Figure:
         x, frame = _order(one, timed)
         score = 100 * frame["val_accuracy"].to_numpy()
         chosen = thinned(len(frame), _POINTS)
-        name = one.info.name
+        name = one.run.name
         single = len(runs) == 1
         for status, colour in _COLOURS.items():
             here = [row for row in chosen if frame["status"].iloc[row] == status]
@@ -110,18 +111,17 @@ def _level(height: float | None) -> dict[str, Any]:
     }
 
 
-def rungs(one: Material) -> list[int]:
-    """Epochs at which the run's ASHA decides: grace period times powers of the reduction factor."""
-    settings = one.info.settings
-    if settings.get("scheduler") != "asha":
+def rungs_of(one: Material) -> list[int]:
+    """Epochs at which the run's ASHA, of one bracket or of all, decides."""
+    settings, most = one.info.settings, one.info.max_epochs
+    scheduler = settings.get("scheduler")
+    if scheduler not in ("asha", "hyperband"):
         return []
     factor = int(settings.get("reduction_factor") or 3)
-    rung = int(settings.get("grace_period") or max(1, one.info.max_epochs // 4))
-    found = []
-    while rung < one.info.max_epochs and factor > 1:
-        found.append(rung)
-        rung *= factor
-    return found
+    grace = settings.get("grace_period") or default_grace_period(
+        most, scheduler=scheduler, reduction_factor=factor
+    )
+    return rungs(most, int(grace), factor)
 
 
 def stopped_at(one: Material) -> dict[int, int]:
@@ -167,7 +167,7 @@ def learning_curves(one: Material) -> Figure:
             }
         )
         legend.add(label)
-    stopped, lines = stopped_at(one), rungs(one)
+    stopped, lines = stopped_at(one), rungs_of(one)
     shapes = [
         {
             "type": "line",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, File, HTTPException, Request, UploadFile
 from fastapi.responses import HTMLResponse, JSONResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from data import audio, pictures
 from data.errors import AudioError, HarnessError
 from results.answers import record
 from results.classifier import Classifier
@@ -52,7 +53,7 @@ def application(classifier: Classifier | Ensemble, *, max_megabytes: float) -> F
     """
     app = FastAPI(title="Music genres", docs_url=None, redoc_url=None)
     limit = int(max_megabytes * 1e6)
-    page = (files("results") / "templates" / "serve.html").read_text("utf-8")
+    page = _page(classifier.from_pictures)
     # One at a time: the model and the analysis use all cores by themselves.
     turn = threading.Lock()
 
@@ -73,11 +74,13 @@ def application(classifier: Classifier | Ensemble, *, max_megabytes: float) -> F
         "/predict",
         responses={
             413: {"description": "Upload over the limit"},
-            422: {"description": "Not usable as audio"},
+            422: {"description": "Not usable as what the model takes"},
         },
     )
-    def predict(file: Annotated[UploadFile, File(description="An audio file")]) -> Answer:
-        """Name the genre of an audio file, as a whole and over time."""
+    def predict(
+        file: Annotated[UploadFile, File(description="Audio, or a picture for a model of those")],
+    ) -> Answer:
+        """Name the genre of a file, as a whole and over time."""
         name = Path(file.filename or "upload").name
         with tempfile.TemporaryDirectory() as scratch:
             # Only the ending of the sender's name is used, and only to tell formats apart.
@@ -95,6 +98,17 @@ def application(classifier: Classifier | Ensemble, *, max_megabytes: float) -> F
         )
 
     return app
+
+
+def _page(from_pictures: bool) -> str:
+    """Fill in the page what kind of file the model takes."""
+    environment = Environment(
+        loader=PackageLoader("results", "templates"), autoescape=True, undefined=StrictUndefined
+    )
+    endings = pictures.SUFFIXES if from_pictures else {"audio/*", *audio.SUFFIXES}
+    return environment.get_template("serve.html").render(
+        thing="picture of a spectrogram" if from_pictures else "song", accept=",".join(sorted(endings))
+    )
 
 
 def _receive(file: UploadFile, path: Path, limit: int, max_megabytes: float) -> None:

@@ -152,6 +152,15 @@ class Family(ABC):
         """Return what `for_search` gave, of the BASELINE and the `weights` that a run has recorded."""
         return self
 
+    def check_recorded(self) -> None:  # noqa: B027 - most families have no such weights
+        """Refuse to go on if the pretrained weights are no longer those that a run has recorded.
+
+        Raises
+        ------
+        SettingsError
+            Naming the weights.
+        """
+
     def baseline(self, max_epochs: int) -> dict[str, Any]:
         """Return the BASELINE within a budget: its epochs are cut to `max_epochs`."""
         return {**self.BASELINE, "epochs": min(int(self.BASELINE["epochs"]), max_epochs)}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import warnings
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,15 +72,19 @@ def fingerprint(name: str, source: str) -> str:
     """SHA-256 of the file of a backbone's weights, in hex, or ``none``."""
     if source == NONE:
         return NONE
-    path = _downloaded(name) if source == IMAGENET else Path(source)
+    if source == IMAGENET:
+        path = _downloaded(name)
+        with _downloading(name):
+            there = path.exists()
+        if not there:
+            # This node has not loaded them yet.
+            _load(name, source)
+    else:
+        path = Path(source)
     try:
         status = path.stat()
         return _digest(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
-        if source == IMAGENET:
-            # This node has not loaded them yet.
-            _load(name, source)
-            return hashlib.sha256(path.read_bytes()).hexdigest()
         raise SettingsError(f"--weights {source}: cannot be read ({error.strerror})") from error
 
 
@@ -128,13 +135,24 @@ def _from_keras(name: str) -> keras.Model:
     make = getattr(keras.applications, backbone.application)
     size = backbone.smallest
     try:
-        model: keras.Model = make(include_top=False, weights="imagenet", input_shape=(size, size, 3))
+        with _downloading(name):
+            model: keras.Model = make(include_top=False, weights="imagenet", input_shape=(size, size, 3))
     except Exception as error:  # a bare Exception is what Keras raises where there is no network
         raise SettingsError(
             f"--weights imagenet: Keras cannot download {backbone.download} ({_first_line(error)});"
             f" put that file into {_downloaded(name).parent}, or name it by --weights FILE"
         ) from error
     return model
+
+
+@contextlib.contextmanager
+def _downloading(name: str) -> Iterator[None]:
+    """Let one process of the node at a time download a backbone: Keras writes to the file's own name."""
+    path = _downloaded(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _downloaded(name: str) -> Path:

@@ -49,6 +49,9 @@ TRIAL_COLUMNS = (
 EPOCH = "epoch"
 """Key in the metadata of a judgement's file: the epoch that it is of."""
 
+_BEFORE = ".before.parquet"
+"""Ending of the judgement that a trial's last one replaced."""
+
 HISTORY_COLUMNS = (
     "trial_id",
     "epoch",
@@ -125,7 +128,8 @@ class RunInfo(BaseModel):
     seconds : float
         How long it has searched, all sittings together.
     warm_start : dict or None
-        ``run``, ``trials`` and ``configurations`` that the search began with, after the BASELINE.
+        ``run``, ``trials`` and ``configurations`` that the search began with, after the BASELINE, and
+        ``test_tracks_seen``: how many of the locked tracks that run's search had looked at.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -170,8 +174,13 @@ def require_epoch(metadata: Mapping[bytes, bytes] | None, epoch: int | None, pla
     kept = (metadata or {}).get(EPOCH.encode())
     if epoch is not None and kept is not None and int(kept) != epoch:
         raise RunError(
-            f"{place}: is of epoch {int(kept)}, but the score is of epoch {epoch}; name another --trial"
+            f"{place}: is of epoch {int(kept)}, but the score is of epoch {epoch}; the trial cannot be used"
         )
+
+
+def _epoch_of(folder: Folder, name: str) -> bytes | None:
+    found: bytes | None = (folder.parquet(name).schema_arrow.metadata or {}).get(EPOCH.encode())
+    return found
 
 
 @dataclass(frozen=True)
@@ -262,8 +271,7 @@ class RunFolder:
         trial_id : str
             The trial.
         epoch : int, optional
-            The epoch that its score is of. A trial that the end of the search cut short may have judged a
-            later one, which nobody heard of.
+            The epoch that its score is of.
 
         Returns
         -------
@@ -288,7 +296,11 @@ class RunFolder:
         probabilities: np.ndarray,
         epoch: int | None = None,
     ) -> None:
-        """Write what `predictions` reads; ``probabilities`` has shape (n_tracks, n_classes)."""
+        """Write what `predictions` reads; ``probabilities`` has shape (n_tracks, n_classes).
+
+        What it replaces is kept until `settle_predictions`: nobody may ever hear of this epoch, where the
+        search ends before the trial reports it.
+        """
         import pandas as pd
         import pyarrow as pa
 
@@ -298,7 +310,30 @@ class RunFolder:
         table = pa.Table.from_pandas(frame, preserve_index=False)
         if epoch is not None:
             table = table.replace_schema_metadata({**(table.schema.metadata or {}), EPOCH: str(epoch)})
-        (self.folder / "predictions").write_table(f"{trial_id}.parquet", table)
+        folder, name = self.folder / "predictions", f"{trial_id}.parquet"
+        if folder.exists(name):
+            folder.write(f"{trial_id}{_BEFORE}", folder.read(name))
+        folder.write_table(name, table)
+
+    def settle_predictions(self, best_epochs: Mapping[str, int]) -> None:
+        """Keep the one judgement of each trial that is of the epoch of its score.
+
+        Parameters
+        ----------
+        best_epochs : mapping of str to int
+            That epoch by trial, of a search that has ended.
+        """
+        folder = self.folder / "predictions"
+        for before in folder.names():
+            trial_id = before.removesuffix(_BEFORE)
+            if trial_id == before:
+                continue
+            last = f"{trial_id}.parquet"
+            wanted = str(best_epochs.get(trial_id)).encode()
+            last_epoch, epoch = (_epoch_of(folder, name) for name in (last, before))
+            if last_epoch != wanted and epoch == wanted:
+                folder.write(last, folder.read(before))
+            folder.remove(before)
 
     def test_scores(self) -> list[dict[str, Any]]:
         """Scorings of the locked test so far, oldest first: ``trial_id``, ``when``, ``accuracy``, ``n``."""

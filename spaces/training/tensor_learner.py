@@ -135,14 +135,24 @@ class TensorFolds(Learner):
         self._noise = [one for one in self._core.variables if not any(one is other for other in weights)]
         self._judge = Judge(self._core, recipe.pieces)
         self._weights = [[tf.constant(value) for value in values] for values in self._initial]
+        # The fold whose variables are in the network and the optimizer; above are those of its last turn.
+        self._held: int | None = None
+        self.n_parameters = max(self._trained_in(stage) for stage in recipe.stages)
         self._stage = -1
         self._enter(0)
-        self.n_parameters = int(sum(np.prod(one.shape) for one in self._core.trainable_variables))
+
+    def _trained_in(self, stage: Stage) -> int:
+        """Count the numbers that a stage trains."""
+        if stage.unfreeze is not None:
+            stage.unfreeze(self._core)
+        return int(sum(np.prod(one.shape) for one in self._core.trainable_variables))
 
     def _enter(self, stage: int) -> None:
         """Begin a stage: what is trained, and an optimizer that knows nothing yet."""
         if stage == self._stage:
             return
+        self._keep()
+        self._held = None
         self._stage = stage
         unfreeze = self._recipe.stages[stage].unfreeze
         if unfreeze is not None:
@@ -178,7 +188,9 @@ class TensorFolds(Learner):
         """Train one fold for one epoch; give loss, accuracy and validation probabilities."""
         recipe, fold, stage = self._recipe, self._task.folds[number], self._recipe.stages[self._stage]
         seed = mixed_seed(self._seed, number, epoch)
-        self._load(number, seed)
+        self._take(number)
+        for position, variable in enumerate(self._noise):
+            variable.assign([mixed_seed(seed, position), 0])
         dealt = deal_batches([len(fold.train)], recipe.batch_size, [seed])
         rows, counts = fold.train[dealt.rows[:, 0]], dealt.counts[:, 0]
         rates = learning_rates(
@@ -197,18 +209,24 @@ class TensorFolds(Learner):
             )
             loss += float(one)
             right += float(found)
-        self._weights[number] = [tf.identity(one.value) for one in self._core.weights]
-        self._optimizers[number] = [tf.identity(one.value) for one in self._steps.variables]
         return loss / len(rows), right / float(counts.sum()), self._probabilities(fold.valid)
 
-    def _load(self, number: int, seed: int) -> None:
-        """Put a fold's variables into the network and the optimizer."""
+    def _take(self, number: int) -> None:
+        """Put a fold's variables into the network and the optimizer; a fold alone stays in them."""
+        if self._held == number:
+            return
+        self._keep()
         for variable, value in zip(self._core.weights, self._weights[number], strict=True):
             variable.assign(value)
         for variable, value in zip(self._steps.variables, self._optimizers[number], strict=True):
             variable.assign(value)
-        for position, variable in enumerate(self._noise):
-            variable.assign([mixed_seed(seed, position), 0])
+        self._held = number
+
+    def _keep(self) -> None:
+        """Copy the variables of the fold that is in the network."""
+        if self._held is not None:
+            self._weights[self._held] = [tf.identity(one.value) for one in self._core.weights]
+            self._optimizers[self._held] = [tf.identity(one.value) for one in self._steps.variables]
 
     def _probabilities(self, rows: np.ndarray) -> np.ndarray:
         """Judge rows by the network as it is, float32, shape (n_rows, n_classes)."""
@@ -222,6 +240,7 @@ class TensorFolds(Learner):
 
     def state(self) -> dict[str, np.ndarray]:
         """Weights that are no longer as they were built, and the optimizer's variables, by fold."""
+        self._keep()
         found: dict[str, np.ndarray] = {_STAGE: np.array(self._stage)}
         for number, initial in enumerate(self._initial):
             for position, (value, before) in enumerate(zip(self._weights[number], initial, strict=True)):
@@ -254,6 +273,7 @@ class TensorFolds(Learner):
         given = {name: value.shape for name, value in state.items() if name != _STAGE}
         if not optimizers <= set(given) or any(here.get(name) != shape for name, shape in given.items()):
             raise other
+        self._held = None
         for number, initial in enumerate(self._initial):
             self._weights[number] = [
                 tf.constant(state.get(f"{number}.weight.{position}", value))
@@ -266,6 +286,7 @@ class TensorFolds(Learner):
 
     def fitted(self, fold: int = 0) -> Fitted:
         """Return the network of a fold as it is now, in float32 and with softmax; it takes cached rows."""
+        self._keep()
         with dtype_policy("float32"):
             core = self._build()
             core.set_weights([value.numpy() for value in self._weights[fold]])

@@ -70,13 +70,22 @@ def scores(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:
         each track counts once); ``val_loss``: mean negative logarithm of the true genre's probability, in
         nats; ``val_macro_f1``: mean over genres of F1.
     """
-    from sklearn.metrics import f1_score
-
     chosen = probabilities.argmax(axis=1)
-    labels = range(probabilities.shape[1])
     true_share = probabilities[np.arange(len(truth)), truth]
     return {
         "val_accuracy": float(np.mean(chosen == truth)),
         "val_loss": float(-np.log(np.maximum(true_share, _FLOOR)).mean()),
-        "val_macro_f1": float(f1_score(truth, chosen, labels=labels, average="macro", zero_division=0)),
+        "val_macro_f1": _macro_f1(truth, chosen, probabilities.shape[1]),
     }
+
+
+def _macro_f1(truth: np.ndarray, chosen: np.ndarray, n_classes: int) -> float:
+    """Mean over genres of F1, 0 for a genre that is neither true nor chosen.
+
+    scikit-learn's checks of the same two arrays take 2 ms, once an epoch: as long as the whole epoch of a
+    small network.
+    """
+    true, found, hit = (
+        np.bincount(genres, minlength=n_classes) for genres in (truth, chosen, truth[chosen == truth])
+    )
+    return float(np.mean(2 * hit / np.maximum(true + found, 1)))

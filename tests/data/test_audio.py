@@ -86,6 +86,26 @@ def test_a_wav_of_unknown_length_as_written_to_a_pipe_is_read(tmp_path: Path) ->
     assert len(load(path).y) == 2 * SR
 
 
+def test_a_flac_of_unknown_length_as_written_to_a_pipe_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", tone(2))
+    content = bytearray(path.read_bytes())
+    # The last 36 bits of the eight bytes after sizes and before the digest count the samples.
+    assert int.from_bytes(content[18:26]) & (1 << 36) - 1 == 2 * SR
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    path.write_bytes(bytes(content))
+    assert soundfile.info(path).frames > 10 * SR
+    assert len(load(path).y) == 2 * SR
+
+
+def test_a_flac_without_its_last_frame_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", tone(2))
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(b"\xff\xf8")])
+    with pytest.raises(AudioError, match=r"cut short: \d+ of 44100 samples are there"):
+        load(path)
+
+
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "empty file"),
     "text": (lambda path: path.write_text("not music\n" * 100), "not readable as audio"),
@@ -96,6 +116,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "less_than_a_frame": (lambda path: write(path, tone(0.05)), "too short"),
     "nan": (lambda path: write(path, np.full(SR, np.nan), subtype="FLOAT"), "not finite"),
     "infinite": (lambda path: write(path, np.full(SR, np.inf), subtype="FLOAT"), "not finite"),
+    "enormous": (lambda path: write(path, np.full(SR, 1e17), subtype="FLOAT"), "samples up to 1e\\+17"),
     "folder": (lambda path: path.mkdir(), "a.wav"),
     "loop": (lambda path: path.symlink_to(path), "cannot be opened"),
     "pipe": (os.mkfifo, "cannot be opened \\(a pipe or a device"),

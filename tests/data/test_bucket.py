@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import numpy as np
+import pyarrow.fs
 import pytest
 from click.testing import CliRunner
 
@@ -10,6 +12,7 @@ from data import inspect, prepare
 from data.cache import Cache
 from data.errors import CacheError
 from data.files import Folder
+from data.shards import TrackTensors, read_shard, write_shard
 from tests.data.collection import make_collection
 
 
@@ -43,3 +46,49 @@ def test_an_error_while_writing_leaves_no_object(bucket: str) -> None:
     with pytest.raises(ValueError, match="torn"):
         write_half()
     assert not folder.exists("file")
+
+
+def listed(folder: Folder) -> list[pyarrow.fs.FileInfo]:
+    found: list[pyarrow.fs.FileInfo] = folder.filesystem.get_file_info(pyarrow.fs.FileSelector(folder.path))
+    return found
+
+
+def test_an_upload_that_is_interrupted_leaves_the_old_object(bucket: str) -> None:
+    folder = Folder.at(f"{bucket}/kept")
+    folder.write("file", b"old")
+
+    def write_half() -> None:
+        with folder.writing("file") as stream:
+            stream.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert folder.read("file") == b"old"
+    assert [info.base_name for info in listed(folder)] == ["file"]
+
+
+def test_what_a_killed_upload_left_is_not_seen_and_is_deleted(bucket: str) -> None:
+    folder = Folder.at(f"{bucket}/left")
+    for name in ("file", ".tmp-0123-file"):
+        folder.write(name, b"half")
+    assert folder.names() == ["file"]
+    folder.remove_unfinished()
+    assert [info.base_name for info in listed(folder)] == ["file"]
+
+
+def test_a_shard_that_the_bucket_refuses_is_not_called_damaged(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder.at(f"{bucket}/shards")
+    write_shard(folder, "a", [TrackTensors("a", "genre", np.zeros((1, 2), dtype=np.float16))])
+    assert len(read_shard(folder, "a.parquet", ["track_id"])) == 1
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", nobody)
+    away = Folder.at(f"{bucket}/shards")
+    with pytest.raises(CacheError, match="s3://music: nobody answers"):
+        read_shard(away, "a.parquet", None)
+    with pytest.raises(CacheError, match=r"shards/b\.parquet: missing or damaged"):
+        read_shard(folder, "b.parquet", None)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,38 +11,42 @@ import pytest
 from tests.data.collection import make_collection
 from tests.data.test_prepare import assert_same
 
+ROOT = Path(__file__).parents[2]
 _NODES = """
 import subprocess, sys
+import ray
 from ray.cluster_utils import Cluster
+from tests.waiting import wait_until
 
 hidden = sys.argv[1]
 nodes = Cluster()
 nodes.add_node(num_cpus=1, include_dashboard=False)
 nodes.add_node(num_cpus=1)
+nodes.wait_for_nodes(timeout=240)
 count = 2
 # A third node, for which another disk lies at one path; only root may have it.
 command = f"mount -t tmpfs tmpfs {hidden} && exec {sys.executable} -m ray.scripts.scripts start"
-command += f" --address={nodes.address} --num-cpus=1 --resources='{{\\"elsewhere\\": 1}}' --block"
+command += f" --address={nodes.address} --num-cpus=1 --block"
 third = None
-if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0:
-    third = subprocess.Popen(
-        ["unshare", "--mount", "sh", "-c", command],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+try:
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0:
+        third = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", command],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )
+        count = 3
+    ray.init(nodes.address, logging_level="error", log_to_driver=False)
+    wait_until(
+        lambda: sum(node["Alive"] for node in ray.nodes()) == count, what=f"{count} nodes", alive=third
     )
-    count = 3
-nodes.wait_for_nodes()
-import ray, time
-ray.init(nodes.address, logging_level="error", log_to_driver=False)
-deadline = time.time() + 60
-while sum(node["Alive"] for node in ray.nodes()) < count and time.time() < deadline:
-    time.sleep(0.2)
-ray.shutdown()
-print(nodes.address, count, flush=True)
-sys.stdin.read()
-if third is not None:
-    third.terminate()
-    third.wait()
-nodes.shutdown()
+    ray.shutdown()
+    print(nodes.address, count, flush=True)
+    sys.stdin.read()
+finally:
+    if third is not None:
+        third.terminate()
+        third.wait()
+    nodes.shutdown()
 """
 
 
@@ -55,7 +60,9 @@ def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cluster(hidden: Path) -> Iterator[tuple[str, int]]:
     """Address and number of nodes of a cluster of real Ray nodes, in processes of their own."""
     command = [sys.executable, "-c", _NODES, str(hidden)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         line = process.stdout.readline().split()
         assert line, "the cluster did not start"
@@ -63,30 +70,35 @@ def cluster(hidden: Path) -> Iterator[tuple[str, int]]:
         process.communicate()
 
 
-def prepare(audio: Path, cache: Path, address: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "data.prepare", "--audio", str(audio), "--cache", str(cache)]
-    return subprocess.run(
-        [*command, "--address", address, *options], capture_output=True, text=True, check=False
-    )
+def prepare(audio: Path, cache: Path, cluster: tuple[str, int]) -> subprocess.CompletedProcess[str]:
+    """Prepare on a cluster, where each node gets a batch."""
+    address, count = cluster
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "tests.data.together", str(count), folder]
+        return subprocess.run(
+            [*command, "--audio", str(audio), "--cache", str(cache), "--address", address],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
 
 def test_a_cluster_shares_the_work_and_gives_the_same_cache(tmp_path: Path, cluster: tuple[str, int]) -> None:
-    address, count = cluster
     audio = make_collection(tmp_path / "audio", tracks=25, seconds=5)
-    there = prepare(audio, tmp_path / "there", address)
+    there = prepare(audio, tmp_path / "there", cluster)
     assert there.returncode == 0, there.stderr
-    assert f"50 of 50 files analysed by {count} nodes" in there.stdout.replace("\n", " ")
+    assert f"50 of 50 files analysed by {cluster[1]} nodes" in there.stdout.replace("\n", " ")
     local = [sys.executable, "-m", "data.prepare", "--audio", audio, "--cache", tmp_path / "here"]
     subprocess.run([*local, "--workers", "1"], check=True, capture_output=True)
     assert_same(tmp_path / "there", tmp_path / "here")
-    assert "0 of 50 files analysed, 0 skipped" in prepare(audio, tmp_path / "there", address).stdout
+    assert "0 of 50 files analysed, 0 skipped" in prepare(audio, tmp_path / "there", cluster).stdout
 
 
 def test_a_node_that_does_not_see_the_files_or_the_cache_is_named(
     tmp_path: Path, hidden: Path, cluster: tuple[str, int]
 ) -> None:
-    address, count = cluster
-    if count < 3:
+    if cluster[1] < 3:
         pytest.skip("this user may not have a node with another disk")
     seen = make_collection(tmp_path / "audio", tracks=20, seconds=5)
     audio = make_collection(hidden / "audio", tracks=20, seconds=5)
@@ -94,7 +106,7 @@ def test_a_node_that_does_not_see_the_files_or_the_cache_is_named(
         (audio, tmp_path / "cache", "does not see this file; put the collection where all nodes"),
         (seen, hidden / "cache", "is not to be seen from here; name a folder that all nodes share"),
     ):
-        result = prepare(source, cache, address)
+        result = prepare(source, cache, cluster)
         assert result.returncode == 2, result.stdout
         assert message in result.stderr
         assert "Traceback" not in result.stderr

@@ -1,12 +1,17 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from data.cache import Cache
+from data.claim import claimed
 from data.demo import ensure, main
 from data.errors import CacheError
+from data.files import Folder
 from data.styles import STYLES
 
 
@@ -107,3 +112,22 @@ def test_the_command_makes_it_over_the_cores(tmp_path, demo, ray_cluster):
     assert "SYNTHETIC" in result.stdout
     assert Cache.open(tmp_path / "cache").features.X.tobytes() == Cache.open(demo).features.X.tobytes()
     assert json.loads((tmp_path / "cache" / "demo.json").read_text())["seed"] == 0
+
+
+def test_a_second_process_waits_and_finds_it_made(tmp_path):
+    cache = tmp_path / "cache"
+    code = f"from data.demo import ensure; ensure({str(cache)!r}, tracks=1, workers=1)"
+    with claimed(Folder.at(cache)):
+        second = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+        assert second.stderr is not None
+        assert "Another process is preparing" in second.stderr.readline()
+        # Meanwhile the first makes all of it.
+        (tmp_path / "made").mkdir()
+        made = ensure(str(tmp_path / "made" / "cache"), tracks=1, workers=1)
+        for path in Path(made).iterdir():
+            path.rename(cache / path.name)
+        before = times(cache)
+        assert second.poll() is None
+    assert second.communicate()[1] == ""
+    assert second.returncode == 0
+    assert times(cache) == before

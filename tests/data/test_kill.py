@@ -17,6 +17,7 @@ from data.cache import Cache
 from data.demo import ensure
 from tests.data.collection import make_collection
 from tests.data.test_prepare import assert_same, prepared
+from tests.waiting import wait_until
 
 _RNG = random.Random(0)
 
@@ -29,9 +30,7 @@ def killed(command: list[str], begun: Callable[[], bool], within: float = 0.04) 
     with subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
-        deadline = time.monotonic() + 60
-        while not begun() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
+        wait_until(begun, what="the work began", alive=process, every=0.002)
         time.sleep(_RNG.uniform(0, within))
         assert process.poll() is None, "the command was done before it was killed"
         os.killpg(process.pid, signal.SIGKILL)

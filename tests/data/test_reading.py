@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.cache import Cache
+from data.cache import FINGERPRINT, Cache
+from data.errors import CacheError
 from data.files import Folder
 from data.mapped import MappedTensors, map_column
 from data.reading import read_tables, read_tensors
 from data.scratch import making, used
 from data.shards import TrackTensors, write_shard
 
+ROOT = Path(__file__).parents[2]
 _SHAPE = (5, 7)
 
 
@@ -49,7 +52,12 @@ def folder(tmp_path: Path, wanted: np.ndarray) -> Folder:
         write_shard(folder / "melspec", name, tensors)
     part = {track: name for name, tracks in shards.items() for track in tracks}
     names = [f"{track:03d}" for track in sorted(part)]
-    manifest = {"track_id": names, "group": names, "part": [part[track] for track in sorted(part)]}
+    manifest = {
+        "track_id": names,
+        "group": names,
+        "part": [part[track] for track in sorted(part)],
+        "status": ["ok"] * len(names),
+    }
     folder.write_table("manifest.parquet", pa.table(manifest))
     return folder
 
@@ -134,7 +142,8 @@ print(read_tensors(Folder.at(sys.argv[1]), "melspec", "0" * 64).X[:].sum())
         tensors = [TrackTensors(f"{number:03d}", "genre", np.ones((1, 2), dtype=np.float16))]
         write_shard(folder / "melspec", f"{number:03d}", tensors)
     names = [f"{number:03d}" for number in range(60)]
-    folder.write_table("manifest.parquet", pa.table({"track_id": names, "group": names, "part": names}))
+    columns = {"track_id": names, "group": names, "part": names, "status": ["ok"] * len(names)}
+    folder.write_table("manifest.parquet", pa.table(columns))
     command = [sys.executable, "-c", code, folder.path]
     shown = subprocess.run(command, capture_output=True, text=True, check=True)
     assert float(shown.stdout) == 120
@@ -158,9 +167,59 @@ def test_a_column_in_another_layout_is_not_mapped_but_read(
     assert array.stat().st_ino == before
 
 
+def test_a_full_scratch_disk_is_an_error_and_not_the_end(folder: Folder, scratch: Path) -> None:
+    path = folder.local / "melspec" / "b.parquet"
+    pq.write_table(pq.read_table(path), path, compression="zstd")
+    # In a process of its own, which a write into a hole of the file would end by a signal.
+    code = "from tests.data.test_reading import read; import sys; read(sys.argv[1])"
+    with small_disk(scratch, "8k"):
+        told = subprocess.run(
+            [sys.executable, "-c", code, folder.path], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert told.returncode == 1, told.stderr
+        assert "CacheError" in told.stderr
+        assert "cannot be written (No space left on device); free space there" in told.stderr
+        assert not list(scratch.glob(".tmp-*"))
+
+
+def read(cache: str) -> None:
+    """Read the tensors of a cache without ``cache.json``."""
+    read_tensors(Folder.at(cache), "melspec", "0" * 64)
+
+
+def test_a_shard_that_is_missing_is_named(folder: Folder) -> None:
+    (folder.local / "melspec" / "b.parquet").unlink()
+    for reading in (read_tensors, lambda *given: list(read_tables(*given))):
+        with pytest.raises(CacheError, match=r"melspec/b\.parquet: missing; copy it again"):
+            reading(folder, "melspec", "0" * 64)
+
+
+def test_a_shard_that_only_skipped_tracks_name_need_not_be_there(folder: Folder) -> None:
+    manifest = folder.read_table("manifest.parquet").to_pylist()
+    skipped = {"track_id": "zzz", "group": "zzz", "part": "none", "status": "skipped"}
+    folder.write_table("manifest.parquet", pa.Table.from_pylist([*manifest, skipped]))
+    assert len(read_tensors(folder, "melspec", "0" * 64).X) == 200
+
+
+def test_tensors_whose_making_was_interrupted(folder: Folder) -> None:
+    for name in "abc":
+        path = folder.local / "melspec" / f"{name}.parquet"
+        path.rename(path.with_name(f"{name}-later.parquet"))
+    with pytest.raises(CacheError, match="making its melspec tensors was interrupted; run the same"):
+        read_tensors(folder, "melspec", "0" * 64)
+
+
+def test_a_manifest_of_another_preparation_is_refused(folder: Folder) -> None:
+    told = folder.read_table("manifest.parquet").replace_schema_metadata({FINGERPRINT: "1" * 64})
+    folder.write_table("manifest.parquet", told)
+    assert len(read_tensors(folder, "melspec", "1" * 64).X) == 200
+    with pytest.raises(CacheError, match="preparing this cache was interrupted; run the same"):
+        read_tensors(folder, "melspec", "0" * 64)
+
+
 def test_arrow_tables_give_fixed_shape_tensors(folder: Folder, wanted: np.ndarray) -> None:
     found = {}
-    for table in read_tables(folder, "melspec"):
+    for table in read_tables(folder, "melspec", "0" * 64):
         tensor = table["tensor"]
         assert tensor.type == pa.fixed_shape_tensor(pa.float16(), _SHAPE)
         values = tensor.combine_chunks().to_numpy_ndarray()
@@ -212,15 +271,23 @@ def test_what_a_killed_process_left_is_deleted_but_not_what_is_being_made(scratc
     assert not list(scratch.glob(".tmp-*"))
 
 
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """Mount a file system of that size."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a small file system")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
 def test_room_is_made_by_deleting_what_was_not_used_longest(
     scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scratch.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(scratch)], capture_output=True, check=False
-    ).returncode:
-        pytest.skip("this user may not mount a small file system")
-    try:
+    with small_disk(scratch, "4m"):
         now = time.time()
         for age, name in ((30, "b"), (20, "a"), (10, "c")):
             make(scratch / name, bytes(1 << 20), 1 << 20)
@@ -228,5 +295,3 @@ def test_room_is_made_by_deleting_what_was_not_used_longest(
         used(scratch / "b")
         make(scratch / "d", bytes(2 << 20), 2 << 20)
         assert sorted(path.name for path in scratch.glob("?")) == ["b", "c", "d"]
-    finally:
-        subprocess.run(["umount", "-l", str(scratch)], check=True)

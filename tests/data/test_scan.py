@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,6 +61,21 @@ def test_a_folder_that_is_no_collection(tmp_path: Path, names: list[str], messag
 def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no such folder"):
         find_files(tmp_path / "gone")
+
+
+def test_a_genre_that_may_not_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "rock/a.wav", "pop/b.wav", "jazz/c.wav")
+    scandir = os.scandir
+
+    def refused(path: Path) -> Iterator[os.DirEntry[str]]:
+        if Path(path).name == "pop":
+            # As for anybody but root, who may run this test.
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(SettingsError, match=r"--audio \S+/pop: cannot be read \(Permission denied\)"):
+        find_files(tmp_path)
 
 
 def groups_file(tmp_path: Path, content: str) -> Path:

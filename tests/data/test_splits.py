@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -85,11 +86,17 @@ def test_seed_decides() -> None:
 @pytest.mark.parametrize(
     ("counts", "options", "said"),
     [
-        ({"a": 3, "b": 30}, {"folds": 5}, "genre 'a' has 3 independent groups"),
+        ({"a": 3, "b": 30}, {"folds": 5}, "--folds 5: genre 'a' has 3 .*; give --folds 3 or fewer, or add"),
+        ({"a": 3, "b": 30}, {"folds": 1}, "--folds 1: genre 'a' has 3 .*; give --folds 2 to 3, or add"),
+        ({"a": 1, "b": 30}, {"folds": 5}, "genre 'a' has 1 .*; name other groups, or add tracks"),
         ({"a": 30}, {"folds": 5}, "one genre only"),
         ({"a": 30, "b": 30}, {"folds": 0}, "--folds 0"),
         ({"a": 30, "b": 30}, {"folds": 2, "test_fraction": 0.7}, "--test-fraction 0.7"),
-        ({"a": 4, "b": 30}, {"folds": 2, "test_fraction": 0.2}, "--test-fraction: genre 'a'"),
+        (
+            {"a": 4, "b": 30},
+            {"folds": 2, "test_fraction": 0.2},
+            "--test-fraction 0.2: genre 'a' .*; give 0.25 or 0, or",
+        ),
         ({"a": 30, "b": 30}, {"folds": 2, "test_fraction": 0.02}, "0.02: too small, 0.05 is the smallest"),
     ],
 )
@@ -146,3 +153,14 @@ def test_partition_that_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("file,side\na,b\n")
     with pytest.raises(SplitError, match="no column 'track_id'"):
         read_split(tmp_path / "other.csv", tracks_of({"a": 4, "b": 4}))
+
+
+@pytest.mark.parametrize("groups", range(3, 20))
+def test_a_share_that_is_advised_is_one_that_works(groups: int) -> None:
+    tracks = tracks_of({"a": groups, "b": 60})
+    with pytest.raises(SplitError) as caught:
+        make_split(tracks, folds=2, test_fraction=0.05, seed=0)
+    advised = re.search(r"give (\S+) or 0", str(caught.value))
+    assert advised is not None
+    split = make_split(tracks, folds=2, test_fraction=float(advised[1]), seed=0)
+    assert split.test.any()

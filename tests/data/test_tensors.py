@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +129,7 @@ def test_tensors_are_added_to_a_cache_that_has_features(
     audio, cache = make_collection(tmp_path / "audio", tracks=3), tmp_path / "cache"
     (audio / "genre0" / "text.wav").write_text("words")
     before = prepared(audio, cache)
+    features = before.features.X
     melspec = ("--melspec", "--window-seconds", "0.5")
     with monkeypatch.context() as patch:
         # Features are there: taking them again would be most of the work.
@@ -136,7 +139,7 @@ def test_tensors_are_added_to_a_cache_that_has_features(
     assert with_melspec.info.fingerprint != before.info.fingerprint != both.info.fingerprint
     whole = prepared(audio, tmp_path / "whole", *melspec, "--image", "--image-size", "32")
     assert both.info.fingerprint == whole.info.fingerprint
-    np.testing.assert_array_equal(both.features.X, before.features.X)
+    np.testing.assert_array_equal(both.features.X, features)
     np.testing.assert_array_equal(both.melspec.X[:], whole.melspec.X[:])
     np.testing.assert_array_equal(both.image.X[:], whole.image.X[:])
     soundfile.write(audio / "genre1" / "new.wav", clip(5), SR)
@@ -149,16 +152,18 @@ def test_tensors_are_added_to_a_cache_that_has_features(
 def test_tensors_are_added_by_the_run_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     audio, cache = make_collection(tmp_path / "audio", tracks=3), tmp_path / "cache"
     before = prepared(audio, cache)
+    features = before.features.X
     options = ["--audio", str(audio), "--cache", str(cache), "--melspec", "--window-seconds", "0.5"]
     with monkeypatch.context() as patch:
         patch.setattr("data.assembly.write_info", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert CliRunner().invoke(prepare.main, options).exit_code == 1
     assert Cache.open(cache).info == before.info
-    np.testing.assert_array_equal(Cache.open(cache).features.X, before.features.X)
+    with pytest.raises(CacheError, match="was interrupted; run the same"):
+        _ = Cache.open(cache).features
     result = CliRunner().invoke(prepare.main, options)
     assert "0 of 6 files analysed" in result.output
     assert len(Cache.open(cache).melspec.X) == 18
-    np.testing.assert_array_equal(Cache.open(cache).features.X, before.features.X)
+    np.testing.assert_array_equal(Cache.open(cache).features.X, features)
 
 
 def test_other_tensors_than_those_of_the_cache_are_refused(tmp_path: Path) -> None:
@@ -169,6 +174,14 @@ def test_other_tensors_than_those_of_the_cache_are_refused(tmp_path: Path) -> No
     assert result.exit_code == 2
     message = "other parameters (melspec.n_mels 32, now 64; melspec.seconds 1.0, now 3.0); name a new folder"
     assert message in result.output.replace("\n", " ")
+
+
+def png_of_size(content: bytes) -> bytes:
+    """A PNG file without a pixel whose first chunk, which tells the size, has that content."""
+    made = b"\x89PNG\r\n\x1a\n"
+    for chunk in (b"IHDR" + content, b"IDAT"):
+        made += struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return made
 
 
 def test_pictures_that_are_there_are_taken_without_their_margins(tmp_path: Path) -> None:
@@ -183,18 +196,30 @@ def test_pictures_that_are_there_are_taken_without_their_margins(tmp_path: Path)
             page[35:253, 54:390, :3] = rng.integers(0, 200, size=3)
             Image.fromarray(page).save(folder / f"{genre}{number:05d}.png")
     (folder / "words.png").write_text("words")
+    shutil.copy(folder.parent / "blues" / "blues00000.png", folder / "copy.png")
+    (folder / "bomb.png").write_bytes(png_of_size(struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)))
+    (folder / "broken.png").write_bytes(png_of_size(b"short"))
     cache = tmp_path / "cache"
     command = ["--images", str(tmp_path / "gtzan"), "--cache", str(cache), "--image-size", "48"]
     result = CliRunner().invoke(prepare.main, command)
     assert result.exit_code == 0, result.output
-    assert "6 tracks of 2 genres; 7 of 7 files analysed, 1 skipped" in result.output
+    assert "7 tracks of 2 genres; 10 of 10 files analysed, 3 skipped" in result.output
     rows = Cache.open(cache).image
-    assert rows.X.shape == (6, 48, 48, 3)
+    assert rows.X.shape == (7, 48, 48, 3)
     assert all(len(np.unique(picture.reshape(-1, 3), axis=0)) == 1 for picture in rows.X)
     assert rows.X[:].max() < 200
     shown = CliRunner().invoke(inspect.main, ["--cache", str(cache)])
     assert shown.exit_code == 0, shown.output
     assert "no features" in shown.output
+    found = json.loads(CliRunner().invoke(inspect.main, ["--cache", str(cache), "--json"]).output)
+    assert found["skipped"] == {
+        "rock/bomb.png": "too many pixels for a spectrogram",
+        "rock/broken.png": "not readable as a picture",
+        "rock/words.png": "not readable as a picture",
+    }
+    # What only audio tells of is unknown, but copies of a picture are not.
+    assert [found[name] for name in ("short", "silent", "clipped", "near_duplicates")] == [None] * 4
+    assert found["exact_duplicates"] == [["blues/blues00000.png", "rock/copy.png"]]
 
 
 def test_a_cache_without_tensors_says_how_to_get_them(tmp_path: Path) -> None:

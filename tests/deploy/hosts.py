@@ -11,12 +11,13 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.waiting import wait_until
 
 NETWORK = "10.77.0"
 SHARED = "/srv"
@@ -203,12 +204,11 @@ class Hosts:
             )
         self._up[name] = host = Host(name, self.address(number), namespace, process)
         sign = self.shared / f"up-{name}"
-        deadline = time.monotonic() + 20
-        while not sign.exists():
-            if process.poll() is not None or time.monotonic() > deadline:
-                said = (self.shared / f"log-{name}").read_text()
-                raise RuntimeError(f"host {name} did not come up: {said}")
-            time.sleep(0.05)
+        try:
+            wait_until(sign.exists, what=f"host {name} was up", alive=process)
+        except AssertionError as error:
+            said = (self.shared / f"log-{name}").read_text()
+            raise RuntimeError(f"host {name} did not come up: {said}") from error
         return host
 
     def down(self) -> None:

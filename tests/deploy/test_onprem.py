@@ -6,8 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from search.journal import open_study
 from spaces.training.run_folder import RunFolder
 from tests.conftest import make_rows, write_cache
 from tests.deploy.hosts import SHARED, Host, Hosts, hosts, missing
+from tests.waiting import wait_until
 
 TOP = Path(__file__).parents[2]
 RUN = "onprem"
@@ -101,10 +101,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hosts, d
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         # The workers join some time after the head: the search is to find all of them there.
-        wait_for(
+        wait_until(
             lambda: "cores 4.0" in up["head"].run(f"python -c '{_CORES}'").stdout,
-            "a head and two workers with four cores in all",
-            seconds=240,
+            what="a head and two workers with four cores in all",
+            every=0.5,
         )
         yield made, up
 
@@ -112,13 +112,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hosts, d
 def actors(host: Host) -> int:
     """How many trials the host has at work."""
     return sum(line.startswith("ray::") and "Trainable" in line for line in host.processes())
-
-
-def wait_for(what: Callable[[], bool], why: str, *, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain: {why}"
-        time.sleep(0.5)
 
 
 class Watch:
@@ -153,10 +146,11 @@ def test_a_search_outlives_a_worker_and_uses_one_that_comes_late(
     )
     job = watch = None
     try:
-        wait_for(
+        wait_until(
             lambda: laptop.run("curl -s -o /dev/null http://127.0.0.1:8265").returncode == 0,
-            "the dashboard's tunnel",
-            seconds=30,
+            what="the dashboard's tunnel",
+            alive=dashboard,
+            every=0.5,
         )
         search = (
             f"python -m search.run --family features_mlp --address auto --cache {SHARED}/cache"
@@ -168,16 +162,17 @@ def test_a_search_outlives_a_worker_and_uses_one_that_comes_late(
             laptop.command(submit), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         watch = Watch(laptop, f"{SHARED}/runs/{RUN}")
-        wait_for(
-            lambda: job.poll() is not None or (len(watch.seen[-1]) >= 3 and actors(first) > 0),
-            "a trial with a checkpoint on each of three hosts",
+        wait_until(
+            lambda: len(watch.seen[-1]) >= 3 and actors(first) > 0,
+            what="a trial with a checkpoint on each of three hosts",
             seconds=400,
+            alive=job,
+            every=0.5,
         )
-        assert job.poll() is None, job.communicate()[0]
         begun = watch.seen[-1]
         first.kill()
         late = made.boot("late", LATE)
-        wait_for(lambda: actors(late) > 0, "a trial on the late node", seconds=300)
+        wait_until(lambda: actors(late) > 0, what="a trial on the late node", seconds=300, every=0.5)
         said = job.communicate(timeout=600)[0]
         assert job.returncode == 0, said
     finally:
@@ -207,8 +202,8 @@ def test_ray_down_ends_it(cluster: tuple[Hosts, dict[str, Host]]) -> None:
     _, up = cluster
     done = up["laptop"].run(f"ray down --yes {SHARED}/onprem.yaml", timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    wait_for(
+    wait_until(
         lambda: not any("raylet" in line or "gcs_server" in line for line in up["head"].processes()),
-        "the head's Ray stopped",
-        seconds=30,
+        what="the head's Ray stopped",
+        every=0.5,
     )

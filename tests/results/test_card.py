@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 from results.bundle import read_config
 from results.card import model_card
+from results.ensemble_card import ensemble_card
 from results.scoring import judge
 from results.trials import named_trial
 from tests.results.runs import make_info
@@ -37,8 +40,26 @@ def test_the_faults_of_gtzan_are_said(exported: Path, made_runs: Path) -> None:
     info = make_info("real", classes=GTZAN, test_fraction=None)
     trial = dataclasses.replace(named_trial("first:first_00002", str(made_runs)), info=info)
     metrics = {"validation": judge(np.eye(10), np.arange(10), GTZAN)}
-    card = model_card(trial, read_config(exported), metrics, n_trained=10, earlier_scorings=[])
+    card = model_card(trial, read_config(exported), metrics, n_trained=10, among=1, earlier_scorings=[])
     assert "Sturm" in card
     assert "SYNTHETIC" not in card
     assert "a given partition" in card
     assert "stopped early by the scheduler" in card
+    assert "compared" not in card  # one trial alone
+
+
+def test_a_model_of_pictures_says_that_it_takes_pictures(exported: Path, made_runs: Path) -> None:
+    trial = named_trial("first", str(made_runs))
+    data = trial.info.cache.model_copy(update={"source": "images", "parameters": {"from_pictures": True}})
+    trial = dataclasses.replace(trial, info=trial.info.model_copy(update={"cache": data}))
+    metrics = json.loads((exported / "metrics.json").read_text())
+    numbers: dict[str, Any] = {"n_trained": 10, "among": 4, "earlier_scorings": []}
+    for card in (
+        model_card(trial, read_config(exported), metrics, **numbers),
+        ensemble_card([trial, trial], metrics, **numbers),
+    ):
+        assert "usic genres from pictures of spectrograms" in card
+        assert "Data: pictures of spectrograms; " in card
+        assert 'predict("spectrogram.png")' in card
+        for word in ("audio", "song", "hear"):
+            assert word not in card

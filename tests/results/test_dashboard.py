@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
+import pytest
 from click.testing import CliRunner
 
 from results.dashboard import main
@@ -15,26 +20,54 @@ from tests.results.runs import make_info
 ROOT = Path(__file__).parents[2]
 
 
-def test_it_shows_the_study_of_a_run(tmp_path: Path) -> None:
-    run = RunFolder.at(tmp_path, "a")
-    run.write_info(make_info("a"))
-    journal = optuna.storages.journal.JournalFileBackend(str(tmp_path / "a" / "study.journal"))
+@contextmanager
+def dashboard(runs: Path) -> Iterator[str]:
+    """Address of a dashboard on a run with a study of one trial."""
+    RunFolder.at(runs, "a").write_info(make_info("a"))
+    journal = optuna.storages.journal.JournalFileBackend(str(runs / "a" / "study.journal"))
     study = optuna.create_study(study_name="search", storage=optuna.storages.JournalStorage(journal))
     study.tell(study.ask(), 0.5)
-    command = [sys.executable, "-u", "-m", "results.dashboard", "a", "--runs", str(tmp_path), "--port", "0"]
+    command = [sys.executable, "-u", "-m", "results.dashboard", "a", "--runs", str(runs), "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            line = process.stdout.readline()
-            address = line.split(" on ")[1].split(" ")[0]
-            assert address.startswith("http://127.0.0.1:")
-            with urllib.request.urlopen(f"{address}/dashboard/", timeout=60) as page:
-                assert page.status == 200
-                assert "Optuna Dashboard" in page.read().decode()
-            with urllib.request.urlopen(f"{address}/api/studies", timeout=60) as studies:
-                assert '"search"' in studies.read().decode()
+            yield process.stdout.readline().split(" on ")[1].split(" ")[0]
         finally:
             process.terminate()
+
+
+def test_it_shows_the_study_of_a_run_and_refuses_to_change_it(tmp_path: Path) -> None:
+    with dashboard(tmp_path) as address:
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(f"{address}/dashboard/", timeout=60) as page:
+            assert page.status == 200
+            assert "Optuna Dashboard" in page.read().decode()
+        before = (tmp_path / "a" / "study.journal").read_bytes()
+        renamed = urllib.request.Request(
+            f"{address}/api/studies/0/rename",
+            data=b'{"study_name": "mine"}',
+            headers={"Content-Type": "application/json"},
+        )
+        for change in (urllib.request.Request(f"{address}/api/studies/0", method="DELETE"), renamed):
+            with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+                urllib.request.urlopen(change, timeout=60)
+            assert "only shown here" in json.loads(refused.value.read())["reason"]
+        with urllib.request.urlopen(f"{address}/api/studies", timeout=60) as studies:
+            assert '"search"' in studies.read().decode()
+        assert (tmp_path / "a" / "study.journal").read_bytes() == before
+
+
+def test_only_this_machine_may_be_asked_for(tmp_path: Path) -> None:
+    with dashboard(tmp_path) as address:
+        port = address.rpartition(":")[2]
+        for host, status in (("localhost", 200), (f"LOCALHOST:{port}", 200), (f"evil.example:{port}", 403)):
+            asked = urllib.request.Request(f"{address}/api/studies", headers={"Host": host})
+            try:
+                with urllib.request.urlopen(asked, timeout=60) as answer:
+                    found = answer.status
+            except urllib.error.HTTPError as refused:
+                found = refused.code
+            assert found == status
 
 
 def test_bad_input_is_one_line(tmp_path: Path) -> None:

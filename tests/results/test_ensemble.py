@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 
 import results
 from data.cache import Cache
-from data.errors import ExportError
+from data.errors import ExportError, RunError
 from data.task import locked_task
 from results.classifier import Prediction
 from results.ensemble import Ensemble, _at
@@ -22,7 +23,7 @@ from results.trials import named_trial
 from results.voting import choose_members
 from spaces.training.run_folder import RunFolder
 from spaces.training.votes import vote
-from tests.results.runs import write_scores
+from tests.results.runs import write_judgement, write_scores
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,9 +98,18 @@ def test_members_of_other_rhythms_are_asked_about_the_same_time() -> None:
     assert [_at(second, both, ["a"])["a"] for second in (0, 3, 6)] == pytest.approx([0.3, 0.35, 0.6])
 
 
+def write_voters(runs: Path, name: str, accuracies: list[float], **changes: Any) -> RunFolder:
+    """A run that was not trained: different configurations, the same ones in each run, with judgements."""
+    run = write_scores(runs, name, list(accuracies), **changes)
+    run.write_tables(run.trials().assign(**{"config.units_1": np.arange(len(accuracies))}), run.history())
+    for number, accuracy in enumerate(accuracies):
+        write_judgement(run, f"t{number}", round(100 * accuracy))
+    return run
+
+
 def test_the_best_of_each_family_comes_first(tmp_path: Path) -> None:
-    write_scores(tmp_path, "a", [0.9, 0.8, 0.7])
-    write_scores(tmp_path, "b", [0.6, 0.5], family="melspec_cnn")
+    write_voters(tmp_path, "a", [0.9, 0.8, 0.7])
+    write_voters(tmp_path, "b", [0.6, 0.5], family="melspec_cnn")
     (board,), _ = boards(str(tmp_path), top=3)
     chosen = choose_members(board, 3, str(tmp_path))
     assert [(one.info.family, one.val_accuracy) for one in chosen] == [
@@ -107,6 +117,33 @@ def test_the_best_of_each_family_comes_first(tmp_path: Path) -> None:
         ("melspec_cnn", 0.6),
         ("features_mlp", 0.8),
     ]
+
+
+def test_a_trial_without_a_judgement_of_its_epoch_has_no_vote(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = write_voters(tmp_path, "a", [0.9, 0.8, 0.7, 0.6])
+    (tmp_path / "a" / "predictions" / "t0.parquet").unlink()
+    write_judgement(written, "t1", 80, epoch=2)
+    (board,), _ = boards(str(tmp_path))
+    assert [one.trial_id for one in choose_members(board, 2, str(tmp_path))] == ["t2", "t3"]
+    missing, other = capsys.readouterr().err.splitlines()
+    assert "t0.parquet is missing" in missing
+    assert "t1.parquet: is of epoch 2" in other
+    with pytest.raises(RunError, match="only 2 different trials"):
+        choose_members(board, 3, str(tmp_path))
+
+
+def test_one_network_has_one_vote(tmp_path: Path) -> None:
+    write_voters(tmp_path, "a", [0.9, 0.7])
+    write_voters(tmp_path, "b", [0.8, 0.6])
+    (board,), _ = boards(str(tmp_path))
+    chosen = choose_members(board, 2, str(tmp_path))
+    assert [(one.run.name, one.trial_id) for one in chosen] == [("a", "t0"), ("a", "t1")]
+    write_voters(tmp_path, "b", [0.8, 0.6], seed=1)
+    (board,), _ = boards(str(tmp_path))
+    chosen = choose_members(board, 2, str(tmp_path))
+    assert [(one.run.name, one.trial_id) for one in chosen] == [("a", "t0"), ("b", "t0")]
 
 
 @pytest.mark.parametrize(("accuracy", "worse"), [(0.0, True), (1.0, False)])
@@ -124,7 +161,7 @@ def test_a_vote_that_is_worse_than_a_member_is_said(
 def test_bad_input_is_one_line(made_runs: Path, voted: Path, tmp_path: Path) -> None:
     common = ["--runs", str(made_runs), "--out", str(tmp_path / "out")]
     for arguments, told in (
-        (["first", "--top", "9"], "--top 9: only 3 trials have a score here"),
+        (["first", "--top", "9"], "--top 9: only 3 different trials"),
         (["first", "--top", "2", "--trial", "x"], "one trial is no ensemble"),
         (["nobody", "--top", "2"], "no run 'nobody'"),
     ):

@@ -30,6 +30,36 @@ def test_the_best_of_a_run(runs: Path, tmp_path: Path) -> None:
     assert "results.predict" in done.stdout
 
 
+def test_a_run_that_was_renamed(runs: Path, tmp_path: Path) -> None:
+    for name in ("again", "untested"):
+        shutil.rmtree(runs / name)
+    (runs / "first").rename(runs / "old")
+    done = run("best", "--runs", str(runs), "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    assert exported_trial(tmp_path / "out")[0] == "old"
+
+
+def test_the_card_tells_among_how_many_trials_the_choice_was_made(runs: Path, tmp_path: Path) -> None:
+    for name, trials in (("again", 2), ("best", 7)):
+        done = run(name, "--runs", str(runs), "--out", str(tmp_path / name))
+        assert done.exit_code == 0, done.output
+        assert f" {trials} trials were compared by it" in (tmp_path / name / "README.md").read_text()
+
+
+def test_a_refusal_while_training_is_not_blamed_on_out(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError("Reading from bucket 'music': AWS Error ACCESS_DENIED during GetObject operation")
+
+    monkeypatch.setattr("results.exporting.refit", refused)
+    done = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"))
+    assert done.exit_code == 2
+    assert "s3://music: refused (ACCESS_DENIED at GetObject)" in done.stderr
+    assert "--out" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_trial_and_a_moved_cache(runs: Path, cache_dir: Path, tmp_path: Path) -> None:
     moved = str(shutil.copytree(cache_dir, tmp_path / "moved"))
     out = tmp_path / "out"

@@ -8,7 +8,7 @@ import pytest
 
 import results
 from data.cache import Cache
-from data.errors import ExportError
+from data.errors import ExportError, RunError
 from data.splits import TEST, Split
 from data.task import locked_task
 from results.exporting import earlier_scorings, export_trial
@@ -70,16 +70,38 @@ def test_each_scoring_of_the_test_is_recorded_and_a_second_one_said(runs: Path, 
     assert len(first.run.test_scores()) == len(again.run.test_scores()) == 1
 
 
-def test_other_folds_have_the_same_locked_tracks(runs: Path) -> None:
+def test_other_folds_and_a_grown_cache_have_the_same_locked_tracks(runs: Path) -> None:
     trial, other = named_trial("first", str(runs)), named_trial("again", str(runs))
     split = other.run.split()
     other.run.add_test_score({"run": "again", "when": "2026"})
-    other.run.write_info(other.info.model_copy(update={"split_fingerprint": "other folds"}))
+    grown = other.info.cache.model_copy(update={"fingerprint": "tensors were added"})
+    other.run.write_info(other.info.model_copy(update={"split_fingerprint": "other folds", "cache": grown}))
     assert [one["run"] for one in earlier_scorings(trial, str(runs))] == ["again"]
     side = np.where(split.test, 0, split.fold)
     side[np.flatnonzero(~split.test)[:3]] = TEST
     other.run.write_split(Split(split.track_id, side))
     assert earlier_scorings(trial, str(runs)) == []
+
+
+def test_another_run_that_is_damaged_does_not_stop_it(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial = named_trial("first", str(runs))
+    (runs / "again" / "run.json").write_text("{")
+    (runs / "untested" / "test_scores.json").write_text('[{"when": "2026"}]')
+    (runs / "untested" / "splits.parquet").unlink()
+    export_trial(trial, tmp_path / "out", runs=str(runs))
+    assert (tmp_path / "out" / "README.md").is_file()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Not looked at for earlier scorings of the test: run 'untested': ")
+    assert "splits.parquet is missing" in line
+
+
+def test_a_scoring_that_cannot_be_recorded_is_blamed_on_the_run(runs: Path, tmp_path: Path) -> None:
+    (runs / "first" / "test_scores.json").mkdir()
+    with pytest.raises(RunError, match=r"first/test_scores.json: cannot be written .* has to be recorded"):
+        export_trial(named_trial("first", str(runs)), tmp_path / "out", runs=str(runs))
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_a_locked_test_no_test_figure_appears(runs: Path, tmp_path: Path) -> None:

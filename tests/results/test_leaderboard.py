@@ -7,13 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from results.leaderboard import main
 from spaces.training.run_folder import RunFolder
-from tests.results.runs import make_info, write_scores
+from tests.results.runs import make_info, write_judgement, write_scores
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("pandas", "pyarrow.dataset", "scipy", "sklearn", "matplotlib", "tensorflow", "ray", "optuna")
@@ -61,19 +60,10 @@ def test_json(made_runs: Path) -> None:
     assert {entry["run"] for entry in first["entries"]} == {"first", "again"}
 
 
-def write_judgement(run: RunFolder, trial_id: str, right: int, n: int) -> None:
-    """A judgement of `n` tracks of blues that gets the first `right` of them right."""
-    probabilities = np.tile([0.0, 1.0, 0.0], (n, 1))
-    probabilities[:right] = [1.0, 0.0, 0.0]
-    tracks = np.array([f"blues/{number:03d}" for number in range(n)], dtype=object)
-    labels = np.full(n, "blues", dtype=object)
-    run.write_predictions(trial_id, tracks, labels, ("blues", "disco", "metal"), probabilities)
-
-
 def test_entries_that_the_first_may_not_beat_are_marked(tmp_path: Path) -> None:
     written = write_scores(tmp_path, "a", [0.6, 0.8, 0.78, 0.7])
     for number, right in enumerate((60, 80, 78)):
-        write_judgement(written, f"t{number}", right, 100)
+        write_judgement(written, f"t{number}", right)
     (board,) = json.loads(run("--runs", str(tmp_path), "--format", "json").stdout)
     assert [(entry["trial_id"], entry["tied"]) for entry in board["entries"]] == [
         ("t1", None),
@@ -86,6 +76,14 @@ def test_entries_that_the_first_may_not_beat_are_marked(tmp_path: Path) -> None:
     assert "| 4 | a |" in done.stdout
     assert "~ cannot be told apart from the first: on the same 100 tracks" in done.stdout
     assert "Not all could be tested" in done.stdout
+    assert "The first is the best of 4 on these very tracks" in done.stdout
+
+
+def test_one_trial_alone_was_not_chosen(tmp_path: Path) -> None:
+    write_scores(tmp_path, "a", [0.6])
+    done = run("--runs", str(tmp_path))
+    assert done.exit_code == 0, done.output
+    assert "the best of" not in done.stdout
 
 
 def test_the_best_of_each_family_is_shown(tmp_path: Path) -> None:
@@ -159,6 +157,27 @@ def test_compare_in_words(made_runs: Path, form: str) -> None:
     assert done.exit_code == 0, done.output
     for part in ("exact McNemar p =", "paired bootstrap", "split in different ways", "SYNTHETIC"):
         assert part in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("sides", "said"),
+    [
+        (("a", "b"), "A is the best of 3 trials of its run and B is the best of 2 trials of its run on"),
+        (("b:t0", "a:t1"), "B is the best of 3 trials of its run on these tracks, a choice that the test"),
+        (("a:t2", "b:BASELINE"), None),
+        (("c", "c:BASELINE"), None),  # a run of one trial
+    ],
+)
+def test_compare_says_what_was_chosen_on_the_same_tracks(
+    tmp_path: Path, sides: tuple[str, str], said: str | None
+) -> None:
+    for name, right in (("a", (60, 80, 70)), ("b", (50, 60)), ("c", (50,))):
+        written = write_scores(tmp_path, name, [one / 100 for one in right])
+        for number, one in enumerate(right):
+            write_judgement(written, f"t{number}", one)
+    done = run("--runs", str(tmp_path), "--compare", *sides)
+    assert done.exit_code == 0, done.output
+    assert said in done.stdout if said else "is the best of" not in done.stdout
 
 
 def test_compare_as_data(made_runs: Path) -> None:

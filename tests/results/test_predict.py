@@ -86,6 +86,39 @@ def test_names_come_from_standard_input(exported: Path, song: Path, tmp_path: Pa
     assert done.exit_code == 2
 
 
+def test_a_name_that_no_file_can_have_does_not_stop_the_others(exported: Path, song: Path) -> None:
+    given = f"{'x' * 300}.wav\nnul\0.wav\n{song}\n"
+    done = CliRunner().invoke(main, [str(exported), "-"], input=given)
+    assert done.exit_code == 1, done.output
+    assert str(song) in done.stdout
+    long, nul = [line for line in done.stderr.splitlines() if line.startswith("Skipped: ")]
+    assert "File name too long" in long
+    assert r"'nul\x00.wav'" in nul
+
+
+def test_a_space_at_the_end_of_a_name_is_kept(exported: Path, song: Path, tmp_path: Path) -> None:
+    odd = str(shutil.copy(song, tmp_path / "song.wav "))
+    done = CliRunner().invoke(main, [str(exported), "-", "--json"], input=f"{odd}\r\n")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["file"] == odd
+
+
+def test_a_model_of_pictures_takes_pictures_out_of_a_folder(
+    bundle_copy: Path, song: Path, tmp_path: Path
+) -> None:
+    content = json.loads((bundle_copy / "preprocess.json").read_text())
+    content["parameters"]["from_pictures"] = True
+    (bundle_copy / "preprocess.json").write_text(json.dumps(content))
+    music = tmp_path / "music"
+    music.mkdir()
+    shutil.copy(song, music)
+    (music / "cover.PNG").write_text("no picture")
+    done = run(str(bundle_copy), str(music))
+    assert done.exit_code == 2
+    assert "cover.PNG" in done.stderr
+    assert "none of the 1 files could be read" in done.stderr
+
+
 def test_too_short_to_judge_is_said(exported: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "short.wav", [0.0] * 100, 22050)
     done = run(str(exported), str(tmp_path / "short.wav"))
@@ -119,7 +152,7 @@ def test_nothing_readable_is_status_2(exported: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = run(str(exported), str(tmp_path / "empty"))
     assert done.exit_code == 2
-    assert "no audio file was found" in done.stderr
+    assert "no file to judge was found" in done.stderr
 
 
 def test_a_corrupt_export_is_one_line(bundle_copy: Path, song: Path) -> None:

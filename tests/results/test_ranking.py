@@ -89,6 +89,17 @@ def test_a_family_can_be_chosen(tmp_path: Path) -> None:
         boards(str(tmp_path), family="nobody")
 
 
+def test_a_run_goes_by_the_name_of_its_folder(tmp_path: Path) -> None:
+    write_scores(tmp_path, "a", [0.5, 0.6])
+    write_scores(tmp_path, "b", [None])
+    for name in ("a", "b"):
+        (tmp_path / name).rename(tmp_path / f"old-{name}")
+    write_scores(tmp_path, "a", [0.4])
+    (board,), silent = boards(str(tmp_path))
+    assert [(e.run, e.trial_id) for e in board.entries] == [("old-a", "t1"), ("old-a", "t0"), ("a", "t0")]
+    assert silent == ["old-b"]
+
+
 def test_nothing_to_rank_is_said(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no runs here"):
         boards(str(tmp_path))

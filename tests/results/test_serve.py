@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import soundfile
 from click.testing import CliRunner
 
 import results
+from results.classifier import Classifier
 from results.listening import listen
 from results.serve import main
 from results.serving.app import application
@@ -60,6 +62,22 @@ def test_an_upload_over_the_limit_is_413(client: Any) -> None:
         answer = client.post("/predict", files={"file": ("long.wav", bytes(size))})
         assert answer.status_code == 413
         assert answer.json()["detail"].startswith("the file is larger than 0.5 MB")
+
+
+def test_the_page_asks_for_what_the_model_takes(client: Any, exported: Path) -> None:
+    from fastapi.testclient import TestClient
+
+    assert 'accept=".aif,.aiff,.au,.flac,.mp3,.ogg,.opus,.wav,audio/*"' in client.get("/").text
+    model = results.load(exported)
+    assert isinstance(model, Classifier)
+    shown = model.preprocess.parameters.model_copy(update={"from_pictures": True})
+    pictures = dataclasses.replace(
+        model, preprocess=model.preprocess.model_copy(update={"parameters": shown})
+    )
+    with TestClient(application(pictures, max_megabytes=0.5)) as opened:
+        page = opened.get("/").text
+    assert 'accept=".jpeg,.jpg,.png"' in page
+    assert "Drop a picture of a spectrogram here" in page
 
 
 def test_openapi_names_what_can_be_asked(client: Any) -> None:

@@ -57,7 +57,7 @@ def main(cache: str, runs: str) -> None:
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     lost = nodes.add_node(num_cpus=3, num_gpus=2)
     nodes.add_node(num_cpus=1, num_gpus=1)
-    nodes.wait_for_nodes()
+    nodes.wait_for_nodes(timeout=240)
     settings = SearchSettings.checked(
         family="features_mlp",
         cache=cache,

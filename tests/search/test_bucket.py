@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from results import export, leaderboard
 from search.journal import open_study
 from search.workspace import JournalMirror, fetch_journal, working_folder
 from spaces.training.run_folder import JOURNAL, RunFolder
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 TRIALS = 12
@@ -45,10 +45,7 @@ def test_a_search_is_interrupted_and_resumed_on_another_machine(
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        deadline = time.monotonic() + 240
-        while not run.folder.exists("trials.parquet") and time.monotonic() < deadline:
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.1)
+        wait_until(lambda: run.folder.exists("trials.parquet"), what="a trial", alive=process, every=0.1)
         assert run.folder.exists(JOURNAL)
         process.send_signal(signal.SIGINT)
         said, errors = process.communicate(timeout=240)

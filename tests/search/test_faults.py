@@ -2,56 +2,53 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from data.errors import RunError
+from data.files import Folder
 from search import SearchSettings, run_search
 from search.checkpoint import read_checkpoint
 from search.engine import resume_search
 from search.journal import open_study
 from search.run import main
 from spaces.training.run_folder import RunFolder
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-EAGER = "import search.tuning as t; t.REPORT_SECONDS = 0.05; from search.run import main; main()"
-"""The command, with a checkpoint after a twentieth of a second of training."""
-EPOCHS = 90
+EPOCHS, HELD = 90, 20
 
 
 def search(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def wait(what: Callable[[], Any], process: subprocess.Popen[str], seconds: float = 200) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert process.poll() is None, "the search ended too early"
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
-    return found
-
-
 def descendants(pid: int) -> list[int]:
-    children = (Path(f"/proc/{pid}/task/{pid}/children").read_text().split()) if pid else []
-    found = [int(child) for child in children]
-    return found + [grandchild for child in found for grandchild in descendants(child)]
+    # A process may end while it is looked at.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return found + [grandchild for child in found for grandchild in descendants(child)]
+    return []
 
 
 def actors(process: subprocess.Popen[str]) -> list[int]:
     """Processes of trials that the search has started."""
-    titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in descendants(process.pid)}
-    return [pid for pid, title in titles.items() if title.startswith(b"ray::") and b"Train" in title]
+    found = []
+    for pid in descendants(process.pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            title = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if title.startswith(b"ray::") and b"Train" in title:
+                found.append(pid)
+    return found
 
 
 def test_killed_workers_and_a_killed_driver_lose_nothing(
@@ -63,35 +60,43 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
         checkpoint = read_checkpoint(run, number)
         return checkpoint.progress["epoch"] if checkpoint else 0
 
+    def hold(number: int, until: int) -> None:
+        Folder.at(tmp_path).write(f"until-{number}", str(until).encode())
+
     options = ["--family", "features_mlp", "--cache", str(small_cache), "--runs", str(tmp_path)]
     options += ["--name", "cut", "--trials", "4", "--max-epochs", str(EPOCHS), "--folds", "2"]
     options += ["--searcher", "random", "--scheduler", "none", "--max-concurrent", "1"]
     fixed = ["layers=2", "units_1=768", "units_2=384", "batch_size=5", f"epochs={EPOCHS}", "activation=relu"]
     for pair in fixed:
         options += ["--set", pair]
+    hold(1, until=HELD)
+    hold(2, until=HELD)
     with subprocess.Popen(
-        [sys.executable, "-c", EAGER, *options],
+        [sys.executable, "-m", "tests.search.held", *options],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        wait(lambda: epoch(1) >= 10, process)
+        wait_until(lambda: epoch(1) == HELD, what="trial 1 was held", alive=process)
         # Nobody else may search in the run meanwhile.
         assert "is there already" in search(*options).stderr
         again = search("--resume", "cut", "--runs", tmp_path)
         assert (again.exit_code, again.stderr.count("\n")) == (2, 1)
         assert "another process is searching in" in again.stderr
 
-        reached = epoch(1)
         killed = actors(process)
         assert killed
         for actor in killed:
             os.kill(actor, signal.SIGKILL)
+        hold(1, until=2 * HELD)
         # The first checkpoint after the kill is a later one: the trial did not begin anew.
-        after = wait(lambda: (seen := epoch(1)) != reached and seen, process)
-        assert after > reached
-        wait(lambda: epoch(2) >= 5, process)
+        after = wait_until(
+            lambda: (seen := epoch(1)) != HELD and seen, what="another checkpoint", alive=process
+        )
+        assert after > HELD
+        hold(1, until=EPOCHS)
+        wait_until(lambda: epoch(2) >= 5, what="five epochs of trial 2", alive=process)
         process.kill()
         process.communicate()
     assert run.info().status == "running"

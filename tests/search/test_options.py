@@ -51,7 +51,8 @@ def test_hyperband_stops_and_an_earlier_run_is_a_start(run_with: Any, tmp_path: 
     run = run_with(warm_start="earlier", trials=3, name="later", set={"units_1": 20, "epochs": 3})
     start = run.info().warm_start
     assert start is not None
-    best = trials.sort_values("val_accuracy", ascending=False)["val_accuracy"].iloc[0]
+    # The BASELINE is trial 0 in any case.
+    best = trials["val_accuracy"].iloc[1:].max()
     first = trials.set_index("trial_id").loc[start["trials"][0]]
     assert first["val_accuracy"] == best
     assert len(start["configurations"]) <= 5
@@ -59,6 +60,11 @@ def test_hyperband_stops_and_an_earlier_run_is_a_start(run_with: Any, tmp_path: 
     for name, value in start["configurations"][0].items():
         assert second[f"config.{name}"] == value, name
     assert (second["config.units_1"], second["config.epochs"]) == (20, 3)
+    # The same tracks are locked in both.
+    assert start["test_tracks_seen"] == 0
+    other = run_with(warm_start="earlier", trials=2, name="other", seed=1).info()
+    assert other.warm_start is not None
+    assert 0 < other.warm_start["test_tracks_seen"] <= other.n_test
     with pytest.raises(RunError, match="no run 'nothing'"):
         run_with(warm_start="nothing")
 

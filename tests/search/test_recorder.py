@@ -47,3 +47,10 @@ def test_a_trial_that_a_restart_saved_is_not_out_of_memory(study: optuna.Study, 
     begun.set_user_attr("outcome", "COMPLETE")  # as its last report says
     study.tell(0, 0.5)
     assert trials_table(study.trials)["status"].tolist() == ["COMPLETE"]
+
+
+def test_a_trial_that_goes_on_after_its_worker_was_killed_is_running(
+    study: optuna.Study, tmp_path: Path
+) -> None:
+    Recorder(RunFolder.at(tmp_path, "run"), study).on_trial_recover(1, [], trial(tmp_path, KILLED))
+    assert trials_table(study.trials)["status"].tolist() == ["RUNNING"]

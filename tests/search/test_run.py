@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from search.run import main
 from spaces.training.run_folder import RunFolder
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,9 +135,7 @@ def test_a_stopped_search_keeps_everything_and_resume_ends_it(
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        deadline = time.monotonic() + 200
-        while not run.folder.exists("trials.parquet") and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_until(lambda: run.folder.exists("trials.parquet"), what="a trial", alive=process)
         # As a node that is preempted does; the search takes it as Ctrl-C.
         process.send_signal(signal.SIGTERM)
         said, errors = process.communicate(timeout=200)

@@ -88,6 +88,7 @@ def test_ranges_are_narrowed_and_widened(tmp_path: Path) -> None:
         (None, {"scaler": "none of these"}, "outside the space; one of standard"),
         (None, {"decay": "1"}, "--set decay=1: outside the space; one of False, True"),
         (None, {"layers": "1", "units_3": "64"}, "--set units_3: never used with the other parameters"),
+        ("epochs: {high: 300}", {}, "space.yaml: epochs: 300 is more than --max-epochs 50"),
         ("lr: [1]", {}, "space.yaml: no parameter 'lr'; the parameters are"),
         ("units_1: {low: 9, high: 3}", {}, "space.yaml: units_1: "),
         ("units_1: {lowest: 9}", {}, "units_1: expected a list of choices, or low, high and log"),

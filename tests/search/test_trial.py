@@ -3,13 +3,14 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import spaces
-from data.errors import RunError
+from data.errors import CacheError, RunError
 from data.splits import make_split
 from data.task import search_task
 from search import trial as module
@@ -41,7 +42,7 @@ def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
 
     class Local(GenreTrial):
         def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
-            options = {"task": task, "family": "features_mlp", "run": run, "milestones": (2, 4)}
+            options = {"task": task, "family": FAMILY, "run": run, "milestones": (2, 4)}
             super().setup(config, seed=0, **options, **pace)  # type: ignore[arg-type]
 
     def maker(**changes: Any) -> GenreTrial:
@@ -117,21 +118,23 @@ def test_a_checkpoint_cut_short_is_not_used(make: Maker, run: RunFolder) -> None
 def test_checkpoints_of_a_large_network_are_written_less_often(
     make: Maker, run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = 0.0
     write, written = module.write_checkpoint, []
 
     def slowly(*given: Any) -> None:
+        nonlocal now
         write(*given)
         written.append(given)
         # As if it had taken a second, for which a trial has to train twenty.
-        monkeypatch.setattr(module.time, "monotonic", lambda: clock() + 1.0)
+        now += 1.0
 
-    clock = module.time.monotonic
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(module, "write_checkpoint", slowly)
-    trial = make(report_seconds=0.0, **EAGER)
-    trial.train()
-    trial.train()
-    assert len(written) == 1
-    assert trial._due - clock() > 15
+    trial = make(report_seconds=-1.0, **EAGER)
+    for moment, count in ((0.0, 1), (1.0, 1), (20.9, 1), (21.0, 2)):
+        now = moment
+        trial.train()
+        assert len(written) == count
 
 
 def test_a_short_trial_writes_no_checkpoint(make: Maker, run: RunFolder) -> None:
@@ -215,3 +218,45 @@ def test_memory_that_runs_out_is_told_apart(make: Maker, monkeypatch: pytest.Mon
     monkeypatch.setattr(type(trial._family), "learner", exhausted)
     report = trial.train()
     assert (report["outcome"], report["done"]) == ("OOM", True)
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(errno.ENOSPC, "DISK_FULL"), (errno.EDQUOT, "DISK_FULL"), (errno.EACCES, "FAIL")]
+)
+def test_a_full_scratch_folder_is_no_fault_of_the_configuration(
+    make: Maker, monkeypatch: pytest.MonkeyPatch, code: int, outcome: str
+) -> None:
+    trial = make()
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise CacheError("/tmp/x: cannot be written") from OSError(code, "refused")
+
+    monkeypatch.setattr(type(trial._family), "learner", refused)
+    report = trial.train()
+    assert (report["outcome"], report["done"]) == (outcome, True)
+
+
+def test_a_judgement_that_nobody_heard_of_gives_way_to_the_one_before(make: Maker, run: RunFolder) -> None:
+    trial = make(report_seconds=0.0, epochs=60)
+    reports = [trial.train()]
+    saved = [run.predictions("local")]
+    while len({report["best_epoch"] for report in reports}) < 3:
+        reports.append(trial.train())
+        if reports[-1]["best_epoch"] != reports[-2]["best_epoch"]:
+            saved.append(run.predictions("local"))
+    # The driver had heard of the second, when it ended the search.
+    run.settle_predictions({"local": reports[-2]["best_epoch"]})
+    assert run.predictions("local", reports[-2]["best_epoch"]).equals(saved[1])
+    assert (run.folder / "predictions").names() == ["local.parquet"]
+    run.settle_predictions({"local": reports[-2]["best_epoch"]})
+    assert run.predictions("local").equals(saved[1])
+
+
+def test_the_last_judgement_stays_where_its_score_was_heard_of(make: Maker, run: RunFolder) -> None:
+    trial = make()
+    for _ in range(3):
+        report = trial.train()
+    kept = run.predictions("local", report["best_epoch"])
+    run.settle_predictions({"local": report["best_epoch"]})
+    assert run.predictions("local").equals(kept)
+    assert (run.folder / "predictions").names() == ["local.parquet"]

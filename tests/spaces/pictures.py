@@ -32,7 +32,8 @@ def picture_cache(folder: Path, *, tracks: int = 10, size: int = 32) -> Path:
             shard.append(TrackTensors(f"{genre}/{genre}.{track:05d}", genre, content))
     write_shard(target / "image", "all", shard)
     names = [one.track_id for one in shard]
-    columns = {"track_id": names, "group": names, "part": ["all"] * len(names)}
+    count = len(names)
+    columns = {"track_id": names, "group": names, "part": ["all"] * count, "status": ["ok"] * count}
     target.write_table("manifest.parquet", pa.table(columns))
     info = CacheInfo(
         format=FORMAT, source="images", parameters={}, fingerprint=uuid.uuid4().hex, versions={"numpy": "0"}

@@ -37,7 +37,13 @@ def write_tensor_cache(folder: Path, *, tracks: int = 12, windows: int = 2, seed
     keys = {"track_id": rows.track_id, "segment": rows.segment, "label": rows.label, "group": rows.group}
     columns = dict(zip(FEATURES, rows.X.T, strict=True))
     target.write_table("features.parquet", pa.table({**keys, **columns}))
-    manifest = {"track_id": rows.track_id, "group": rows.group, "part": ["0"] * len(rows.track_id)}
+    count = len(rows.track_id)
+    manifest = {
+        "track_id": rows.track_id,
+        "group": rows.group,
+        "part": ["0"] * count,
+        "status": ["ok"] * count,
+    }
     target.write_table("manifest.parquet", pa.table(manifest))
     parameters = Parameters(
         melspec=Melspec(seconds=0.5, n_mels=BANDS), image=Picture(seconds=1.0, size=SIZE, n_mels=BANDS)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import spaces
@@ -15,3 +17,10 @@ def test_every_module_is_a_family_of_its_name() -> None:
 def test_unknown_family_lists_the_known() -> None:
     with pytest.raises(SettingsError, match=r"--family jazz: unknown; the families are .*features_mlp"):
         spaces.get("jazz")
+
+
+def test_a_module_with_an_underscore_is_no_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "_shared.py").touch()
+    (tmp_path / "mine.py").touch()
+    monkeypatch.setattr(spaces, "__path__", [str(tmp_path)])
+    assert spaces.names() == ["mine"]

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
@@ -107,3 +110,24 @@ def test_the_real_weights_are_vgg16s(shared: Path) -> None:
     first = load("vgg16", path)[0]
     # The published first kernel begins so (Simonyan and Zisserman, 2014).
     np.testing.assert_allclose(first[0, 0, :, 0], [0.4294707, 0.55037946, 0.4800154], atol=1e-5)
+
+
+def test_one_process_of_a_node_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once, most = 0, 0
+    model = bare("mobilenetv3small", BACKBONES["mobilenetv3small"].smallest)
+
+    def download(**_: object) -> object:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        time.sleep(0.2)
+        at_once -= 1
+        return model
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(keras.applications, BACKBONES["mobilenetv3small"].application, download)
+    # A lock on a file is held by whoever opened it, threads as well as processes.
+    with ThreadPoolExecutor(3) as pool:
+        for found in [pool.submit(load, "mobilenetv3small", IMAGENET) for _ in range(3)]:
+            found.result()
+    assert most == 1

@@ -81,13 +81,18 @@ def test_a_fold_has_the_numbers_it_has_alone() -> None:
     assert np.array_equal(single.probabilities[0], several.probabilities[0])
 
 
-def test_a_restored_learner_goes_on_with_the_same_numbers() -> None:
-    whole, begun = learner(), learner()
+@pytest.mark.parametrize("folds", [1, 3])
+def test_a_restored_learner_goes_on_with_the_same_numbers(folds: int) -> None:
+    task = task_of(folds=folds)
+    whole, begun, restored = learner(task=task), learner(task=task), learner(task=task)
     for epoch in range(4):
         expected = whole.run_epoch(epoch)
+        # Whoever looks at it changes nothing.
+        whole.state()
     for epoch in range(2):
         begun.run_epoch(epoch)
-    restored = learner()
+    # What it has learnt since it was built counts no more.
+    restored.run_epoch(0)
     restored.restore(begun.state())
     for epoch in range(2, 4):
         outcome = restored.run_epoch(epoch)
@@ -149,6 +154,7 @@ def test_stages_train_what_they_unfreeze() -> None:
 
     stages = (Stage(2, 1e-2, freeze), Stage(4, 1e-3, thaw))
     one = learner(task=task_of(folds=1), stages=stages)
+    assert one.n_parameters == learner(task=task_of(folds=1)).n_parameters
     before = one._core.get_layer("convolution").get_weights()[0]
     for epoch in range(2):
         one.run_epoch(epoch)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import f1_score, log_loss
 
 from data.splits import make_split
@@ -16,14 +18,17 @@ def test_vote_is_the_mean_of_the_segments() -> None:
     assert voted == pytest.approx(np.array([[0.2, 0.8], [0.65, 0.35], [0.0, 0.0]]))
 
 
-def test_scores_are_scikit_learns() -> None:
-    rng = np.random.default_rng(0)
-    probabilities = rng.dirichlet(np.ones(4), size=50)
-    truth = rng.integers(4, size=50)
-    judged = scores(probabilities, truth)
-    assert judged["val_accuracy"] == np.mean(probabilities.argmax(1) == truth)
-    assert judged["val_loss"] == pytest.approx(log_loss(truth, probabilities, labels=range(4)))
-    assert judged["val_macro_f1"] == pytest.approx(f1_score(truth, probabilities.argmax(1), average="macro"))
+@given(st.integers(0, 2**32 - 1), st.integers(2, 10), st.integers(1, 40))
+def test_scores_are_scikit_learns(seed: int, n_classes: int, n_tracks: int) -> None:
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.ones(n_classes), size=n_tracks)
+    truth = rng.integers(n_classes, size=n_tracks)
+    judged, genres = scores(probabilities, truth), range(n_classes)
+    chosen, certain = probabilities.argmax(axis=1), np.maximum(probabilities, 1e-7)
+    assert judged["val_accuracy"] == np.mean(chosen == truth)
+    assert judged["val_loss"] == pytest.approx(log_loss(truth, certain, labels=genres))
+    expected = f1_score(truth, chosen, labels=genres, average="macro", zero_division=0)
+    assert judged["val_macro_f1"] == pytest.approx(expected)
 
 
 def test_certain_and_wrong_is_a_finite_loss() -> None:

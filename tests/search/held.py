@@ -1,0 +1,28 @@
+"""``search.run`` with trials that can be held: ``python -m tests.search.held OPTIONS``."""
+
+from __future__ import annotations
+
+import time
+
+from search import tuning
+from search.run import main
+from search.trial import GenreTrial
+
+
+class Held(GenreTrial):
+    """A trial that saves every epoch, and goes no further than ``until-NUMBER`` beside the run says."""
+
+    def _advance(self, started: float) -> str:
+        until = self._run.folder.local.parent / f"until-{self._number}"
+        while until.exists() and self._epoch >= int(until.read_text()):
+            time.sleep(0.02)
+        return super()._advance(float("-inf"))
+
+    def _save_checkpoint(self, started: float) -> None:
+        self._due = float("-inf")
+        super()._save_checkpoint(started)
+
+
+if __name__ == "__main__":
+    tuning.GenreTrial = Held
+    main()
