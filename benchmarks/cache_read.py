@@ -61,7 +61,7 @@ def write(folder: Path) -> None:
         ]
         write_shard(Folder.at(folder / "melspec"), f"{start:08d}", tracks)
         parts += [f"{start:08d}"] * len(chunk)
-    manifest = {"track_id": names, "group": names, "part": parts}
+    manifest = {"track_id": names, "group": names, "part": parts, "status": ["ok"] * len(names)}
     Folder.at(folder).write_table("manifest.parquet", pa.table(manifest))
 
 

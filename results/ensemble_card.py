@@ -42,7 +42,7 @@ def ensemble_card(
     lines += ["", "The members alone were not scored on the test."] if "test" in metrics else []
     sections = [
         head,
-        numbers_section(first, metrics, among, earlier_scorings),
+        numbers_section(trials, metrics, among, earlier_scorings),
         "\n".join(lines),
         data_section(first, n_trained),
         limits_section(first, metrics),

@@ -63,3 +63,20 @@ def test_a_model_of_pictures_says_that_it_takes_pictures(exported: Path, made_ru
         assert 'predict("spectrogram.png")' in card
         for word in ("audio", "song", "hear"):
             assert word not in card
+
+
+def test_a_test_that_an_earlier_search_had_seen_is_said_to_be_too_high(
+    exported: Path, made_runs: Path
+) -> None:
+    trial = named_trial("first", str(made_runs))
+    metrics = json.loads((exported / "metrics.json").read_text())
+    numbers: dict[str, Any] = {"n_trained": 10, "among": 4, "earlier_scorings": []}
+    for seen, told in ((7, True), (0, False)):
+        start = {"run": "earlier", "trials": [], "configurations": [], "test_tracks_seen": seen}
+        warm = dataclasses.replace(trial, info=trial.info.model_copy(update={"warm_start": start}))
+        for card in (
+            model_card(warm, read_config(exported), metrics, **numbers),
+            ensemble_card([trial, warm], metrics, **numbers),
+        ):
+            note = "began with the best of run `earlier`, which had searched on 7 of them"
+            assert (note in card) is told

@@ -200,9 +200,12 @@ def test_a_file_leaves_its_backbone_alone(task: Task, tmp_path: Path) -> None:
     assert list(family.weights) == ["mobilenetv3small"]
     baseline = family.baseline(10)
     assert (baseline["backbone"], baseline["weights"]) == ("mobilenetv3small", str(path))
+    again = spaces.get("vgg16_transfer").as_recorded(baseline, family.weights)
+    again.check_recorded()
     path.write_bytes(b"other weights")
-    with pytest.raises(SettingsError, match="not those that the search began with"):
-        family.learner({**BASE, **baseline}, task, seed=0)
+    for refused in (lambda: again.learner({**BASE, **baseline}, task, seed=0), again.check_recorded):
+        with pytest.raises(SettingsError, match="not those that the search began with"):
+            refused()
 
 
 def test_pictures_too_small_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
