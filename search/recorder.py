@@ -19,6 +19,8 @@ from search.truthful import CURVE, configuration
 from search.workspace import JournalMirror
 from spaces.training.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
 
+SECONDS = "seconds"
+"""Attribute of the study: how long its search has taken, all sittings together."""
 _REWRITE_SECONDS = 2.0
 """The tables are rewritten at most this often, because each rewrite is whole."""
 
@@ -92,12 +94,17 @@ class Recorder(Callback):
     run : RunFolder
         Where to.
     study : Study
-        Where from.
+        Where from. It is told, as the attribute `SECONDS`, how long the search has taken, for the day when it
+        is killed.
+    seconds : float
+        How long it had taken when this sitting began.
     """
 
-    def __init__(self, run: RunFolder, study: optuna.Study) -> None:
+    def __init__(self, run: RunFolder, study: optuna.Study, *, seconds: float = 0.0) -> None:
         self._run = run
         self._study = study
+        self._before = seconds
+        self._begun = time.monotonic()
         self._written = 0.0
         self._mirror = JournalMirror(run)
 
@@ -127,3 +134,4 @@ class Recorder(Callback):
             if time.monotonic() - self._written > _REWRITE_SECONDS:
                 write_tables(self._run, self._study)
                 self._written = time.monotonic()
+                self._study.set_user_attr(SECONDS, self._before + self._written - self._begun)

@@ -32,7 +32,7 @@ from search.ending import NO_SPACE, Ending
 from search.journal import begin_study, count_ended, storage
 from search.loggers import make_loggers
 from search.plan import now, space_of, starting_points
-from search.recorder import Recorder, write_tables
+from search.recorder import SECONDS, Recorder, write_tables
 from search.schedulers import make_scheduler
 from search.searchers import make_sampler
 from search.settings import SearchSettings
@@ -74,7 +74,7 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     RunError
         If the disk is full.
     """
-    told = _begin(run, info, settings)
+    told, info = _begin(run, info, settings)
     ended = [trial for trial in told if trial.state.is_finished()]
     started = time.monotonic()
     tuner, searcher, ending = _tuner(run, info, settings, task, concurrent, told)
@@ -115,13 +115,18 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     return run
 
 
-def _begin(run: RunFolder, info: RunInfo, settings: SearchSettings) -> list[FrozenTrial]:
-    """Enqueue what the search begins with, where that was not done; return the trials that were begun."""
+def _begin(run: RunFolder, info: RunInfo, settings: SearchSettings) -> tuple[list[FrozenTrial], RunInfo]:
+    """Enqueue what the search begins with, where that was not done.
+
+    Returns the trials that were begun, and the record with the seconds of a sitting that was killed.
+    """
     study = begin_study(run, optuna.samplers.RandomSampler(seed=settings.seed))
     for point in starting_points(info)[len(study.get_trials(deepcopy=False)) :]:
         study.enqueue_trial(point)
     waiting = optuna.trial.TrialState.WAITING
-    return [trial for trial in study.get_trials() if trial.state != waiting]
+    spent = max(info.seconds, study.user_attrs.get(SECONDS, 0.0))
+    begun = [trial for trial in study.get_trials() if trial.state != waiting]
+    return begun, info.model_copy(update={"seconds": spent})
 
 
 def _reason(info: RunInfo, *, ended: int, seconds: float) -> str:
@@ -221,7 +226,7 @@ def _tuner(
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=_RESTARTS),
             callbacks=[
-                Recorder(run, searcher.study),
+                Recorder(run, searcher.study, seconds=info.seconds),
                 *_followers(settings, limiter),
                 LiveView(
                     run.name,

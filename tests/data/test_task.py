@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from ray import cloudpickle
 
@@ -101,7 +102,10 @@ def test_a_cache_that_was_replaced_is_refused(tmp_path: Path) -> None:
 
 def test_tensors_of_unequal_shape_are_refused(tmp_path: Path) -> None:
     cache = Cache.open(write_tensor_cache(tmp_path / "cache", tracks=5))
-    other = TrackTensors("metal/other", "metal", np.zeros((1, 4, 4), dtype=np.float16))
+    manifest = cache.folder.read_table("manifest.parquet").to_pylist()
+    moved = manifest[-1] | {"part": "zz"}
+    other = TrackTensors(moved["track_id"], "metal", np.zeros((1, 4, 4), dtype=np.float16))
     write_shard(cache.folder / "melspec", "zz", [other])
+    cache.folder.write_table("manifest.parquet", pa.Table.from_pylist([*manifest[:-1], moved]))
     with pytest.raises(CacheError, match=r"zz.parquet: tensors of shape \(4, 4\).*same options"):
         _ = cache.melspec

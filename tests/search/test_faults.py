@@ -103,6 +103,9 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
     told = {trial.number: trial for trial in open_study(run).trials}
     assert [told[number].state.name for number in (0, 1, 2)] == ["COMPLETE", "COMPLETE", "RUNNING"]
     began = told[2]
+    # A budget of time counts this sitting too, though nobody wrote down its end.
+    sat = open_study(run).user_attrs["seconds"]
+    assert sat > 0
     with (run.folder.local / "study.journal").open("ab") as journal:
         journal.write(b'{"op_code":6,"worker')
 
@@ -111,6 +114,7 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
     assert resumed.exit_code == 0, resumed.output
     info, trials, history = run.info(), run.trials(), run.history()
     assert (info.status, info.reason) == ("finished", "all trials")
+    assert info.seconds > sat
     assert trials["status"].tolist() == ["COMPLETE"] * 4
     assert trials["epochs"].tolist() == [30, EPOCHS, EPOCHS, EPOCHS]
     assert trials["trial_id"].is_unique
