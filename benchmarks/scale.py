@@ -14,7 +14,7 @@ import tempfile
 import time
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.tables import random_cache
 
@@ -59,8 +59,28 @@ def no_op_trial() -> type:
     return NoOpTrial
 
 
-def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) -> tuple[float, float, float]:
-    """Trials a second, milliseconds of driver CPU a trial, and milliseconds a suggestion at the end."""
+class Pace(NamedTuple):
+    """How fast a search was.
+
+    Attributes
+    ----------
+    rate, later_rate : float
+        Trials a second: of the whole search, with the start of its processes; and of the later half.
+    cpu, later_cpu : float
+        Milliseconds of the driver's CPU a trial, likewise.
+    suggestion : float
+        Milliseconds of CPU a suggestion, of the last tenth.
+    """
+
+    rate: float
+    later_rate: float
+    cpu: float
+    later_cpu: float
+    suggestion: float
+
+
+def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) -> Pace:
+    """Search, and see how fast that is."""
     import ray
 
     from search import SearchSettings, run_search
@@ -70,12 +90,17 @@ def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) 
         address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="error"
     )
     took: list[float] = []
+    halfway = (0.0, 0.0)
 
     class Timed(module.TruthfulOptunaSearch):  # type: ignore[name-defined,misc]
         def suggest(self, trial_id: str) -> Any:
+            nonlocal halfway
+            if len(took) == trials // 2:
+                halfway = time.process_time(), time.perf_counter()
             begun = time.process_time()
             config = super().suggest(trial_id)
-            took.append(time.process_time() - begun)
+            if config is not None:
+                took.append(time.process_time() - begun)
             return config
 
         def save(self, checkpoint_path: str) -> None:
@@ -97,14 +122,21 @@ def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) 
         )
         cpu, wall = time.process_time(), time.perf_counter()
         run = run_search(settings)
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        ended = time.process_time(), time.perf_counter()
     finally:
         module.GenreTrial, module.TruthfulOptunaSearch = before  # type: ignore[misc]
         ray.shutdown()
     if len(run.trials()) != trials:
         raise RuntimeError(f"{len(run.trials())} trials in place of {trials}")
     last = took[-max(1, trials // 10) :]
-    return trials / wall, 1000 * cpu / trials, 1000 * sum(last) / len(last)
+    later = trials - trials // 2
+    return Pace(
+        rate=trials / (ended[1] - wall),
+        later_rate=later / (ended[1] - halfway[1]),
+        cpu=1000 * (ended[0] - cpu) / trials,
+        later_cpu=1000 * (ended[0] - halfway[0]) / later,
+        suggestion=1000 * sum(last) / len(last),
+    )
 
 
 def main() -> None:
@@ -120,16 +152,15 @@ def main() -> None:
         sizes = [(trials, workers) for workers in (2, 16, 64) for trials in (100, 1000, 5000)]
     if given.trials:
         sizes = list(product(given.trials, given.workers))
-    print("searcher  trials  workers  trials/s  driver CPU ms/trial  suggestion ms, last tenth")
+    print("searcher  trials  workers  trials/s (later half)  driver CPU ms/trial (later half)  suggestion ms")
     with tempfile.TemporaryDirectory() as folder:
         cache = random_cache(Path(folder) / "cache", tracks=100)
         for searcher in given.searchers:
             for trials, workers in sizes:
-                rate, cpu, suggestion = measure(
-                    cache, folder, searcher=searcher, trials=trials, workers=workers
-                )
+                pace = measure(cache, folder, searcher=searcher, trials=trials, workers=workers)
                 print(
-                    f"{searcher:8}  {trials:6}  {workers:7}  {rate:8.1f}  {cpu:19.1f}  {suggestion:10.1f}",
+                    f"{searcher:8}  {trials:6}  {workers:7}  {pace.rate:8.1f} ({pace.later_rate:.1f})"
+                    f"  {pace.cpu:19.1f} ({pace.later_cpu:.1f})  {pace.suggestion:10.1f}",
                     flush=True,
                 )
 

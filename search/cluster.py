@@ -25,6 +25,8 @@ _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     # A report costs the driver seven times as much with Tune's default loggers, whose files nobody reads.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Nor its snapshots of all trials, every ten seconds: the study is what a search goes on from.
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 _LAUNCHED = Path("~/ray_bootstrap_config.yaml")
