@@ -23,6 +23,8 @@ SECONDS = "seconds"
 """Attribute of the study: how long its search has taken, all sittings together."""
 _REWRITE_SECONDS = 2.0
 """The tables are rewritten at most this often, because each rewrite is whole."""
+_REWRITE_SHARE = 0.03
+"""Share of the driver's time that this may take, however many trials there are."""
 
 _NO_MEMORY = ("low on memory", "outofmemory", "out of memory")
 """What Ray says of a worker that was killed to free memory."""
@@ -105,7 +107,7 @@ class Recorder(Callback):
         self._study = study
         self._before = seconds
         self._begun = time.monotonic()
-        self._written = 0.0
+        self._due = 0.0
         self._mirror = JournalMirror(run)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -131,7 +133,9 @@ class Recorder(Callback):
         with contextlib.suppress(OSError):
             if (trial.last_result or {}).get("outcome") != DISK_FULL:
                 remove_checkpoint(self._run, trial.config[TRIAL_NUMBER])
-            if time.monotonic() - self._written > _REWRITE_SECONDS:
+            begun = time.monotonic()
+            if begun > self._due:
                 write_tables(self._run, self._study)
-                self._written = time.monotonic()
-                self._study.set_user_attr(SECONDS, self._before + self._written - self._begun)
+                ended = time.monotonic()
+                self._due = ended + max(_REWRITE_SECONDS, (ended - begun) / _REWRITE_SHARE)
+                self._study.set_user_attr(SECONDS, self._before + ended - self._begun)

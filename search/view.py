@@ -37,7 +37,7 @@ class LiveView(Callback):
     ended : int
         Trials that had ended before, where a search is gone on with.
     best : float
-        The best accuracy of those.
+        The best accuracy of those; from then on, of all that have ended.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class LiveView(Callback):
         self._total = trials
         self._budget = time_budget
         self._before = ended
-        self._best_before = best
+        self._best = best
 
     def setup(self, *args: Any, **info: Any) -> None:
         """Begin to draw. Not done before, because Tune pickles its callbacks."""
@@ -58,14 +58,16 @@ class LiveView(Callback):
             TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         )
         self._bar = self._progress.add_task(self._title, total=self._total, completed=self._done)
-        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+        self._trials: list[Trial] = []
+        # Drawn as often as it is looked at, not as often as trials report.
+        self._live = Live(
+            console=self._console, refresh_per_second=4, transient=True, get_renderable=self._drawing
+        )
         if self._console.is_terminal:
             self._live.start()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            name: self.__dict__[name] for name in ("_title", "_total", "_budget", "_before", "_best_before")
-        }
+        return {name: self.__dict__[name] for name in ("_title", "_total", "_budget", "_before", "_best")}
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """Leave the terminal as it was."""
@@ -74,8 +76,8 @@ class LiveView(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Redraw."""
-        self._draw(trials)
+        """Draw what is there from now on."""
+        self._trials = trials
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Count a trial that ended or was stopped."""
@@ -86,16 +88,15 @@ class LiveView(Callback):
         self._end(trials, trial)
 
     def _end(self, trials: list[Trial], trial: Trial) -> None:
+        self._trials = trials
         self._ended.add(trial.trial_id)
+        self._best = max(self._best, _accuracy(trial))
         self._progress.update(self._bar, completed=self._done)
         if self._console.is_terminal:
-            self._draw(trials)
             return
-        best = max((_accuracy(other) for other in trials), default=0.0)
-        best = max(best, self._best_before)
         self._console.print(
             f"trial {_number(trial)} {_word(trial, ended=True)} after {_epochs(trial)} epochs:"
-            f" {_accuracy(trial):.1%}; best {best:.1%}; {self._done}/{self._total} done,"
+            f" {_accuracy(trial):.1%}; best {self._best:.1%}; {self._done}/{self._total} done,"
             f" {self._left()} left",
             highlight=False,
         )
@@ -104,9 +105,8 @@ class LiveView(Callback):
     def _done(self) -> int:
         return self._before + len(self._ended)
 
-    def _draw(self, trials: list[Trial]) -> None:
-        if not self._console.is_terminal:
-            return
+    def _drawing(self) -> Group:
+        trials = list(self._trials)
         running = sum(trial.trial_id not in self._ended and trial.status == Trial.RUNNING for trial in trials)
         words = Counter(_word(trial, ended=True) for trial in trials if trial.trial_id in self._ended)
         counts = ", ".join(f"{count} {word}" for word, count in sorted(words.items()))
@@ -118,7 +118,7 @@ class LiveView(Callback):
                 word = _word(trial, ended=trial.trial_id in self._ended)
                 table.add_row(name, f"{_accuracy(trial):.1%}", str(_epochs(trial)), word)
         status = Text(f"{running} running; {counts or 'none ended yet'}; about {self._left()} left")
-        self._live.update(Group(self._progress, status, table))
+        return Group(self._progress, status, table)
 
     def _left(self) -> str:
         passed = time.monotonic() - self._started
