@@ -16,6 +16,8 @@ from data.errors import HarnessError, SettingsError
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
+_ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Variable of Ray's that is 0 where a cluster is one machine."""
 _PATIENCE = 10
 """Seconds that a cluster has to answer."""
 _BOTH = 2
@@ -57,13 +59,13 @@ def spread(
     if address is None and (workers == 1 or len(items) == 1):
         yield from map(work, items)
         return
-    import ray
-    from ray.exceptions import RayError, RayTaskError
 
     def one(item: _Item) -> _Result:
         return work(item)
 
     def limit() -> int:
+        import ray
+
         if workers is not None:
             # On a cluster that was given, what is in flight may all be at work.
             return workers if address is not None else _AHEAD * workers
@@ -72,6 +74,9 @@ def spread(
         return ahead if address is None else max(_DEMAND, ahead)
 
     with cluster(workers, address):
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
         task = ray.remote(num_cpus=1)(one)
         waiting = iter(items)
         running = [task.remote(item) for item in islice(waiting, limit())]
@@ -119,11 +124,23 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
         _require_listener(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    with _listening_on_loopback() if address is None else contextlib.nullcontext():
+        connected = _connect(workers, address)
+    try:
+        yield
+    finally:
+        if connected:
+            import ray
+
+            ray.shutdown()
+
+
+def _connect(workers: int | None, address: str | None) -> bool:
+    """Connect to Ray, unless this process is connected already."""
     import ray
 
     if ray.is_initialized():
-        yield
-        return
+        return False
     try:
         if address is None:
             ray.init(
@@ -149,10 +166,24 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
                 " temporary files"
             ) from error
         raise SettingsError(f"--address {address}: no Ray cluster answers there ({error})") from error
+    return True
+
+
+@contextlib.contextmanager
+def _listening_on_loopback() -> Iterator[None]:
+    """Let a Ray that is started inside listen on this machine's loopback alone.
+
+    Ray looks at the variable when it is imported; where that has happened already, nothing is changed. It is
+    meant for systems whose firewall asks at each start, and does the same on Linux.
+    """
+    if "ray" in sys.modules or _ONE_MACHINE in os.environ:
+        yield
+        return
+    os.environ[_ONE_MACHINE] = "0"
     try:
         yield
     finally:
-        ray.shutdown()
+        del os.environ[_ONE_MACHINE]
 
 
 def _require_listener(address: str) -> None:

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import yaml  # type: ignore[import-untyped]
-from ray.tune import Callback
 
 from data.errors import SettingsError
 from data.spread import cluster
-
-if TYPE_CHECKING:
-    from ray.tune.search import ConcurrencyLimiter
 
 Resources = Mapping[str, float]
 """What a node has: ``CPU``, ``GPU`` and others."""
@@ -36,8 +30,6 @@ _KUBERAY = "RAY_CLUSTER_NAME"
 _AHEAD = 2
 """Nodes that are asked for at once where nothing says how many there may be."""
 _OPTIONS = (("CPU", "--cpus-per-trial"), ("GPU", "--gpus-per-trial"))
-_COUNT_SECONDS = 2.0
-"""Nodes are counted at most this often."""
 
 
 @contextlib.contextmanager
@@ -155,32 +147,3 @@ def _why_none(nodes: Sequence[Resources], each: Mapping[str, float]) -> str:
             )
     both = " ".join(f"{option} {each[name]:g}" for name, option in _OPTIONS)
     return f"{both}: no node has both; give smaller numbers, or add such a node"
-
-
-class Capacity(Callback):
-    """Lets as many trials run at a time as fit, while nodes come and go.
-
-    Parameters
-    ----------
-    limiter : ConcurrencyLimiter
-        What holds the searcher back.
-    cpus, gpus, wanted
-        As in `concurrent_trials`.
-    """
-
-    def __init__(self, limiter: ConcurrencyLimiter, *, cpus: float, gpus: float, wanted: int | None) -> None:
-        self._limiter = limiter
-        self._each = {"cpus": cpus, "gpus": gpus}
-        self._wanted = wanted
-        self._next = 0.0
-
-    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Count the nodes again, once in a while; with none left, what runs keeps its places."""
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + _COUNT_SECONDS
-        with contextlib.suppress(SettingsError):
-            self._limiter.max_concurrent = concurrent_trials(
-                nodes(growing=True), **self._each, wanted=self._wanted
-            )

@@ -15,7 +15,6 @@ from search.cluster import concurrent_trials, ray_cluster
 from search.journal import count_begun, mend_journal, open_study
 from search.plan import make_plan
 from search.settings import SearchSettings
-from search.tuning import search
 from spaces.training.run_folder import RunFolder, RunInfo
 
 
@@ -39,6 +38,8 @@ def run_search(settings: SearchSettings) -> RunFolder:
     """
     plan = make_plan(settings)
     with _cluster(settings) as concurrent, claimed(plan.run, new=True):
+        from search.tuning import search
+
         plan.run.write_split(plan.split)
         plan.run.write_info(plan.info)
         return search(plan.run, plan.info, settings, plan.task, concurrent)
@@ -151,6 +152,8 @@ def _continue(
     family.check_recorded()
     task = search_task(cache.rows(family.reads), run.split())
     with claimed(run, new=False), _cluster(settings) as concurrent:
+        from search.tuning import search
+
         mend_journal(run)
         info = info.model_copy(update={"status": "running", "ended": None})
         run.write_info(info)
@@ -159,7 +162,10 @@ def _continue(
 
 @contextlib.contextmanager
 def _cluster(settings: SearchSettings) -> Iterator[int]:
-    """Connect to Ray; give how many trials run at the same time."""
+    """Connect to Ray; give how many trials run at the same time.
+
+    What needs Ray is imported inside: a local one listens on loopback alone if it is told before.
+    """
     with ray_cluster(settings.address) as resources:
         yield concurrent_trials(
             resources,

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from data.errors import RunError
 from search.journal_file import JournalFile
 from search.workspace import fetch_journal, working_folder
 from spaces.training.run_folder import JOURNAL, STUDY, RunFolder
+
+FIXED = "fixed"
+"""User attribute of a trial that holds the parameters which were given and not suggested."""
 
 
 def storage(run: RunFolder) -> optuna.storages.JournalStorage:
@@ -37,6 +42,11 @@ def open_study(run: RunFolder) -> optuna.Study:
         raise RunError(
             f"run {run.name!r}: {run.folder.uri}/{JOURNAL}: no whole study in it ({error})"
         ) from error
+
+
+def configuration(trial: FrozenTrial) -> dict[str, Any]:
+    """Return the whole configuration of a trial of a study: what was suggested, and what was fixed."""
+    return {**trial.params, **trial.user_attrs.get(FIXED, {})}
 
 
 def begin_study(run: RunFolder, sampler: optuna.samplers.BaseSampler) -> optuna.Study:

@@ -14,8 +14,9 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from search.checkpoint import remove_checkpoint
+from search.journal import configuration
 from search.trial import DISK_FULL, OOM, TRIAL_NUMBER
-from search.truthful import CURVE, configuration
+from search.truthful import CURVE
 from search.workspace import JournalMirror
 from spaces.training.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
 

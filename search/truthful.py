@@ -14,13 +14,11 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
+from search.journal import FIXED
 from search.trial import COMPLETE, DISK_FULL, FAILED, TRIAL_ID, TRIAL_NUMBER
 
 CURVE = "curve"
 """User attribute that holds all epochs, as a list of dicts."""
-
-FIXED = "fixed"
-"""User attribute that holds the parameters which were given and not suggested."""
 
 SUMMARY = (
     "best_epoch",
@@ -35,11 +33,6 @@ SUMMARY = (
     "error",
 )
 """User attributes that a trial ends with, beside ``trial_id`` and ``epochs``."""
-
-
-def configuration(trial: FrozenTrial) -> dict[str, Any]:
-    """Return the whole configuration of a trial of a study: what was suggested, and what was fixed."""
-    return {**trial.params, **trial.user_attrs.get(FIXED, {})}
 
 
 class TruthfulOptunaSearch(OptunaSearch):

@@ -25,9 +25,9 @@ from ray.tune.search import ConcurrencyLimiter
 import spaces
 from data.console import err
 from data.task import Task
+from search.capacity import Capacity
 from search.checkpoint import tidy_checkpoints
 from search.claim import disk_full
-from search.cluster import Capacity
 from search.ending import NO_SPACE, Ending
 from search.journal import begin_study, count_ended, storage
 from search.loggers import make_loggers

@@ -14,9 +14,8 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState
 
 from data.errors import RunError
-from search.journal import open_study
+from search.journal import configuration, open_study
 from search.space import SearchSpace, contains
-from search.truthful import configuration
 from spaces.training.run_folder import RunFolder
 
 _BEST = 5

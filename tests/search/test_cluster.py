@@ -7,8 +7,10 @@ import pytest
 import ray
 
 from data.errors import SettingsError
+from search import capacity as capacity_module
 from search import cluster
-from search.cluster import Capacity, Resources, concurrent_trials, nodes
+from search.capacity import Capacity
+from search.cluster import Resources, concurrent_trials, nodes
 
 AWS = """
 max_workers: 4
@@ -86,7 +88,7 @@ def test_pods_are_asked_for_a_few_at_a_time(
 
 
 def test_the_limit_follows_the_nodes(there: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_COUNT_SECONDS", 0.0)
+    monkeypatch.setattr(capacity_module, "_COUNT_SECONDS", 0.0)
     limiter = SimpleNamespace(max_concurrent=1)
     capacity = Capacity(limiter, cpus=1, gpus=0, wanted=6)
     for cores, expected in ((None, 1), (4, 4), (3, 6)):

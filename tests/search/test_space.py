@@ -10,9 +10,10 @@ from ray import cloudpickle
 import spaces
 from data.errors import SettingsError
 from search.grid import grid_points
+from search.journal import configuration
 from search.settings import SearchSettings
 from search.space import SearchSpace, make_space
-from search.truthful import TruthfulOptunaSearch, configuration
+from search.truthful import TruthfulOptunaSearch
 from search.warm_start import fit
 
 FAMILY = spaces.get("features_mlp")
