@@ -244,6 +244,11 @@ def printable(path: str | Path) -> str:
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
+def is_full(error: OSError) -> bool:
+    """Whether a disk, or somebody's share of it, has no room left."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def require_regular(path: str | Path) -> None:
     """Refuse a pipe, a socket or a device, which to open may wait for ever.
 

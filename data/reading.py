@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +70,7 @@ def read_tables(folder: Folder, kind: str, fingerprint: str) -> Iterator[pa.Tabl
     import pyarrow as pa
 
     part = _parts(folder, kind, fingerprint)
-    for name in sorted({f"{one}.parquet" for one in part.values()}):
+    for name in _names(part):
         table = read_shard(folder / kind, name, None)
         shape, dtype = _about(table.schema)
         plain = pa.from_numpy_dtype(dtype)
@@ -130,7 +130,7 @@ class _Shards:
 
         part = _parts(folder, kind, fingerprint)
         shards = folder / kind
-        names = sorted({f"{one}.parquet" for one in part.values()})
+        names = _names(part)
         tables = []
         for number, name in enumerate(names):
             table = read_shard(shards, name, list(KEYS))
@@ -160,8 +160,9 @@ def _parts(folder: Folder, kind: str, fingerprint: str) -> dict[str, str]:
     manifest = folder.read_table("manifest.parquet", ["track_id", "part", "status"])
     rows = zip(*(manifest[column].to_pylist() for column in ("track_id", "part", "status")), strict=True)
     part = {track: name for track, name, status in rows if status == OK}
-    missing = sorted({f"{name}.parquet" for name in part.values()} - there)
-    if missing and len(missing) == len(set(part.values())):
+    names = _names(part)
+    missing = [name for name in names if name not in there]
+    if missing and missing == names:
         raise CacheError(
             f"{folder.uri}: making its {kind} tensors was interrupted; run the same 'python -m data.prepare'"
             " again, what was done is kept"
@@ -171,6 +172,11 @@ def _parts(folder: Folder, kind: str, fingerprint: str) -> dict[str, str]:
             f"{folder.uri}/{kind}/{missing[0]}: missing; copy it again, or prepare the cache anew"
         )
     return part
+
+
+def _names(part: Mapping[str, str]) -> list[str]:
+    """Names of the shards, sorted, that tracks lie in."""
+    return sorted({f"{name}.parquet" for name in part.values()})
 
 
 def _common(shards: Folder, names: list[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:

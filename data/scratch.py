@@ -26,6 +26,16 @@ def scratch_folder() -> Path:
 
 
 @contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let one process of the node at a time make a file, whose folder is made if it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The lock is on the open file: it ends with the process that holds it, however that ends.
+    with path.with_name(f".lock-{path.name}").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
 def making(path: Path, nbytes: int = 0) -> Iterator[Path | None]:
     """Let one process of the node make a file while the others that want it wait.
 
@@ -37,7 +47,7 @@ def making(path: Path, nbytes: int = 0) -> Iterator[Path | None]:
     path : Path
         The file.
     nbytes : int
-        Its size.
+        Its size; 0 where whoever makes it asks for room (`make_room`) when that is known.
 
     Yields
     ------
@@ -52,14 +62,11 @@ def making(path: Path, nbytes: int = 0) -> Iterator[Path | None]:
     """
     temporary = path.with_name(f".tmp-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The lock is on the open file: it ends with the process that holds it, however that ends.
-        with path.with_name(f".lock-{path.name}").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with alone(path):
             if path.exists():
                 yield None
                 return
-            _make_room(path.parent, nbytes)
+            make_room(path.parent, nbytes)
             try:
                 yield temporary
                 temporary.replace(path)
@@ -79,8 +86,16 @@ def used(path: Path) -> None:
         os.utime(path)
 
 
-def _make_room(folder: Path, nbytes: int) -> None:
-    """Delete what nobody needs any more; of other programs' files in the folder, none."""
+def make_room(folder: Path, nbytes: int) -> None:
+    """Delete what nobody needs any more; of other programs' files in the folder, none.
+
+    Parameters
+    ----------
+    folder : Path
+        The scratch folder.
+    nbytes : int
+        Bytes of room that are wanted.
+    """
     made = []
     for lock in folder.glob(".lock-*"):
         name = lock.name.removeprefix(".lock-")

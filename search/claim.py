@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import shutil
 from collections.abc import Iterator
 
 from data.errors import RunError
+from data.files import is_full
 from search.workspace import working_folder
 from spaces.training.run_folder import JOURNAL, RunFolder
 
@@ -67,7 +67,7 @@ def claimed(run: RunFolder, *, new: bool) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not is_full(error):
                 raise
             raise disk_full(run) from error
         finally:

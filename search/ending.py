@@ -9,7 +9,7 @@ import optuna
 from optuna.terminator import BestValueStagnationEvaluator, StaticErrorEvaluator, Terminator
 from ray import tune
 
-from search.trial import DISK_FULL, FAILED
+from search.trial import DISK_FULL, accuracy
 
 TARGET, STAGNATION, NO_SPACE = "target", "stagnation", "disk full"
 """Reasons, as ``run.json`` gives them."""
@@ -54,7 +54,7 @@ class Ending(tune.Stopper):
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Look at a report; the trial that reaches the target trains no further."""
-        reached = self._target is not None and _accuracy(result) >= self._target
+        reached = self._target is not None and accuracy(result) >= self._target
         if result["outcome"] == DISK_FULL:
             self.reason = NO_SPACE
             self.told = _own_words(result["error"])
@@ -76,8 +76,3 @@ def _own_words(error: str) -> str:
     """Return what an error of this program says, of its traceback; nothing of a system's error."""
     kind, _, told = error.strip().rpartition("\n")[2].partition(": ")
     return told if kind.startswith("data.errors.") else ""
-
-
-def _accuracy(result: dict[str, Any]) -> float:
-    """Score of a report; a trial that failed has none, whatever it had reached before."""
-    return 0.0 if result["outcome"] in FAILED else float(result["val_accuracy"])

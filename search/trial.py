@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from ray import tune
 
 from data.errors import RunError
+from data.files import is_full
 from data.task import Task
 from search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from spaces.training.family import Family, Learner
@@ -215,7 +216,7 @@ class GenreTrial(tune.Trainable):
             if not ended:
                 self._save_checkpoint(started)
         except OSError as error:
-            if _is_full(error):
+            if is_full(error):
                 raise
             if ended:
                 raise StorageError(f"{self._run.folder.uri}: {error}") from error
@@ -253,6 +254,11 @@ class GenreTrial(tune.Trainable):
         self._best_probabilities = None
 
 
+def accuracy(result: Mapping[str, Any]) -> float:
+    """Score of a report; a trial that failed has none, whatever it had reached before."""
+    return 0.0 if result.get("outcome") in FAILED else float(result.get("val_accuracy", 0.0))
+
+
 def _rank(row: dict[str, float]) -> tuple[float, float]:
     """Order of epochs: by accuracy, then by loss."""
     return row.get("val_accuracy", -1.0), -row.get("val_loss", math.inf)
@@ -266,14 +272,10 @@ def _outcome_of(error: Exception) -> str:
     cause: BaseException | None = error
     while cause is not None:
         # That of the scratch folder is told as a cache that cannot be written.
-        if isinstance(cause, OSError) and _is_full(cause):
+        if isinstance(cause, OSError) and is_full(cause):
             return DISK_FULL
         cause = cause.__cause__
     return FAIL
-
-
-def _is_full(error: OSError) -> bool:
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _release_device() -> None:

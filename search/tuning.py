@@ -94,10 +94,9 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     status = "interrupted" if reason == "interrupted" else "finished"
     if status == "finished":
         searcher.settle()
-        scored = [one.user_attrs for one in searcher.study.get_trials(deepcopy=False)]
-        run.settle_predictions(
-            {one[TRIAL_ID]: one["best_epoch"] for one in scored if {TRIAL_ID, "best_epoch"} <= one.keys()}
-        )
+        trials = searcher.study.get_trials(deepcopy=False)
+        scored = [one.user_attrs for one in trials if "best_epoch" in one.user_attrs]
+        run.settle_predictions({one[TRIAL_ID]: one["best_epoch"] for one in scored})
     JournalMirror(run).send()
     write_tables(run, searcher.study)
     run.write_info(
@@ -106,12 +105,7 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     if failure is not None:
         raise failure
     if status == "finished":
-        begun = [
-            trial.number
-            for trial in searcher.study.get_trials(deepcopy=False)
-            if not trial.state.is_finished()
-        ]
-        tidy_checkpoints(run, begun)
+        tidy_checkpoints(run, [trial.number for trial in trials if not trial.state.is_finished()])
     return run
 
 

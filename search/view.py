@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data.console import err
-from search.trial import COMPLETE, FAILED, RUNNING, TRIAL_NUMBER
+from search.trial import COMPLETE, FAILED, RUNNING, TRIAL_NUMBER, accuracy
 
 _SHOWN = 5
 """Trials in the table of the best."""
@@ -132,8 +132,7 @@ class LiveView(Callback):
 
 
 def _accuracy(trial: Trial) -> float:
-    result = trial.last_result or {}
-    return 0.0 if result.get("outcome") in FAILED else float(result.get("val_accuracy", 0.0))
+    return accuracy(trial.last_result or {})
 
 
 def _epochs(trial: Trial) -> int:

@@ -48,15 +48,14 @@ def warm_start(name: str, *, runs: str, space: SearchSpace) -> dict[str, Any]:
         raise RunError(f"--warm-start {name}: no trial of the run has ended with a score")
     best = sorted(scored, key=_score, reverse=True)[:_BEST]
     # The BASELINE, which may have been among the best, is trial 0 of every search.
-    known = [fit(space.family.baseline(space.max_epochs), space)]
-    trials, points = [], []
+    points = [fit(space.family.baseline(space.max_epochs), space)]
+    trials = []
     for trial in best:
         point = fit(configuration(trial), space)
-        if point not in known:
+        if point not in points:
             trials.append(trial.user_attrs["trial_id"])
             points.append(point)
-            known.append(point)
-    return {"run": name, "trials": trials, "configurations": points}
+    return {"run": name, "trials": trials, "configurations": points[1:]}
 
 
 def fit(config: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:

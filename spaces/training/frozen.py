@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from data.cache import fingerprint
-from data.rows import Array, Origin
-from data.scratch import making, scratch_folder, used
+from data.rows import Origin
+from data.scratch import make_room, making, scratch_folder, used
 from data.task import tensors_at
 from spaces.training import pretrained
 from spaces.training.backbones import BACKBONES, build, pooled_array
@@ -91,11 +91,9 @@ def frozen_outputs(frozen: Frozen, pooling: str | None = None) -> np.ndarray:
     """
     path = frozen.path
     if not path.exists():
-        pictures, prefix = tensors_at(frozen.origin), _prefix(frozen)
-        shape = (len(pictures), *prefix.output_shape[1:])
-        with making(path, 4 * int(np.prod(shape))) as temporary:
+        with making(path) as temporary:
             if temporary is not None:
-                _compute(pictures, prefix, shape, temporary)
+                _compute(frozen, temporary)
     used(path)
     return _mapped(path) if pooling is None else _pooled(path, pooling)
 
@@ -111,13 +109,13 @@ def _pooled(path: Path, pooling: str) -> np.ndarray:
     return pooled_array(pooling, _mapped(path))
 
 
-def _prefix(frozen: Frozen) -> keras.Model:
-    weights = pretrained.load(frozen.backbone, frozen.weights)
-    return build(frozen.backbone, frozen.size, weights, frozen.unfrozen, frozen.dropped).prefix
-
-
-def _compute(pictures: Array, prefix: keras.Model, shape: tuple[int, ...], target: Path) -> None:
+def _compute(frozen: Frozen, target: Path) -> None:
     """Let all pictures pass through the frozen part; write what comes out as an array file."""
+    pictures = tensors_at(frozen.origin)
+    weights = pretrained.load(frozen.backbone, frozen.weights)
+    prefix = build(frozen.backbone, frozen.size, weights, frozen.unfrozen, frozen.dropped).prefix
+    shape = (len(pictures), *prefix.output_shape[1:])
+    make_room(target.parent, 4 * int(np.prod(shape)))
     # Written, not mapped: a disk that is full then raises an error, where a map would end the process.
     with target.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})

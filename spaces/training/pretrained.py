@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import SettingsError
+from data.scratch import alone
 from spaces.training.backbones import BACKBONES, bare
 from spaces.training.quiet import import_keras
 
@@ -74,7 +72,7 @@ def fingerprint(name: str, source: str) -> str:
         return NONE
     if source == IMAGENET:
         path = _downloaded(name)
-        with _downloading(name):
+        with alone(path):
             there = path.exists()
         if not there:
             # This node has not loaded them yet.
@@ -135,7 +133,8 @@ def _from_keras(name: str) -> keras.Model:
     make = getattr(keras.applications, backbone.application)
     size = backbone.smallest
     try:
-        with _downloading(name):
+        # Keras writes to the file's own name.
+        with alone(_downloaded(name)):
             model: keras.Model = make(include_top=False, weights="imagenet", input_shape=(size, size, 3))
     except Exception as error:  # a bare Exception is what Keras raises where there is no network
         raise SettingsError(
@@ -143,16 +142,6 @@ def _from_keras(name: str) -> keras.Model:
             f" put that file into {_downloaded(name).parent}, or name it by --weights FILE"
         ) from error
     return model
-
-
-@contextlib.contextmanager
-def _downloading(name: str) -> Iterator[None]:
-    """Let one process of the node at a time download a backbone: Keras writes to the file's own name."""
-    path = _downloaded(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _downloaded(name: str) -> Path:

@@ -171,16 +171,16 @@ def require_epoch(metadata: Mapping[bytes, bytes] | None, epoch: int | None, pla
     RunError
         Naming `place`, where the file lies.
     """
-    kept = (metadata or {}).get(EPOCH.encode())
-    if epoch is not None and kept is not None and int(kept) != epoch:
+    kept = _epoch_in(metadata)
+    if epoch is not None and kept is not None and kept != epoch:
         raise RunError(
-            f"{place}: is of epoch {int(kept)}, but the score is of epoch {epoch}; the trial cannot be used"
+            f"{place}: is of epoch {kept}, but the score is of epoch {epoch}; the trial cannot be used"
         )
 
 
-def _epoch_of(folder: Folder, name: str) -> bytes | None:
-    found: bytes | None = (folder.parquet(name).schema_arrow.metadata or {}).get(EPOCH.encode())
-    return found
+def _epoch_in(metadata: Mapping[bytes, bytes] | None) -> int | None:
+    kept = (metadata or {}).get(EPOCH.encode())
+    return None if kept is None else int(kept)
 
 
 @dataclass(frozen=True)
@@ -284,8 +284,7 @@ class RunFolder:
         RunError
             If the judgement was not kept, or is of another epoch.
         """
-        name = f"predictions/{trial_id}.parquet"
-        return self._table(name, epoch)
+        return self._table(f"predictions/{trial_id}.parquet", epoch)
 
     def write_predictions(
         self,
@@ -329,9 +328,11 @@ class RunFolder:
             if trial_id == before:
                 continue
             last = f"{trial_id}.parquet"
-            wanted = str(best_epochs.get(trial_id)).encode()
-            last_epoch, epoch = (_epoch_of(folder, name) for name in (last, before))
-            if last_epoch != wanted and epoch == wanted:
+            wanted = best_epochs.get(trial_id)
+            last_epoch, epoch = (
+                _epoch_in(folder.parquet(name).schema_arrow.metadata) for name in (last, before)
+            )
+            if wanted is not None and last_epoch != wanted and epoch == wanted:
                 folder.write(last, folder.read(before))
             folder.remove(before)
 
