@@ -1,9 +1,11 @@
 """Trials a second and the time of a suggestion, as trials and workers grow; epochs are no-ops.
 
 Goals: at least 12 trials a second, under 30 ms of driver CPU a trial, growth no worse than linear. Run it
-with ``python -m benchmarks.scale``; ``--full`` takes 100, 1,000 and 5,000 trials on 2, 16 and 64 workers
+with ``python -m benchmarks.scale``; ``--full`` takes 200, 1,000 and 5,000 trials on 2, 16 and 64 workers
 (logical cores), which needs some gigabytes of memory and half an hour. Everything is the search's own, with
-journal, record and ASHA; only the trial is another: it reports a made-up score at each rung.
+journal, record and ASHA; only the trial is another: it reports a made-up score at each rung. The first trials
+wait for each other until all workers have started, which is timed by itself: 64 processes on few cores take
+longer than a thousand trials do, and no search has trials that end before its other workers are there.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from typing import Any, NamedTuple
 from benchmarks.tables import random_cache
 
 
-def no_op_trial() -> type:
-    """Make a trial that trains nothing."""
+def no_op_trial(started: Path, workers: int) -> type:
+    """Make a trial that trains nothing; the first ones wait until there is a file for each worker."""
     from ray import tune
 
     from search.trial import COMPLETE, RUNNING, TRIAL_NUMBER
@@ -29,6 +31,9 @@ def no_op_trial() -> type:
         def setup(self, config: dict[str, Any], *, milestones: tuple[int, ...], **shared: Any) -> None:
             self._milestones = milestones
             self.reset_config(config)
+            (started / str(os.getpid())).touch()
+            while sum(1 for _ in started.iterdir()) < workers:
+                time.sleep(0.05)
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             self._number, self._epochs, self._done = new_config[TRIAL_NUMBER], new_config["epochs"], 0
@@ -60,23 +65,38 @@ def no_op_trial() -> type:
 
 
 class Pace(NamedTuple):
-    """How fast a search was.
+    """How fast a search was, once its workers had started.
 
     Attributes
     ----------
+    start : float
+        Seconds until then.
     rate, later_rate : float
-        Trials a second: of the whole search, with the start of its processes; and of the later half.
+        Trials a second; of the later half of them.
     cpu, later_cpu : float
         Milliseconds of the driver's CPU a trial, likewise.
     suggestion : float
         Milliseconds of CPU a suggestion, of the last tenth.
     """
 
+    start: float
     rate: float
     later_rate: float
     cpu: float
     later_cpu: float
     suggestion: float
+
+
+class Moment(NamedTuple):
+    """Seconds of the driver's CPU, and of the clock."""
+
+    cpu: float
+    wall: float
+
+    @classmethod
+    def now(cls) -> Moment:
+        """Read both."""
+        return cls(time.process_time(), time.perf_counter())
 
 
 def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) -> Pace:
@@ -89,14 +109,16 @@ def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) 
     ray.init(
         address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="error"
     )
+    began = Moment.now()
     took: list[float] = []
-    halfway = (0.0, 0.0)
+    moments: dict[int, Moment] = {}
+    # The suggestion after the first of all workers comes when one of these has ended.
+    halfway = (workers + trials) // 2
 
     class Timed(module.TruthfulOptunaSearch):  # type: ignore[name-defined,misc]
         def suggest(self, trial_id: str) -> Any:
-            nonlocal halfway
-            if len(took) == trials // 2:
-                halfway = time.process_time(), time.perf_counter()
+            if len(took) in (workers, halfway):
+                moments.setdefault(len(took), Moment.now())
             begun = time.process_time()
             config = super().suggest(trial_id)
             if config is not None:
@@ -106,8 +128,10 @@ def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) 
         def save(self, checkpoint_path: str) -> None:
             """Write nothing: a class inside a function cannot be pickled, and nothing reads it."""
 
+    started = Path(runs) / f"started-{searcher}-{trials}-{workers}"
+    started.mkdir()
     before = module.GenreTrial, module.TruthfulOptunaSearch
-    module.GenreTrial, module.TruthfulOptunaSearch = no_op_trial(), Timed  # type: ignore[misc,assignment]
+    module.GenreTrial, module.TruthfulOptunaSearch = no_op_trial(started, workers), Timed  # type: ignore[misc,assignment]
     try:
         settings = SearchSettings.checked(
             family="features_mlp",
@@ -120,21 +144,22 @@ def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) 
             grace_period=1,
             searcher=searcher,
         )
-        cpu, wall = time.process_time(), time.perf_counter()
         run = run_search(settings)
-        ended = time.process_time(), time.perf_counter()
+        ended = Moment.now()
     finally:
         module.GenreTrial, module.TruthfulOptunaSearch = before  # type: ignore[misc]
         ray.shutdown()
     if len(run.trials()) != trials:
         raise RuntimeError(f"{len(run.trials())} trials in place of {trials}")
     last = took[-max(1, trials // 10) :]
-    later = trials - trials // 2
+    ready, middle = moments[workers], moments[halfway]
+    whole, later = trials - workers, trials - halfway
     return Pace(
-        rate=trials / (ended[1] - wall),
-        later_rate=later / (ended[1] - halfway[1]),
-        cpu=1000 * (ended[0] - cpu) / trials,
-        later_cpu=1000 * (ended[0] - halfway[0]) / later,
+        start=ready.wall - began.wall,
+        rate=whole / (ended.wall - ready.wall),
+        later_rate=later / (ended.wall - middle.wall),
+        cpu=1000 * (ended.cpu - ready.cpu) / whole,
+        later_cpu=1000 * (ended.cpu - middle.cpu) / later,
         suggestion=1000 * sum(last) / len(last),
     )
 
@@ -149,17 +174,23 @@ def main() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sizes = [(100, 2), (400, 2), (400, 8)]
     if given.full:
-        sizes = [(trials, workers) for workers in (2, 16, 64) for trials in (100, 1000, 5000)]
+        sizes = [(trials, workers) for workers in (2, 16, 64) for trials in (200, 1000, 5000)]
     if given.trials:
         sizes = list(product(given.trials, given.workers))
-    print("searcher  trials  workers  trials/s (later half)  driver CPU ms/trial (later half)  suggestion ms")
+    if any(trials < 2 * workers for trials, workers in sizes):
+        parser.error("--trials: give at least two for each of the --workers")
+    print(
+        "searcher  trials  workers  start s  trials/s (later half)  driver CPU ms/trial (later half)"
+        "  suggestion ms"
+    )
     with tempfile.TemporaryDirectory() as folder:
         cache = random_cache(Path(folder) / "cache", tracks=100)
         for searcher in given.searchers:
             for trials, workers in sizes:
                 pace = measure(cache, folder, searcher=searcher, trials=trials, workers=workers)
                 print(
-                    f"{searcher:8}  {trials:6}  {workers:7}  {pace.rate:8.1f} ({pace.later_rate:.1f})"
+                    f"{searcher:8}  {trials:6}  {workers:7}  {pace.start:7.1f}"
+                    f"  {pace.rate:8.1f} ({pace.later_rate:.1f})"
                     f"  {pace.cpu:19.1f} ({pace.later_cpu:.1f})  {pace.suggestion:10.1f}",
                     flush=True,
                 )

@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from data.errors import RunError
-from search.journal_file import JournalFile
+from search.journal_file import Journal
 from search.workspace import fetch_journal, working_folder
 from spaces.training.run_folder import JOURNAL, STUDY, RunFolder
 
@@ -18,11 +18,11 @@ FIXED = "fixed"
 """User attribute of a trial that holds the parameters which were given and not suggested."""
 
 
-def storage(run: RunFolder) -> optuna.storages.JournalStorage:
+def storage(run: RunFolder) -> Journal:
     """Open the journal of a run; it is made if it is not there."""
     path = working_folder(run) / JOURNAL
     path.parent.mkdir(parents=True, exist_ok=True)
-    return optuna.storages.JournalStorage(JournalFile(path))
+    return Journal(path)
 
 
 def open_study(run: RunFolder) -> optuna.Study:

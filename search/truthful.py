@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
 from search.journal import FIXED
+from search.journal_file import Journal
 from search.trial import COMPLETE, DISK_FULL, FAILED, TRIAL_ID, TRIAL_NUMBER
 
 CURVE = "curve"
@@ -40,14 +41,17 @@ class TruthfulOptunaSearch(OptunaSearch):
 
     Parameters
     ----------
+    storage : Journal
+        Where the study is. What is told of a trial at a time is written at once.
     unfinished : sequence of FrozenTrial
         Trials of the study that were begun before: they are gone on with before any other is suggested.
     **options
         As Ray's.
     """
 
-    def __init__(self, *, unfinished: Sequence[FrozenTrial] = (), **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *, storage: Journal, unfinished: Sequence[FrozenTrial] = (), **options: Any) -> None:
+        super().__init__(storage=storage, **options)
+        self._journal = storage
         self._unfinished = list(unfinished)
         self._curves: dict[str, list[dict[str, float]]] = {}
         self._latest: dict[str, dict[str, Any]] = {}
@@ -61,6 +65,10 @@ class TruthfulOptunaSearch(OptunaSearch):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Ask for the next configuration; its number in the study and its name go with it."""
+        with self._journal.together():
+            return self._suggest(trial_id)
+
+    def _suggest(self, trial_id: str) -> dict[str, Any] | None:
         name = trial_id
         if self._unfinished:
             begun = self._unfinished.pop(0)
@@ -81,7 +89,8 @@ class TruthfulOptunaSearch(OptunaSearch):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report the epochs since the last result."""
         if trial_id not in self._completed_trials:
-            self._report(trial_id, result)
+            with self._journal.together():
+                self._report(trial_id, result)
             self._latest[trial_id] = result
 
     def on_trial_complete(
@@ -92,6 +101,10 @@ class TruthfulOptunaSearch(OptunaSearch):
             return
         self._completed_trials.add(trial_id)
         self._latest.pop(trial_id, None)
+        with self._journal.together():
+            self._end(trial_id, result, error=error)
+
+    def _end(self, trial_id: str, result: dict[str, Any] | None, *, error: bool) -> None:
         trial = self._ot_trials[trial_id]
         outcome = (result or {}).get("outcome")
         if outcome == DISK_FULL or self._suspended:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import spaces
 from data.errors import SettingsError
 from search.grid import grid_points
 from search.journal import configuration
+from search.journal_file import Journal
 from search.settings import SearchSettings
 from search.space import SearchSpace, make_space
 from search.truthful import TruthfulOptunaSearch
@@ -28,22 +30,23 @@ def space(tmp_path: Path, content: str | None = None, **fixed: Any) -> SearchSpa
 
 
 def suggested(space: SearchSpace, trials: int = 12) -> list[dict[str, Any]]:
-    searcher = TruthfulOptunaSearch(
-        space=space,
-        metric="val_accuracy",
-        mode="max",
-        points_to_evaluate=[FAMILY.baseline(50)],
-        sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=3, multivariate=True, group=True),
-        storage=optuna.storages.InMemoryStorage(),
-        study_name="test",
-    )
     configs = []
-    for number in range(trials):
-        config = searcher.suggest(str(number))
-        assert config is not None
-        configs.append({key: config[key] for key in config if not key.startswith("trial_")})
-        searcher.study.tell(number, number / trials)
-    assert [configuration(trial) for trial in searcher.study.trials] == configs
+    with tempfile.TemporaryDirectory() as folder:
+        searcher = TruthfulOptunaSearch(
+            space=space,
+            metric="val_accuracy",
+            mode="max",
+            points_to_evaluate=[FAMILY.baseline(50)],
+            sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=3, multivariate=True, group=True),
+            storage=Journal(Path(folder) / "study.journal"),
+            study_name="test",
+        )
+        for number in range(trials):
+            config = searcher.suggest(str(number))
+            assert config is not None
+            configs.append({key: config[key] for key in config if not key.startswith("trial_")})
+            searcher.study.tell(number, number / trials)
+        assert [configuration(trial) for trial in searcher.study.trials] == configs
     return configs
 
 

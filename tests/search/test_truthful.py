@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 import spaces
+from search.journal_file import Journal
 from search.recorder import history_table, trials_table
 from search.searchers import make_sampler
 from search.truthful import TruthfulOptunaSearch
@@ -16,14 +20,14 @@ FAMILY = spaces.get("features_mlp")
 
 
 @pytest.fixture
-def searcher() -> TruthfulOptunaSearch:
+def searcher(tmp_path: Path) -> TruthfulOptunaSearch:
     return TruthfulOptunaSearch(
         space=partial(FAMILY.space, max_epochs=50),
         metric="val_accuracy",
         mode="max",
         points_to_evaluate=[FAMILY.baseline(50)],
         sampler=make_sampler("tpe", seed=0),
-        storage=optuna.storages.InMemoryStorage(),
+        storage=Journal(tmp_path / "study.journal"),
         study_name="test",
     )
 
@@ -116,3 +120,19 @@ def test_tables_are_what_the_study_holds(searcher: TruthfulOptunaSearch) -> None
 def test_tables_of_a_study_without_trials() -> None:
     assert len(trials_table([])) == 0
     assert len(history_table([])) == 0
+
+
+def test_what_is_told_at_a_time_is_written_at_once(searcher: TruthfulOptunaSearch, tmp_path: Path) -> None:
+    path = tmp_path / "study.journal"
+    for name in "ab":
+        searcher.suggest(name)
+    searcher.on_trial_result("a", result([1, 2], 0.7))
+    searcher.on_trial_complete("a", result([3], 0.7, "COMPLETE"))
+    # Who opens the study now sees what the search knows.
+    theirs = optuna.load_study(study_name="test", storage=JournalStorage(JournalFileBackend(str(path))))
+    assert [trial.params for trial in theirs.trials] == [trial.params for trial in searcher.study.trials]
+    assert [trial.user_attrs for trial in theirs.trials] == [
+        trial.user_attrs for trial in searcher.study.trials
+    ]
+    assert [trial.state for trial in theirs.trials] == [TrialState.COMPLETE, TrialState.RUNNING]
+    assert not path.with_name("study.journal.lock").exists()
