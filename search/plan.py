@@ -19,6 +19,7 @@ from search.claim import refuse_existing
 from search.grid import grid_points
 from search.settings import SearchSettings
 from search.space import SearchSpace, make_space
+from search.warm_start import fit, warm_start
 from spaces.training.run_folder import CacheRef, RunFolder, RunInfo
 
 _LIBRARIES = (
@@ -88,9 +89,10 @@ def make_plan(settings: SearchSettings) -> Plan:
     if settings.searcher == "grid":
         trials = 1 + len(grid_points(space, most=settings.trials - 1))
     if settings.warm_start is not None:
-        from search.warm_start import warm_start
-
         warm = warm_start(settings.warm_start, runs=settings.runs, space=space)
+    portfolio = (
+        _portfolio(space) if settings.portfolio and warm is None and settings.searcher != "grid" else []
+    )
     tracks = rows.tracks()
     folds = settings.folds or family.default_folds
     if settings.splits is not None:
@@ -130,6 +132,7 @@ def make_plan(settings: SearchSettings) -> Plan:
         command_line=sys.argv,
         created=now(),
         warm_start=warm,
+        portfolio=portfolio,
     )
     return Plan(settings, space, task, split, run, info)
 
@@ -145,8 +148,19 @@ def starting_points(info: RunInfo) -> list[dict[str, Any]]:
     points = [info.baseline]
     if info.warm_start is not None:
         points += info.warm_start["configurations"]
+    points += info.portfolio
     if info.settings.get("searcher") == "grid":
         points += grid_points(space_of(info))
+    return points
+
+
+def _portfolio(space: SearchSpace) -> list[dict[str, Any]]:
+    """Fit the family's portfolio to the space; what is fixed or narrowed may make some of it the same."""
+    points: list[dict[str, Any]] = []
+    for config in space.family.PORTFOLIO:
+        point = fit(config, space)
+        if point not in points:
+            points.append(point)
     return points
 
 

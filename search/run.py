@@ -61,6 +61,11 @@ _INTERRUPTED = 130
 @click.option("--space", metavar="FILE.yaml", help="Other ranges: low, high, log or choices by parameter.")
 @click.option("--warm-start", metavar="RUN", help="Begin with the best configurations of an earlier run.")
 @click.option(
+    "--portfolio/--no-portfolio",
+    default=True,
+    help="After the BASELINE, try the family's configurations that did well on other data.  [default: yes]",
+)
+@click.option(
     "--weights",
     metavar="SOURCE",
     help="Pretrained weights of vgg16_transfer: imagenet, none or FILE.  [default: imagenet]",

@@ -62,6 +62,9 @@ class SearchSettings(BaseModel):
         YAML file with other ranges.
     warm_start : str or None
         An earlier run, whose best configurations are tried after the BASELINE.
+    portfolio : bool
+        Whether the family's portfolio, configurations that did well on other data, is tried after the
+        BASELINE; not where an earlier run's best are, nor on a grid.
     weights : str or None
         Where pretrained weights come from: ``imagenet``, ``none`` or a file; None for the family's default.
     time_budget : float or None
@@ -103,6 +106,7 @@ class SearchSettings(BaseModel):
     set: dict[str, Any] = {}
     space: str | None = None
     warm_start: str | None = None
+    portfolio: bool = True
     weights: str | None = None
     time_budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     max_concurrent: Positive | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,8 @@ class SearchSpace:
         self.family.space(view, self.max_epochs)
         return view.given
 
-    def distributions(self) -> dict[str, BaseDistribution]:
+    @cached_property
+    def distributions(self) -> Mapping[str, BaseDistribution]:
         """Distribution of each parameter that is searched, conditional ones included."""
         import optuna
 
@@ -73,7 +75,7 @@ class SearchSpace:
 
         baseline = self.family.baseline(self.max_epochs)
         described = {}
-        for name, distribution in self.distributions().items():
+        for name, distribution in self.distributions.items():
             if isinstance(distribution, optuna.distributions.CategoricalDistribution) and name in baseline:
                 choices = [*distribution.choices]
                 if baseline[name] not in choices:
@@ -172,7 +174,8 @@ def make_space(
     SettingsError
         For a name that the space does not have, or a value outside it.
     """
-    own = SearchSpace(family, max_epochs).distributions()
+    whole = SearchSpace(family, max_epochs)
+    own = whole.distributions
     ranges = {} if file is None else _read_ranges(file, own)
     ranged = SearchSpace(family, max_epochs, {}, ranges)
     for name in ranges:
@@ -185,8 +188,8 @@ def make_space(
     for name, value in fixed.items():
         _require_known("--set", name, known)
         values[name] = _fit(f"--set {name}={value}", value, known[name])
-    space = SearchSpace(family, max_epochs, values, ranges)
-    used = space.distributions()
+    space = SearchSpace(family, max_epochs, values, ranges) if values or ranges else whole
+    used = space.distributions
     for option, names in (("--set", values), ("--space", ranges)):
         for name in names:
             if name not in used:

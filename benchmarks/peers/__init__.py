@@ -8,12 +8,14 @@ machine that does other work too, ``--clock processor`` budgets and counts the p
 whole process tree instead; waiting is free then, which favours those that wait.
 
 The space (`benchmarks.peers.space`) is this harness's own for `features_mlp`, without `mixup` and
-`averaging`, which Keras does not ship: it is the same for all but the grid. The BASELINE is the first trial
-wherever a tool takes starting points.
+`averaging`, which Keras does not ship: it is the same for all but the grid and the harness as it is shipped.
+The BASELINE is the first trial wherever a tool takes starting points.
 
 What each is given, and why:
 
-- ``harness``: `search.engine.run_search` with its defaults (TPE, ASHA, a quarter of the epochs as grace).
+- ``harness``: `search.engine.run_search` as it is shipped (TPE, ASHA, a quarter of the epochs as grace), with
+  `mixup` and `averaging`, and with the family's portfolio, found on other recordings, after the BASELINE.
+- ``harness-bare``: the same without either: the others' space, and their start.
 - ``grid``: the grid that is widely copied from tutorials, on the published network: 54 configurations
   (2 optimizers, 3 initialisations, 50, 100 or 150 epochs, batches of 5, 10 or 20), five folds each, by plain
   ``Model.fit`` on arrays, scored at the end. Two processes share it, as ``n_jobs=2`` would.

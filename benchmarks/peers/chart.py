@@ -26,7 +26,10 @@ def draw(runs: list[dict[str, Any]], path: Path, note: str, *, clock: str) -> No
         curves = np.where(np.isnan(curves), 0.0, curves)
         middle = np.median(curves, axis=0)
         (line,) = axes.plot(
-            times, np.where(middle > 0, middle, math.nan), label=peer, lw=2.5 if peer == "harness" else 1.5
+            times,
+            np.where(middle > 0, middle, math.nan),
+            label=peer,
+            lw=2.5 if peer.startswith("harness") else 1.5,
         )
         axes.fill_between(times, curves.min(axis=0), curves.max(axis=0), alpha=0.12, color=line.get_color())
     for mark in MARKS:

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 MODULES = {
     "harness": "with_harness",
+    "harness-bare": "with_bare_harness",
     "grid": "with_grid",
     "keras-tuner": "with_keras_tuner",
     "optuna": "with_optuna",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -102,6 +102,8 @@ class Family(ABC):
     """``--folds`` where the user gives none."""
     BASELINE: ClassVar[Config]
     """The published network, a point of the space."""
+    PORTFOLIO: ClassVar[Sequence[Config]] = ()
+    """Configurations that did well on other data, which a search tries after the BASELINE."""
     weights: Mapping[str, str] = MappingProxyType({})
     """SHA-256 of pretrained weights by network, for the record; empty for a family that has none."""
 

@@ -130,6 +130,8 @@ class RunInfo(BaseModel):
     warm_start : dict or None
         ``run``, ``trials`` and ``configurations`` that the search began with, after the BASELINE, and
         ``test_tracks_seen``: how many of the locked tracks that run's search had looked at.
+    portfolio : list of dict
+        Configurations of the family's portfolio that the search began with, after the BASELINE.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -159,6 +161,7 @@ class RunInfo(BaseModel):
     reason: str | None = None
     seconds: float = 0.0
     warm_start: dict[str, Any] | None = None
+    portfolio: list[dict[str, Any]] = []
     narrowed: dict[str, Any] = {}
     weights: dict[str, str] = {}
 

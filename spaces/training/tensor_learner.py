@@ -25,8 +25,8 @@ _INITIAL = -1 % 2**31
 _SAMPLE = 2048
 """Training rows, evenly spread, that statistics of the inputs are taken from."""
 
-_JUDGED = 32
-"""Rows that are judged together."""
+_JUDGED = {"vectors": 256, "pictures": 32}
+"""Most rows that are judged together. Vectors are small, and what they cost is to read a large layer."""
 
 _STAGE = "stage"
 
@@ -134,6 +134,10 @@ class TensorFolds(Learner):
         # What dropout draws from is set anew each epoch, so it is no part of the state.
         self._noise = [one for one in self._core.variables if not any(one is other for other in weights)]
         self._judge = Judge(self._core, recipe.pieces)
+        most = max(1, *(len(fold.valid) for fold in task.folds))
+        # One size for all folds, so that it is compiled once, and of which little is left over.
+        limit = _JUDGED["vectors" if len(task.X.shape) == 2 else "pictures"]
+        self._judged = -(-most // -(-most // limit))
         self._weights = [[tf.constant(value) for value in values] for values in self._initial]
         # The fold whose variables are in the network and the optimizer; above are those of its last turn.
         self._held: int | None = None
@@ -230,7 +234,7 @@ class TensorFolds(Learner):
 
     def _probabilities(self, rows: np.ndarray) -> np.ndarray:
         """Judge rows by the network as it is, float32, shape (n_rows, n_classes)."""
-        batches = np.resize(rows, (-(-len(rows) // _JUDGED), _JUDGED))
+        batches = np.resize(rows, (-(-len(rows) // self._judged), self._judged))
         found = [
             self._judge.run(data, tf.constant(places)).numpy()
             for data, places, _ in self._feed.pieces(batches)

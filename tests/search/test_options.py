@@ -34,6 +34,7 @@ def test_a_grid_is_tried_whole_and_then_done(run_with: Any, tmp_path: Path) -> N
     assert rates[0] == 1e-3
     assert sorted(rates[1:]) == pytest.approx([3e-4, (3e-4 * 2e-2) ** 0.5, 2e-2])
     assert trials["config.units_1"].tolist() == [58, 16, 16, 16]
+    assert run.info().portfolio == []
     early = run_with(searcher="grid", scheduler="none", name="early", trials=30, set=fixed, target=0.05)
     assert (early.info().reason, len(early.trials()) < 4) == ("target", True)
     more = extend_search("early", trials=100, runs=str(tmp_path))
@@ -41,6 +42,19 @@ def test_a_grid_is_tried_whole_and_then_done(run_with: Any, tmp_path: Path) -> N
     assert sorted(more.trials()["config.learning_rate"]) == sorted(rates)
     with pytest.raises(RunError, match="--extend grid: the run tried every point of its grid"):
         extend_search("grid", trials=1, runs=str(tmp_path))
+
+
+def test_the_portfolio_follows_the_baseline(run_with: Any) -> None:
+    run = run_with(name="begun", trials=3, scheduler="none", set={"layers": 1, "units_1": 20})
+    trials, points = run.trials(), run.info().portfolio
+    assert len(points) >= 2
+    assert trials["config.units_1"].tolist() == [58, 20, 20]
+    for number, point in enumerate(points[:2], start=1):
+        assert {"layers", "units_1"}.isdisjoint(point)
+        assert {name: trials[f"config.{name}"].iloc[number] for name in point} == point
+    plain = run_with(name="plain", trials=2, portfolio=False)
+    assert plain.info().portfolio == []
+    assert plain.trials()["config.scaler"].iloc[0] == "standard"
 
 
 def test_hyperband_stops_and_an_earlier_run_is_a_start(run_with: Any, tmp_path: Path) -> None:
@@ -56,6 +70,7 @@ def test_hyperband_stops_and_an_earlier_run_is_a_start(run_with: Any, tmp_path: 
     first = trials.set_index("trial_id").loc[start["trials"][0]]
     assert first["val_accuracy"] == best
     assert len(start["configurations"]) <= 5
+    assert run.info().portfolio == []
     second = run.trials().iloc[1]
     for name, value in start["configurations"][0].items():
         assert second[f"config.{name}"] == value, name

@@ -30,6 +30,7 @@ def test_the_whole_command(ray_cluster: None, small_cache: Path, tmp_path: Path)
         *("--brackets", 2, "--patience", 3, "--target", 1, "--stagnation", 50),
         *("--set", "dropout=0.1", "--set", "layers=1", "--space", space),
         *("--max-concurrent", 1, "--cpus-per-trial", 0.5, "--gpus-per-trial", 0, "--seed", 5),
+        "--no-portfolio",
         *("--runs", tmp_path / "runs"),
     )
     assert said.exit_code == 0, said.output
@@ -40,6 +41,7 @@ def test_the_whole_command(ray_cluster: None, small_cache: Path, tmp_path: Path)
     assert (info.settings["brackets"], info.settings["patience"], info.settings["stagnation"]) == (2, 3, 50)
     assert (info.trials, info.max_epochs, info.folds, info.seed, info.n_test) == (3, 4, 2, 5, 15)
     assert info.settings["searcher"] == "random"
+    assert info.portfolio == []
     assert info.settings["cpus_per_trial"] == 0.5
     assert re.search(
         r"Best validation accuracy \d+\.\d%; BASELINE \d+\.\d%; 45 tracks validated", said.output

@@ -64,6 +64,14 @@ def test_what_is_fixed_is_given_to_all_but_the_baseline(tmp_path: Path) -> None:
     assert described["learning_rate"]["attributes"]["low"] == described["learning_rate"]["attributes"]["high"]
 
 
+@pytest.mark.parametrize("name", spaces.names())
+def test_what_a_family_begins_with_lies_in_its_space(name: str) -> None:
+    family = spaces.get(name)
+    whole = SearchSpace(family, 100)
+    for config in (family.BASELINE, *family.PORTFOLIO):
+        assert fit(config, whole) == config
+
+
 def test_ranges_are_narrowed_and_widened(tmp_path: Path) -> None:
     made = space(
         tmp_path,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -136,6 +137,23 @@ def test_fitted_model_judges_as_the_fold_was_judged(pieces: int) -> None:
     assert model.input_shape == (None, *SHAPE)
     judged = np.asarray(model(X[task_of().folds[1].valid].astype(np.float32)))
     assert judged == pytest.approx(outcome.probabilities[1], abs=1e-5)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (SHAPE[0] * SHAPE[1],)])
+def test_every_row_is_judged_once_whatever_the_size_of_its_fold(shape: tuple[int, ...]) -> None:
+    rows = np.arange(N)
+    parts = (Fold(rows[41:], rows[:41]), Fold(rows[:50], rows[50:]))
+    task = dataclasses.replace(task_of(), X=X.reshape(N, *shape), folds=parts)
+
+    def dense() -> keras.Model:
+        inputs = keras.Input(shape)
+        return keras.Model(inputs, keras.layers.Dense(2, dtype="float32")(inputs))
+
+    one = learner(task=task, build=network if len(shape) == 2 else dense, augment=None)
+    outcome = one.run_epoch(0)
+    for number, fold in enumerate(parts):
+        expected = one.fitted(number).model.predict(task.X[fold.valid].astype(np.float32), verbose=0)
+        assert outcome.probabilities[number] == pytest.approx(expected, abs=1e-5)
 
 
 def test_statistics_come_from_training_rows_only() -> None:
