@@ -139,6 +139,7 @@ def search(cache: str, runs: str, scheduler: str, *, trials: int, target: float,
         trials=trials,
         scheduler=scheduler,
         grace_period=3 if scheduler == "asha" else None,
+        reduction_factor=4 if scheduler == "asha" else 3,
         seed=seed,
     )
     begun = time.time()
