@@ -155,6 +155,7 @@ def test_a_bad_configuration_fails_and_the_search_goes_on(
             max_epochs=3,
             folds=2,
             searcher="random",
+            portfolio=False,
             space=str(space),
             set={"optimizer": "adam", "layers": 1},
             seed=1,
