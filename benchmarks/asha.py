@@ -22,7 +22,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.tables import features_task
+
 _FOLDS, _EPOCHS = 5, 30
+_SCHEDULERS: dict[str, dict[str, int]] = {"asha": {"grace_period": 3, "reduction_factor": 4}, "none": {}}
 _GRID = {
     "units_1": (58, 128, 256),
     "units_2": (29, 64),
@@ -44,15 +47,6 @@ _COMMON = {
     "averaging": 0.0,
     "epochs": _EPOCHS,
 }
-
-
-def task_of(cache: str) -> Any:
-    from data.cache import Cache
-    from data.splits import make_split
-    from data.task import search_task
-
-    rows = Cache.open(cache).features
-    return search_task(rows, make_split(rows.tracks(), folds=_FOLDS, test_fraction=0.2, seed=0))
 
 
 def grid_scores(task: Any) -> float:
@@ -138,9 +132,8 @@ def search(cache: str, runs: str, scheduler: str, *, trials: int, target: float,
         folds=_FOLDS,
         trials=trials,
         scheduler=scheduler,
-        grace_period=3 if scheduler == "asha" else None,
-        reduction_factor=4 if scheduler == "asha" else 3,
         seed=seed,
+        **_SCHEDULERS[scheduler],
     )
     begun = time.time()
     study = open_study(run_search(settings))
@@ -170,7 +163,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cache = str(Path(folder) / "cache")
         prepare(["--features-csv", given.features_csv, "--cache", cache], standalone_mode=False)
-        task = task_of(cache)
+        task = features_task(cache, folds=_FOLDS, test_fraction=0.2, seed=0)
         target = grid_scores(task)
         seconds = grid_seconds(task, fit_all=given.fit_all)
         found = {
@@ -178,7 +171,7 @@ def main() -> None:
                 search(cache, folder, scheduler, trials=given.trials, target=target, seed=seed)
                 for seed in range(given.seeds)
             ]
-            for scheduler in ("asha", "none")
+            for scheduler in _SCHEDULERS
         }
     how = "all timed" if given.fit_all else "one fold of five timed"
     print(f"grid: best {target:.1%}, {54 * _FOLDS} fits of {_EPOCHS} epochs, {seconds:.0f} s ({how})")

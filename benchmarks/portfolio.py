@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.tables import features_task
+
 
 class Place(NamedTuple):
     """A cache and the seed of its split."""
@@ -47,12 +49,7 @@ class Result(NamedTuple):
 
 @lru_cache(maxsize=16)
 def task_of(place: Place, folds: int) -> Any:
-    from data.cache import Cache
-    from data.splits import make_split
-    from data.task import search_task
-
-    rows = Cache.open(place.cache).features
-    return search_task(rows, make_split(rows.tracks(), folds=folds, test_fraction=0.0, seed=place.seed))
+    return features_task(place.cache, folds=folds, test_fraction=0.0, seed=place.seed)
 
 
 def train(
@@ -112,18 +109,15 @@ def main() -> None:
     given = parser.parse_args()
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1"}
     import spaces
-    from data.spread import cluster, spread
+    from data.spread import spread
 
     family = spaces.get(given.family)
     places = [Place(cache, seed) for cache in given.cache for seed in range(given.splits)]
     work = partial(train, family=given.family, places=places, folds=given.folds)
-    with cluster():
-        unlimited = (math.inf,) * len(places)
-        baseline = family.baseline(given.max_epochs)
-        (reference, *_) = spread(partial(work, limits=unlimited), [baseline, baseline])
-        limits = tuple(given.slower * seconds for seconds in reference.seconds)
-        configs = drawn(family, given.draws, given.max_epochs)
-        results = list(spread(partial(work, limits=limits), configs))
+    reference = work(family.baseline(given.max_epochs), limits=(math.inf,) * len(places))
+    limits = tuple(given.slower * seconds for seconds in reference.seconds)
+    configs = drawn(family, given.draws, given.max_epochs)
+    results = list(spread(partial(work, limits=limits), configs))
     lift = np.array([result.scores for result in results]) - reference.scores
     print(f"BASELINE: {np.mean(reference.scores):.1%}; what the best of each split has more:")
     print("  " + ", ".join(f"{gain:+.1%}" for gain in lift.max(axis=0)))

@@ -1,8 +1,9 @@
-"""A cache in the shape of the published table, for benchmarks whose times do not depend on the values."""
+"""Tables of features for the benchmarks: a random one in the shape of the published, and a task of any."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,9 @@ import pyarrow as pa
 from data.cache import FORMAT, CacheInfo
 from data.columns import FEATURES
 from data.files import Folder
+
+if TYPE_CHECKING:
+    from data.task import Task
 
 
 def random_cache(folder: Path, *, tracks: int = 1000, genres: int = 10) -> str:
@@ -39,3 +43,13 @@ def random_cache(folder: Path, *, tracks: int = 1000, genres: int = 10) -> str:
     )
     target.write_json("cache.json", info.model_dump(mode="json"))
     return str(folder)
+
+
+def features_task(cache: str, *, folds: int, test_fraction: float, seed: int) -> Task:
+    """Split a cache's features as a search does; give what trials see."""
+    from data.cache import Cache
+    from data.splits import make_split
+    from data.task import search_task
+
+    rows = Cache.open(cache).features
+    return search_task(rows, make_split(rows.tracks(), folds=folds, test_fraction=test_fraction, seed=seed))

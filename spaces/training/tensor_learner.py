@@ -25,8 +25,10 @@ _INITIAL = -1 % 2**31
 _SAMPLE = 2048
 """Training rows, evenly spread, that statistics of the inputs are taken from."""
 
-_JUDGED = {"vectors": 256, "pictures": 32}
-"""Most rows that are judged together. Vectors are small, and what they cost is to read a large layer."""
+_JUDGED_TENSORS = 32
+"""Most rows that are judged together."""
+_JUDGED_VECTORS = 256
+"""The same of rows that are vectors: they are small, and what they cost is to read a large layer."""
 
 _STAGE = "stage"
 
@@ -136,7 +138,7 @@ class TensorFolds(Learner):
         self._judge = Judge(self._core, recipe.pieces)
         most = max(1, *(len(fold.valid) for fold in task.folds))
         # One size for all folds, so that it is compiled once, and of which little is left over.
-        limit = _JUDGED["vectors" if len(task.X.shape) == 2 else "pictures"]
+        limit = _JUDGED_VECTORS if len(task.X.shape) == 2 else _JUDGED_TENSORS
         self._judged = -(-most // -(-most // limit))
         self._weights = [[tf.constant(value) for value in values] for values in self._initial]
         # The fold whose variables are in the network and the optimizer; above are those of its last turn.
