@@ -6,6 +6,8 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
+from spaces.training.quiet import import_keras
+
 _HALF_PRECISION = (7, 0)
 """Compute capability from which a GPU multiplies matrices of float16 in hardware of its own (Volta)."""
 
@@ -37,7 +39,7 @@ def set_up() -> None:
 
     With memory growth a process takes of a GPU what it needs, not all of it: several trials share one.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import_keras()
     import tensorflow as tf
 
     count = threads(os.environ)

@@ -249,10 +249,11 @@ class TensorFolds(Learner):
         self._keep()
         found: dict[str, np.ndarray] = {_STAGE: np.array(self._stage)}
         for number, initial in enumerate(self._initial):
-            for position, (value, before) in enumerate(zip(self._weights[number], initial, strict=True)):
+            for position, (tensor, before) in enumerate(zip(self._weights[number], initial, strict=True)):
+                value = tensor.numpy()
                 # Frozen networks are large, and whoever builds the network anew has them.
-                if not np.array_equal(value.numpy(), before):
-                    found[f"{number}.weight.{position}"] = value.numpy()
+                if not np.array_equal(value, before):
+                    found[f"{number}.weight.{position}"] = value
             for position, value in enumerate(self._optimizers[number]):
                 found[f"{number}.optimizer.{position}"] = value.numpy()
         return found

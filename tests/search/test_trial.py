@@ -125,13 +125,13 @@ def test_checkpoints_of_a_large_network_are_written_less_often(
         nonlocal now
         write(*given)
         written.append(given)
-        # As if it had taken a second, for which a trial has to train twenty.
+        # As if it had taken a second, for which a trial has to train fifty.
         now += 1.0
 
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(module, "write_checkpoint", slowly)
     trial = make(report_seconds=-1.0, **EAGER)
-    for moment, count in ((0.0, 1), (1.0, 1), (20.9, 1), (21.0, 2)):
+    for moment, count in ((0.0, 1), (1.0, 1), (50.9, 1), (51.0, 2)):
         now = moment
         trial.train()
         assert len(written) == count
