@@ -56,7 +56,7 @@ def show(runs: list[dict[str, Any]]) -> None:
         table.add_column(column, justify="left" if column == "peer" else "right")
     for peer in dict.fromkeys(run["peer"] for run in runs):
         mine = [run for run in runs if run["peer"] == peer]
-        cells = [peer, f"{median([run['best'] or 0.0 for run in mine]):.1%}"]
+        cells = [peer + died(mine), f"{median([run['best'] or 0.0 for run in mine]):.1%}"]
         for mark in MARKS:
             times = [run["seconds_to"][str(mark)] for run in mine]
             middle = median([math.inf if seconds is None else seconds for seconds in times])
@@ -65,6 +65,12 @@ def show(runs: list[dict[str, Any]]) -> None:
         cells += [f"{median([run[key] for run in mine]):.0f}" for key in ("trials", "epochs", "peak_mib")]
         table.add_row(*cells, f"{median([run['cpu_seconds'] for run in mine]):.0f}")
     Console(width=120).print(table)
+
+
+def died(runs: list[dict[str, Any]]) -> str:
+    """Say how many runs of a peer ended with an error before their time was over."""
+    count = sum(bool(run["ended_by_itself"]) for run in runs)
+    return f" ({count} died)" if count else ""
 
 
 def main() -> None:
@@ -119,7 +125,7 @@ def measure(given: argparse.Namespace, target: Path) -> dict[str, Any]:
                 unfinished.replace(target)
                 print(
                     f"{peer} seed {seed}: best {run['best'] or 0:.1%}, {run['trials']} trials,"
-                    f" {run['epochs']} epochs, {run['cpu_seconds']:.0f} s of processor",
+                    f" {run['epochs']} epochs, {run['cpu_seconds']:.0f} s of processor{died([run])}",
                     flush=True,
                 )
     return record

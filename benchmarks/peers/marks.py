@@ -55,7 +55,7 @@ def count_trials_epochs(scores: Sequence[dict[str, Any]]) -> tuple[int, int]:
 
 def median(values: Sequence[float]) -> float:
     """Middle of the values, of which some may be infinite."""
-    return statistics.median_low(values)
+    return float(statistics.median(values))
 
 
 def at_times(curve: Sequence[tuple[float, float]], times: np.ndarray) -> np.ndarray:

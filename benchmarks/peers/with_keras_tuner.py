@@ -14,9 +14,14 @@ from benchmarks.peers.space import BASELINE, SPACE
 
 
 def declare(hp: Any) -> dict[str, Any]:
-    """Declare the space to KerasTuner, and draw a configuration."""
-    config: dict[str, Any] = {}
+    """Declare the space to KerasTuner, and draw a configuration.
+
+    How long a trial is trained is Hyperband's to say, so it is no parameter, and schedules span the whole.
+    """
+    config: dict[str, Any] = {"epochs": MAX_EPOCHS}
     for one in SPACE:
+        if one.name in config:
+            continue
         scope = contextlib.nullcontext()
         if one.when is not None:
             scope = hp.conditional_scope(one.when[0], list(one.when[1]))

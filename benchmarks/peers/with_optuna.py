@@ -26,7 +26,9 @@ def main() -> None:
     study = optuna.load_study(
         study_name="peer",
         storage=storage,
-        sampler=optuna.samplers.TPESampler(constant_liar=True, seed=_SEEDS_APART * job.seed + worker),
+        sampler=optuna.samplers.TPESampler(
+            multivariate=True, group=True, constant_liar=True, seed=_SEEDS_APART * job.seed + worker
+        ),
         pruner=optuna.pruners.HyperbandPruner(min_resource=1, max_resource=MAX_EPOCHS, reduction_factor=3),
     )
     study.optimize(objective(job))
