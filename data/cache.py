@@ -131,10 +131,7 @@ class Cache:
             require_current(self.folder.parquet("features.parquet"), self.info.fingerprint, self.folder)
             table = self.folder.read_table("features.parquet")
         except FileNotFoundError as error:
-            raise CacheError(
-                f"{name}: missing; make it with"
-                f" 'python -m data.prepare --audio DIR --cache {self.folder.uri}'"
-            ) from error
+            raise CacheError(f"{name}: missing; {how_to_make(self.folder, self.info.source)}") from error
         missing = [column for column in (*KEYS, *FEATURES) if column not in table.column_names]
         if missing:
             raise CacheError(f"{name}: no column {missing[0]!r}; prepare the cache again")
@@ -188,6 +185,24 @@ class Cache:
         uri = self.folder.path if self.folder.is_local else self.folder.uri
         rows = read_tensors(self.folder, kind, self.info.fingerprint)
         return replace(rows, origin=Origin(uri, kind, self.info.fingerprint))
+
+
+def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
+    """Say how to come by what a cache lacks: features, or tensors of a kind.
+
+    Parameters
+    ----------
+    folder : Folder
+        The cache.
+    source : str
+        What it was made of; only what was made of audio can be added to.
+    kind : str
+        ``melspec``, ``image``, or nothing for features.
+    """
+    made = source == "audio"
+    option = f" --{kind}" if kind else ""
+    where, new = (folder.uri, "") if made else ("DIR", f", a new cache: this one was made of {source}")
+    return f"make them with 'python -m data.prepare --audio DIR --cache {where}{option}'{new}"
 
 
 def require_current(table: pq.ParquetFile, fingerprint: str, folder: Folder) -> None:

@@ -36,7 +36,8 @@ def inspect(cache: Cache) -> dict[str, Any]:
     -------
     dict
         Only JSON types. ``silent``, ``clipped``, ``short`` and the two kinds of duplicates are lists of
-        tracks, or None where the cache was not made from audio; of pictures, ``exact_duplicates`` are known.
+        tracks, or None where the cache was not made from audio; ``exact_duplicates`` are known of all, in a
+        table of features as tracks of equal numbers.
         Durations in seconds, rates in Hz.
         ``leak`` is the share of validation tracks that would have a copy among the training tracks if a
         five-fold split were made by track alone, which no split of this program is.
@@ -119,15 +120,14 @@ def _heard(tracks: pd.DataFrame, info: CacheInfo) -> dict[str, list[str] | None]
 
 def _copies(tracks: pd.DataFrame, manifest: pq.ParquetFile, *, heard: bool) -> dict[str, Any]:
     """Find tracks of one recording, what they would leak, and where their labels contradict each other."""
-    if "landmarks" not in manifest.schema_arrow.names:
-        return {"exact_duplicates": None, "near_duplicates": None, "leak": None, "contradicting": None}
     track_id, label = tracks["track_id"].astype(str).tolist(), tracks["label"].astype(str).tolist()
     exact = [rows for rows in tracks.groupby("sha256").indices.values() if len(rows) > 1]
     pairs = [(int(rows[0]), int(row)) for rows in exact for row in rows[1:]]
     # Of exact copies one stands for all: the others would only repeat what it has in common with the rest.
     row_of = dict(zip(track_id, range(len(track_id)), strict=True))
     one = set(tracks.drop_duplicates("sha256")["track_id"])
-    near = [(row_of[a], row_of[b]) for a, b in _near(manifest, one)]
+    marked = "landmarks" in manifest.schema_arrow.names
+    near = [(row_of[a], row_of[b]) for a, b in _near(manifest, one)] if marked else []
     recording = united_groups(track_id, pairs + near)
     size = Counter(recording)
     chance = [1 - (1 / _LEAK_PARTS) ** (size[name] - 1) for name in recording]

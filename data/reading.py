@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.cache import require_current
+from data.cache import how_to_make, require_current
 from data.errors import CacheError
 from data.files import Folder
 from data.mapped import MappedTensors, map_column
@@ -147,15 +147,16 @@ class _Shards:
         return cls(shards, names, keys, keys["shard"].to_numpy(), keys["row"].to_numpy(), shape, dtype)
 
 
+def _source(folder: Folder) -> str:
+    return str(folder.read_json("cache.json")["source"])
+
+
 def _parts(folder: Folder, kind: str, fingerprint: str) -> dict[str, str]:
     """Name of the shard, without its ending, that holds each usable track; all of these shards are there."""
     there = set((folder / kind).names())
     file = folder.parquet("manifest.parquet") if there else None
     if file is None or "part" not in file.schema_arrow.names:
-        raise CacheError(
-            f"{folder.uri}: has no {kind} tensors; make them with"
-            f" 'python -m data.prepare --audio DIR --cache {folder.uri} --{kind}'"
-        )
+        raise CacheError(f"{folder.uri}: has no {kind} tensors; {how_to_make(folder, _source(folder), kind)}")
     require_current(file, fingerprint, folder)
     manifest = folder.read_table("manifest.parquet", ["track_id", "part", "status"])
     rows = zip(*(manifest[column].to_pylist() for column in ("track_id", "part", "status")), strict=True)

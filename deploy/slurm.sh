@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A search over the nodes of one batch job:
-#   sbatch --nodes 4 --gpus-per-node 1 deploy/slurm.sh --family melspec_cnn --cache /shared/cache --runs /shared/runs
+#   sbatch --nodes 4 --gpus-per-node 1 deploy/slurm.sh --family melspec_cnn --gpus-per-trial 0.5 \
+#       --cache /shared/cache --runs /shared/runs
 # Everything after the script's name goes to search.run. The project, with its .venv, lies on a file system
 # that all nodes see, and this is submitted from its top folder.
 #SBATCH --job-name=genre-search

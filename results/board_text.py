@@ -76,5 +76,7 @@ def notes(board: Board) -> list[str]:
     if any(entry.status == "PRUNED" for entry in board.entries):
         found.append("PRUNED trials were stopped early; their score is that of their best epoch until then.")
     shown = f"{len(board.entries)} of {board.ranked} scored trials are shown"
-    found.append(shown + (f"; without a score: {board.unranked}." if board.unranked else "."))
+    if board.unranked:
+        shown += f"; without a score: {board.unranked} (results.report says why)"
+    found.append(f"{shown}.")
     return found

@@ -10,7 +10,7 @@ import numpy as np
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from search.trial import DISK_FULL, FAILED, TRIAL_NUMBER
+from search.trial import FAILED, SUSPENDED, TRIAL_NUMBER
 
 
 class BaselineKeepingASHA(AsyncHyperBandScheduler):
@@ -58,7 +58,7 @@ class BaselineKeepingASHA(AsyncHyperBandScheduler):
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Record the last score at its rung, unless the trial failed and has none."""
-        if result.get("outcome") in (*FAILED, DISK_FULL):
+        if result.get("outcome") in (*FAILED, *SUSPENDED):
             self._trial_info.pop(_key(trial.config[TRIAL_NUMBER]), None)
             return
         super().on_trial_complete(tune_controller, _numbered(trial), result)

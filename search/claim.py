@@ -81,12 +81,20 @@ def disk_full(run: RunFolder, told: str = "") -> RunError:
     which = f" ({told})" if told else ""
     return RunError(
         f"{run.folder.uri}: the disk is full{which}; what was written stays readable; make room, then"
-        f" 'python -m search.run --resume {run.name}'"
+        f" 'python -m search.run --resume {run.typed}'"
+    )
+
+
+def out_of_reach(run: RunFolder, told: str) -> RunError:
+    """Say that a run's folder cannot be read or written, and what to do."""
+    return RunError(
+        f"{told or run.folder.uri}; nothing that was written is lost; once it can be reached,"
+        f" 'python -m search.run --resume {run.typed}' goes on"
     )
 
 
 def _taken(run: RunFolder) -> RunError:
     return RunError(
         f"--name {run.name}: {run.folder.uri} is there already; choose another name,"
-        f" or go on with it by --resume {run.name}"
+        f" or go on with it by --resume {run.typed}"
     )

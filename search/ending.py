@@ -1,18 +1,21 @@
-"""When a search ends before its last trial: a score that is good enough, no progress, or a full disk."""
+"""When a search ends before its last trial: a score that is good enough, no progress, nowhere to write."""
 
 from __future__ import annotations
 
 import warnings
 from typing import Any
 
-import optuna
 from optuna.terminator import BestValueStagnationEvaluator, StaticErrorEvaluator, Terminator
 from ray import tune
 
-from search.trial import DISK_FULL, accuracy
+from data.files import is_full
+from search.trial import DISK_FULL, SUSPENDED, accuracy
+from search.truthful import TruthfulOptunaSearch
 
-TARGET, STAGNATION, NO_SPACE = "target", "stagnation", "disk full"
-"""Reasons, as ``run.json`` gives them."""
+TARGET, STAGNATION = "target", "stagnation"
+"""Reasons of a search that is finished, as ``run.json`` gives them."""
+NO_SPACE, NO_STORAGE = "disk full", "storage"
+"""Reasons of one that waits to be resumed."""
 
 
 class Ending(tune.Stopper):
@@ -23,23 +26,30 @@ class Ending(tune.Stopper):
     reason : str or None
         One of the reasons above, once there is one.
     told : str
-        What a trial said of a disk that is full, where it is another than the run's.
+        What a trial said of a disk that is full, where it is another than the run's, or of a folder that
+        cannot be reached.
 
     Parameters
     ----------
-    study : Study
-        Where the trials are told.
+    searcher : TruthfulOptunaSearch
+        Whom the trials are told.
     target : float or None
         Validation accuracy that is enough.
     stagnation : int or None
         Trials in a row, trained to their end, without a better one (Optuna's terminator).
     """
 
-    def __init__(self, study: optuna.Study, *, target: float | None, stagnation: int | None) -> None:
+    def __init__(
+        self, searcher: TruthfulOptunaSearch, *, target: float | None, stagnation: int | None
+    ) -> None:
         self.reason: str | None = None
         self.told = ""
-        self.study = study
+        self._searcher = searcher
         self._target = target
+        # A search that was killed between the trial that reached it and its end.
+        told = searcher.study.get_trials(deepcopy=False)
+        if target is not None and any(accuracy(one.user_attrs) >= target for one in told):
+            self.reason = TARGET
         self._terminator = None
         if stagnation is not None:
             with warnings.catch_warnings():
@@ -55,8 +65,8 @@ class Ending(tune.Stopper):
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Look at a report; the trial that reaches the target trains no further."""
         reached = self._target is not None and accuracy(result) >= self._target
-        if result["outcome"] == DISK_FULL:
-            self.reason = NO_SPACE
+        if result["outcome"] in SUSPENDED:
+            self.reason = NO_SPACE if result["outcome"] == DISK_FULL else NO_STORAGE
             self.told = _own_words(result["error"])
         elif reached:
             self.reason = TARGET
@@ -65,9 +75,12 @@ class Ending(tune.Stopper):
 
     def stop_all(self) -> bool:
         """Whether to end; the terminator is asked after a trial has ended, when the study knows of it."""
+        failure = self._searcher.failure
+        if failure is not None:
+            self.reason, self.told = (NO_SPACE, "") if is_full(failure) else (NO_STORAGE, str(failure))
         if self._ended and self.reason is None and self._terminator is not None:
             self._ended = False
-            if self._terminator.should_terminate(self.study):
+            if self._terminator.should_terminate(self._searcher.study):
                 self.reason = STAGNATION
         return self.reason is not None
 
@@ -75,4 +88,4 @@ class Ending(tune.Stopper):
 def _own_words(error: str) -> str:
     """Return what an error of this program says, of its traceback; nothing of a system's error."""
     kind, _, told = error.strip().rpartition("\n")[2].partition(": ")
-    return told if kind.startswith("data.errors.") else ""
+    return told if kind.startswith(("data.errors.", "search.trial.StorageError")) else ""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import spaces
 from data.cache import Cache
+from data.console import err
 from data.errors import CacheError, RunError, SettingsError
 from data.task import search_task
 from search.claim import claimed
@@ -46,7 +48,14 @@ def run_search(settings: SearchSettings) -> RunFolder:
 
 
 def resume_search(
-    name: str, *, runs: str = "runs", address: str | None = None, max_concurrent: int | None = None
+    name: str,
+    *,
+    runs: str = "runs",
+    cache: str | None = None,
+    address: str | None = None,
+    max_concurrent: int | None = None,
+    cpus_per_trial: float | None = None,
+    gpus_per_trial: float | None = None,
 ) -> RunFolder:
     """Go on with a run that was interrupted: unfinished trials from their checkpoints, then new ones.
 
@@ -54,10 +63,12 @@ def resume_search(
     ----------
     name, runs : str
         The run, and the folder of the runs.
+    cache : str or None
+        Where the run's data lies now; None for where it lay.
     address : str or None
         A Ray cluster to use; None starts a local one.
-    max_concurrent : int or None
-        Trials at the same time; None for as before.
+    max_concurrent, cpus_per_trial, gpus_per_trial : number or None
+        Trials at the same time, and what each reserves; None for as before.
 
     Raises
     ------
@@ -66,14 +77,22 @@ def resume_search(
     CacheError
         If the cache is not the one that the run began with.
     """
-    run = RunFolder.at(runs, name)
-    info = run.info()
-    if info.status == "finished":
-        raise RunError(
-            f"--resume {name}: the run is finished; 'python -m results.leaderboard' shows it,"
-            f" --extend {name} --trials N adds trials"
-        )
-    return _continue("--resume", run, info, address=address, max_concurrent=max_concurrent)
+
+    def unfinished(info: RunInfo) -> RunInfo:
+        if info.status == "finished":
+            raise RunError(
+                f"--resume {name}: the run is finished; 'python -m results.leaderboard' shows it,"
+                f" --extend {name} --trials N adds trials"
+            )
+        return info
+
+    here = {"address": address} | _given(
+        cache=cache,
+        max_concurrent=max_concurrent,
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus_per_trial,
+    )
+    return _continue("--resume", RunFolder.at(runs, name), unfinished, here)
 
 
 def extend_search(
@@ -81,8 +100,11 @@ def extend_search(
     *,
     trials: int,
     runs: str = "runs",
+    cache: str | None = None,
     address: str | None = None,
     max_concurrent: int | None = None,
+    cpus_per_trial: float | None = None,
+    gpus_per_trial: float | None = None,
     time_budget: float | None = None,
 ) -> RunFolder:
     """Add trials to a finished run, in the same study; a target or a budget of the run is lifted.
@@ -93,7 +115,7 @@ def extend_search(
         The run, and the folder of the runs.
     trials : int
         How many trials more.
-    address, max_concurrent
+    cache, address, max_concurrent, cpus_per_trial, gpus_per_trial
         As in `resume_search`.
     time_budget : float or None
         Seconds after which no more is trained.
@@ -105,26 +127,38 @@ def extend_search(
     CacheError
         If the cache is not the one that the run began with.
     """
-    run = RunFolder.at(runs, name)
-    info = run.info()
     if trials < 1:
         raise SettingsError(f"--trials {trials}: input should be greater than or equal to 1")
     if time_budget is not None and not 0 < time_budget < math.inf:
         raise SettingsError(f"--time-budget {time_budget:g}: give a finite number of seconds greater than 0")
-    if info.status != "finished":
-        raise RunError(f"--extend {name}: the run is not finished; go on with it by --resume {name}")
-    study = open_study(run)
-    begun, known = count_begun(study), len(study.get_trials(deepcopy=False))
-    total = begun + trials
-    if info.settings["searcher"] == "grid":
-        if begun == known:
-            raise RunError(f"--extend {name}: the run tried every point of its grid; there is nothing to add")
-        total = min(total, known)
-    # The time of all sittings is counted together, so the budget of this one comes on top.
-    budget = None if time_budget is None else info.seconds + time_budget
-    lifted = {"trials": total, "time_budget": budget, "target": None, "stagnation": None}
-    info = info.model_copy(update={"trials": total, "settings": {**info.settings, **lifted}, "reason": None})
-    return _continue("--extend", run, info, address=address, max_concurrent=max_concurrent)
+    run = RunFolder.at(runs, name)
+
+    def extended(info: RunInfo) -> RunInfo:
+        if info.status != "finished":
+            raise RunError(f"--extend {name}: the run is not finished; go on with it by --resume {run.typed}")
+        study = open_study(run)
+        begun, known = count_begun(study), len(study.get_trials(deepcopy=False))
+        total = begun + trials
+        if info.settings["searcher"] == "grid":
+            if begun == known:
+                raise RunError(
+                    f"--extend {name}: the run tried every point of its grid; there is nothing to add"
+                )
+            total = min(total, known)
+        # The time of all sittings is counted together, so the budget of this one comes on top.
+        budget = None if time_budget is None else info.seconds + time_budget
+        lifted = {"trials": total, "time_budget": budget, "target": None, "stagnation": None}
+        return info.model_copy(
+            update={"trials": total, "settings": {**info.settings, **lifted}, "reason": None}
+        )
+
+    here = {"address": address} | _given(
+        cache=cache,
+        max_concurrent=max_concurrent,
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus_per_trial,
+    )
+    return _continue("--extend", run, extended, here)
 
 
 def check_family(name: str, family: str | None, *, runs: str) -> None:
@@ -140,24 +174,45 @@ def check_family(name: str, family: str | None, *, runs: str) -> None:
         raise RunError(f"--family {family}: run {name!r} is of family {info.family}")
 
 
-def _continue(
-    option: str, run: RunFolder, info: RunInfo, *, address: str | None, max_concurrent: int | None
-) -> RunFolder:
-    here = {"address": address} | ({} if max_concurrent is None else {"max_concurrent": max_concurrent})
-    settings = SearchSettings.checked(**{**info.settings, **here})
-    cache = Cache.open(info.cache.uri)
-    if cache.info.fingerprint != info.cache.fingerprint:
-        raise CacheError(f"{option} {run.name}: {info.cache.uri} holds other data than when the run began")
-    family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
-    family.check_recorded()
-    task = search_task(cache.rows(family.reads), run.split())
-    with claimed(run, new=False), _cluster(settings) as concurrent:
-        from search.tuning import search
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
+
+def _continue(
+    option: str, run: RunFolder, changed: Callable[[RunInfo], RunInfo], here: dict[str, Any]
+) -> RunFolder:
+    """Search on in a run, by its own settings but for those of `here`."""
+    # Where there is no such run, nothing is made.
+    run.info()
+    with claimed(run, new=False):
+        # Not read before: until then another process may have been searching in it.
+        info = changed(run.info())
+        settings = SearchSettings.checked(**{**info.settings, **here})
+        where = here.get("cache", info.cache.uri)
+        cache = _opened(where, option, run)
+        if cache.info.fingerprint != info.cache.fingerprint:
+            raise CacheError(f"{option} {run.name}: {where} holds other data than when the run began")
+        family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
+        family.check_recorded()
+        task = search_task(cache.rows(family.reads), run.split())
         mend_journal(run)
-        info = info.model_copy(update={"status": "running", "ended": None})
-        run.write_info(info)
-        return search(run, info, settings, task, concurrent)
+        with _cluster(settings) as concurrent:
+            from search.tuning import search
+
+            place = info.cache.model_copy(update={"uri": cache.folder.uri})
+            info = info.model_copy(update={"status": "running", "ended": None, "cache": place})
+            run.write_info(info)
+            return search(run, info, settings, task, concurrent)
+
+
+def _opened(where: str, option: str, run: RunFolder) -> Cache:
+    try:
+        return Cache.open(where)
+    except CacheError as error:
+        raise CacheError(
+            f"{option} {run.name}: the run's data is not at {where}; say by --cache where it lies now"
+            f" ({error})"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -167,6 +222,13 @@ def _cluster(settings: SearchSettings) -> Iterator[int]:
     What needs Ray is imported inside: a local one listens on loopback alone if it is told before.
     """
     with ray_cluster(settings.address) as resources:
+        idle = sum(node.get("GPU", 0.0) for node in resources)
+        if idle and not settings.gpus_per_trial and spaces.get(settings.family).reads != "features":
+            err().print(
+                f"{idle:g} GPUs are left alone: trials use what they reserve, such as a quarter of one by"
+                " --gpus-per-trial 0.25",
+                highlight=False,
+            )
         yield concurrent_trials(
             resources,
             cpus=settings.cpus_per_trial,

@@ -13,10 +13,12 @@ from typing import Any
 
 import spaces
 from data.cache import Cache, fingerprint
+from data.errors import SettingsError
 from data.splits import Split, make_split, read_split
 from data.task import Task, search_task
 from search.claim import refuse_existing
 from search.grid import grid_points
+from search.searchers import SHARING
 from search.settings import SearchSettings
 from search.space import SearchSpace, make_space
 from search.warm_start import fit, warm_start
@@ -85,6 +87,12 @@ def make_plan(settings: SearchSettings) -> Plan:
     rows = cache.rows(family.reads)
     family = family.for_search(rows.X.shape[1:], weights=settings.weights)
     space = make_space(family, settings.max_epochs, fixed=settings.set, file=settings.space)
+    left_out = space.leaves_out() if settings.searcher in SHARING else {}
+    for parameter, value in left_out.items():
+        raise SettingsError(
+            f"--space {settings.space}: {parameter} leaves out the BASELINE's {value}, and --searcher"
+            f" {settings.searcher} would draw it at random; widen its range, or give --searcher tpe"
+        )
     trials, warm = settings.trials, None
     if settings.searcher == "grid":
         trials = 1 + len(grid_points(space, most=settings.trials - 1))
@@ -100,8 +108,7 @@ def make_plan(settings: SearchSettings) -> Plan:
     else:
         split = make_split(tracks, folds=folds, test_fraction=settings.test_fraction, seed=settings.seed)
     if warm is not None:
-        earlier = RunFolder.at(settings.runs, warm["run"]).split()
-        looked_at = set(earlier.track_id[earlier.searchable].tolist())
+        looked_at = _looked_at(warm["run"], settings.runs)
         warm["test_tracks_seen"] = len(looked_at.intersection(split.track_id[split.test].tolist()))
     task = search_task(rows, split)
     info = RunInfo(
@@ -133,6 +140,7 @@ def make_plan(settings: SearchSettings) -> Plan:
         created=now(),
         warm_start=warm,
         portfolio=portfolio,
+        rungs=list(settings.rungs),
     )
     return Plan(settings, space, task, split, run, info)
 
@@ -152,6 +160,20 @@ def starting_points(info: RunInfo) -> list[dict[str, Any]]:
     if info.settings.get("searcher") == "grid":
         points += grid_points(space_of(info))
     return points
+
+
+def _looked_at(name: str, runs: str) -> set[str]:
+    """Tracks that a run searched on, or one before it whose best it began with."""
+    seen: set[str] = set()
+    run: RunFolder | None = RunFolder.at(runs, name)
+    while run is not None:
+        split = run.split()
+        seen.update(split.track_id[split.searchable].tolist())
+        warm = run.info().warm_start
+        before = None if warm is None else RunFolder.at(runs, warm["run"])
+        # One that was deleted since takes what it knew with it.
+        run = before if before is not None and before.folder.exists("run.json") else None
+    return seen
 
 
 def _portfolio(space: SearchSpace) -> list[dict[str, Any]]:

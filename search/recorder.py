@@ -15,7 +15,7 @@ from ray.tune.experiment import Trial
 
 from search.checkpoint import remove_checkpoint
 from search.journal import configuration
-from search.trial import DISK_FULL, OOM, TRIAL_NUMBER
+from search.trial import OOM, SUSPENDED, TRIAL_NUMBER
 from search.truthful import CURVE
 from search.workspace import JournalMirror
 from spaces.training.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
@@ -82,7 +82,7 @@ def write_tables(run: RunFolder, study: optuna.Study) -> None:
 
 
 def killed_for_memory(trial: Trial) -> bool:
-    """Whether Ray's memory monitor, or the system, ended a trial's worker."""
+    """Whether Ray's memory monitor ended a trial's worker; of the system's own nobody hears."""
     if not trial.error_file or not Path(trial.error_file).exists():
         return False
     said = Path(trial.error_file).read_text(errors="replace").lower()
@@ -132,7 +132,7 @@ class Recorder(Callback):
     def _end(self, trial: Trial) -> None:
         # A bucket that does not answer once is no fault of the trial: the search's end does all of it again.
         with contextlib.suppress(OSError):
-            if (trial.last_result or {}).get("outcome") != DISK_FULL:
+            if (trial.last_result or {}).get("outcome") not in SUSPENDED:
                 remove_checkpoint(self._run, trial.config[TRIAL_NUMBER])
             begun = time.monotonic()
             if begun > self._due:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
+_HERE = ("runs", "cache", "address", "max_concurrent", "cpus_per_trial", "gpus_per_trial")
+"""Options that say where a search is, not what it does: a run that is gone on with takes them anew."""
+
 
 @click.command(cls=Command)
 @click.option("--family", metavar="NAME", help=f"Model family: {', '.join(spaces.names())}.")
@@ -55,7 +58,7 @@ _INTERRUPTED = 130
 @click.option("--cpus-per-trial", metavar="X", type=float, default=1.0, help="Cores that a trial reserves.")
 @click.option("--gpus-per-trial", metavar="X", type=float, default=0.0, help="GPUs that a trial reserves.")
 @click.option("--address", metavar="ADDR", help="Ray cluster to use.  [default: start one here]")
-@click.option("--runs", metavar="DIR", default="runs", help="Folder of the runs.")
+@click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder or URI of the runs.")
 @click.option("--seed", metavar="N", type=int, default=0, help="Drives split, sampler, weights and noise.")
 @click.option("--set", metavar="KEY=VALUE", multiple=True, help="Fix a parameter; may be repeated.")
 @click.option("--space", metavar="FILE.yaml", help="Other ranges: low, high, log or choices by parameter.")
@@ -103,19 +106,18 @@ def _go_on(resume: str | None, extend: str | None, family: str | None) -> RunFol
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     }
     option, name = ("--resume", resume) if resume is not None else ("--extend", extend)
-    allowed = ["resume", "extend", "family", "runs", "address", "max_concurrent"]
+    allowed = ["resume", "extend", "family", *_HERE]
     if extend is not None:
         allowed += ["trials", "time_budget"]
-    for other in given:
+    for other, value in given.items():
         if other not in allowed or (resume is not None and other == "extend"):
-            raise SettingsError(
-                f"--{other.replace('_', '-')} does not go with {option}: the run keeps its own settings"
-            )
+            typed = ("no-" if value is False else "") + other.replace("_", "-")
+            raise SettingsError(f"--{typed} does not go with {option}: the run keeps its own settings")
     if extend is not None and "trials" not in given:
         raise SettingsError(f"--extend {extend}: --trials is missing; say how many trials more")
     from search.engine import check_family, extend_search, resume_search
 
-    where = {key: given[key] for key in ("runs", "address", "max_concurrent") if key in given}
+    where = {key: given[key] for key in _HERE if key in given}
     check_family(str(name), family, runs=context.params["runs"])
     if resume is not None:
         return resume_search(resume, **where)
@@ -142,17 +144,15 @@ def _summarise(run: RunFolder) -> bool:
             f"Of the locked tracks, {warm['test_tracks_seen']} were searched on by run {warm['run']!r},"
             " whose best began this search: a test score will be too high."
         )
-    runs = run.folder.uri.removesuffix("/" + run.name)
-    where = "" if runs == "runs" else f" --runs {runs}"
     if info.reason in ("target", "stagnation", "time budget"):
         click.echo(
-            f"Ended early by --{info.reason.replace(' ', '-')}; --extend {info.name} --trials N adds trials."
+            f"Ended early by --{info.reason.replace(' ', '-')}; --extend {run.typed} --trials N adds trials."
         )
     if info.status == "finished":
         if scored:
-            click.echo(f"Next: python -m results.export {info.name}{where} --out exports/{info.name}")
+            click.echo(f"Next: python -m results.export {run.typed} --out exports/{info.name}")
         return True
-    click.echo(f"Interrupted. Resume with: python -m search.run --resume {info.name}{where}")
+    click.echo(f"Interrupted. Resume with: python -m search.run --resume {run.typed}")
     return False
 
 

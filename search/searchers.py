@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 SEARCHERS = ("tpe", "gp", "cmaes", "random", "qmc", "grid")
 """Names for ``--searcher``."""
 
+SHARING = ("gp", "cmaes", "qmc")
+"""Those that learn of the parameters only that all trials draw from the same range, the BASELINE too."""
+
 
 def make_sampler(name: str, *, seed: int, told: int = 0) -> optuna.samplers.BaseSampler:
     """Make the sampler of a name.
@@ -20,8 +23,9 @@ def make_sampler(name: str, *, seed: int, told: int = 0) -> optuna.samplers.Base
     name : str
         One of `SEARCHERS`: ``tpe``, multivariate and grouped by condition, which counts running trials as
         poor ones so that parallel suggestions differ; ``gp``, a Gaussian process, which needs PyTorch;
-        ``cmaes``, which draws categorical and conditional parameters at random; ``random``; ``qmc``,
-        scrambled Sobol; ``grid``, whose points are enqueued (`search.grid`), so that it needs no sampler.
+        ``cmaes``; ``random``; ``qmc``, scrambled Sobol; ``gp``, ``cmaes`` and ``qmc`` draw conditional
+        parameters at random, and ``cmaes`` categorical ones too; ``grid``, whose points are enqueued
+        (`search.grid`), so that it needs no sampler.
     seed : int
         Seed of the sampler.
     told : int

@@ -231,6 +231,11 @@ class SearchSettings(BaseModel):
         )
 
     @property
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs at which ASHA, of one bracket or of all, decides."""
+        return self.milestones if self.scheduler in ("asha", "hyperband") else ()
+
+    @property
     def milestones(self) -> tuple[int, ...]:
         """Epochs at which the scheduler decides."""
         return tuple(

@@ -66,6 +66,15 @@ class SearchSpace:
             found |= trial.distributions | view.single
         return dict(sorted(found.items()))
 
+    def leaves_out(self) -> dict[str, Any]:
+        """BASELINE's values that lie outside a narrowed range, by parameter."""
+        baseline = self.family.baseline(self.max_epochs)
+        return {
+            name: baseline[name]
+            for name, distribution in self.distributions.items()
+            if name in self.ranges and name in baseline and not contains(distribution, baseline[name])
+        }
+
     def describe(self) -> dict[str, Any]:
         """Distribution of each parameter in Optuna's JSON, fixed ones with their one value.
 

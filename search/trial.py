@@ -6,8 +6,8 @@ import math
 import sys
 import time
 import traceback
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from ray import tune
@@ -32,14 +32,22 @@ time to a failure: of a network that takes a second to write, 2 % is right where
 minutes, and too careful where it fails less often.
 """
 
-COMPLETE, RUNNING, FAIL, OOM, DISK_FULL = "COMPLETE", "RUNNING", "FAIL", "OOM", "DISK_FULL"
+COMPLETE, RUNNING, FAIL, OOM = "COMPLETE", "RUNNING", "FAIL", "OOM"
+DISK_FULL, UNREACHABLE = "DISK_FULL", "UNREACHABLE"
 FAILED = (FAIL, OOM)
 """Outcomes that have no score."""
+SUSPENDED = (DISK_FULL, UNREACHABLE)
+"""Outcomes that are not the trial's: the search ends, and goes on with it when it is resumed."""
+
+_PATIENCE = (1.0, 4.0, 15.0, 40.0)
+"""Seconds between attempts to read or write what a trial cannot go on without."""
 
 
 class StorageError(RunError):
-    """The run's folder could not be read or written, though its disk is not full."""
+    """The run's folder could not be read or written, again and again, though its disk is not full."""
 
+
+_Result = TypeVar("_Result")
 
 _METRICS = ("val_accuracy", "val_loss", "val_macro_f1", "train_loss", "train_accuracy")
 
@@ -124,9 +132,6 @@ class GenreTrial(tune.Trainable):
             outcome = self._advance(started)
             if outcome != FAIL:
                 self._save(started, ended=outcome == COMPLETE)
-        except StorageError:
-            # Nothing is wrong with the configuration: Tune begins this trial again, from its checkpoint.
-            raise
         except Exception as failure:  # noqa: BLE001 - whatever a configuration raises is that trial's outcome
             outcome = _outcome_of(failure)
             error = traceback.format_exc()
@@ -190,19 +195,28 @@ class GenreTrial(tune.Trainable):
         # Made on the first step, so that what it raises is an outcome and not the actor's end.
         if self._learner is None:
             learner = self._family.learner(self._config, self._task, seed=self._seed)
-            self._go_on(learner)
+            try:
+                self._go_on(learner)
+            except StorageError:
+                raise
+            except RunError as error:
+                # Such as one of mixed precision, where the GPU that it was trained on is gone.
+                print(f"trial {self._number} starts anew: {error}", file=sys.stderr)
+                learner = self._family.learner(self._config, self._task, seed=self._seed)
             self._learner = learner
         return self._learner
 
     def _go_on(self, learner: Learner) -> None:
-        """Take up the last checkpoint; a trial without a whole one starts at its beginning."""
-        try:
-            checkpoint = read_checkpoint(self._run, self._number)
-        except RunError as error:
-            print(f"trial {self._number} starts anew: {error}", file=sys.stderr)
-            return
-        except OSError as error:
-            raise StorageError(f"{self._run.folder.uri}: {error}") from error
+        """Take up the last checkpoint; a trial without one starts at its beginning.
+
+        Raises
+        ------
+        RunError
+            If it is cut short or of another network. Nothing of it is taken up then.
+        StorageError
+            If it cannot be read now.
+        """
+        checkpoint = self._patiently(lambda: read_checkpoint(self._run, self._number))
         if checkpoint is None or checkpoint.progress[TRIAL_ID] != self._name:
             # Of a trial that the journal, cut short, did not know any more: its number was given anew.
             return
@@ -216,16 +230,35 @@ class GenreTrial(tune.Trainable):
 
     def _save(self, started: float, *, ended: bool) -> None:
         """Write predictions and checkpoint; what a disk or a bucket refuses now is tried again later."""
+        if ended:
+            self._patiently(self._save_predictions)
+            return
         try:
             self._save_predictions()
-            if not ended:
-                self._save_checkpoint(started)
+            self._save_checkpoint(started)
         except OSError as error:
             if is_full(error):
                 raise
-            if ended:
-                raise StorageError(f"{self._run.folder.uri}: {error}") from error
             print(f"trial {self._number} goes on, though it could not be saved: {error}", file=sys.stderr)
+
+    def _patiently(self, action: Callable[[], _Result]) -> _Result:
+        """Do what reads or writes the run's folder; a bucket may be out of reach for a moment.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be reached for a minute.
+        """
+        for seconds in (*_PATIENCE, None):
+            try:
+                return action()
+            except OSError as error:
+                if is_full(error):
+                    raise
+                if seconds is None:
+                    raise StorageError(f"{self._run.folder.uri}: cannot be reached ({error})") from error
+            time.sleep(seconds)
+        raise AssertionError("the last attempt returns or raises")
 
     def _save_checkpoint(self, started: float) -> None:
         begun = time.monotonic()
@@ -270,6 +303,8 @@ def _rank(row: dict[str, float]) -> tuple[float, float]:
 
 
 def _outcome_of(error: Exception) -> str:
+    if isinstance(error, StorageError):
+        return UNREACHABLE
     # CUDA says so in words only, in whatever class of error TensorFlow puts them.
     exhausted = type(error).__name__ == "ResourceExhaustedError" or "out of memory" in str(error).lower()
     if isinstance(error, MemoryError) or exhausted:
@@ -292,6 +327,8 @@ def _release_device() -> None:
 
 def _set_up_device() -> None:
     """Give TensorFlow the cores, and its share of the GPU's memory, that Ray gave the trial."""
+    import ray
+
     from spaces.training.device import set_up
 
-    set_up()
+    set_up(gpus=bool(ray.get_runtime_context().get_accelerator_ids().get("GPU")))

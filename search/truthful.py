@@ -6,8 +6,9 @@ one that failed is FAIL, and the whole curve is in the study as intermediate val
 
 from __future__ import annotations
 
+import contextlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import optuna
@@ -16,7 +17,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from search.journal import FIXED
 from search.journal_file import Journal
-from search.trial import COMPLETE, DISK_FULL, FAILED, TRIAL_ID, TRIAL_NUMBER
+from search.trial import COMPLETE, FAILED, SUSPENDED, TRIAL_ID, TRIAL_NUMBER
 
 CURVE = "curve"
 """User attribute that holds all epochs, as a list of dicts."""
@@ -47,6 +48,11 @@ class TruthfulOptunaSearch(OptunaSearch):
         Trials of the study that were begun before: they are gone on with before any other is suggested.
     **options
         As Ray's.
+
+    Attributes
+    ----------
+    failure : OSError or None
+        Why the journal could not be written, once that has happened: the search has to end.
     """
 
     def __init__(self, *, storage: Journal, unfinished: Sequence[FrozenTrial] = (), **options: Any) -> None:
@@ -57,6 +63,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         self._latest: dict[str, dict[str, Any]] = {}
         self._known: dict[str, frozenset[int]] = {}
         self._suspended = False
+        self.failure: OSError | None = None
 
     @property
     def study(self) -> optuna.Study:
@@ -88,8 +95,8 @@ class TruthfulOptunaSearch(OptunaSearch):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report the epochs since the last result."""
-        if trial_id not in self._completed_trials:
-            with self._journal.together():
+        if trial_id not in self._completed_trials and self.failure is None:
+            with self._telling():
                 self._report(trial_id, result)
             self._latest[trial_id] = result
 
@@ -101,13 +108,26 @@ class TruthfulOptunaSearch(OptunaSearch):
             return
         self._completed_trials.add(trial_id)
         self._latest.pop(trial_id, None)
-        with self._journal.together():
-            self._end(trial_id, result, error=error)
+        if self.failure is None:
+            with self._telling():
+                self._end(trial_id, result, error=error)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Write all that is told inside at once; where that fails, nothing more is told.
+
+        Tune would take an error here for the trial's own, and train it again.
+        """
+        try:
+            with self._journal.together():
+                yield
+        except OSError as error:
+            self.failure = error
 
     def _end(self, trial_id: str, result: dict[str, Any] | None, *, error: bool) -> None:
         trial = self._ot_trials[trial_id]
         outcome = (result or {}).get("outcome")
-        if outcome == DISK_FULL or self._suspended:
+        if outcome in SUSPENDED or self._suspended:
             # Nothing is wrong with the trials: they wait, unfinished, until the search is resumed.
             self._suspended = True
             return

@@ -27,8 +27,8 @@ from data.console import err
 from data.task import Task
 from search.capacity import Capacity
 from search.checkpoint import tidy_checkpoints
-from search.claim import disk_full
-from search.ending import NO_SPACE, Ending
+from search.claim import disk_full, out_of_reach
+from search.ending import NO_SPACE, NO_STORAGE, Ending
 from search.journal import begin_study, count_ended, storage
 from search.loggers import make_loggers
 from search.plan import now, space_of, starting_points
@@ -72,7 +72,7 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     Raises
     ------
     RunError
-        If the disk is full.
+        If the disk is full, or the run's folder cannot be reached.
     """
     told, info = _begin(run, info, settings)
     ended = [trial for trial in told if trial.state.is_finished()]
@@ -80,15 +80,23 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     tuner, searcher, ending = _tuner(run, info, settings, task, concurrent, told)
     failure: Exception | None = None
     try:
-        if len(ended) < info.trials:
+        if len(ended) < info.trials and ending.reason is None:
             with _sigterm_as_sigint():
                 tuner.fit()
     except Exception as error:  # noqa: BLE001 - a full disk shows in many ways; anything else is raised again
         failure = error
     finally:
         err().show_cursor()
+    waits = None
     if ending.reason == NO_SPACE or shutil.disk_usage(working_folder(run)).free < _LEAST_SPACE:
-        raise disk_full(run, ending.told) from failure
+        waits = disk_full(run, ending.told)
+    elif ending.reason == NO_STORAGE:
+        waits = out_of_reach(run, ending.told)
+    if waits is not None:
+        # A bucket may have room where this machine's disk has none.
+        with contextlib.suppress(OSError):
+            JournalMirror(run).send()
+        raise waits from failure
     seconds = info.seconds + time.monotonic() - started
     reason = ending.reason or _reason(info, ended=count_ended(searcher.study), seconds=seconds)
     status = "interrupted" if reason == "interrupted" else "finished"
@@ -194,7 +202,7 @@ def _tuner(
         storage=storage(run),
         unfinished=[trial for trial in told if not trial.state.is_finished()],
     )
-    ending = Ending(searcher.study, target=settings.target, stagnation=settings.stagnation)
+    ending = Ending(searcher, target=settings.target, stagnation=settings.stagnation)
     budget = None if settings.time_budget is None else max(1.0, settings.time_budget - info.seconds)
     failed = optuna.trial.TrialState.FAIL
     scores = [trial.user_attrs.get(_METRIC, 0.0) for trial in ended if trial.state != failed]

@@ -212,13 +212,13 @@ class Heads(Learner):
         inputs = keras.Input(shape, name="frozen")
         x = inputs
         if self._frozen.unfrozen:
-            suffix = self._parts().suffix
-            # Moments of photographs stay: a batch of a few dozen pictures has no better ones.
-            x = pooled(self._pooling, suffix(x, training=False))
+            x = pooled(self._pooling, self._parts().suffix(x))
         head = build_head(self._config, x.shape[1], self._n_classes)
         return keras.Model(inputs, head(x), name="core")
 
     def _parts(self) -> Any:
+        import keras
+
         from spaces.training.pretrained import load
 
         frozen = self._frozen
@@ -226,6 +226,10 @@ class Heads(Learner):
         parts = build(frozen.backbone, frozen.size, weights, frozen.unfrozen, frozen.dropped)
         if parts.suffix is not None:
             _unfreeze(parts.suffix, unfrozen=True)
+            for layer in parts.suffix.layers:
+                # Some backbones drop paths in training; whoever trains a head alone sees what is cached.
+                if isinstance(layer, keras.layers.Dropout):
+                    layer.rate = 0.0
         return parts
 
     def run_epoch(self, epoch: int) -> EpochOutcome:
@@ -278,6 +282,8 @@ def _standardise(core: keras.Model, rows: np.ndarray) -> None:
 
     if any(layer.name == "suffix" for layer in core.layers):
         rows = keras.Model(core.input, core.get_layer("pooling").output).predict(rows, verbose=0)
+    # Of half precision, squares of many rows overflow.
+    rows = rows.astype(np.float32)
     variance = rows.var(axis=0)
     # A channel that never answers stays at zero.
     core.get_layer("head").get_layer("standardise").set_weights(
@@ -306,7 +312,11 @@ def _set_suffix(*, unfrozen: bool) -> Callable[[keras.Model], None]:
 
 
 def _unfreeze(suffix: keras.Model, *, unfrozen: bool) -> None:
-    """Set which layers are trained: scales and shifts of batch normalisation never are."""
+    """Set which layers are trained: of batch normalisation nothing ever is.
+
+    A layer of it that is not trained keeps the moments of photographs: a batch of a few dozen pictures has no
+    better ones.
+    """
     import keras
 
     for layer in suffix.layers:

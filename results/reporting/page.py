@@ -21,6 +21,9 @@ from results.reporting.progress import best_so_far, learning_curves
 from results.words import source, split
 from spaces.training.run_folder import RunFolder
 
+_ERROR = 300
+"""Characters of an error that are shown."""
+
 
 def report(runs: str, names: Sequence[str]) -> str:
     """Make the page of some runs.
@@ -112,6 +115,7 @@ def _section(one: Material, name: str) -> dict[str, Any]:
         "parallel": [_shown(each, name) for each in searched if each.name == "parallel"],
         "slices": [_shown(each, name) for each in searched if each.name.startswith("slice")],
         "contours": [_shown(each, name) for each in searched if each.name.startswith("contour")],
+        "failed": _failed(one),
         "judged": [],
         "wrong": [],
         "no_judgement": "",
@@ -127,6 +131,13 @@ def _section(one: Material, name: str) -> dict[str, Any]:
     ]
     section["wrong"] = surely_wrong(judgement, one.info.classes)
     return section
+
+
+def _failed(one: Material) -> list[tuple[str, str, str]]:
+    """Trials that ended with an error: name, state, and what the error says, without its traceback."""
+    failed = one.trials[one.trials["error"].notna()]
+    rows = zip(failed["trial_id"], failed["status"], failed["error"], strict=True)
+    return [(name, status, error.strip().rpartition("\n")[2][:_ERROR]) for name, status, error in rows]
 
 
 def _told(value: Any) -> str:

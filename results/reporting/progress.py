@@ -11,7 +11,6 @@ import pandas as pd
 
 from results.reporting.figure import ACCENT, BASE, GOOD, MUTED, STOPPED, Figure, axis, numbers
 from results.reporting.material import Material
-from search.schedulers import default_grace_period, rungs
 
 _CURVES = 120
 """Learning curves that are drawn: the best ones, and of the rest an even choice."""
@@ -111,19 +110,6 @@ def _level(height: float | None) -> dict[str, Any]:
     }
 
 
-def rungs_of(one: Material) -> list[int]:
-    """Epochs at which the run's ASHA, of one bracket or of all, decides."""
-    settings, most = one.info.settings, one.info.max_epochs
-    scheduler = settings.get("scheduler")
-    if scheduler not in ("asha", "hyperband"):
-        return []
-    factor = int(settings.get("reduction_factor") or 3)
-    grace = settings.get("grace_period") or default_grace_period(
-        most, scheduler=scheduler, reduction_factor=factor
-    )
-    return rungs(most, int(grace), factor)
-
-
 def stopped_at(one: Material) -> dict[int, int]:
     """How many trials were stopped at each epoch."""
     epochs = one.trials.loc[one.trials["status"] == "PRUNED", "epochs"]
@@ -167,7 +153,7 @@ def learning_curves(one: Material) -> Figure:
             }
         )
         legend.add(label)
-    stopped, lines = stopped_at(one), rungs_of(one)
+    stopped, lines = stopped_at(one), one.info.rungs
     shapes = [
         {
             "type": "line",

@@ -59,8 +59,10 @@ def application(classifier: Classifier | Ensemble, *, max_megabytes: float) -> F
 
     @app.middleware("http")
     async def bounded(request: Request, go_on: Any) -> Response:
-        """Refuse what says that it is too large before it is received."""
+        """Refuse what says that it is too large, or does not say how large it is, before it is received."""
         length = request.headers.get("content-length", "")
+        if request.method == "POST" and not length.isdigit():
+            return JSONResponse({"detail": "say by Content-Length how large it is"}, status_code=411)
         if length.isdigit() and int(length) > limit + _FORM:
             return JSONResponse({"detail": _too_large(max_megabytes)}, status_code=413)
         answer: Response = await go_on(request)
@@ -73,6 +75,7 @@ def application(classifier: Classifier | Ensemble, *, max_megabytes: float) -> F
     @app.post(
         "/predict",
         responses={
+            411: {"description": "Upload of unknown size"},
             413: {"description": "Upload over the limit"},
             422: {"description": "Not usable as what the model takes"},
         },

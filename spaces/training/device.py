@@ -34,10 +34,15 @@ def precision(capabilities: Sequence[tuple[int, int] | None]) -> str:
     return "mixed_float16" if able and all(able) else "float32"
 
 
-def set_up() -> None:
-    """Set threads and memory growth; to be called before TensorFlow's first operation.
+def set_up(*, gpus: bool) -> None:
+    """Set threads and what is seen of the GPUs; to be called before TensorFlow's first operation.
 
-    With memory growth a process takes of a GPU what it needs, not all of it: several trials share one.
+    Parameters
+    ----------
+    gpus : bool
+        Whether the process has a share of the GPUs that it sees. It then takes of their memory what it needs,
+        not all of it, for several trials share one; else it leaves them to those that have reserved them,
+        which Ray by itself does not see to.
     """
     import_keras()
     import tensorflow as tf
@@ -45,7 +50,10 @@ def set_up() -> None:
     count = threads(os.environ)
     tf.config.threading.set_intra_op_parallelism_threads(count)
     tf.config.threading.set_inter_op_parallelism_threads(count)
-    grow_memory()
+    if gpus:
+        grow_memory()
+    else:
+        tf.config.set_visible_devices([], "GPU")
 
 
 def grow_memory() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,14 +28,15 @@ class Feed:
     Parameters
     ----------
     X : ndarray or TensorRows, shape (n, ...)
-        The inputs. They stay in the type that they are cached in, which is a half or a quarter of float32.
+        The inputs. They stay in the type that they are cached in, which is a half or a quarter of float32,
+        but for bytes on a GPU, which become float16.
     resident_bytes : int
         Size up to which they are kept on the device.
     """
 
     def __init__(self, X: Inputs, *, resident_bytes: int = RESIDENT_BYTES) -> None:
         self._X = X
-        self.resident = X.nbytes <= resident_bytes
+        self.resident = X.nbytes // X.dtype.itemsize * _device_type(X.dtype).itemsize <= resident_bytes
 
     def pieces(self, rows: np.ndarray) -> Iterator[tuple[tf.Tensor, np.ndarray, slice]]:
         """Give the data of consecutive steps.
@@ -73,7 +75,7 @@ class Feed:
     def _read(self, rows: np.ndarray) -> tuple[tf.Tensor, np.ndarray]:
         # Sorted, so that a disk is read forwards; once each, however often steps take it.
         chosen, places = np.unique(rows, return_inverse=True)
-        return tf.constant(self._X[chosen]), places.reshape(rows.shape).astype(np.int32)
+        return _to_device(self._X[chosen]), places.reshape(rows.shape).astype(np.int32)
 
 
 def _on_device(X: Inputs) -> tf.Tensor:
@@ -82,8 +84,22 @@ def _on_device(X: Inputs) -> tf.Tensor:
         if _same(known, X):
             return tensor
     release()
-    _kept.append((X, tf.constant(X[np.arange(len(X))])))
+    _kept.append((X, _to_device(X[np.arange(len(X))])))
     return _kept[0][1]
+
+
+def _to_device(values: np.ndarray) -> tf.Tensor:
+    return tf.constant(values.astype(_device_type(values.dtype), copy=False))
+
+
+def _device_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Type in which inputs lie on the device.
+
+    TensorFlow picks rows of bytes on the CPU only: on a GPU all pictures would be sent there and back. Half
+    precision holds each colour exactly.
+    """
+    half = dtype == np.uint8 and bool(tf.config.list_logical_devices("GPU"))
+    return np.dtype(np.float16) if half else np.dtype(dtype)
 
 
 def release() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import numpy as np
 from data.errors import SettingsError
 from data.scratch import alone
 from spaces.training.backbones import BACKBONES, bare
+from spaces.training.device import grow_memory
 from spaces.training.quiet import import_keras
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ def settle(source: str, names: tuple[str, ...]) -> dict[str, str]:
     if source == NONE:
         return dict.fromkeys(names, NONE)
     import_keras()
+    # The process that searches takes no more of a GPU than it needs; one that has used it already goes on.
+    with contextlib.suppress(RuntimeError):
+        grow_memory()
     if source == IMAGENET:
         for name in names:
             _load(name, source)
@@ -72,7 +77,7 @@ def fingerprint(name: str, source: str) -> str:
         return NONE
     if source == IMAGENET:
         path = _downloaded(name)
-        with alone(path):
+        with _no_download(path):
             there = path.exists()
         if not there:
             # This node has not loaded them yet.
@@ -134,7 +139,7 @@ def _from_keras(name: str) -> keras.Model:
     size = backbone.smallest
     try:
         # Keras writes to the file's own name.
-        with alone(_downloaded(name)):
+        with _no_download(_downloaded(name)):
             model: keras.Model = make(include_top=False, weights="imagenet", input_shape=(size, size, 3))
     except Exception as error:  # a bare Exception is what Keras raises where there is no network
         raise SettingsError(
@@ -142,6 +147,11 @@ def _from_keras(name: str) -> keras.Model:
             f" put that file into {_downloaded(name).parent}, or name it by --weights FILE"
         ) from error
     return model
+
+
+def _no_download(path: Path) -> contextlib.AbstractContextManager[None]:
+    """Wait while another process downloads a file; into a folder that is read-only nobody does."""
+    return alone(path) if os.access(path.parent, os.W_OK) or not path.exists() else contextlib.nullcontext()
 
 
 def _downloaded(name: str) -> Path:

@@ -123,8 +123,7 @@ class RunInfo(BaseModel):
     created, ended : str or None
         Times in ISO 8601, UTC.
     reason : str or None
-        Why the search ended: ``all trials``, ``time budget``, ``target``, ``stagnation``, ``disk full`` or
-        ``interrupted``.
+        Why the search ended: ``all trials``, ``time budget``, ``target``, ``stagnation`` or ``interrupted``.
     seconds : float
         How long it has searched, all sittings together.
     warm_start : dict or None
@@ -132,6 +131,8 @@ class RunInfo(BaseModel):
         ``test_tracks_seen``: how many of the locked tracks that run's search had looked at.
     portfolio : list of dict
         Configurations of the family's portfolio that the search began with, after the BASELINE.
+    rungs : list of int
+        Epochs at which ASHA, of one bracket or of all, decides.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -162,6 +163,7 @@ class RunInfo(BaseModel):
     seconds: float = 0.0
     warm_start: dict[str, Any] | None = None
     portfolio: list[dict[str, Any]] = []
+    rungs: list[int] = []
     narrowed: dict[str, Any] = {}
     weights: dict[str, str] = {}
 
@@ -205,6 +207,12 @@ class RunFolder:
     def at(cls, runs: str | Path, name: str) -> RunFolder:
         """Name the folder of a run inside the runs' folder; nothing is made."""
         return cls(name, Folder.at(runs) / name)
+
+    @property
+    def typed(self) -> str:
+        """The run as commands name it: its name, and ``--runs`` unless it lies in ``runs``."""
+        runs = self.folder.uri.removesuffix(f"/{self.name}")
+        return self.name if runs == "runs" else f"{self.name} --runs {runs}"
 
     @classmethod
     def all(cls, runs: str | Path) -> list[RunFolder]:

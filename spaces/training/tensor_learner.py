@@ -22,8 +22,8 @@ from spaces.training.tensor_steps import Augment, Judge, TrainingSteps, judging_
 _INITIAL = -1 % 2**31
 """Stands for the epoch in the seeds of the initial weights."""
 
-_SAMPLE = 2048
-"""Training rows, evenly spread, that statistics of the inputs are taken from."""
+_SAMPLE, _SAMPLE_BYTES = 2048, 1 << 28
+"""Most training rows, evenly spread, that statistics of the inputs are taken from, and their size."""
 
 _JUDGED_TENSORS = 32
 """Most rows that are judged together."""
@@ -122,12 +122,13 @@ class TensorFolds(Learner):
         self._policy = policy or device_precision()
         self._feed = Feed(task.X, resident_bytes=resident_bytes)
         self._initial: list[list[np.ndarray]] = []
+        sample = min(_SAMPLE, max(1, _SAMPLE_BYTES * len(task.X) // max(1, task.X.nbytes)))
         for number, fold in enumerate(task.folds):
             keras.utils.set_random_seed(mixed_seed(seed, number, _INITIAL))
             with dtype_policy(self._policy):
                 model = build()
             if adapt is not None:
-                spread = np.unique(np.linspace(0, len(fold.train) - 1, _SAMPLE).astype(np.int64))
+                spread = np.unique(np.linspace(0, len(fold.train) - 1, sample).astype(np.int64))
                 adapt(model, task.X[fold.train[spread]])
             self._initial.append(model.get_weights())
             if number == 0:

@@ -7,6 +7,7 @@ from data import gtzan
 from data.cache import Cache
 from data.columns import FEATURES
 from data.errors import CacheError
+from data.inspection import inspect
 from data.parameters import Parameters
 
 HEADER = ["filename", "length", *FEATURES, "label"]
@@ -74,6 +75,19 @@ def test_tracks_with_equal_features_share_a_group(tmp_path):
     group = dict(zip(rows.track_id, rows.group, strict=True))
     assert group["rock/rock.00000.wav"] == group["rock/rock.00001.wav"]
     assert len(set(group.values())) == 3
+
+
+def test_an_inspection_tells_of_equal_tracks_and_labels_that_contradict(tmp_path):
+    table = write(tmp_path / "table.csv", rows=[*ROWS, row("blues.00002.au", "blues", 3)])
+    gtzan.prepare(table, str(tmp_path / "cache"))
+
+    found = inspect(Cache.open(tmp_path / "cache"))
+    same = ["blues/blues.00002.au", "rock/rock.00000.wav", "rock/rock.00001.wav"]
+    assert found["exact_duplicates"] == [same]
+    assert found["contradicting"] == same
+    # Of five tracks three have two copies each: a split in five puts one of them elsewhere in 1 - 1/25.
+    assert found["leak"] == pytest.approx(3 / 5 * (1 - 1 / 25))
+    assert found["near_duplicates"] is None
 
 
 def test_given_groups_are_united_with_equal_tracks_and_kept(tmp_path):

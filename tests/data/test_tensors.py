@@ -13,8 +13,9 @@ import soundfile
 from click.testing import CliRunner
 
 from data import inspect, prepare
-from data.cache import Cache
+from data.cache import Cache, how_to_make
 from data.errors import CacheError, SettingsError
+from data.files import Folder
 from data.parameters import Melspec, Picture
 from data.spectrum import Spectrum
 from data.tensors import colour_table, image, melspec, window_starts
@@ -223,9 +224,22 @@ def test_pictures_that_are_there_are_taken_without_their_margins(tmp_path: Path)
 
 
 def test_a_cache_without_tensors_says_how_to_get_them(tmp_path: Path) -> None:
-    cache = prepared(make_collection(tmp_path / "audio"), tmp_path / "cache")
-    with pytest.raises(CacheError, match="no melspec tensors; make them with"):
+    audio = make_collection(tmp_path / "audio")
+    cache = prepared(audio, tmp_path / "cache")
+    with pytest.raises(CacheError, match="no melspec tensors; make them with") as caught:
         _ = cache.melspec
+    command = str(caught.value).split("'")[1].replace("DIR", str(audio)).split()
+    assert command[:3] == ["python", "-m", "data.prepare"]
+    done = CliRunner().invoke(prepare.main, command[3:])
+    assert done.exit_code == 0, done.output
+    assert len(Cache.open(tmp_path / "cache").melspec.X) > 0
+
+
+def test_a_cache_of_pictures_says_that_audio_makes_another(tmp_path: Path) -> None:
+    folder = Folder.at(tmp_path)
+    said = how_to_make(folder, "images", "melspec")
+    assert said.startswith("make them with 'python -m data.prepare --audio DIR --cache DIR --melspec'")
+    assert said.endswith("a new cache: this one was made of images")
 
 
 def test_a_damaged_shard_is_named(tmp_path: Path) -> None:

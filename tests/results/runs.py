@@ -101,7 +101,9 @@ def make_run(
             del config["units_2"]
         trial_id = f"{name}_{number:05d}"
         row: dict[str, Any] = {"trial_id": trial_id, "status": status, "epochs": 0, "seconds": 61.5}
-        if status != "FAIL":
+        if status == "FAIL":
+            row["error"] = "Traceback (most recent call last):\n  ...\nValueError: <too wide>\n"
+        else:
             learner = FAMILY.learner(config, task, seed=seed)
             for epoch in range(EPOCHS if status == "COMPLETE" else EPOCHS - 1):
                 outcome = learner.run_epoch(epoch)

@@ -57,6 +57,12 @@ def test_what_is_no_song_is_refused_in_words(client: Any, tmp_path: Path) -> Non
     assert client.post("/predict").status_code == 422
 
 
+def test_an_upload_of_unknown_size_is_411(client: Any) -> None:
+    answer = client.post("/predict", content=iter([b"a", b"b"]), headers={"content-type": "audio/wav"})
+    assert answer.status_code == 411
+    assert "Content-Length" in answer.json()["detail"]
+
+
 def test_an_upload_over_the_limit_is_413(client: Any) -> None:
     for size in (500_001, 2_000_000):  # seen in the file itself, and in what the request says of itself
         answer = client.post("/predict", files={"file": ("long.wav", bytes(size))})

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import contextlib
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -11,7 +15,7 @@ from ray import tune
 
 import spaces
 from data.errors import RunError
-from search import SearchSettings, run_search
+from search import SearchSettings, engine, run_search, tuning
 from search.engine import resume_search
 from search.journal import open_study
 from spaces.training.run_folder import TRIAL_COLUMNS, RunFolder
@@ -87,6 +91,20 @@ def test_the_study_holds_every_epoch(run: RunFolder, study: optuna.Study) -> Non
         assert trial.user_attrs["node"]
 
 
+def test_a_search_that_is_gone_on_with_has_its_rungs(run: RunFolder, study: optuna.Study) -> None:
+    info = run.info()
+    assert info.rungs == [1, 3]
+    scheduler = tuning._scheduler(SearchSettings.checked(**info.settings), study.trials)
+    for epoch, recorded in scheduler._brackets[0]._rungs:
+        reached = {str(one.number) for one in study.trials if epoch in one.intermediate_values}
+        assert set(recorded) == reached
+        assert recorded["0"] == max(study.trials[0].intermediate_values[step + 1] for step in range(epoch))
+
+
+def test_nothing_is_logged_for_other_tools_unless_asked(run: RunFolder) -> None:
+    assert not list((run.folder.local / "ray").rglob("events.out.*"))
+
+
 def test_predictions_give_the_recorded_accuracy(run: RunFolder) -> None:
     genres = np.array(run.info().classes)
     for trial_id, accuracy in run.trials().set_index("trial_id")["val_accuracy"].items():
@@ -104,6 +122,53 @@ def test_a_finished_run_is_neither_resumed_nor_overwritten(run: RunFolder) -> No
         run_search(SearchSettings(**{**run.info().settings, "runs": runs}))
 
 
+@pytest.mark.parametrize(
+    ("family", "gpus", "share", "said"),
+    [
+        ("melspec_cnn", 2.0, 0.0, "2 GPUs are left alone"),
+        ("melspec_cnn", 2.0, 0.5, ""),
+        ("melspec_cnn", 0.0, 0.0, ""),
+        ("features_mlp", 2.0, 0.0, ""),
+    ],
+)
+def test_gpus_that_nobody_reserves_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any, family: str, gpus: float, share: float, said: str
+) -> None:
+    @contextlib.contextmanager
+    def nodes(address: str | None) -> Iterator[list[dict[str, float]]]:
+        yield [{"CPU": 4.0, "GPU": gpus} if gpus else {"CPU": 4.0}]
+
+    monkeypatch.setattr(engine, "ray_cluster", nodes)
+    with engine._cluster(SearchSettings.checked(family=family, gpus_per_trial=share)) as concurrent:
+        assert concurrent == 4
+    told = capsys.readouterr().err
+    assert said in told
+    assert bool(told) == bool(said)
+
+
+def test_a_run_that_ended_meanwhile_is_not_gone_on_with(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(run.folder.local, runs / "small")
+    here = RunFolder.at(runs, "small")
+    finished = here.info()
+    here.write_info(finished.model_copy(update={"status": "interrupted"}))
+    claimed = engine.claimed
+
+    @contextlib.contextmanager
+    def late(*given: Any, **options: Any) -> Iterator[None]:
+        # Another process ends the search before this one holds the run.
+        here.write_info(finished)
+        with claimed(*given, **options):
+            yield
+
+    monkeypatch.setattr(engine, "claimed", late)
+    with pytest.raises(RunError, match="--resume small: the run is finished"):
+        resume_search("small", runs=str(runs))
+    assert here.info() == finished
+
+
 def test_two_runs_of_one_seed_are_equal(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
     tables: list[pd.DataFrame] = []
     for name in ("first", "second"):
@@ -112,11 +177,15 @@ def test_two_runs_of_one_seed_are_equal(ray_cluster: None, small_cache: Path, tm
             cache=str(small_cache),
             runs=str(tmp_path),
             name=name,
-            trials=4,
+            # More than the ten that TPE draws at random before it learns.
+            trials=14,
             max_epochs=4,
             folds=2,
             seed=3,
             max_concurrent=1,
+            grace_period=1,
+            brackets=2,
+            portfolio=False,
         )
         tables.append(run_search(settings).trials().drop(columns=["trial_id", "seconds"]))
     pd.testing.assert_frame_equal(*tables)
@@ -138,6 +207,7 @@ def test_other_schedulers_run(
     )
     run = run_search(settings)
     info, trials = run.info(), run.trials()
+    assert info.rungs == []
     assert (info.status, info.n_test, info.folds) == ("finished", 0, 1)
     assert len(trials) == 3
     if options["scheduler"] == "none":

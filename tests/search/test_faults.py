@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from data.errors import RunError
 from data.files import Folder
 from search import SearchSettings, run_search
-from search.checkpoint import read_checkpoint
+from search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from search.engine import resume_search
 from search.journal import open_study
 from search.run import main
@@ -51,6 +51,14 @@ def actors(process: subprocess.Popen[str]) -> list[int]:
     return found
 
 
+def lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
 def test_killed_workers_and_a_killed_driver_lose_nothing(
     ray_cluster: None, small_cache: Path, tmp_path: Path
 ) -> None:
@@ -65,7 +73,7 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
 
     options = ["--family", "features_mlp", "--cache", str(small_cache), "--runs", str(tmp_path)]
     options += ["--name", "cut", "--trials", "4", "--max-epochs", str(EPOCHS), "--folds", "2"]
-    options += ["--searcher", "random", "--scheduler", "none", "--max-concurrent", "1"]
+    options += ["--searcher", "random", "--scheduler", "none", "--max-concurrent", "1", "--no-portfolio"]
     fixed = ["layers=2", "units_1=768", "units_2=384", "batch_size=5", f"epochs={EPOCHS}", "activation=relu"]
     for pair in fixed:
         options += ["--set", pair]
@@ -97,9 +105,15 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
         assert after > HELD
         hold(1, until=EPOCHS)
         wait_until(lambda: epoch(2) >= 5, what="five epochs of trial 2", alive=process)
+        left = actors(process)
         process.kill()
         process.communicate()
+    # They end when they notice that their driver has.
+    wait_until(lambda: not any(map(lives, left)), what="the actors' end")
     assert run.info().status == "running"
+    # Only who goes on from this checkpoint knows of so many seconds.
+    saved = read_checkpoint(run, 2)
+    write_checkpoint(run, 2, Checkpoint({**saved.progress, "seconds": 5000.0}, saved.state))
     told = {trial.number: trial for trial in open_study(run).trials}
     assert [told[number].state.name for number in (0, 1, 2)] == ["COMPLETE", "COMPLETE", "RUNNING"]
     began = told[2]
@@ -117,6 +131,7 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
     assert info.seconds > sat
     assert trials["status"].tolist() == ["COMPLETE"] * 4
     assert trials["epochs"].tolist() == [30, EPOCHS, EPOCHS, EPOCHS]
+    assert (trials["seconds"] > 5000).tolist() == [False, False, True, False]
     assert trials["trial_id"].is_unique
     counts = history.groupby("trial_id")["epoch"].agg(["count", "max"])
     assert (counts["count"] == counts["max"]).all()

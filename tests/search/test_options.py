@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from data.errors import RunError, SettingsError
 from search import SearchSettings, extend_search, run_search
 from search.journal import open_study
 from spaces.training.run_folder import RunFolder
+from tests.conftest import make_rows, write_cache
 
 SMALL = {"layers": 1, "units_1": 16, "batch_size": 64, "optimizer": "adam", "decay": False, "epochs": 3}
 
@@ -62,7 +65,10 @@ def test_hyperband_stops_and_an_earlier_run_is_a_start(run_with: Any, tmp_path: 
     info, trials = earlier.info(), earlier.trials()
     assert info.reason == "all trials"
     assert {"COMPLETE", "PRUNED"} == set(trials["status"])
-    run = run_with(warm_start="earlier", trials=3, name="later", set={"units_1": 20, "epochs": 3})
+    # On other data, of the same names.
+    other_data = write_cache(tmp_path / "other", make_rows(seed=1))
+    fixed = {"units_1": 20, "epochs": 3}
+    run = run_with(warm_start="earlier", trials=3, name="later", set=fixed, cache=str(other_data))
     start = run.info().warm_start
     assert start is not None
     # The BASELINE is trial 0 in any case.
@@ -82,6 +88,10 @@ def test_hyperband_stops_and_an_earlier_run_is_a_start(run_with: Any, tmp_path: 
     assert 0 < other.warm_start["test_tracks_seen"] <= other.n_test
     with pytest.raises(RunError, match="no run 'nothing'"):
         run_with(warm_start="nothing")
+    # Who began with the best of that one has what it had from the first.
+    heir = run_with(warm_start="other", trials=2, name="heir", seed=1, max_epochs=1).info()
+    assert heir.warm_start is not None
+    assert heir.warm_start["test_tracks_seen"] == other.warm_start["test_tracks_seen"]
 
 
 def test_a_target_ends_the_search_and_lifts_when_it_is_extended(run_with: Any, tmp_path: Path) -> None:
@@ -97,9 +107,21 @@ def test_a_target_ends_the_search_and_lifts_when_it_is_extended(run_with: Any, t
             extend_search("enough", trials=2, runs=str(tmp_path), **bad)
     before = run.info()
     assert before.status == "finished"
-    more = extend_search("enough", trials=2, runs=str(tmp_path))
+    moved = tmp_path / "moved"
+    shutil.copytree(before.cache.uri, moved)
+    more = extend_search("enough", trials=2, runs=str(tmp_path), cache=str(moved), cpus_per_trial=0.5)
+    assert more.info().cache.uri == str(moved)
+    # The settings of the run are as they were.
+    assert more.info().settings["cpus_per_trial"] == 1
     assert more.info().seconds > before.seconds
     assert (len(more.trials()), more.info().reason) == (ended + 2, "all trials")
+    # The budget is that of the sitting, however long the run had searched before.
+    more.write_info(more.info().model_copy(update={"seconds": 5000.0}))
+    begun = time.monotonic()
+    last = extend_search("enough", trials=5000, runs=str(tmp_path), cache=str(moved), time_budget=2.0)
+    assert last.info().reason == "time budget"
+    assert ended + 2 < len(last.trials()) < 5000
+    assert 5002 <= last.info().seconds < 5000 + time.monotonic() - begun
 
 
 def test_no_progress_ends_the_search(run_with: Any) -> None:

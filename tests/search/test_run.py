@@ -86,18 +86,26 @@ def test_a_given_partition(ray_cluster: None, small_cache: Path, tmp_path: Path)
             ("--family", "features_mlp", "--cache", "SMALL", "--searcher", "grid"),
             "more than 39 configurations",
         ),
+        (
+            ("--family", "features_mlp", "--cache", "SMALL", "--searcher", "cmaes", "--space", "LAYERS"),
+            "layers leaves out the BASELINE's 2, and --searcher cmaes would draw it at random",
+        ),
         (("--extend", "nothing", "--trials", "2"), "no run 'nothing'"),
         (("--extend", "nothing"), "--extend nothing: --trials is missing"),
         (("--extend", "one", "--resume", "other"), "--extend does not go with --resume"),
         (("--resume", "nothing"), "no run 'nothing'"),
         (("--resume", "nothing", "--trials", "5"), "--trials does not go with --resume"),
+        (("--resume", "nothing", "--no-portfolio"), "--no-portfolio does not go with --resume"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
     ray_cluster: None, small_cache: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     runs = tmp_path / "runs"
-    given = [str(small_cache) if argument == "SMALL" else argument for argument in arguments]
+    ranges = tmp_path / "ranges.yaml"
+    ranges.write_text("layers: {low: 3, high: 3}\n")
+    named = {"SMALL": str(small_cache), "LAYERS": str(ranges)}
+    given = [named.get(argument, argument) for argument in arguments]
     result = search(*given, "--runs", runs)
     assert result.exit_code == 2, result.output
     assert said in result.stderr

@@ -64,6 +64,8 @@ def test_milestones_follow_the_budget() -> None:
     assert SearchSettings.checked(family="features_mlp").milestones == (25, 75)
     settings = SearchSettings.checked(family="features_mlp", max_epochs=8, grace_period=1, reduction_factor=2)
     assert settings.milestones == (1, 2, 4)
+    assert settings.rungs == settings.milestones
+    assert SearchSettings.checked(family="features_mlp", scheduler="median").rungs == ()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from data.errors import CacheError, RunError
 from data.splits import make_split
 from data.task import search_task
 from search import trial as module
-from search.trial import GenreTrial, StorageError
+from search.trial import GenreTrial
 from spaces.training.run_folder import RunFolder
 from tests.conftest import make_rows
 
@@ -164,12 +164,13 @@ def test_a_full_disk_is_not_the_configurations_fault(make: Maker, monkeypatch: p
     assert trial.train()["outcome"] == "DISK_FULL"
 
 
+def fails(*_: Any, **__: Any) -> None:
+    raise OSError("When writing: AWS Error NETWORK_CONNECTION")
+
+
 def test_a_bucket_that_fails_once_costs_nothing(
     make: Maker, run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: Any, **__: Any) -> None:
-        raise OSError("When writing: AWS Error NETWORK_CONNECTION")
-
     trial = make(**EAGER)
     with monkeypatch.context() as patch:
         patch.setattr(RunFolder, "write_predictions", fails)
@@ -177,13 +178,40 @@ def test_a_bucket_that_fails_once_costs_nothing(
     assert not (run.folder.local / "checkpoints").exists()
     assert trial.train()["epoch"] == 4
     assert len(run.predictions("local")) > 0
-    # At the end there is no later: the trial is begun again from its checkpoint, by Tune.
-    monkeypatch.setattr(RunFolder, "write_predictions", fails)
-    with pytest.raises(StorageError, match="NETWORK_CONNECTION"):
-        trial.train()
-    monkeypatch.setattr(module, "read_checkpoint", fails)
-    with pytest.raises(StorageError, match="NETWORK_CONNECTION"):
-        make().train()
+    # At the end there is no later: it is tried again.
+    write, tries = RunFolder.write_predictions, []
+
+    def fails_twice(*given: Any, **options: Any) -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            fails()
+        write(*given, **options)
+
+    monkeypatch.setattr(module, "_PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr(RunFolder, "write_predictions", fails_twice)
+    assert trial.train()["outcome"] == "COMPLETE"
+    assert len(tries) == 3
+    assert run.predictions("local", 6)["label"].notna().all()
+
+
+@pytest.mark.parametrize("what", ["read_checkpoint", "write_predictions"])
+def test_a_bucket_that_is_gone_is_not_the_configurations_fault(
+    make: Maker, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    trial = make(epochs=2)
+    monkeypatch.setattr(module, "_PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr(RunFolder if what == "write_predictions" else module, what, fails)
+    report = trial.train()
+    assert (report["outcome"], report["done"]) == ("UNREACHABLE", True)
+    assert "cannot be reached (When writing: AWS Error NETWORK_CONNECTION)" in report["error"]
+
+
+def test_a_checkpoint_of_another_network_is_not_used(make: Maker, run: RunFolder) -> None:
+    make(**EAGER, units_1=20).train()
+    expected = make(trial_number=5).train()
+    report = make().train()
+    assert [row["epoch"] for row in report["curve"]] == [1, 2]
+    assert report["val_loss"] == expected["val_loss"]
 
 
 def test_an_actor_takes_the_next_configuration(make: Maker) -> None:

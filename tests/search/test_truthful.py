@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 import spaces
-from search.journal_file import Journal
+from search.journal_file import Journal, JournalFile
 from search.recorder import history_table, trials_table
 from search.searchers import make_sampler
 from search.truthful import TruthfulOptunaSearch
@@ -69,6 +70,40 @@ def test_states(searcher: TruthfulOptunaSearch) -> None:
     assert b.intermediate_values == {1: 0.49, 2: 0.58, 3: pytest.approx(0.57)}
     assert (c.state, d.state, e.state) == (TrialState.FAIL, TrialState.FAIL, TrialState.RUNNING)
     assert "worker process died" in d.user_attrs["error"]
+
+
+@pytest.mark.parametrize("outcome", ["DISK_FULL", "UNREACHABLE"])
+def test_what_is_no_fault_of_a_trial_leaves_all_unfinished(
+    searcher: TruthfulOptunaSearch, outcome: str
+) -> None:
+    for name in "ab":
+        searcher.suggest(name)
+    searcher.on_trial_result("b", result([1], 0.4))
+    searcher.on_trial_complete("a", result([], 0.0, outcome, "told"))
+    # Tune ends the others because the search ends.
+    searcher.on_trial_complete("b", result([1], 0.4))
+    assert [trial.state for trial in searcher.study.trials] == [TrialState.RUNNING] * 2
+
+
+def test_a_journal_that_cannot_be_written_is_no_fault_of_a_trial(
+    searcher: TruthfulOptunaSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        searcher.suggest(name)
+    written = (tmp_path / "study.journal").read_bytes()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JournalFile, "_write", full)
+        searcher.on_trial_complete("a", result([1], 0.7, "COMPLETE"))
+    assert searcher.failure is not None
+    assert searcher.failure.errno == errno.ENOSPC
+    # What the file lacks is not told of any more: the search ends, and is resumed from the file.
+    searcher.on_trial_result("b", result([1], 0.5))
+    searcher.on_trial_complete("b", result([2], 0.5, "COMPLETE"))
+    assert (tmp_path / "study.journal").read_bytes() == written
 
 
 def test_what_the_end_of_the_search_cut_short_is_pruned_with_its_score(

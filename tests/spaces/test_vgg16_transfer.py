@@ -16,7 +16,7 @@ from spaces.training import frozen as frozen_module
 from spaces.training.backbones import BACKBONES
 from spaces.training.frozen import Frozen, frozen_outputs
 from spaces.training.pretrained import NONE
-from spaces.vgg16_transfer import VGG16Transfer
+from spaces.vgg16_transfer import VGG16Transfer, _stages, _standardise, build_head
 from tests.spaces.pictures import picture_cache, picture_task
 
 FAMILY = VGG16Transfer(NONE, dict.fromkeys(BACKBONES, NONE))
@@ -215,9 +215,7 @@ def test_pictures_too_small_are_one_line(tmp_path: Path, monkeypatch: pytest.Mon
         spaces.get("vgg16_transfer").for_search(small.X.tensor_shape, weights=NONE)
 
 
-def test_a_search_records_the_weights_and_its_trials_share_one_pass(
-    ray_cluster: None, tmp_path: Path, task: Task
-) -> None:
+def test_a_search_records_the_weights(ray_cluster: None, tmp_path: Path, task: Task) -> None:
     from results.refit import refit
     from results.trials import find_trial
     from search import SearchSettings, run_search
@@ -250,3 +248,31 @@ def test_weights_that_cannot_be_had_end_a_search_before_it_writes(tmp_path: Path
     with pytest.raises(SettingsError, match=r"nowhere\.h5: no such file"):
         run_search(SearchSettings.checked(**given, weights="nowhere.h5"))
     assert not list(tmp_path.iterdir())
+
+
+def test_moments_of_many_rows_of_half_precision_do_not_overflow() -> None:
+    import keras
+
+    inputs = keras.Input((1, 1, 2))
+    x = keras.layers.Activation("linear", name="suffix", dtype="float16")(inputs)
+    x = keras.layers.GlobalAveragePooling2D(name="pooling", dtype="float16")(x)
+    head = build_head({**BASE, "standardise": True, "layers": 0}, 2, 3)
+    core = keras.Model(inputs, head(x))
+    rows = np.random.default_rng(0).normal((100.0, 3.0), (4.0, 0.5), size=(800, 1, 1, 2)).astype(np.float32)
+    _standardise(core, rows)
+    mean, variance = core.get_layer("head").get_layer("standardise").get_weights()
+    np.testing.assert_allclose(mean, [100.0, 3.0], rtol=0.01)
+    np.testing.assert_allclose(variance, [16.0, 0.25], rtol=0.15)
+
+
+def test_a_head_alone_is_trained_on_what_is_cached(task: Task) -> None:
+    # A backbone that drops paths in training.
+    config = {**BASE, **IN_TURN, "backbone": "efficientnetv2b0"}
+    core = FAMILY.learner(config, task, seed=0)._folds._core
+    rows = np.random.default_rng(0).normal(size=(4, *core.input_shape[1:])).astype(np.float32)
+    suffix = core.get_layer("suffix")
+    np.testing.assert_allclose(suffix(rows, training=True), suffix(rows, training=False), rtol=1e-5)
+
+
+def test_stages_in_turn_have_their_own_learning_rates() -> None:
+    assert [(one.epochs, one.learning_rate) for one in _stages({**BASE, **IN_TURN})] == [(2, 1e-2), (3, 1e-3)]

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from spaces.training import device
+from tests.results.test_quiet import python
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,16 @@ def test_the_policy_before_comes_back() -> None:
     with device.dtype_policy("mixed_float16"):
         assert keras.layers.Dense(1).compute_dtype == "float16"
     assert keras.config.dtype_policy().name == before
+
+
+@pytest.mark.parametrize(("gpus", "done"), [(True, "grown\n"), (False, "hidden [] GPU\n")])
+def test_a_trial_leaves_alone_what_it_has_not_reserved(gpus: bool, done: str) -> None:
+    said = python(
+        "from spaces.training import device\n"
+        "import tensorflow as tf\n"
+        "device.grow_memory = lambda: print('grown')\n"
+        "tf.config.set_visible_devices = lambda *given: print('hidden', *given)\n"
+        f"device.set_up(gpus={gpus})\n"
+        "assert tf.config.threading.get_intra_op_parallelism_threads() == 1\n"
+    )
+    assert (said.stdout, said.returncode) == (done, 0), said.stderr

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from ray import cloudpickle
 
 from data.cache import Cache
@@ -51,3 +52,20 @@ def test_trials_of_a_process_share_one_copy(tmp_path: Path) -> None:
     assert len(feeding._kept) == 1
     feeding.release()
     assert not feeding._kept
+
+
+@pytest.mark.parametrize("resident_bytes", [0, 79, 80])
+def test_bytes_lie_on_a_gpu_as_half_precision(resident_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    colours = np.arange(216, 256, dtype=np.uint8).reshape(20, 2)
+    feed = Feed(colours, resident_bytes=40)
+    assert feed.resident
+    assert next(feed.pieces(ROWS))[0].dtype == np.uint8
+    feeding.release()
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [f"{kind}:0"])
+    feed = Feed(colours, resident_bytes=resident_bytes)
+    # They take twice the memory there.
+    assert feed.resident is (resident_bytes == 80)
+    for data, places, steps in feed.pieces(ROWS):
+        assert data.dtype == np.float16
+        assert np.array_equal(data.numpy()[places], colours[ROWS[steps]])
+    feeding.release()

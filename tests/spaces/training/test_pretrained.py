@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from data.errors import SettingsError
+from spaces.training import pretrained
 from spaces.training.backbones import BACKBONES, bare
 from spaces.training.pretrained import IMAGENET, NONE, fingerprint, load, settle
 
@@ -131,3 +134,29 @@ def test_one_process_of_a_node_downloads(tmp_path: Path, monkeypatch: pytest.Mon
         for found in [pool.submit(load, "mobilenetv3small", IMAGENET) for _ in range(3)]:
             found.result()
     assert most == 1
+
+
+def test_a_download_in_a_read_only_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "models" / BACKBONES["vgg16"].download
+    path.parent.mkdir()
+    path.write_bytes(b"weights")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    writable = os.access
+    monkeypatch.setattr(os, "access", lambda where, mode: mode != os.W_OK and writable(where, mode))
+    assert fingerprint("vgg16", "imagenet") == hashlib.sha256(b"weights").hexdigest()
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_the_process_that_searches_leaves_the_memory_of_gpus(
+    small_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown = []
+
+    def grow() -> None:
+        grown.append(1)
+        # As TensorFlow does where it has been used already.
+        raise RuntimeError("Physical devices cannot be modified after being initialized")
+
+    monkeypatch.setattr(pretrained, "grow_memory", grow)
+    settle(str(small_weights), ALL)
+    assert grown

@@ -9,6 +9,7 @@ import pytest
 
 from data.errors import RunError
 from data.task import Fold, Task
+from spaces.training import tensor_learner
 from spaces.training.augmentation import Augmentation
 from spaces.training.tensor_learner import Recipe, Stage, TensorFolds
 
@@ -203,3 +204,31 @@ def test_nothing_to_validate_on() -> None:
     task = task_of()
     alone = Task(task.X, task.y, task.track, task.track_id, task.classes, (everything,))
     assert learner(task=alone).run_epoch(0).probabilities[0].shape == (0, 2)
+
+
+def test_a_stage_has_its_own_learning_rate() -> None:
+    two = learner(stages=(Stage(1, 2e-2), Stage(5, 0.0)), weight_decay=0.0, schedule="constant")
+    kernels = []
+    for epoch in range(3):
+        two.run_epoch(epoch)
+        two._keep()
+        kernels.append(two._weights[0][0].numpy())
+    assert not np.array_equal(kernels[0], two._initial[0][0])
+    assert np.array_equal(kernels[0], kernels[1])
+    assert np.array_equal(kernels[1], kernels[2])
+
+
+def test_the_device_says_how_precisely_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert learner()._core.get_layer("convolution").compute_dtype == "float32"
+    monkeypatch.setattr(tensor_learner, "device_precision", lambda: "mixed_float16")
+    half = learner()
+    assert half._core.get_layer("convolution").compute_dtype == "float16"
+    # The loss is scaled: gradients of half precision would vanish.
+    assert isinstance(half._steps._optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def test_statistics_are_of_as_many_rows_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(tensor_learner, "_SAMPLE_BYTES", 5 * X[0].nbytes)
+    learner(adapt=lambda _, rows: seen.append(len(rows)))
+    assert seen == [5, 5]
