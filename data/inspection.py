@@ -56,7 +56,7 @@ def inspect(cache: Cache) -> dict[str, Any]:
     # Landmarks, which are most of it, are read piece by piece.
     columns = [column for column in manifest.schema_arrow.names if column != "landmarks"]
     files = manifest.read(columns).to_pandas()
-    for column in ("track_id", "label", "group", "duration_s", "sample_rate", "status", "reason"):
+    for column in ("track_id", "label", "group", "duration_s", "sample_rate", "sha256", "status", "reason"):
         if column not in files.columns:
             raise CacheError(f"{name}: no column {column!r}; prepare the cache again")
     tracks = files[files["status"] == OK].reset_index(drop=True)

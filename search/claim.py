@@ -71,9 +71,11 @@ def claimed(run: RunFolder, *, new: bool) -> Iterator[None]:
                 raise
             raise disk_full(run) from error
         finally:
-            if new and not run.folder.exists("run.json"):
-                # Not even begun: the name is free again.
-                shutil.rmtree(path, ignore_errors=True)
+            # Of a bucket that is out of reach nobody knows; why it is, is told by what was raised.
+            with contextlib.suppress(OSError):
+                if new and not run.folder.exists("run.json"):
+                    # Not even begun: the name is free again.
+                    shutil.rmtree(path, ignore_errors=True)
 
 
 def disk_full(run: RunFolder, told: str = "") -> RunError:
@@ -86,9 +88,9 @@ def disk_full(run: RunFolder, told: str = "") -> RunError:
 
 
 def out_of_reach(run: RunFolder, told: str) -> RunError:
-    """Say that a run's folder cannot be read or written, and what to do."""
+    """Say that a run's folder cannot be read or written, as was told, and what to do."""
     return RunError(
-        f"{told or run.folder.uri}; nothing that was written is lost; once it can be reached,"
+        f"{run.folder.uri}: {told}; nothing that was written is lost; once that is mended,"
         f" 'python -m search.run --resume {run.typed}' goes on"
     )
 

@@ -26,8 +26,8 @@ class Ending(tune.Stopper):
     reason : str or None
         One of the reasons above, once there is one.
     told : str
-        What a trial said of a disk that is full, where it is another than the run's, or of a folder that
-        cannot be reached.
+        What a trial said of a disk that is full, where it is another than the run's, or why the run's folder
+        cannot be read or written.
 
     Parameters
     ----------
@@ -77,7 +77,9 @@ class Ending(tune.Stopper):
         """Whether to end; the terminator is asked after a trial has ended, when the study knows of it."""
         failure = self._searcher.failure
         if failure is not None:
-            self.reason, self.told = (NO_SPACE, "") if is_full(failure) else (NO_STORAGE, str(failure))
+            self.reason, self.told = NO_STORAGE, f"cannot be written ({failure})"
+            if is_full(failure):
+                self.reason, self.told = NO_SPACE, ""
         if self._ended and self.reason is None and self._terminator is not None:
             self._ended = False
             if self._terminator.should_terminate(self._searcher.study):

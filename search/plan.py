@@ -165,14 +165,15 @@ def starting_points(info: RunInfo) -> list[dict[str, Any]]:
 def _looked_at(name: str, runs: str) -> set[str]:
     """Tracks that a run searched on, or one before it whose best it began with."""
     seen: set[str] = set()
-    run: RunFolder | None = RunFolder.at(runs, name)
-    while run is not None:
+    names = [name]
+    for one in names:
+        run = RunFolder.at(runs, one)
         split = run.split()
         seen.update(split.track_id[split.searchable].tolist())
         warm = run.info().warm_start
-        before = None if warm is None else RunFolder.at(runs, warm["run"])
-        # One that was deleted since takes what it knew with it.
-        run = before if before is not None and before.folder.exists("run.json") else None
+        # One that was deleted takes what it knew with it, and its name may have been given anew.
+        if warm and warm["run"] not in names and RunFolder.at(runs, warm["run"]).folder.exists("run.json"):
+            names.append(warm["run"])
     return seen
 
 

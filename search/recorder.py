@@ -16,7 +16,7 @@ from ray.tune.experiment import Trial
 from search.checkpoint import remove_checkpoint
 from search.journal import configuration
 from search.trial import OOM, SUSPENDED, TRIAL_NUMBER
-from search.truthful import CURVE
+from search.truthful import CURVE, TruthfulOptunaSearch
 from search.workspace import JournalMirror
 from spaces.training.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
 
@@ -96,16 +96,17 @@ class Recorder(Callback):
     ----------
     run : RunFolder
         Where to.
-    study : Study
-        Where from. It is told, as the attribute `SECONDS`, how long the search has taken, for the day when it
-        is killed.
+    searcher : TruthfulOptunaSearch
+        Where from. Its study is told, as the attribute `SECONDS`, how long the search has taken, for the day
+        when it is killed.
     seconds : float
         How long it had taken when this sitting began.
     """
 
-    def __init__(self, run: RunFolder, study: optuna.Study, *, seconds: float = 0.0) -> None:
+    def __init__(self, run: RunFolder, searcher: TruthfulOptunaSearch, *, seconds: float = 0.0) -> None:
         self._run = run
-        self._study = study
+        self._searcher = searcher
+        self._study = searcher.study
         self._before = seconds
         self._begun = time.monotonic()
         self._due = 0.0
@@ -130,6 +131,9 @@ class Recorder(Callback):
         self._end(trial)
 
     def _end(self, trial: Trial) -> None:
+        if self._searcher.failure is not None:
+            # The journal does not know of this end: the trial goes on from its checkpoint another time.
+            return
         # A bucket that does not answer once is no fault of the trial: the search's end does all of it again.
         with contextlib.suppress(OSError):
             if (trial.last_result or {}).get("outcome") not in SUSPENDED:

@@ -54,25 +54,35 @@ class SearchSpace:
     @cached_property
     def distributions(self) -> Mapping[str, BaseDistribution]:
         """Distribution of each parameter that is searched, conditional ones included."""
+        found: dict[str, BaseDistribution] = {}
+        for drawn in self._drawn:
+            found |= drawn
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def _drawn(self) -> list[dict[str, BaseDistribution]]:
+        """Distributions that random suggestions met."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-        found: dict[str, BaseDistribution] = {}
+        found = []
         for _ in range(_SAMPLES):
             trial = study.ask()
             view = _View(trial, self, {})
             self.family.space(view, self.max_epochs)
-            found |= trial.distributions | view.single
-        return dict(sorted(found.items()))
+            found.append(trial.distributions | view.single)
+        return found
 
     def leaves_out(self) -> dict[str, Any]:
-        """BASELINE's values that lie outside a narrowed range, by parameter."""
+        """BASELINE's values that lie outside a narrowed range, by parameter; of those that all trials have."""
         baseline = self.family.baseline(self.max_epochs)
         return {
             name: baseline[name]
-            for name, distribution in self.distributions.items()
-            if name in self.ranges and name in baseline and not contains(distribution, baseline[name])
+            for name in self.ranges
+            if name in baseline
+            and all(name in drawn for drawn in self._drawn)
+            and not contains(self.distributions[name], baseline[name])
         }
 
     def describe(self) -> dict[str, Any]:

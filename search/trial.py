@@ -256,7 +256,7 @@ class GenreTrial(tune.Trainable):
                 if is_full(error):
                     raise
                 if seconds is None:
-                    raise StorageError(f"{self._run.folder.uri}: cannot be reached ({error})") from error
+                    raise StorageError(f"cannot be reached ({error})") from error
             time.sleep(seconds)
         raise AssertionError("the last attempt returns or raises")
 

@@ -72,8 +72,11 @@ class TruthfulOptunaSearch(OptunaSearch):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Ask for the next configuration; its number in the study and its name go with it."""
-        with self._journal.together():
-            return self._suggest(trial_id)
+        config = None
+        if self.failure is None:
+            with self._telling():
+                config = self._suggest(trial_id)
+        return config
 
     def _suggest(self, trial_id: str) -> dict[str, Any] | None:
         name = trial_id
@@ -123,6 +126,11 @@ class TruthfulOptunaSearch(OptunaSearch):
                 yield
         except OSError as error:
             self.failure = error
+        except RuntimeError as error:
+            # As Optuna's lock fails where it cannot be released.
+            if not isinstance(error.__context__, OSError):
+                raise
+            self.failure = error.__context__
 
     def _end(self, trial_id: str, result: dict[str, Any] | None, *, error: bool) -> None:
         trial = self._ot_trials[trial_id]

@@ -88,10 +88,10 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     finally:
         err().show_cursor()
     waits = None
-    if ending.reason == NO_SPACE or shutil.disk_usage(working_folder(run)).free < _LEAST_SPACE:
-        waits = disk_full(run, ending.told)
-    elif ending.reason == NO_STORAGE:
+    if ending.reason == NO_STORAGE:
         waits = out_of_reach(run, ending.told)
+    elif ending.reason == NO_SPACE or shutil.disk_usage(working_folder(run)).free < _LEAST_SPACE:
+        waits = disk_full(run, ending.told)
     if waits is not None:
         # A bucket may have room where this machine's disk has none.
         with contextlib.suppress(OSError):
@@ -102,6 +102,9 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     status = "interrupted" if reason == "interrupted" else "finished"
     if status == "finished":
         searcher.settle()
+        if searcher.failure is not None:
+            # What the journal lacks must not be recorded as done.
+            raise searcher.failure
         trials = searcher.study.get_trials(deepcopy=False)
         scored = [one.user_attrs for one in trials if "best_epoch" in one.user_attrs]
         run.settle_predictions({one[TRIAL_ID]: one["best_epoch"] for one in scored})
@@ -228,7 +231,7 @@ def _tuner(
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=_RESTARTS),
             callbacks=[
-                Recorder(run, searcher.study, seconds=info.seconds),
+                Recorder(run, searcher, seconds=info.seconds),
                 *_followers(settings, limiter),
                 LiveView(
                     run.name,

@@ -65,10 +65,10 @@ def grow_memory() -> None:
 
 
 def device_precision() -> str:
-    """`precision` of the GPUs that this process sees."""
+    """`precision` of the GPUs that this process uses."""
     import tensorflow as tf
 
-    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    details = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
     return precision([detail.get("compute_capability") for detail in details])
 
 

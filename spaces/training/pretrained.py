@@ -136,11 +136,12 @@ def _from_keras(name: str) -> keras.Model:
 
     backbone = BACKBONES[name]
     make = getattr(keras.applications, backbone.application)
-    size = backbone.smallest
+    size, path = backbone.smallest, _downloaded(name)
+    weights = str(path) if _read_only(path) else "imagenet"
     try:
         # Keras writes to the file's own name.
-        with _no_download(_downloaded(name)):
-            model: keras.Model = make(include_top=False, weights="imagenet", input_shape=(size, size, 3))
+        with _no_download(path):
+            model: keras.Model = make(include_top=False, weights=weights, input_shape=(size, size, 3))
     except Exception as error:  # a bare Exception is what Keras raises where there is no network
         raise SettingsError(
             f"--weights imagenet: Keras cannot download {backbone.download} ({_first_line(error)});"
@@ -151,7 +152,13 @@ def _from_keras(name: str) -> keras.Model:
 
 def _no_download(path: Path) -> contextlib.AbstractContextManager[None]:
     """Wait while another process downloads a file; into a folder that is read-only nobody does."""
-    return alone(path) if os.access(path.parent, os.W_OK) or not path.exists() else contextlib.nullcontext()
+    return contextlib.nullcontext() if _read_only(path) else alone(path)
+
+
+def _read_only(path: Path) -> bool:
+    """Whether a download is there, in a folder that Keras would pass over because it cannot write to it."""
+    places = (path.parent, path.parent.parent)
+    return path.exists() and not all(os.access(place, os.W_OK) for place in places)
 
 
 def _downloaded(name: str) -> Path:

@@ -1,10 +1,11 @@
-"""``search.run`` with trials that can be held: ``python -m tests.search.held OPTIONS``."""
+"""Trials that can be held, ``python -m tests.search.held OPTIONS``, and such as cannot save what they find."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
-from search import tuning
+from search import trial, tuning
 from search.run import main
 from search.trial import GenreTrial
 
@@ -21,6 +22,17 @@ class Held(GenreTrial):
     def _save_checkpoint(self, started: float) -> None:
         self._due = float("-inf")
         super()._save_checkpoint(started)
+
+
+class Lost(GenreTrial):
+    """A trial whose run lies where it cannot be reached, which it notices at once."""
+
+    def setup(self, config: dict[str, Any], **options: Any) -> None:
+        trial._PATIENCE = (0.0, 0.0)
+        super().setup(config, **options)
+
+    def _save_predictions(self) -> None:
+        raise OSError("AWS Error NETWORK_CONNECTION")
 
 
 if __name__ == "__main__":

@@ -47,17 +47,17 @@ def test_a_bucket_that_is_gone_is_told_in_its_own_words() -> None:
     ending = make(target=None)
     traceback = (
         "Traceback (most recent call last):\nOSError: AWS Error\n\nThe above exception was the direct cause:"
-        "\n\nsearch.trial.StorageError: s3://b/run: cannot be reached (AWS Error)\n"
+        "\n\nsearch.trial.StorageError: cannot be reached (AWS Error)\n"
     )
     ending("a", {"outcome": "UNREACHABLE", "val_accuracy": 0.0, "done": True, "error": traceback})
-    assert (ending.reason, ending.told) == (NO_STORAGE, "s3://b/run: cannot be reached (AWS Error)")
+    assert (ending.reason, ending.told) == (NO_STORAGE, "cannot be reached (AWS Error)")
 
 
 @pytest.mark.parametrize(
     ("failure", "reason", "told"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), NO_SPACE, ""),
-        (OSError(errno.EIO, "Input/output error"), NO_STORAGE, "[Errno 5] Input/output error"),
+        (OSError(errno.EIO, "Input/output error"), NO_STORAGE, "cannot be written ([Errno 5] Input/output error)"),
     ],
 )
 def test_a_journal_that_cannot_be_written_ends_the_search(failure: OSError, reason: str, told: str) -> None:

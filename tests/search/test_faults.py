@@ -16,12 +16,13 @@ from click.testing import CliRunner, Result
 
 from data.errors import RunError
 from data.files import Folder
-from search import SearchSettings, run_search
+from search import SearchSettings, run_search, tuning
 from search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from search.engine import resume_search
 from search.journal import open_study
 from search.run import main
 from spaces.training.run_folder import RunFolder
+from tests.search.held import Lost
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,7 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
         hold(1, until=EPOCHS)
         wait_until(lambda: epoch(2) >= 5, what="five epochs of trial 2", alive=process)
         left = actors(process)
+        assert left
         process.kill()
         process.communicate()
     # They end when they notice that their driver has.
@@ -232,3 +234,30 @@ def test_a_full_disk_ends_the_search_in_order(ray_cluster: None, small_cache: Pa
     assert set(trials["status"]) <= {"COMPLETE", "PRUNED"}
     for number, value in kept.items():
         assert np.isclose(trials["val_accuracy"].iloc[number], value)
+
+
+def test_a_folder_out_of_reach_ends_the_search_and_no_trial_fails(
+    ray_cluster: None, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SearchSettings.checked(
+        family="features_mlp",
+        cache=str(small_cache),
+        runs=str(tmp_path),
+        name="far",
+        trials=3,
+        max_epochs=2,
+        folds=2,
+        scheduler="none",
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning, "GenreTrial", Lost)
+        with pytest.raises(RunError, match=r"far: cannot be reached \(AWS Error NETWORK_CONNECTION\)") as said:
+            run_search(settings)
+    assert f"'python -m search.run --resume far --runs {tmp_path}' goes on" in str(said.value)
+    run = RunFolder.at(tmp_path, "far")
+    assert run.info().status == "running"
+    assert not any(trial.state.is_finished() for trial in open_study(run).trials)
+    resumed = resume_search("far", runs=str(tmp_path))
+    assert resumed.info().reason == "all trials"
+    assert resumed.trials()["status"].tolist() == ["COMPLETE"] * 3
+    assert len(resumed.predictions(resumed.trials()["trial_id"].iloc[0])) == resumed.info().n_validated

@@ -66,7 +66,7 @@ def test_hyperband_stops_and_an_earlier_run_is_a_start(run_with: Any, tmp_path: 
     assert info.reason == "all trials"
     assert {"COMPLETE", "PRUNED"} == set(trials["status"])
     # On other data, of the same names.
-    other_data = write_cache(tmp_path / "other", make_rows(seed=1))
+    other_data = write_cache(tmp_path / "other-data", make_rows(seed=1))
     fixed = {"units_1": 20, "epochs": 3}
     run = run_with(warm_start="earlier", trials=3, name="later", set=fixed, cache=str(other_data))
     start = run.info().warm_start

@@ -8,6 +8,7 @@ import optuna
 import pytest
 from ray.exceptions import ActorDiedError, OutOfMemoryError
 
+from search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from search.recorder import Recorder, trials_table
 from spaces.training.run_folder import RunFolder
 
@@ -30,18 +31,34 @@ def trial(folder: Path, error: Exception) -> Any:
     return SimpleNamespace(config={"trial_number": 0}, error_file=str(file))
 
 
+def recorder_of(study: optuna.Study, folder: Path, failure: OSError | None = None) -> Recorder:
+    searcher: Any = SimpleNamespace(study=study, failure=failure)
+    return Recorder(RunFolder.at(folder, "run"), searcher)
+
+
+@pytest.mark.parametrize(("failure", "kept"), [(None, False), (OSError("the disk is gone"), True)])
+def test_a_trial_whose_end_was_not_told_keeps_its_checkpoint(
+    failure: OSError | None, kept: bool, study: optuna.Study, tmp_path: Path
+) -> None:
+    recorder = recorder_of(study, tmp_path, failure)
+    write_checkpoint(RunFolder.at(tmp_path, "run"), 0, Checkpoint({"epoch": 3}, {}))
+    ended: Any = SimpleNamespace(config={"trial_number": 0}, last_result={"outcome": "COMPLETE"})
+    recorder.on_trial_complete(1, [], ended)
+    assert (read_checkpoint(RunFolder.at(tmp_path, "run"), 0) is not None) is kept
+
+
 @pytest.mark.parametrize(("error", "status"), [(KILLED, "OOM"), (ActorDiedError(), "FAIL")])
 def test_a_worker_killed_for_memory_is_told_apart(
     error: Exception, status: str, study: optuna.Study, tmp_path: Path
 ) -> None:
-    recorder = Recorder(RunFolder.at(tmp_path, "run"), study)
+    recorder = recorder_of(study, tmp_path)
     recorder.on_trial_recover(1, [], trial(tmp_path, error))
     study.tell(0, state=optuna.trial.TrialState.FAIL)
     assert trials_table(study.trials)["status"].tolist() == [status]
 
 
 def test_a_trial_that_a_restart_saved_is_not_out_of_memory(study: optuna.Study, tmp_path: Path) -> None:
-    recorder = Recorder(RunFolder.at(tmp_path, "run"), study)
+    recorder = recorder_of(study, tmp_path)
     recorder.on_trial_recover(1, [], trial(tmp_path, KILLED))
     begun = optuna.trial.Trial(study, study.trials[0]._trial_id)
     begun.set_user_attr("outcome", "COMPLETE")  # as its last report says
@@ -52,5 +69,5 @@ def test_a_trial_that_a_restart_saved_is_not_out_of_memory(study: optuna.Study, 
 def test_a_trial_that_goes_on_after_its_worker_was_killed_is_running(
     study: optuna.Study, tmp_path: Path
 ) -> None:
-    Recorder(RunFolder.at(tmp_path, "run"), study).on_trial_recover(1, [], trial(tmp_path, KILLED))
+    recorder_of(study, tmp_path).on_trial_recover(1, [], trial(tmp_path, KILLED))
     assert trials_table(study.trials)["status"].tolist() == ["RUNNING"]

@@ -162,3 +162,10 @@ def test_an_earlier_configuration_is_fitted_to_the_space(tmp_path: Path) -> None
 def test_settings_take_pairs_as_typed() -> None:
     settings = SearchSettings.checked(family="features_mlp", set=("layers=2", "scaler=standard"))
     assert settings.set == {"layers": "2", "scaler": "standard"}
+
+
+def test_what_the_baseline_shares_with_all_trials_is_told_apart() -> None:
+    # Every trial has `units_1`; some have `units_2`, which those samplers draw at random in any case.
+    ranges = {"units_1": {"low": 100}, "units_2": {"low": 100}, "layers": {"low": 1}}
+    assert SearchSpace(FAMILY, 50, {}, ranges).leaves_out() == {"units_1": 58}
+    assert SearchSpace(FAMILY, 50).leaves_out() == {}

@@ -42,7 +42,7 @@ def test_memory_grows_on_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_gpus_of_the_process_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.device_precision() == "float32"
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["GPU:0"])
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda _: ["GPU:0"])
     monkeypatch.setattr(
         tf.config.experimental, "get_device_details", lambda _: {"compute_capability": (8, 0)}
     )
@@ -59,11 +59,13 @@ def test_the_policy_before_comes_back() -> None:
 @pytest.mark.parametrize(("gpus", "done"), [(True, "grown\n"), (False, "hidden [] GPU\n")])
 def test_a_trial_leaves_alone_what_it_has_not_reserved(gpus: bool, done: str) -> None:
     said = python(
+        "import os\n"
         "from spaces.training import device\n"
+        "os.environ['OMP_NUM_THREADS'] = '3'\n"
         "import tensorflow as tf\n"
         "device.grow_memory = lambda: print('grown')\n"
         "tf.config.set_visible_devices = lambda *given: print('hidden', *given)\n"
         f"device.set_up(gpus={gpus})\n"
-        "assert tf.config.threading.get_intra_op_parallelism_threads() == 1\n"
+        "assert tf.config.threading.get_intra_op_parallelism_threads() == 3\n"
     )
     assert (said.stdout, said.returncode) == (done, 0), said.stderr

@@ -144,6 +144,11 @@ def test_a_download_in_a_read_only_folder_is_read(tmp_path: Path, monkeypatch: p
     writable = os.access
     monkeypatch.setattr(os, "access", lambda where, mode: mode != os.W_OK and writable(where, mode))
     assert fingerprint("vgg16", "imagenet") == hashlib.sha256(b"weights").hexdigest()
+    # Keras itself would look for it, or put it, into a folder of its own elsewhere.
+    asked = []
+    monkeypatch.setattr(keras.applications, "VGG16", lambda **options: asked.append(options["weights"]))
+    pretrained._load("vgg16", "imagenet")
+    assert asked == [str(path)]
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
