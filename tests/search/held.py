@@ -1,4 +1,4 @@
-"""Trials that can be held, ``python -m tests.search.held OPTIONS``, and such as cannot save what they find."""
+"""Trials that can be held, ``python -m tests.search.held OPTIONS``, and such as cannot save anything."""
 
 from __future__ import annotations
 

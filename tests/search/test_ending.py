@@ -57,7 +57,7 @@ def test_a_bucket_that_is_gone_is_told_in_its_own_words() -> None:
     ("failure", "reason", "told"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), NO_SPACE, ""),
-        (OSError(errno.EIO, "Input/output error"), NO_STORAGE, "cannot be written ([Errno 5] Input/output error)"),
+        (OSError(errno.EIO, "Input/output"), NO_STORAGE, "cannot be written ([Errno 5] Input/output)"),
     ],
 )
 def test_a_journal_that_cannot_be_written_ends_the_search(failure: OSError, reason: str, told: str) -> None:
