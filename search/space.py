@@ -75,7 +75,7 @@ class SearchSpace:
         return found
 
     def leaves_out(self) -> dict[str, Any]:
-        """BASELINE's values outside a narrowed range, by parameter, of the parameters that all trials have."""
+        """BASELINE's values outside a narrowed range, of the parameters that all trials have."""
         baseline = self.family.baseline(self.max_epochs)
         return {
             name: baseline[name]
