@@ -191,25 +191,35 @@ def test_two_runs_of_one_seed_are_equal(ray_cluster: None, small_cache: Path, tm
     pd.testing.assert_frame_equal(*tables)
 
 
-@pytest.mark.parametrize("options", [{"scheduler": "median"}, {"scheduler": "none", "searcher": "random"}])
-def test_other_schedulers_run(
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scheduler": "median"},
+        {"scheduler": "none", "searcher": "random"},
+        {"scheduler": "none", "searcher": "qmc"},
+        {"scheduler": "median", "searcher": "cmaes"},
+    ],
+)
+def test_other_schedulers_and_searchers_run(
     ray_cluster: None, small_cache: Path, tmp_path: Path, options: dict[str, str]
 ) -> None:
     settings = SearchSettings.checked(
         family="features_mlp",
         cache=str(small_cache),
         runs=str(tmp_path),
-        trials=3,
+        trials=4,
         max_epochs=3,
         folds=1,
         test_fraction=0.0,
+        portfolio=False,
         **options,
     )
     run = run_search(settings)
     info, trials = run.info(), run.trials()
     assert info.rungs == []
     assert (info.status, info.n_test, info.folds) == ("finished", 0, 1)
-    assert len(trials) == 3
+    assert len(trials) == 4
+    assert trials["config.input_dropout"].iloc[1:].is_unique
     if options["scheduler"] == "none":
         assert (trials["status"] == "COMPLETE").all()
 
