@@ -66,7 +66,8 @@ _HERE = ("runs", "cache", "address", "max_concurrent", "cpus_per_trial", "gpus_p
 @click.option(
     "--portfolio/--no-portfolio",
     default=True,
-    help="After the BASELINE, try the family's configurations that did well on other data.  [default: yes]",
+    help="After the BASELINE, try the family's configurations that did well on other data; never on a grid or"
+    " a --warm-start.  [default: yes]",
 )
 @click.option(
     "--weights",
