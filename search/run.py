@@ -67,7 +67,7 @@ _HERE = ("runs", "cache", "address", "max_concurrent", "cpus_per_trial", "gpus_p
     "--portfolio/--no-portfolio",
     default=True,
     help="After the BASELINE, try the family's configurations that did well on other data; never on a grid or"
-    " a --warm-start.  [default: yes]",
+    " a --warm-start.",
 )
 @click.option(
     "--weights",
