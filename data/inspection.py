@@ -136,7 +136,7 @@ def _copies(tracks: pd.DataFrame, manifest: pq.ParquetFile, *, heard: bool) -> d
         labels.setdefault(name, set()).add(genre)
     return {
         "exact_duplicates": [[track_id[row] for row in rows] for rows in exact],
-        "near_duplicates": [[track_id[a], track_id[b]] for a, b in near] if heard else None,
+        "near_duplicates": [[track_id[a], track_id[b]] for a, b in near] if heard and marked else None,
         "leak": round(float(np.mean(chance)), 4) if chance else 0.0,
         "contradicting": [
             track for track, name in zip(track_id, recording, strict=True) if len(labels[name]) > 1

@@ -47,9 +47,10 @@ class Ending(tune.Stopper):
         self._searcher = searcher
         self._target = target
         # A search that was killed between the trial that reached it and its end.
-        told = searcher.study.get_trials(deepcopy=False)
-        if target is not None and any(accuracy(one.user_attrs) >= target for one in told):
-            self.reason = TARGET
+        if target is not None:
+            told = searcher.study.get_trials(deepcopy=False)
+            if any(accuracy(one.user_attrs) >= target for one in told):
+                self.reason = TARGET
         self._terminator = None
         if stagnation is not None:
             with warnings.catch_warnings():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import spaces
 from data.cache import Cache
@@ -86,13 +85,16 @@ def resume_search(
             )
         return info
 
-    here = {"address": address} | _given(
+    return _continue(
+        "--resume",
+        RunFolder.at(runs, name),
+        unfinished,
         cache=cache,
+        address=address,
         max_concurrent=max_concurrent,
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
     )
-    return _continue("--resume", RunFolder.at(runs, name), unfinished, here)
 
 
 def extend_search(
@@ -152,13 +154,16 @@ def extend_search(
             update={"trials": total, "settings": {**info.settings, **lifted}, "reason": None}
         )
 
-    here = {"address": address} | _given(
+    return _continue(
+        "--extend",
+        run,
+        extended,
         cache=cache,
+        address=address,
         max_concurrent=max_concurrent,
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
     )
-    return _continue("--extend", run, extended, here)
 
 
 def check_family(name: str, family: str | None, *, runs: str) -> None:
@@ -174,32 +179,35 @@ def check_family(name: str, family: str | None, *, runs: str) -> None:
         raise RunError(f"--family {family}: run {name!r} is of family {info.family}")
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
 def _continue(
-    option: str, run: RunFolder, changed: Callable[[RunInfo], RunInfo], here: dict[str, Any]
+    option: str,
+    run: RunFolder,
+    changed: Callable[[RunInfo], RunInfo],
+    *,
+    cache: str | None,
+    address: str | None,
+    **reserved: float | None,
 ) -> RunFolder:
-    """Search on in a run, by its own settings but for those of `here`."""
+    """Search on in a run at an address, by its own settings but for what is given of the others."""
+    others = {name: value for name, value in reserved.items() if value is not None}
     # Where there is no such run, nothing is made.
     run.info()
     with claimed(run, new=False):
         # Not read before: until then another process may have been searching in it.
         info = changed(run.info())
-        settings = SearchSettings.checked(**{**info.settings, **here})
-        where = here.get("cache", info.cache.uri)
-        cache = _opened(where, option, run)
-        if cache.info.fingerprint != info.cache.fingerprint:
+        settings = SearchSettings.checked(**{**info.settings, "address": address, **others})
+        where = info.cache.uri if cache is None else cache
+        data = _opened(where, option, run)
+        if data.info.fingerprint != info.cache.fingerprint:
             raise CacheError(f"{option} {run.name}: {where} holds other data than when the run began")
         family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
         family.check_recorded()
-        task = search_task(cache.rows(family.reads), run.split())
+        task = search_task(data.rows(family.reads), run.split())
         mend_journal(run)
         with _cluster(settings) as concurrent:
             from search.tuning import search
 
-            place = info.cache.model_copy(update={"uri": cache.folder.uri})
+            place = info.cache.model_copy(update={"uri": data.folder.uri})
             info = info.model_copy(update={"status": "running", "ended": None, "cache": place})
             run.write_info(info)
             return search(run, info, settings, task, concurrent)

@@ -87,12 +87,7 @@ def make_plan(settings: SearchSettings) -> Plan:
     rows = cache.rows(family.reads)
     family = family.for_search(rows.X.shape[1:], weights=settings.weights)
     space = make_space(family, settings.max_epochs, fixed=settings.set, file=settings.space)
-    left_out = space.leaves_out() if settings.searcher in SHARING else {}
-    for parameter, value in left_out.items():
-        raise SettingsError(
-            f"--space {settings.space}: {parameter} leaves out the BASELINE's {value}, and --searcher"
-            f" {settings.searcher} would draw it at random; widen its range, or give --searcher tpe"
-        )
+    _require_shared(settings, space)
     trials, warm = settings.trials, None
     if settings.searcher == "grid":
         trials = 1 + len(grid_points(space, most=settings.trials - 1))
@@ -160,6 +155,17 @@ def starting_points(info: RunInfo) -> list[dict[str, Any]]:
     if info.settings.get("searcher") == "grid":
         points += grid_points(space_of(info))
     return points
+
+
+def _require_shared(settings: SearchSettings, space: SearchSpace) -> None:
+    """Refuse ranges without the BASELINE's values for a sampler that would not learn of them."""
+    left_out = space.leaves_out() if settings.searcher in SHARING else {}
+    if left_out:
+        parameter, value = next(iter(left_out.items()))
+        raise SettingsError(
+            f"--space {settings.space}: {parameter} leaves out the BASELINE's {value}, and --searcher"
+            f" {settings.searcher} would draw it at random; widen its range, or give --searcher tpe"
+        )
 
 
 def _looked_at(name: str, runs: str) -> set[str]:

@@ -106,7 +106,6 @@ class Recorder(Callback):
     def __init__(self, run: RunFolder, searcher: TruthfulOptunaSearch, *, seconds: float = 0.0) -> None:
         self._run = run
         self._searcher = searcher
-        self._study = searcher.study
         self._before = seconds
         self._begun = time.monotonic()
         self._due = 0.0
@@ -123,8 +122,8 @@ class Recorder(Callback):
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Note that a worker was killed for want of memory: what its trial ends with if it is again."""
         if killed_for_memory(trial):
-            begun = self._study.get_trials(deepcopy=False)[trial.config[TRIAL_NUMBER]]
-            optuna.trial.Trial(self._study, begun._trial_id).set_user_attr("outcome", OOM)
+            begun = self._searcher.study.get_trials(deepcopy=False)[trial.config[TRIAL_NUMBER]]
+            optuna.trial.Trial(self._searcher.study, begun._trial_id).set_user_attr("outcome", OOM)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record a trial whose worker died for good."""
@@ -140,7 +139,7 @@ class Recorder(Callback):
                 remove_checkpoint(self._run, trial.config[TRIAL_NUMBER])
             begun = time.monotonic()
             if begun > self._due:
-                write_tables(self._run, self._study)
+                write_tables(self._run, self._searcher.study)
                 ended = time.monotonic()
                 self._due = ended + max(_REWRITE_SECONDS, (ended - begun) / _REWRITE_SHARE)
-                self._study.set_user_attr(SECONDS, self._before + ended - self._begun)
+                self._searcher.study.set_user_attr(SECONDS, self._before + ended - self._begun)

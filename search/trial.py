@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from ray import tune
 
-from data.errors import RunError
+from data.errors import HarnessError, RunError
 from data.files import is_full
 from data.task import Task
 from search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -43,7 +43,7 @@ _PATIENCE = (1.0, 4.0, 15.0, 40.0)
 """Seconds between attempts to read or write what a trial cannot go on without."""
 
 
-class StorageError(RunError):
+class StorageError(HarnessError):
     """The run's folder could not be read or written, again and again, though its disk is not full."""
 
 
@@ -197,8 +197,6 @@ class GenreTrial(tune.Trainable):
             learner = self._family.learner(self._config, self._task, seed=self._seed)
             try:
                 self._go_on(learner)
-            except StorageError:
-                raise
             except RunError as error:
                 # Such as one of mixed precision, where the GPU that it was trained on is gone.
                 print(f"trial {self._number} starts anew: {error}", file=sys.stderr)
@@ -249,16 +247,17 @@ class GenreTrial(tune.Trainable):
         StorageError
             If it cannot be reached for a minute.
         """
-        for seconds in (*_PATIENCE, None):
+        waits = iter(_PATIENCE)
+        while True:
             try:
                 return action()
             except OSError as error:
                 if is_full(error):
                     raise
+                seconds = next(waits, None)
                 if seconds is None:
                     raise StorageError(f"cannot be reached ({error})") from error
             time.sleep(seconds)
-        raise AssertionError("the last attempt returns or raises")
 
     def _save_checkpoint(self, started: float) -> None:
         begun = time.monotonic()

@@ -6,10 +6,9 @@ one that failed is FAIL, and the whole curve is in the study as intermediate val
 
 from __future__ import annotations
 
-import contextlib
 import socket
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -18,6 +17,8 @@ from ray.tune.search.optuna import OptunaSearch
 from search.journal import FIXED
 from search.journal_file import Journal
 from search.trial import COMPLETE, FAILED, SUSPENDED, TRIAL_ID, TRIAL_NUMBER
+
+_Result = TypeVar("_Result")
 
 CURVE = "curve"
 """User attribute that holds all epochs, as a list of dicts."""
@@ -72,11 +73,7 @@ class TruthfulOptunaSearch(OptunaSearch):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Ask for the next configuration; its number in the study and its name go with it."""
-        config = None
-        if self.failure is None:
-            with self._telling():
-                config = self._suggest(trial_id)
-        return config
+        return self._tell(lambda: self._suggest(trial_id))
 
     def _suggest(self, trial_id: str) -> dict[str, Any] | None:
         name = trial_id
@@ -98,9 +95,8 @@ class TruthfulOptunaSearch(OptunaSearch):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report the epochs since the last result."""
-        if trial_id not in self._completed_trials and self.failure is None:
-            with self._telling():
-                self._report(trial_id, result)
+        if trial_id not in self._completed_trials:
+            self._tell(lambda: self._report(trial_id, result))
             self._latest[trial_id] = result
 
     def on_trial_complete(
@@ -111,19 +107,18 @@ class TruthfulOptunaSearch(OptunaSearch):
             return
         self._completed_trials.add(trial_id)
         self._latest.pop(trial_id, None)
-        if self.failure is None:
-            with self._telling():
-                self._end(trial_id, result, error=error)
+        self._tell(lambda: self._end(trial_id, result, error=error))
 
-    @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Write all that is told inside at once; where that fails, nothing more is told.
+    def _tell(self, action: Callable[[], _Result]) -> _Result | None:
+        """Write all that an action tells at once; once that has failed, nothing more is told.
 
         Tune would take an error here for the trial's own, and train it again.
         """
+        if self.failure is not None:
+            return None
         try:
             with self._journal.together():
-                yield
+                return action()
         except OSError as error:
             self.failure = error
         except RuntimeError as error:
@@ -131,6 +126,7 @@ class TruthfulOptunaSearch(OptunaSearch):
             if not isinstance(error.__context__, OSError):
                 raise
             self.failure = error.__context__
+        return None
 
     def _end(self, trial_id: str, result: dict[str, Any] | None, *, error: bool) -> None:
         trial = self._ot_trials[trial_id]

@@ -283,7 +283,7 @@ def _standardise(core: keras.Model, rows: np.ndarray) -> None:
     if any(layer.name == "suffix" for layer in core.layers):
         rows = keras.Model(core.input, core.get_layer("pooling").output).predict(rows, verbose=0)
     # Of half precision, squares of many rows overflow.
-    rows = rows.astype(np.float32)
+    rows = rows.astype(np.float32, copy=False)
     variance = rows.var(axis=0)
     # A channel that never answers stays at zero.
     core.get_layer("head").get_layer("standardise").set_weights(
