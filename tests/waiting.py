@@ -1,13 +1,33 @@
-"""Waiting for other processes, for as long as the slowest machine takes."""
+"""Other processes: none outlives its test, and waiting for as long as the slowest machine takes."""
 
 from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 _Found = TypeVar("_Found")
+
+
+@contextmanager
+def running(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """Run a command meanwhile; whoever leaves early, by a failed assertion, does not wait for its end.
+
+    Parameters
+    ----------
+    command : sequence of str
+        The command.
+    **options
+        As `subprocess.Popen` takes them.
+    """
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 def wait_until(

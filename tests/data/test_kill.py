@@ -17,7 +17,7 @@ from data.cache import Cache
 from data.demo import ensure
 from tests.data.collection import make_collection
 from tests.data.test_prepare import assert_same, prepared
-from tests.waiting import wait_until
+from tests.waiting import running, wait_until
 
 _RNG = random.Random(0)
 
@@ -27,7 +27,7 @@ def killed(command: list[str], begun: Callable[[], bool], within: float = 0.04) 
 
     What `begun` waits for must leave the command more work than any machine does in `within` seconds.
     """
-    with subprocess.Popen(
+    with running(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         wait_until(begun, what="the work began", alive=process, every=0.002)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 from search import trial, tuning
@@ -11,10 +13,21 @@ from search.trial import GenreTrial
 
 
 class Held(GenreTrial):
-    """A trial that saves every epoch, and goes no further than ``until-NUMBER`` beside the run says."""
+    """A trial that saves every epoch, and goes no further than ``until-NUMBER`` beside the run says.
+
+    Its process is known by ``actor-PID`` there: what Ray calls it changes from call to call.
+    """
+
+    def setup(self, config: dict[str, Any], **options: Any) -> None:
+        super().setup(config, **options)
+        (self._beside / f"actor-{os.getpid()}").touch()
+
+    @property
+    def _beside(self) -> Path:
+        return self._run.folder.local.parent
 
     def _advance(self, started: float) -> str:
-        until = self._run.folder.local.parent / f"until-{self._number}"
+        until = self._beside / f"until-{self._number}"
         while until.exists() and self._epoch >= int(until.read_text()):
             time.sleep(0.02)
         return super()._advance(float("-inf"))

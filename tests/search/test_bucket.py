@@ -16,7 +16,7 @@ from results import export, leaderboard
 from search.journal import open_study
 from search.workspace import JournalMirror, fetch_journal, working_folder
 from spaces.training.run_folder import JOURNAL, RunFolder
-from tests.waiting import wait_until
+from tests.waiting import running, wait_until
 
 ROOT = Path(__file__).parents[2]
 TRIALS = 12
@@ -37,7 +37,7 @@ def test_a_search_is_interrupted_and_resumed_on_another_machine(
     run = RunFolder.at(runs, "there")
     command = [sys.executable, "-m", "search.run", "--runs", runs]
     options = ["--family", "features_mlp", "--cache", cache, "--name", "there", "--max-epochs", "40"]
-    with subprocess.Popen(
+    with running(
         [*command, *options, "--trials", str(TRIALS), "--folds", "2", "--scheduler", "none"],
         cwd=ROOT,
         env={**os.environ, "GENRE_SEARCH_SCRATCH": str(tmp_path / "first")},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -23,7 +22,7 @@ from search.journal import open_study
 from search.run import main
 from spaces.training.run_folder import RunFolder
 from tests.search.held import Lost
-from tests.waiting import wait_until
+from tests.waiting import running, wait_until
 
 ROOT = Path(__file__).parents[2]
 EPOCHS, HELD = 90, 20
@@ -33,31 +32,18 @@ def search(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def descendants(pid: int) -> list[int]:
-    # A process may end while it is looked at.
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return found + [grandchild for child in found for grandchild in descendants(child)]
-    return []
-
-
-def actors(process: subprocess.Popen[str]) -> list[int]:
-    """Processes of trials that the search has started."""
-    found = []
-    for pid in descendants(process.pid):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            title = Path(f"/proc/{pid}/cmdline").read_bytes()
-            if title.startswith(b"ray::") and b"Train" in title:
-                found.append(pid)
-    return found
-
-
 def lives(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
+
+
+def actors(folder: Path) -> list[int]:
+    """Processes at work on trials of the searches in a folder."""
+    pids = [int(path.name.partition("-")[2]) for path in folder.glob("actor-*")]
+    return [pid for pid in pids if lives(pid)]
 
 
 def test_killed_workers_and_a_killed_driver_lose_nothing(
@@ -80,7 +66,7 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
         options += ["--set", pair]
     hold(1, until=HELD)
     hold(2, until=HELD)
-    with subprocess.Popen(
+    with running(
         [sys.executable, "-m", "tests.search.held", *options],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
@@ -94,7 +80,7 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
         assert (again.exit_code, again.stderr.count("\n")) == (2, 1)
         assert "another process is searching in" in again.stderr
 
-        killed = actors(process)
+        killed = actors(tmp_path)
         assert killed
         for actor in killed:
             os.kill(actor, signal.SIGKILL)
@@ -106,7 +92,7 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
         assert after > HELD
         hold(1, until=EPOCHS)
         wait_until(lambda: epoch(2) >= 5, what="five epochs of trial 2", alive=process)
-        left = actors(process)
+        left = actors(tmp_path)
         assert left
         process.kill()
         process.communicate()

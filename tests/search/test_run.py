@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from search.run import main
 from spaces.training.run_folder import RunFolder
-from tests.waiting import wait_until
+from tests.waiting import running, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -138,7 +138,7 @@ def test_a_stopped_search_keeps_everything_and_resume_ends_it(
     command = [sys.executable, "-m", "search.run", "--runs", str(tmp_path), "--name", "cut"]
     options = ["--family", "features_mlp", "--cache", str(small_cache), "--max-epochs", "40", "--folds", "3"]
     run = RunFolder.at(tmp_path, "cut")
-    with subprocess.Popen(
+    with running(
         [*command, *options, "--trials", "30"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
