@@ -152,7 +152,7 @@ def _connect(workers: int | None, address: str | None) -> bool:
             )
         else:
             ray.init(address=address, log_to_driver=False, logging_level="error")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a bare one is what Ray raises where a node does not start in time
         versions = re.findall(r"Ray: (\S+)\s+Python: (\S+)", str(error))
         if len(versions) == _BOTH:
             theirs, ours = (f"Ray {ray_version} and Python {python}" for ray_version, python in versions)

@@ -94,7 +94,7 @@ def numbers_section(
         "",
         "Accuracy is by track: the segments of a track vote with their mean probability. Intervals are"
         " Wilson's. The validation accuracy belongs to the networks of the search, before the final"
-        " training.",
+        " training, at the epoch at which it was highest.",
     ]
     if among > 1:
         lines[-1] += f" {among} trials were compared by it, so it is somewhat too high for what was chosen."
@@ -156,7 +156,7 @@ def _search(trial: Trial, config: BundleConfig) -> str:
     info = trial.info
     options = {key: info.settings[key] for key in ("searcher", "scheduler") if key in info.settings}
     told = "".join(f" {key} {value};" for key, value in options.items())
-    stopped = " It was stopped early by the scheduler." if trial.status == "PRUNED" else ""
+    stopped = " It was stopped before its last epoch." if trial.status == "PRUNED" else ""
     return (
         "## Search\n\n"
         f"Up to {info.trials} trials of at most {info.max_epochs} epochs;{told} seed {info.seed}. Validation"

@@ -27,7 +27,8 @@ from results.judgement import Judgement
 from results.picture import confusion_picture
 from results.refit import Refit, refit
 from results.scoring import judge
-from results.trials import Trial, has_score
+from results.trials import Trial
+from spaces.training.provenance import library_versions
 from spaces.training.run_folder import RunFolder, RunInfo
 from spaces.training.votes import vote
 
@@ -55,7 +56,8 @@ def export_trial(
     runs : str
         Folder of the runs, in which earlier scorings of the same locked test are looked up.
     among : int, optional
-        Scored trials among which this one was chosen; those of its run by default.
+        Scored trials among which this one was chosen; by default those of its run if it is the best of them,
+        else 1: its score did not choose it.
     cache : str, optional
         Where the run's cache lies, if not where ``run.json`` says.
     formats : sequence of str
@@ -77,7 +79,7 @@ def export_trial(
     """
     info = trial.info
     if among is None:
-        among = int(has_score(trial.run.trials()).sum())
+        among = trial.best_of
     with new_folder(out) as folder:
         check_available(formats)
         metrics = {"validation": Judgement.of(trial).numbers}
@@ -157,7 +159,7 @@ def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[st
         cache_fingerprint=info.cache.fingerprint,
         split_fingerprint=info.split_fingerprint,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=info.versions,
+        versions=library_versions(),
     )
     reads = spaces.get(info.family).reads
     preprocess = bundle.Preprocess(

@@ -11,7 +11,7 @@ from data.errors import SettingsError
 
 @contextmanager
 def listen(host: str, port: int) -> Iterator[socket.socket]:
-    """Bind a port; 0 is a free one.
+    """Listen on a port; 0 is a free one.
 
     Raises
     ------
@@ -22,6 +22,8 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((host, port))
+            # From here on whoever is told the address waits, where he would have been refused.
+            bound.listen()
         except OSError as error:
             raise SettingsError(
                 f"--port {port}: {error.strerror}; name another, or 0 for a free one"

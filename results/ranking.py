@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import click
 import numpy as np
 
-from data.errors import RunError
+from data.errors import HarnessError, RunError
 from results.columns import read_columns
 from results.comparison import right_tracks
 from results.statistics import LEVEL, mcnemar, wilson
@@ -140,9 +141,10 @@ def boards(
     Raises
     ------
     RunError
-        If there is no run, or no trial with a score.
+        If there is no run, or no trial with a score. A run among others that cannot be read is left out, and
+        why is told on standard error.
     """
-    found = [(run, run.info()) for run in RunFolder.all(runs) if names is None or run.name in names]
+    found = _read(RunFolder.all(runs), names)
     if not found:
         raise RunError(
             f"--runs {runs}: no runs here; make one with 'python -m search.run --family NAME --runs {runs}'"
@@ -169,6 +171,25 @@ def boards(
         info = group.infos[0]
         ranked.append(Board(len(ranked) + 1, info, _why(info, ranked), entries, total, unranked))
     return ranked, silent
+
+
+def _read(runs: Sequence[RunFolder], names: Collection[str] | None) -> list[tuple[RunFolder, RunInfo]]:
+    """Read the records of runs; of all that are there, one that cannot be read takes nothing else down."""
+    found, failed = [], []
+    for run in runs:
+        if names is not None and run.name not in names:
+            continue
+        try:
+            found.append((run, run.info()))
+        except HarnessError as error:
+            if names is not None:
+                raise
+            failed.append(error)
+    if failed and not found:
+        raise failed[0]
+    for one in failed:
+        click.echo(f"Left out: {' '.join(str(one).split())}", err=True)
+    return found
 
 
 def _why(info: RunInfo, before: Sequence[Board]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import Any
 
 from ray.tune import Callback
 from ray.tune.search import ConcurrencyLimiter
 
+from data.console import err
 from data.errors import SettingsError
 from search.cluster import concurrent_trials, nodes
 
@@ -32,14 +32,21 @@ class Capacity(Callback):
         self._each = {"cpus": cpus, "gpus": gpus}
         self._wanted = wanted
         self._next = 0.0
+        self._told = False
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Count the nodes again, once in a while; with none left, what runs keeps its places."""
+        """Count the nodes again, once in a while; with none left, places stay as they are, and it is told."""
         now = time.monotonic()
         if now < self._next:
             return
         self._next = now + _COUNT_SECONDS
-        with contextlib.suppress(SettingsError):
+        try:
             self._limiter.max_concurrent = concurrent_trials(
                 nodes(growing=True), **self._each, wanted=self._wanted
             )
+        except SettingsError as error:
+            if not self._told:
+                err().print(f"Waiting for a node: {error}", highlight=False)
+            self._told = True
+        else:
+            self._told = False

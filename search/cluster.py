@@ -129,9 +129,16 @@ def concurrent_trials(nodes: Sequence[Resources], *, cpus: float, gpus: float, w
 
 
 def _fit(node: Resources, each: Mapping[str, float]) -> int:
-    # Ray counts in ten-thousandths.
     asked = [(name, amount) for name, amount in each.items() if amount > 0]
-    return min(int(round(1e4 * node.get(name, 0.0)) // round(1e4 * amount)) for name, amount in asked)
+    return min(_times(node.get(name, 0.0), name, amount) for name, amount in asked)
+
+
+def _times(there: float, name: str, amount: float) -> int:
+    """How often an amount is there, counted in ten-thousandths, as Ray does."""
+    if name == "GPU" and amount < 1:
+        # A share is of one GPU: what is left over of two does not make a third.
+        return int(there) * int(10_000 // round(1e4 * amount))
+    return int(round(1e4 * there) // round(1e4 * amount))
 
 
 def _why_none(nodes: Sequence[Resources], each: Mapping[str, float]) -> str:

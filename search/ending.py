@@ -11,6 +11,7 @@ from ray import tune
 from data.files import is_full
 from search.trial import DISK_FULL, SUSPENDED, accuracy
 from search.truthful import TruthfulOptunaSearch
+from spaces.training.run_folder import last_words
 
 TARGET, STAGNATION = "target", "stagnation"
 """Reasons of a search that is finished, as ``run.json`` gives them."""
@@ -90,5 +91,5 @@ class Ending(tune.Stopper):
 
 def _own_words(error: str) -> str:
     """Return what an error of this program says, of its traceback; nothing of a system's error."""
-    kind, _, told = error.strip().rpartition("\n")[2].partition(": ")
+    kind, _, told = last_words(error).partition(": ")
     return told if kind.startswith(("data.errors.", "search.trial.StorageError")) else ""

@@ -237,6 +237,12 @@ def _cluster(settings: SearchSettings) -> Iterator[int]:
                 " --gpus-per-trial 0.25",
                 highlight=False,
             )
+        if settings.gpus_per_trial > 1:
+            err().print(
+                f"A trial trains on the first of the {settings.gpus_per_trial:g} GPUs that it reserves; the"
+                " others are idle",
+                highlight=False,
+            )
         yield concurrent_trials(
             resources,
             cpus=settings.cpus_per_trial,

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import SettingsError
 
 if TYPE_CHECKING:
     from ray.tune import Callback
+
+_UPLOAD_SECONDS = 120
+"""How long the end of a search waits for Weights & Biases."""
 
 _NEEDS = {
     "--tensorboard": ("tensorboardX", "tensorboard"),
@@ -36,15 +40,19 @@ def require_extra(option: str) -> None:
         raise SettingsError(f"{option}: needs {module}; pip install -e '.[{extra}]'")
 
 
-def make_loggers(name: str, *, tensorboard: bool, mlflow: str | None, wandb: str | None) -> list[Callback]:
+def make_loggers(
+    name: str, *, state: Path, tensorboard: bool, mlflow: str | None, wandb: str | None
+) -> list[Callback]:
     """Make the callbacks that were asked for.
 
     Parameters
     ----------
     name : str
         The run's name: MLflow's experiment, and the group in Weights & Biases.
+    state : Path
+        Folder of Tune's own state inside the run's.
     tensorboard : bool
-        Whether to write event files, beside Tune's state: ``tensorboard --logdir runs/RUN/ray``.
+        Whether to write event files there: ``tensorboard --logdir runs/RUN/ray``.
     mlflow : str or None
         Tracking URI, such as ``sqlite:///mlflow.db``.
     wandb : str or None
@@ -52,9 +60,9 @@ def make_loggers(name: str, *, tensorboard: bool, mlflow: str | None, wandb: str
     """
     loggers: list[Callback] = []
     if tensorboard:
-        from ray.tune.logger import TBXLoggerCallback
+        from search.events import TensorBoardEvents
 
-        loggers.append(TBXLoggerCallback())
+        loggers.append(TensorBoardEvents(state))
     if mlflow is not None:
         from ray.air.integrations.mlflow import MLflowLoggerCallback
 
@@ -64,5 +72,13 @@ def make_loggers(name: str, *, tensorboard: bool, mlflow: str | None, wandb: str
 
         # The mode is told, because the process that logs has the environment that Ray was started in.
         mode = os.environ.get("WANDB_MODE")
-        loggers.append(WandbLoggerCallback(project=wandb, group=name, excludes=["curve", "error"], mode=mode))
+        loggers.append(
+            WandbLoggerCallback(
+                project=wandb,
+                group=name,
+                excludes=["curve", "error"],
+                mode=mode,
+                upload_timeout=_UPLOAD_SECONDS,
+            )
+        )
     return loggers

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-import subprocess
+import secrets
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import spaces
@@ -22,20 +19,8 @@ from search.searchers import SHARING
 from search.settings import SearchSettings
 from search.space import SearchSpace, make_space
 from search.warm_start import fit, warm_start
+from spaces.training.provenance import git_revision, library_versions
 from spaces.training.run_folder import CacheRef, RunFolder, RunInfo
-
-_LIBRARIES = (
-    "keras",
-    "librosa",
-    "numpy",
-    "optuna",
-    "pandas",
-    "pyarrow",
-    "ray",
-    "scikit-learn",
-    "scipy",
-    "tensorflow",
-)
 
 
 @dataclass(frozen=True)
@@ -44,10 +29,6 @@ class Plan:
 
     Attributes
     ----------
-    settings : SearchSettings
-        What was asked for.
-    space : SearchSpace
-        What is searched.
     task : Task
         The rows that trials see; the locked test is not among them.
     split : Split
@@ -58,8 +39,6 @@ class Plan:
         Its record.
     """
 
-    settings: SearchSettings
-    space: SearchSpace
     task: Task
     split: Split
     run: RunFolder
@@ -79,13 +58,19 @@ def make_plan(settings: SearchSettings) -> Plan:
         If a run of that name is there already, or the one to start from is not fit for it.
     """
     settings.check()
-    name = settings.name or f"{settings.family}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    # Two searches may begin in one second.
+    name = settings.name or f"{settings.family}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     run = RunFolder.at(settings.runs, name)
     refuse_existing(run)
+    if settings.tensorboard and not run.folder.is_local:
+        raise SettingsError(
+            f"--tensorboard does not go with --runs {settings.runs}: its events are files of this machine;"
+            " --mlflow URI logs from anywhere"
+        )
     cache = open_cache(settings)
     family = spaces.get(settings.family)
     rows = cache.rows(family.reads)
-    family = family.for_search(rows.X.shape[1:], weights=settings.weights)
+    family = family.for_search(rows.X.shape[1:], weights=settings.weights, fixed=settings.set)
     space = make_space(family, settings.max_epochs, fixed=settings.set, file=settings.space)
     _require_shared(settings, space)
     trials, warm = settings.trials, None
@@ -128,16 +113,15 @@ def make_plan(settings: SearchSettings) -> Plan:
         },
         baseline=family.baseline(settings.max_epochs),
         weights=dict(family.weights),
-        versions={"python": platform.python_version()}
-        | {library: importlib.metadata.version(library) for library in _LIBRARIES},
-        git_revision=_git_revision(),
+        versions=library_versions(),
+        git_revision=git_revision(),
         command_line=sys.argv,
         created=now(),
         warm_start=warm,
         portfolio=portfolio,
         rungs=list(settings.rungs),
     )
-    return Plan(settings, space, task, split, run, info)
+    return Plan(task, split, run, info)
 
 
 def space_of(info: RunInfo) -> SearchSpace:
@@ -209,12 +193,3 @@ def now() -> str:
 
 def _common(cache: Cache) -> dict[str, Any]:
     return cache.info.model_dump(include={"fingerprint", "source", "synthetic", "parameters"})
-
-
-def _git_revision() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    except OSError:
-        return None
-    return answer.stdout.strip() or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from spaces.training.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
 
 SECONDS = "seconds"
 """Attribute of the study: how long its search has taken, all sittings together."""
+_TELL_SECONDS = 10.0
+"""The study is told so as often."""
 _REWRITE_SECONDS = 2.0
 """The tables are rewritten at most this often, because each rewrite is whole."""
 _REWRITE_SHARE = 0.03
@@ -109,10 +112,15 @@ class Recorder(Callback):
         self._before = seconds
         self._begun = time.monotonic()
         self._due = 0.0
+        self._told = -math.inf
         self._mirror = JournalMirror(run)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Keep a copy of the journal in the bucket, where the run is in one."""
+        """Tell the study how long the search takes; keep a copy of the journal in a bucket's run."""
+        now = time.monotonic()
+        if now > self._told + _TELL_SECONDS:
+            self._told = now
+            self._searcher.tell_study(SECONDS, self._before + now - self._begun)
         self._mirror.send_sometimes()
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -142,4 +150,3 @@ class Recorder(Callback):
                 write_tables(self._run, self._searcher.study)
                 ended = time.monotonic()
                 self._due = ended + max(_REWRITE_SECONDS, (ended - begun) / _REWRITE_SHARE)
-                self._searcher.study.set_user_attr(SECONDS, self._before + ended - self._begun)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
+_NOTHING = 1
+"""Exit status of a search all of whose trials failed."""
 
 _HERE = ("runs", "cache", "address", "max_concurrent", "cpus_per_trial", "gpus_per_trial")
 """Options that say where a search is, not what it does: a run that is gone on with takes them anew."""
@@ -56,7 +58,13 @@ _HERE = ("runs", "cache", "address", "max_concurrent", "cpus_per_trial", "gpus_p
 @click.option("--time-budget", metavar="SECONDS", type=float, help="End the search after this time.")
 @click.option("--max-concurrent", metavar="N", type=int, help="Trials at once.  [default: what fits]")
 @click.option("--cpus-per-trial", metavar="X", type=float, default=1.0, help="Cores that a trial reserves.")
-@click.option("--gpus-per-trial", metavar="X", type=float, default=0.0, help="GPUs that a trial reserves.")
+@click.option(
+    "--gpus-per-trial",
+    metavar="X",
+    type=float,
+    default=0.0,
+    help="GPUs that a trial reserves: a share of one, or whole ones, of which it trains on the first.",
+)
 @click.option("--address", metavar="ADDR", help="Ray cluster to use.  [default: start one here]")
 @click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder or URI of the runs.")
 @click.option("--seed", metavar="N", type=int, default=0, help="Drives split, sampler, weights and noise.")
@@ -94,8 +102,7 @@ def main(resume: str | None, extend: str | None, family: str | None, **options: 
         from search.engine import run_search
 
         run = run_search(settings)
-    if not _summarise(run):
-        sys.exit(_INTERRUPTED)
+    sys.exit(_summarise(run))
 
 
 def _go_on(resume: str | None, extend: str | None, family: str | None) -> RunFolder:
@@ -125,8 +132,10 @@ def _go_on(resume: str | None, extend: str | None, family: str | None) -> RunFol
     return extend_search(str(name), trials=given["trials"], time_budget=given.get("time_budget"), **where)
 
 
-def _summarise(run: RunFolder) -> bool:
-    """Print how the search ended and what can be done next; return whether it is finished."""
+def _summarise(run: RunFolder) -> int:
+    """Print how the search ended and what can be done next; return the exit status."""
+    from spaces.training.run_folder import last_words
+
     info, trials = run.info(), run.trials()
     states = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
     click.echo(f"Run {info.name}: {len(trials)} trials ({states}).")
@@ -152,9 +161,13 @@ def _summarise(run: RunFolder) -> bool:
     if info.status == "finished":
         if scored:
             click.echo(f"Next: python -m results.export {run.typed} --out exports/{info.name}")
-        return True
+            return 0
+        errors = trials["error"].dropna()
+        why = f"; the first failed by: {last_words(errors.iloc[0])}" if len(errors) else ""
+        click.echo(f"No trial has a score{why}", err=True)
+        return _NOTHING
     click.echo(f"Interrupted. Resume with: python -m search.run --resume {run.typed}")
-    return False
+    return _INTERRUPTED
 
 
 if __name__ == "__main__":

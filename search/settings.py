@@ -176,6 +176,10 @@ class SearchSettings(BaseModel):
             raise SettingsError(
                 f"--gpus-per-trial {self.gpus_per_trial:g}: give 0, or at least {_LEAST_RESOURCE:g}"
             )
+        if self.gpus_per_trial > 1 and not self.gpus_per_trial.is_integer():
+            raise SettingsError(
+                f"--gpus-per-trial {self.gpus_per_trial:g}: a share of one GPU, or a whole number of them"
+            )
         if self.folds is not None and self.splits is not None:
             raise SettingsError("--folds does not go with --splits, whose file names the sides")
         if self.splits is not None and self.test_fraction != self._default("test_fraction"):

@@ -330,4 +330,7 @@ def _set_up_device() -> None:
 
     from spaces.training.device import set_up
 
-    set_up(gpus=bool(ray.get_runtime_context().get_accelerator_ids().get("GPU")))
+    process = ray.get_runtime_context()
+    # Not OMP_NUM_THREADS, which Ray leaves alone where the user's environment has it.
+    cpus = process.get_assigned_resources().get("CPU", 1.0)
+    set_up(cpus=cpus, gpus=bool(process.get_accelerator_ids().get("GPU")))

@@ -6,17 +6,19 @@ one that failed is FAIL, and the whole curve is in the study as intermediate val
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from search.journal import FIXED
 from search.journal_file import Journal
-from search.trial import COMPLETE, FAILED, SUSPENDED, TRIAL_ID, TRIAL_NUMBER
+from search.trial import COMPLETE, FAILED, SUSPENDED, TRIAL_ID, TRIAL_NUMBER, accuracy
 
 _Result = TypeVar("_Result")
 
@@ -47,6 +49,9 @@ class TruthfulOptunaSearch(OptunaSearch):
         Where the study is. What is told of a trial at a time is written at once.
     unfinished : sequence of FrozenTrial
         Trials of the study that were begun before: they are gone on with before any other is suggested.
+    target : float or None
+        Score at which a trial is trained no further. It is COMPLETE then: as PRUNED the best of all would
+        count among the worst, should the search be extended.
     **options
         As Ray's.
 
@@ -56,8 +61,16 @@ class TruthfulOptunaSearch(OptunaSearch):
         Why the journal could not be written, once that has happened: the search has to end.
     """
 
-    def __init__(self, *, storage: Journal, unfinished: Sequence[FrozenTrial] = (), **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        storage: Journal,
+        unfinished: Sequence[FrozenTrial] = (),
+        target: float | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(storage=storage, **options)
+        self._target = math.inf if target is None else target
         self._journal = storage
         self._unfinished = list(unfinished)
         self._curves: dict[str, list[dict[str, float]]] = {}
@@ -71,9 +84,11 @@ class TruthfulOptunaSearch(OptunaSearch):
         """The study behind the searcher."""
         return self._ot_study
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Ask for the next configuration; its number in the study and its name go with it."""
-        return self._tell(lambda: self._suggest(trial_id))
+        asked = self._tell(lambda: self._suggest(trial_id))
+        # Without an answer Tune would ask again for ten minutes before it looked whether to end.
+        return asked if self.failure is None else Searcher.FINISHED
 
     def _suggest(self, trial_id: str) -> dict[str, Any] | None:
         name = trial_id
@@ -152,10 +167,14 @@ class TruthfulOptunaSearch(OptunaSearch):
         trial.set_user_attr(CURVE, curve)
         if error or outcome in FAILED or not curve:
             self._ot_study.tell(trial, state=TrialState.FAIL)
-        elif outcome == COMPLETE and result:
+        elif result and (outcome == COMPLETE or accuracy(result) >= self._target):
             self._ot_study.tell(trial, result[self.metric])
         else:
             self._ot_study.tell(trial, state=TrialState.PRUNED)
+
+    def tell_study(self, name: str, value: Any) -> None:
+        """Write an attribute of the study."""
+        self._tell(lambda: self._ot_study.set_user_attr(name, value))
 
     def settle(self) -> None:
         """Tell the trials that the end of the search cut short: they are PRUNED, with what they reported.

@@ -204,6 +204,7 @@ def _tuner(
         study_name=STUDY,
         storage=storage(run),
         unfinished=[trial for trial in told if not trial.state.is_finished()],
+        target=settings.target,
     )
     ending = Ending(searcher, target=settings.target, stagnation=settings.stagnation)
     budget = None if settings.time_budget is None else max(1.0, settings.time_budget - info.seconds)
@@ -242,6 +243,7 @@ def _tuner(
                 ),
                 *make_loggers(
                     run.name,
+                    state=working_folder(run) / _STATE,
                     tensorboard=settings.tensorboard,
                     mlflow=settings.mlflow,
                     wandb=settings.wandb,

@@ -132,7 +132,8 @@ class LiveView(Callback):
 
 
 def _accuracy(trial: Trial) -> float:
-    return accuracy(trial.last_result or {})
+    # One whose worker died for good has no score, whatever it had reported.
+    return 0.0 if trial.status == Trial.ERROR else accuracy(trial.last_result or {})
 
 
 def _epochs(trial: Trial) -> int:

@@ -71,8 +71,13 @@ class VGG16Transfer(Family):
         self._backbones = tuple(fingerprints or BACKBONES)
         self.weights = dict(fingerprints or {})
 
-    def for_search(self, shape: tuple[int, ...], *, weights: str | None) -> VGG16Transfer:
-        """Leave those backbones that there are weights for and whose pictures are large enough."""
+    def for_search(
+        self, shape: tuple[int, ...], *, weights: str | None, fixed: Config | None = None
+    ) -> VGG16Transfer:
+        """Leave those backbones that there are weights for and whose pictures are large enough.
+
+        Of Keras's downloads, one that is fixed and the BASELINE's are enough.
+        """
         from pathlib import Path
 
         from spaces.training.pretrained import IMAGENET, NONE, settle
@@ -81,7 +86,11 @@ class VGG16Transfer(Family):
         if source not in (IMAGENET, NONE):
             source = str(Path(source).expanduser().absolute())
         everything, size = tuple(BACKBONES), _picture_size(shape)
-        fitting = check_size(everything, size)
+        chosen = (fixed or {}).get("backbone")
+        wanted = tuple(
+            name for name in everything if chosen not in everything or name in (everything[0], chosen)
+        )
+        fitting = check_size(wanted, size)
         found = settle(source, fitting if source in (IMAGENET, NONE) else everything)
         check_size(tuple(found), size)
         return VGG16Transfer(source, found)
@@ -269,11 +278,17 @@ def build_head(config: Config, n_inputs: int, n_classes: int) -> keras.Model:
         x = layers.BatchNormalization(
             center=False, scale=False, epsilon=1e-6, trainable=False, name="standardise"
         )(x)
+    penalty = keras.regularizers.L2(config["l2"]) if config["penalty"] == "l2" else None
     for layer in range(1, config["layers"] + 1):
-        penalty = keras.regularizers.L2(config["l2"]) if config["penalty"] == "l2" else None
         x = layers.Dense(config[f"units_{layer}"], activation="relu", kernel_regularizer=penalty)(x)
         x = layers.Dropout(config["dropout"])(x)
-    return keras.Model(inputs, layers.Dense(n_classes, dtype="float32", name="logits")(x), name="head")
+    last: dict[str, Any] = {}
+    if not config["layers"]:
+        # What the hidden layers of a larger head would bear.
+        x = layers.Dropout(config["dropout"])(x)
+        last = {"kernel_regularizer": penalty}
+    logits = layers.Dense(n_classes, dtype="float32", name="logits", **last)(x)
+    return keras.Model(inputs, logits, name="head")
 
 
 def _standardise(core: keras.Model, rows: np.ndarray) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +19,13 @@ from data.files import Folder
 from data.rows import Rows
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Before Ray starts, whose workers write there too.
+_SCRATCH = tempfile.TemporaryDirectory(prefix="genre-search-tests-")
+os.environ["GENRE_SEARCH_SCRATCH"] = _SCRATCH.name
+hypothesis.settings.register_profile(
+    "tests", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 GENRES = ("blues", "disco", "metal")
 
@@ -64,7 +73,7 @@ def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    """One Ray for the session: two logical cores, no dashboard."""
+    """One Ray for the session, with all cores and no dashboard."""
     import ray
 
     from search.cluster import ray_cluster as quiet_cluster

@@ -61,6 +61,9 @@ def wait_until(
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if alive is not None and alive.poll() is not None:
+            # It may have done it just before it ended.
+            if found := condition():
+                break
             said = alive.communicate(timeout=60)
             raise AssertionError(f"ended with status {alive.returncode} before {what}: {said}")
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"

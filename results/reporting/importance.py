@@ -57,7 +57,7 @@ def importances(one: Material) -> Importances:
                     params=known, distributions={name: space[name] for name in known}, value=score
                 )
             )
-        except ValueError:  # a value outside the space that was searched, such as a warm start's
+        except ValueError:  # a value outside the space that was searched, as the BASELINE's may be
             continue
     count = len(study.get_trials(deepcopy=False))
     if count < _LEAST:

@@ -19,7 +19,7 @@ from results.reporting.material import Material
 from results.reporting.parameters import Searched
 from results.reporting.progress import best_so_far, learning_curves
 from results.words import source, split
-from spaces.training.run_folder import RunFolder
+from spaces.training.run_folder import RunFolder, last_words
 
 _ERROR = 300
 """Characters of an error that are shown."""
@@ -137,7 +137,7 @@ def _failed(one: Material) -> list[tuple[str, str, str]]:
     """Trials that ended with an error: name, state, and what the error says, without its traceback."""
     failed = one.trials[one.trials["error"].notna()]
     rows = zip(failed["trial_id"], failed["status"], failed["error"], strict=True)
-    return [(name, status, error.strip().rpartition("\n")[2][:_ERROR]) for name, status, error in rows]
+    return [(name, status, last_words(error)[:_ERROR]) for name, status, error in rows]
 
 
 def _told(value: Any) -> str:

@@ -11,13 +11,11 @@ import tensorflow as tf
 
 from data.errors import RunError
 from data.task import Task
-from spaces.training.epoch import CompiledEpoch, Knobs, deal_batches, mixed_seed
+from spaces.training.dealing import INITIAL, deal_batches, mixed_seed
+from spaces.training.epoch import CompiledEpoch, Knobs
 from spaces.training.family import EpochOutcome, Fitted, Learner
 from spaces.training.scaling import apply_scaler, fit_scaler
 from spaces.training.schedule import learning_rates
-
-_INITIAL = -1 % 2**31
-"""Stands for the epoch in the seeds of the initial weights."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class ScaledFolds(Learner):
         for number, fold in enumerate(task.folds):
             y[number, : len(fold.train)] = task.y[fold.train]
         self._y = tf.constant(y)
-        self._state = compiled.initial_state(self._fold_seeds(_INITIAL))
+        self._state = compiled.initial_state(self._fold_seeds(INITIAL))
         self.n_parameters = compiled.n_parameters
 
     def _stacked(self, task: Task, rows: list[np.ndarray]) -> tf.Tensor:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from spaces.training.quiet import import_keras
 
 _HALF_PRECISION = (7, 0)
 """Compute capability from which a GPU multiplies matrices of float16 in hardware of its own (Volta)."""
-
-
-def threads(environment: Mapping[str, str]) -> int:
-    """Threads that a process may use: as many as the cores that Ray gave the trial."""
-    return max(1, int(environment.get("OMP_NUM_THREADS", "1")))
 
 
 def precision(capabilities: Sequence[tuple[int, int] | None]) -> str:
@@ -34,11 +28,13 @@ def precision(capabilities: Sequence[tuple[int, int] | None]) -> str:
     return "mixed_float16" if able and all(able) else "float32"
 
 
-def set_up(*, gpus: bool) -> None:
+def set_up(*, cpus: float, gpus: bool) -> None:
     """Set threads and what is seen of the GPUs; to be called before TensorFlow's first operation.
 
     Parameters
     ----------
+    cpus : float
+        Cores that the process has reserved; it computes on as many threads, and on one at least.
     gpus : bool
         Whether the process has a share of the GPUs that it sees. It then takes of their memory what it needs,
         not all of it, for several trials share one; else it leaves them to those that have reserved them,
@@ -47,7 +43,7 @@ def set_up(*, gpus: bool) -> None:
     import_keras()
     import tensorflow as tf
 
-    count = threads(os.environ)
+    count = max(1, int(cpus))
     tf.config.threading.set_intra_op_parallelism_threads(count)
     tf.config.threading.set_inter_op_parallelism_threads(count)
     if gpus:

@@ -131,7 +131,9 @@ class Family(ABC):
             From `Fitted.preparation`, possibly by way of JSON.
         """
 
-    def for_search(self, shape: tuple[int, ...], *, weights: str | None) -> Family:
+    def for_search(
+        self, shape: tuple[int, ...], *, weights: str | None, fixed: Config | None = None
+    ) -> Family:
         """Settle what the data and ``--weights`` leave of the space, before a search starts.
 
         Parameters
@@ -140,6 +142,8 @@ class Family(ABC):
             Shape of one input as it is cached.
         weights : str or None
             Where pretrained weights come from; None for the family's default.
+        fixed : mapping, optional
+            Parameters that ``--set`` fixes, not checked yet.
 
         Raises
         ------

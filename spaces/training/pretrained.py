@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import json
 import os
+import socket
 import warnings
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 IMAGENET, NONE = "imagenet", "none"
 """The sources that are not files."""
+
+_SILENCE_SECONDS = 60.0
+"""How long a download may be silent."""
 
 _UNTRAINED_SEED = 0
 """Seed of the weights where there are none: fixed, so that what a backbone makes of the pictures is too."""
@@ -140,7 +145,7 @@ def _from_keras(name: str) -> keras.Model:
     weights = str(path) if _read_only(path) else "imagenet"
     try:
         # Keras writes to the file's own name.
-        with _no_download(path):
+        with _no_download(path), _impatient():
             model: keras.Model = make(include_top=False, weights=weights, input_shape=(size, size, 3))
     except Exception as error:  # a bare Exception is what Keras raises where there is no network
         raise SettingsError(
@@ -153,6 +158,17 @@ def _from_keras(name: str) -> keras.Model:
 def _no_download(path: Path) -> contextlib.AbstractContextManager[None]:
     """Wait while another process downloads a file; into a folder that is read-only nobody does."""
     return contextlib.nullcontext() if _read_only(path) else alone(path)
+
+
+@contextlib.contextmanager
+def _impatient() -> Iterator[None]:
+    """Let a connection that is silent end with an error: Keras itself would wait for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_SILENCE_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _read_only(path: Path) -> bool:

@@ -63,8 +63,10 @@ HISTORY_COLUMNS = (
 )
 """Columns of ``history.parquet``; epochs count from 1."""
 
-Status = Literal["COMPLETE", "PRUNED", "FAIL", "OOM", "RUNNING"]
-"""States of a trial: trained to its end, stopped early, failed, out of memory, or not ended."""
+
+def last_words(error: str) -> str:
+    """Return the line of a traceback that says what went wrong."""
+    return error.strip().rpartition("\n")[2]
 
 
 class CacheRef(BaseModel):
@@ -227,7 +229,9 @@ class RunFolder:
         Raises
         ------
         RunError
-            If there is no such run, or its file is not whole or of another version.
+            If there is no such run, or its file is of another version.
+        CacheError
+            If its file is not whole.
         """
         try:
             content = self.folder.read_json("run.json")
@@ -236,6 +240,12 @@ class RunFolder:
                 f"no run {self.name!r} ({self.folder.uri}/run.json is missing);"
                 " 'python -m results.leaderboard' lists the runs"
             ) from error
+        found = content.get("format") if isinstance(content, dict) else None
+        if found != FORMAT:
+            raise RunError(
+                f"{self.folder.uri}/run.json: format {found}, but this program reads {FORMAT}; use the"
+                " version of the program that wrote it"
+            )
         try:
             return RunInfo.model_validate(content)
         except ValidationError as error:

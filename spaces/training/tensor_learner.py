@@ -12,15 +12,12 @@ import tensorflow as tf
 
 from data.errors import RunError
 from data.task import Task
+from spaces.training.dealing import INITIAL, deal_batches, mixed_seed
 from spaces.training.device import device_precision, dtype_policy
-from spaces.training.epoch import deal_batches, mixed_seed
 from spaces.training.family import EpochOutcome, Fitted, Learner
 from spaces.training.feeding import RESIDENT_BYTES, Feed
 from spaces.training.schedule import learning_rates
 from spaces.training.tensor_steps import Augment, Judge, TrainingSteps, judging_model
-
-_INITIAL = -1 % 2**31
-"""Stands for the epoch in the seeds of the initial weights."""
 
 _SAMPLE, _SAMPLE_BYTES = 2048, 1 << 28
 """Most training rows, evenly spread, that statistics of the inputs are taken from, and their size."""
@@ -124,7 +121,7 @@ class TensorFolds(Learner):
         self._initial: list[list[np.ndarray]] = []
         sample = min(_SAMPLE, max(1, _SAMPLE_BYTES * len(task.X) // max(1, task.X.nbytes)))
         for number, fold in enumerate(task.folds):
-            keras.utils.set_random_seed(mixed_seed(seed, number, _INITIAL))
+            keras.utils.set_random_seed(mixed_seed(seed, number, INITIAL))
             with dtype_policy(self._policy):
                 model = build()
             if adapt is not None:

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from data.demo import ensure, main
 from data.errors import CacheError
 from data.files import Folder
 from data.styles import STYLES
+from tests.waiting import running
 
 
 def times(folder):
@@ -117,17 +119,20 @@ def test_the_command_makes_it_over_the_cores(tmp_path, demo, ray_cluster):
 def test_a_second_process_waits_and_finds_it_made(tmp_path):
     cache = tmp_path / "cache"
     code = f"from data.demo import ensure; ensure({str(cache)!r}, tracks=1, workers=1)"
-    with claimed(Folder.at(cache)):
-        second = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
-        assert second.stderr is not None
-        assert "Another process is preparing" in second.stderr.readline()
-        # Meanwhile the first makes all of it.
-        (tmp_path / "made").mkdir()
-        made = ensure(str(tmp_path / "made" / "cache"), tracks=1, workers=1)
-        for path in Path(made).iterdir():
-            path.rename(cache / path.name)
-        before = times(cache)
-        assert second.poll() is None
-    assert second.communicate()[1] == ""
+    with ExitStack() as processes:
+        with claimed(Folder.at(cache)):
+            second = processes.enter_context(
+                running([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+            )
+            assert second.stderr is not None
+            assert "Another process is preparing" in second.stderr.readline()
+            # Meanwhile the first makes all of it.
+            (tmp_path / "made").mkdir()
+            made = ensure(str(tmp_path / "made" / "cache"), tracks=1, workers=1)
+            for path in Path(made).iterdir():
+                path.rename(cache / path.name)
+            before = times(cache)
+            assert second.poll() is None
+        assert second.communicate(timeout=240)[1] == ""
     assert second.returncode == 0
     assert times(cache) == before

@@ -27,7 +27,7 @@ HEAD, FIRST, SECOND, LATE = 2, 3, 4, 5
 # A dead node is noticed in seconds, not in a minute; a small machine holds four stores of objects.
 _PROFILE = """
 export RAY_health_check_initial_delay_ms=2000 RAY_health_check_period_ms=1000
-export RAY_health_check_failure_threshold=3 RAY_health_check_timeout_ms=2000
+export RAY_health_check_failure_threshold=3 RAY_health_check_timeout_ms=5000
 export RAY_worker_niceness=0 RAY_UP_enable_autoscaler_v2=0 AUTOSCALER_UPDATE_INTERVAL_S=2
 export RAY_AUTH_MODE=token TF_CPP_MIN_LOG_LEVEL=3 PATH={bin}:$PATH
 """
@@ -172,7 +172,9 @@ def test_a_search_outlives_a_worker_and_uses_one_that_comes_late(
         begun = watch.seen[-1]
         first.kill()
         late = made.boot("late", LATE)
-        wait_until(lambda: actors(late) > 0, what="a trial on the late node", seconds=300, every=0.5)
+        wait_until(
+            lambda: actors(late) > 0, what="a trial on the late node", seconds=300, alive=job, every=0.5
+        )
         said = job.communicate(timeout=600)[0]
         assert job.returncode == 0, said
     finally:

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from data.cache import Cache
 from results.export import main
+from spaces.training.provenance import library_versions
 from tests.results.runs import AVERAGED, make_run, write_scores
 
 
@@ -66,6 +67,9 @@ def test_a_trial_and_a_moved_cache(runs: Path, cache_dir: Path, tmp_path: Path) 
     done = run("untested", "--trial", "BASELINE", "--cache", moved, "--runs", str(runs), "--out", str(out))
     assert done.exit_code == 0, done.output
     assert exported_trial(out) == ("untested", "untested_00000")
+    # Nobody chose it by its score.
+    assert "were compared by it" not in (out / "README.md").read_text()
+    assert json.loads((out / "config.json").read_text())["versions"] == library_versions()
     assert "test accuracy" not in done.stdout
 
 

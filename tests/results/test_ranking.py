@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from data.errors import RunError
+from data.errors import HarnessError, RunError
 from results.ranking import boards
 from spaces.training.run_folder import CacheRef, RunFolder
 from tests.results.runs import make_info, write_scores
@@ -116,3 +117,23 @@ def test_ten_thousand_trials(tmp_path: Path) -> None:
     assert board.ranked == 10_000
     assert 20 <= len(board.entries) <= 25
     assert [e.rank for e in board.entries[:20]] == list(range(1, 21))
+
+
+@pytest.mark.parametrize("broken", ["{", '{"format": 7}', '{"format": 1, "surprise": 2}'])
+def test_a_record_that_cannot_be_read_takes_nothing_else_down(
+    broken: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_scores(tmp_path, "a", [0.5, 0.7])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "run.json").write_text(broken)
+    ((board,), silent) = boards(str(tmp_path))
+    assert ([entry.run for entry in board.entries], silent) == (["a", "a"], [])
+    told = capsys.readouterr().err
+    assert told.startswith("Left out: ")
+    assert "other/run.json" in told
+    assert told.count("\n") == 1
+    with pytest.raises(HarnessError, match=r"other/run\.json"):
+        boards(str(tmp_path), names=["other"])
+    shutil.rmtree(tmp_path / "a")
+    with pytest.raises(HarnessError, match=r"other/run\.json"):
+        boards(str(tmp_path))

@@ -66,3 +66,18 @@ def test_what_is_not_there_is_said(made_runs: Path, reference: str, said: str) -
 def test_a_run_without_a_score_is_said(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no trial of it has ended with a score"):
         find_trial(write_scores(tmp_path, "r", [None, None]))
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("finished", "the first failed by: ValueError: too wide"), ("running", "let the search")],
+)
+def test_without_any_score_it_says_why(status: str, said: str, tmp_path: Path) -> None:
+    run = write_scores(tmp_path, "r", [0.5, 0.8])
+    run.write_info(run.info().model_copy(update={"status": status}))
+    trials = run.trials()
+    trials["status"], trials["val_accuracy"] = "FAIL", math.nan
+    trials["error"] = "Traceback (most recent call last):\n  ...\nValueError: too wide\n"
+    run.write_tables(trials, run.history())
+    with pytest.raises(RunError, match=f"no trial of it has ended with a score; {said}"):
+        find_trial(run)

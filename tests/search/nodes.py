@@ -28,6 +28,8 @@ class Told(GenreTrial):
     """A trial that takes its time, saves every epoch, and notes where it ran, on what."""
 
     def _advance(self, started: float) -> str:
+        import tensorflow as tf
+
         time.sleep(_SECONDS)
         outcome = super()._advance(float("-inf"))
         note = {
@@ -36,6 +38,7 @@ class Told(GenreTrial):
             "node": ray.get_runtime_context().get_node_id(),
             "card": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "process": os.getpid(),
+            "threads": tf.config.threading.get_intra_op_parallelism_threads(),
         }
         with (self._run.folder.local / "notes").open("a") as notes:
             notes.write(json.dumps(note) + "\n")

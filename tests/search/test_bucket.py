@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from data.errors import SettingsError
 from data.files import Folder
 from results import export, leaderboard
+from search import workspace
 from search.journal import open_study
+from search.plan import make_plan
+from search.settings import SearchSettings
 from search.workspace import JournalMirror, fetch_journal, working_folder
 from spaces.training.run_folder import JOURNAL, RunFolder
 from tests.waiting import running, wait_until
@@ -130,8 +134,15 @@ def test_the_mirror_is_bounded_and_outlives_a_bucket_that_fails(
     run = RunFolder.at(f"{bucket}/runs", "bounded")
     path = working_folder(run) / JOURNAL
     path.parent.mkdir(parents=True)
+    monkeypatch.setattr(workspace, "_MIRROR_SECONDS", 3600.0)
     mirror = JournalMirror(run)
     for line in (b"1\n", b"1\n2\n"):
         path.write_bytes(line)
         mirror.send_sometimes()
     assert run.folder.read(JOURNAL) == b"1\n"
+
+
+def test_events_that_would_stay_here_are_refused(bucket: str, small_cache: Path) -> None:
+    settings = {"family": "features_mlp", "cache": str(small_cache), "runs": f"{bucket}/runs"}
+    with pytest.raises(SettingsError, match=f"--tensorboard does not go with --runs {bucket}/runs"):
+        make_plan(SearchSettings.checked(**settings, tensorboard=True))

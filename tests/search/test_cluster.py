@@ -33,6 +33,9 @@ available_node_types:
         ([{"CPU": 8}], 1, 0, 30, 8),
         ([{"CPU": 8, "GPU": 1}], 1, 0.25, None, 4),
         ([{"CPU": 8, "GPU": 4}], 1, 2, None, 2),
+        ([{"CPU": 8, "GPU": 2}], 1, 0.4, None, 4),
+        ([{"CPU": 8, "GPU": 2}], 1, 0.6, None, 2),
+        ([{"CPU": 8, "GPU": 2}], 1, 0.3, None, 6),
         ([{"CPU": 3}, {"CPU": 3}], 2, 0, None, 2),
         ([{"CPU": 0}, {"CPU": 4, "GPU": 1}, {"CPU": 16}], 1, 0.5, None, 2),
     ],
@@ -96,3 +99,18 @@ def test_the_limit_follows_the_nodes(there: list[dict[str, object]], monkeypatch
             there.append({"Alive": True, "Resources": {"CPU": float(cores)}})
         capacity.on_step_begin(0, [])
         assert limiter.max_concurrent == expected
+
+
+def test_without_a_node_it_says_once_that_it_waits(
+    there: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(capacity_module, "_COUNT_SECONDS", 0.0)
+    capacity = Capacity(SimpleNamespace(max_concurrent=1), cpus=1, gpus=0, wanted=None)
+    node = {"Alive": False, "Resources": {"CPU": 1.0}}
+    there.append(node)
+    for alive in (False, False, True, False):
+        node["Alive"] = alive
+        capacity.on_step_begin(0, [])
+    assert (
+        capsys.readouterr().err.count("Waiting for a node: --cpus-per-trial 1: the cluster has 0 CPUs") == 2
+    )

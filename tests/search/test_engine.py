@@ -123,16 +123,23 @@ def test_a_finished_run_is_neither_resumed_nor_overwritten(run: RunFolder) -> No
 
 
 @pytest.mark.parametrize(
-    ("family", "gpus", "share", "said"),
+    ("family", "gpus", "share", "fit", "said"),
     [
-        ("melspec_cnn", 2.0, 0.0, "2 GPUs are left alone"),
-        ("melspec_cnn", 2.0, 0.5, ""),
-        ("melspec_cnn", 0.0, 0.0, ""),
-        ("features_mlp", 2.0, 0.0, ""),
+        ("melspec_cnn", 2.0, 0.0, 4, "2 GPUs are left alone"),
+        ("melspec_cnn", 2.0, 0.5, 4, ""),
+        ("melspec_cnn", 2.0, 2.0, 1, "on the first of the 2 GPUs that it reserves"),
+        ("melspec_cnn", 0.0, 0.0, 4, ""),
+        ("features_mlp", 2.0, 0.0, 4, ""),
     ],
 )
-def test_gpus_that_nobody_reserves_are_told_of(
-    monkeypatch: pytest.MonkeyPatch, capsys: Any, family: str, gpus: float, share: float, said: str
+def test_gpus_that_lie_idle_are_told_of(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+    family: str,
+    gpus: float,
+    share: float,
+    fit: int,
+    said: str,
 ) -> None:
     @contextlib.contextmanager
     def nodes(address: str | None) -> Iterator[list[dict[str, float]]]:
@@ -140,7 +147,7 @@ def test_gpus_that_nobody_reserves_are_told_of(
 
     monkeypatch.setattr(engine, "ray_cluster", nodes)
     with engine._cluster(SearchSettings.checked(family=family, gpus_per_trial=share)) as concurrent:
-        assert concurrent == 4
+        assert concurrent == fit
     told = capsys.readouterr().err
     assert said in told
     assert bool(told) == bool(said)

@@ -22,6 +22,8 @@ SMALL = {"layers": 1, "units_1": 16, "batch_size": 64, "optimizer": "adam", "dec
 def run_with(ray_cluster: None, small_cache: Path, tmp_path: Path) -> Any:
     def maker(**options: Any) -> RunFolder:
         common = {"family": "features_mlp", "cache": str(small_cache), "runs": str(tmp_path), "folds": 2}
+        # However many cores there are: a target is to be reached before all of a search is begun.
+        common["max_concurrent"] = 2
         return run_search(SearchSettings.checked(**{**common, "trials": 4, "max_epochs": 3, **options}))
 
     return maker

@@ -8,6 +8,7 @@ import optuna
 import pytest
 from ray.exceptions import ActorDiedError, OutOfMemoryError
 
+from search import recorder as module
 from search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from search.recorder import Recorder, trials_table
 from spaces.training.run_folder import RunFolder
@@ -71,3 +72,17 @@ def test_a_trial_that_goes_on_after_its_worker_was_killed_is_running(
 ) -> None:
     recorder_of(study, tmp_path).on_trial_recover(1, [], trial(tmp_path, KILLED))
     assert trials_table(study.trials)["status"].tolist() == ["RUNNING"]
+
+
+def test_a_killed_sitting_is_counted_though_no_trial_had_ended(
+    study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, float]] = []
+    searcher: Any = SimpleNamespace(study=study, failure=None, tell_study=lambda *what: told.append(what))
+    recorder = Recorder(RunFolder.at(tmp_path, "run"), searcher, seconds=100.0)
+    recorder.on_step_end(1, [])
+    recorder.on_step_end(2, [])
+    monkeypatch.setattr(module, "_TELL_SECONDS", 0.0)
+    recorder.on_step_end(3, [])
+    assert [name for name, _ in told] == ["seconds"] * 2
+    assert 100.0 < told[0][1] < told[1][1] < 160.0

@@ -6,11 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from search.run import main
-from spaces.training.run_folder import RunFolder
+from search.plan import make_plan
+from search.run import _summarise, main
+from search.settings import SearchSettings
+from spaces.training.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
+from tests.results.runs import make_info
 from tests.waiting import running, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -167,6 +171,27 @@ def test_a_stopped_search_keeps_everything_and_resume_ends_it(
     assert after.loc[kept.index, "val_accuracy"].equals(kept["val_accuracy"])
     counts = run.history().groupby("trial_id")["epoch"].agg(["count", "max"])
     assert (counts["count"] == counts["max"]).all()
+
+
+def test_a_search_all_of_whose_trials_failed_says_why_and_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunFolder.at(tmp_path, "bad")
+    run.write_info(make_info("bad"))
+    row = dict.fromkeys(TRIAL_COLUMNS) | {"trial_id": "a", "status": "FAIL"}
+    row["error"] = "Traceback (most recent call last):\n  ...\nValueError: no cache\n"
+    run.write_tables(pd.DataFrame([row]), pd.DataFrame(columns=list(HISTORY_COLUMNS)))
+    assert _summarise(run) == 1
+    said = capsys.readouterr()
+    assert said.out == "Run bad: 1 trials (1 FAIL).\n"
+    assert said.err == "No trial has a score; the first failed by: ValueError: no cache\n"
+    run.write_info(make_info("bad", status="interrupted"))
+    assert _summarise(run) == 130
+
+
+def test_two_searches_of_one_second_have_two_names(small_cache: Path) -> None:
+    settings = SearchSettings.checked(family="features_mlp", cache=str(small_cache))
+    assert len({make_plan(settings).info.name for _ in range(3)}) == 3
 
 
 def test_help_is_quick_because_it_imports_nothing_heavy() -> None:

@@ -24,6 +24,7 @@ from search.settings import SearchSettings
         ({"cpus_per_trial": 1e-5}, "--cpus-per-trial 1e-05: input should be greater"),
         ({"cpus_per_trial": float("inf")}, "--cpus-per-trial inf: input should be a finite number"),
         ({"gpus_per_trial": 1e-5}, "--gpus-per-trial 1e-05: give 0, or at least 0.0001"),
+        ({"gpus_per_trial": 1.5}, "--gpus-per-trial 1.5: a share of one GPU, or a whole number of them"),
         ({"time_budget": float("inf")}, "--time-budget inf: input should be a finite number"),
         ({"searcher": "best"}, "--searcher best: unknown; choose one of tpe"),
         ({"scheduler": "never"}, "--scheduler never: unknown; choose one of asha"),

@@ -21,8 +21,8 @@ from spaces.training.run_folder import RunFolder
 from tests.data.collection import clip
 from tests.spaces.tensors import write_tensor_cache
 
-EXHAUSTING = 10**11
-"""Units of a layer whose weights no machine holds."""
+EXHAUSTING = 10**13
+"""Units of a layer whose weights have no room in any machine's address space."""
 
 
 @pytest.fixture(scope="module")

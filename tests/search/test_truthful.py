@@ -10,6 +10,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
+from ray.tune.search import Searcher
 
 import spaces
 from search.journal_file import Journal, JournalFile
@@ -103,6 +104,8 @@ def test_a_journal_that_cannot_be_written_is_no_fault_of_a_trial(
     # What the file lacks is not told of any more: the search ends, and is resumed from the file.
     searcher.on_trial_result("b", result([1], 0.5))
     searcher.on_trial_complete("b", result([2], 0.5, "COMPLETE"))
+    # With None Tune would ask for ten minutes more.
+    assert searcher.suggest("c") == Searcher.FINISHED
     assert (tmp_path / "study.journal").read_bytes() == written
 
 
@@ -171,3 +174,23 @@ def test_what_is_told_at_a_time_is_written_at_once(searcher: TruthfulOptunaSearc
     ]
     assert [trial.state for trial in theirs.trials] == [TrialState.COMPLETE, TrialState.RUNNING]
     assert not path.with_name("study.journal.lock").exists()
+
+
+def test_a_trial_that_reaches_the_target_is_complete(tmp_path: Path) -> None:
+    searcher = TruthfulOptunaSearch(
+        space=partial(FAMILY.space, max_epochs=50),
+        metric="val_accuracy",
+        mode="max",
+        sampler=make_sampler("random", seed=0),
+        storage=Journal(tmp_path / "study.journal"),
+        study_name="test",
+        target=0.7,
+    )
+    for name in "abc":
+        searcher.suggest(name)
+    searcher.on_trial_complete("a", result([1, 2], 0.7))
+    searcher.on_trial_complete("b", result([1, 2], 0.69))
+    searcher.on_trial_complete("c", result([1, 2], 0.9, "FAIL", "Traceback: gone"))
+    states = [trial.state for trial in searcher.study.trials]
+    assert states == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
+    assert searcher.study.best_value == 0.7

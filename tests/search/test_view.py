@@ -74,7 +74,7 @@ def test_a_dead_worker_counts_as_failed(monkeypatch: pytest.MonkeyPatch) -> None
     dead = trial(1, 0.3, 2)
     dead.status = "ERROR"
     view.on_trial_error(1, [dead], dead)
-    assert "trial 1 failed" in drawn(view)
+    assert "trial 1 failed after 2 epochs: 0.0%; best 0.0%" in drawn(view)
 
 
 def test_time_left_is_bounded_by_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:

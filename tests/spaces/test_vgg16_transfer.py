@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import spaces
 from data.errors import CacheError, SettingsError
 from data.task import Task
 from spaces.training import frozen as frozen_module
+from spaces.training import pretrained
 from spaces.training.backbones import BACKBONES
 from spaces.training.frozen import Frozen, frozen_outputs
 from spaces.training.pretrained import NONE
@@ -27,12 +27,7 @@ IN_TURN = {**FINE, "training": "in_turn", "head_share": 0.4, "learning_rate": 1e
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
-    folder = tmp_path_factory.mktemp("pictures")
-    os.environ["GENRE_SEARCH_SCRATCH"] = str(folder / "scratch")
-    try:
-        yield picture_task(picture_cache(folder / "cache"), folds=2)
-    finally:
-        del os.environ["GENRE_SEARCH_SCRATCH"]
+    return picture_task(picture_cache(tmp_path_factory.mktemp("pictures") / "cache"), folds=2)
 
 
 def judged(model: Any, task: Task, fold: int) -> np.ndarray:
@@ -191,6 +186,37 @@ def test_a_search_keeps_the_backbones_that_fit(task: Task) -> None:
         spaces.get("features_mlp").for_search(task.X.tensor_shape, weights=NONE)
 
 
+def test_of_downloads_the_one_that_is_fixed_and_the_baselines_are_enough(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = []
+
+    def settled(source: str, names: tuple[str, ...]) -> dict[str, str]:
+        wanted.append(names)
+        return dict.fromkeys(names, "0" * 64)
+
+    monkeypatch.setattr(pretrained, "settle", settled)
+    for backbone in ("vgg16", "mobilenetv3small", "no such", None):
+        fixed = {} if backbone is None else {"backbone": backbone}
+        spaces.get("vgg16_transfer").for_search(task.X.tensor_shape, weights="imagenet", fixed=fixed)
+    every = ("vgg16", "efficientnetv2b0", "mobilenetv3small")
+    assert wanted == [("vgg16",), ("vgg16", "mobilenetv3small"), every, every]
+
+
+@pytest.mark.parametrize("layers", [0, 1])
+def test_dropout_and_penalty_hold_for_a_head_of_any_depth(layers: int) -> None:
+    import keras
+
+    config = {**BASE, "layers": layers, "dropout": 0.5, "penalty": "l2", "l2": 0.1}
+    head = build_head(config, n_inputs=8, n_classes=3)
+    assert len(head.losses) == 1
+    (dropped,) = (layer for layer in head.layers if isinstance(layer, keras.layers.Dropout))
+    assert dropped.rate == 0.5
+    rows = np.ones((64, 8), np.float32)
+    assert np.asarray(head(rows, training=True)).std(axis=0).max() > 1e-2
+    assert np.asarray(head(rows, training=False)).std(axis=0).max() < 1e-4
+
+
 def test_a_file_leaves_its_backbone_alone(task: Task, tmp_path: Path) -> None:
     from spaces.training.backbones import bare
 
@@ -234,7 +260,7 @@ def test_a_search_records_the_weights(ray_cluster: None, tmp_path: Path, task: T
     run = run_search(settings)
     info, trials = run.info(), run.trials()
     assert trials["status"].isin(["COMPLETE", "PRUNED"]).all(), trials["error"].tolist()
-    assert info.weights == dict.fromkeys(("vgg16", "efficientnetv2b0", "mobilenetv3small"), NONE)
+    assert info.weights == {"vgg16": NONE}
     assert set(trials["config.weights"]) == {NONE}
     assert space_of(info).family.weights == info.weights
     refitted = refit(find_trial(run))

@@ -25,11 +25,6 @@ def test_precision_is_halved_where_all_gpus_gain_by_it(capabilities: Any, policy
     assert device.precision(capabilities) == policy
 
 
-@pytest.mark.parametrize(("environment", "count"), [({}, 1), ({"OMP_NUM_THREADS": "4"}, 4)])
-def test_threads_are_the_cores_of_the_trial(environment: dict[str, str], count: int) -> None:
-    assert device.threads(environment) == count
-
-
 def test_memory_grows_on_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     grown = []
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0", f"{kind}:1"])
@@ -56,16 +51,18 @@ def test_the_policy_before_comes_back() -> None:
     assert keras.config.dtype_policy().name == before
 
 
-@pytest.mark.parametrize(("gpus", "done"), [(True, "grown\n"), (False, "hidden [] GPU\n")])
-def test_a_trial_leaves_alone_what_it_has_not_reserved(gpus: bool, done: str) -> None:
+@pytest.mark.parametrize(
+    ("cpus", "count", "gpus", "done"), [(3.0, 3, True, "grown\n"), (0.5, 1, False, "hidden [] GPU\n")]
+)
+def test_a_trial_leaves_alone_what_it_has_not_reserved(
+    cpus: float, count: int, gpus: bool, done: str
+) -> None:
     said = python(
-        "import os\n"
         "from spaces.training import device\n"
-        "os.environ['OMP_NUM_THREADS'] = '3'\n"
         "import tensorflow as tf\n"
         "device.grow_memory = lambda: print('grown')\n"
         "tf.config.set_visible_devices = lambda *given: print('hidden', *given)\n"
-        f"device.set_up(gpus={gpus})\n"
-        "assert tf.config.threading.get_intra_op_parallelism_threads() == 3\n"
+        f"device.set_up(cpus={cpus}, gpus={gpus})\n"
+        f"assert tf.config.threading.get_intra_op_parallelism_threads() == {count}\n"
     )
     assert (said.stdout, said.returncode) == (done, 0), said.stderr

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -165,3 +166,17 @@ def test_the_process_that_searches_leaves_the_memory_of_gpus(
     monkeypatch.setattr(pretrained, "grow_memory", grow)
     settle(str(small_weights), ALL)
     assert grown
+
+
+def test_a_download_that_is_silent_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(pretrained, "_SILENCE_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/weights.h5"
+        # As Keras's own function downloads, from a server that never answers.
+        monkeypatch.setattr(
+            keras.applications, "MobileNetV3Small", lambda **_: keras.utils.get_file("weights.h5", address)
+        )
+        with pytest.raises(SettingsError, match=r"Keras cannot download .*timed out"):
+            load("mobilenetv3small", IMAGENET)
+    assert socket.getdefaulttimeout() is None
