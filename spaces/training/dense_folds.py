@@ -14,8 +14,21 @@ from data.task import Task
 from spaces.training.dealing import INITIAL, deal_batches, mixed_seed
 from spaces.training.epoch import CompiledEpoch, Knobs
 from spaces.training.family import EpochOutcome, Fitted, Learner
-from spaces.training.scaling import apply_scaler, fit_scaler
+from spaces.training.scaling import Scaler, apply_scaler, fit_scaler
 from spaces.training.schedule import learning_rates
+
+_kept: list[tuple[Task, dict[str, list[Scaler]]]] = []
+"""The scalers of one task, by name: a fit by powers takes longer than most epochs, and trials share the task."""
+
+
+def _fitted_scalers(name: str, task: Task) -> list[Scaler]:
+    """Scalers of all folds, each fitted on its training rows, once a process."""
+    if not _kept or _kept[0][0] is not task:
+        _kept[:] = [(task, {})]
+    found = _kept[0][1]
+    if name not in found:
+        found[name] = [fit_scaler(name, task.X[fold.train]) for fold in task.folds]
+    return found[name]
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,7 @@ class ScaledFolds(Learner):
         self._export = export
         self._recipe = recipe
         self._seed = seed
-        self._scalers = [fit_scaler(recipe.scaler, task.X[fold.train]) for fold in task.folds]
+        self._scalers = _fitted_scalers(recipe.scaler, task)
         self._sizes = [len(fold.train) for fold in task.folds]
         self._valid_sizes = [len(fold.valid) for fold in task.folds]
         self._x = self._stacked(task, [fold.train for fold in task.folds])

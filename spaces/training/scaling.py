@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+Scaler = list[dict[str, Any]]
+"""The fitted steps of a scaling, as JSON-like content."""
 SCALERS = ("standard", "robust", "power", "quantile")
 """Names of the scalings."""
 
@@ -22,7 +24,7 @@ _FITTED = {
 """What `sklearn.preprocessing` learns of the data, by class; all arrays of float64."""
 
 
-def fit_scaler(name: str, X: np.ndarray) -> list[dict[str, Any]]:
+def fit_scaler(name: str, X: np.ndarray) -> Scaler:
     """Fit a scaling.
 
     Parameters
@@ -35,8 +37,8 @@ def fit_scaler(name: str, X: np.ndarray) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict
-        The fitted steps, as JSON-like content for `apply_scaler`.
+    Scaler
+        What `apply_scaler` takes.
     """
     from sklearn.preprocessing import PowerTransformer, QuantileTransformer, RobustScaler, StandardScaler
 

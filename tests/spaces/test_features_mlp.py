@@ -12,6 +12,8 @@ import spaces
 from data.errors import RunError
 from data.splits import make_split
 from data.task import Task, refit_task, search_task
+from spaces.training import dense_folds
+from spaces.training.scaling import Scaler, fit_scaler
 from spaces.training.votes import scores, track_probabilities
 from tests.conftest import make_rows
 
@@ -180,3 +182,20 @@ def test_architecture_is_compiled_once() -> None:
     FAMILY.learner({**FULL, "dropout": 0.5, "mixup": 0.0, "batch_size": 5, "scaler": "power"}, task, seed=9)
     after = _compiled.cache_info()
     assert (after.hits, after.misses) == (before.hits + 1, before.misses)
+
+
+def test_a_scaler_is_fitted_once_for_all_trials_of_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = []
+
+    def counted(name: str, X: np.ndarray) -> Scaler:
+        fits.append(name)
+        return fit_scaler(name, X)
+
+    monkeypatch.setattr(dense_folds, "fit_scaler", counted)
+    one, other = task_of(), task_of(tracks=24)
+    power = {**FAMILY.BASELINE, "scaler": "power"}
+    for task in (one, one, other, other):
+        learner = FAMILY.learner(power, task, seed=0)
+        mine = learner.fitted(1).preparation["scaler"]
+        assert mine == fit_scaler("power", task.X[task.folds[1].train])
+    assert fits == ["power"] * (len(one.folds) + len(other.folds))
