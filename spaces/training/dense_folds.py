@@ -18,7 +18,7 @@ from spaces.training.scaling import Scaler, apply_scaler, fit_scaler
 from spaces.training.schedule import learning_rates
 
 _kept: list[tuple[Task, dict[str, list[Scaler]]]] = []
-"""The scalers of one task, by name: a fit by powers takes longer than most epochs, and trials share the task."""
+"""The scalers of one task, by name: trials share it, and a fit by powers takes longer than many epochs."""
 
 
 def _fitted_scalers(name: str, task: Task) -> list[Scaler]:
