@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from data.errors import RunError
-from spaces.training.run_folder import RunFolder, RunInfo, last_words
+from spaces.training.run_folder import RunFolder, RunInfo, first_failure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,8 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
     ranked = scored(trials)
     if ranked.empty:
         raise RunError(
-            f"run {run.name!r}: no trial of it has ended with a score; {_without_score(info, trials)}"
+            f"run {run.name!r}: no trial of it has ended with a score;"
+            f" {(info.status == 'finished' and first_failure(trials)) or 'let the search go on'}"
         )
     if trial_id is None:
         row = ranked.iloc[0]
@@ -118,14 +119,6 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
         best_of=len(ranked) if chosen else 1,
         config=config_of({str(key): value for key, value in row.items()}, info.space),
     )
-
-
-def _without_score(info: RunInfo, trials: pd.DataFrame) -> str:
-    """Tell what to do about a run in which nothing has a score."""
-    errors = trials["error"].dropna()
-    if info.status != "finished" or errors.empty:
-        return "let the search go on"
-    return f"the first failed by: {last_words(errors.iloc[0])} (trials.parquet has all of it)"
 
 
 def named_trial(reference: str, runs: str) -> Trial:

@@ -134,7 +134,7 @@ def _go_on(resume: str | None, extend: str | None, family: str | None) -> RunFol
 
 def _summarise(run: RunFolder) -> int:
     """Print how the search ended and what can be done next; return the exit status."""
-    from spaces.training.run_folder import last_words
+    from spaces.training.run_folder import first_failure
 
     info, trials = run.info(), run.trials()
     states = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
@@ -162,9 +162,7 @@ def _summarise(run: RunFolder) -> int:
         if scored:
             click.echo(f"Next: python -m results.export {run.typed} --out exports/{info.name}")
             return 0
-        errors = trials["error"].dropna()
-        why = f"; the first failed by: {last_words(errors.iloc[0])}" if len(errors) else ""
-        click.echo(f"No trial has a score{why}", err=True)
+        click.echo(f"No trial has a score; {first_failure(trials)}", err=True)
         return _NOTHING
     click.echo(f"Interrupted. Resume with: python -m search.run --resume {run.typed}")
     return _INTERRUPTED

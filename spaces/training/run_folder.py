@@ -69,6 +69,12 @@ def last_words(error: str) -> str:
     return error.strip().rpartition("\n")[2]
 
 
+def first_failure(trials: pd.DataFrame) -> str:
+    """Say why the first of the trials failed that did, of a table of trials; nothing where none did."""
+    errors = trials["error"].dropna()
+    return f"the first failed by: {last_words(errors.iloc[0])}" if len(errors) else ""
+
+
 class CacheRef(BaseModel):
     """Which data a run saw."""
 
