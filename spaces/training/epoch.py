@@ -87,6 +87,8 @@ class CompiledEpoch:
                 floats,
                 (floats, floats, floats, dict.fromkeys(self._dropout_names, floats)),
             ],
+            # It would leave generated source among the temporary files where Ray ends the process.
+            autograph=False,
         )
 
     @property
@@ -183,19 +185,23 @@ class CompiledEpoch:
         keep: tf.Tensor,
         knobs: tuple[Any, ...],
     ) -> tuple[State, tf.Tensor, tf.Tensor, tf.Tensor]:
-        for variable, value in zip(self._variables, state):  # noqa: B905 - AutoGraph knows no strict=
+        variables = len(self._variables)
+        for variable, value in zip(self._variables, state[:variables], strict=True):
             variable.assign(value)
         *numbers, dropout = knobs
         steps = tf.shape(rates)[0]
-        total = tf.zeros([x.shape[0]])
-        for step in tf.range(steps):
-            given = Pass(counts[step][:, :, None], tf.random.fold_in(seed, step), dropout)
-            batch = tf.gather(x, rows[step], batch_dims=1)
-            genres = tf.gather(y, rows[step], batch_dims=1)
-            total += self._step(batch, genres, counts[step], given, rates[step], *numbers)
+
+        def step(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            given = Pass(counts[number][:, :, None], tf.random.fold_in(seed, number), dropout)
+            batch = tf.gather(x, rows[number], batch_dims=1)
+            genres = tf.gather(y, rows[number], batch_dims=1)
+            loss = self._step(batch, genres, counts[number], given, rates[number], *numbers)
+            return number + 1, total + loss
+
+        _, total = tf.while_loop(lambda number, _: number < steps, step, (0, tf.zeros([x.shape[0]])))
         trained = tuple(tf.identity(variable.value) for variable in self._variables)
         averages = []
-        for weight, average in zip(self._weights, state[len(self._variables) :]):  # noqa: B905
+        for weight, average in zip(self._weights, state[variables:], strict=True):
             averages.append(keep * average + (1.0 - keep) * weight.value)
             weight.assign(averages[-1])
         right = tf.argmax(self._logits(x, Pass()), axis=2, output_type=tf.int32) == y

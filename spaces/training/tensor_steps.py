@@ -63,7 +63,7 @@ class TrainingSteps:
         self._optimizer = keras.optimizers.LossScaleOptimizer(inner) if half else inner
         self._optimizer.build(self._trainable)
         self._rate = inner.learning_rate
-        self.run = tf.function(self._run, reduce_retracing=True)
+        self.run = tf.function(self._run, reduce_retracing=True, autograph=False)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -104,14 +104,18 @@ class TrainingSteps:
         right : tf.Tensor of float32, shape ()
             Number of counted rows whose likeliest genre was the target's.
         """
-        loss, right = tf.zeros([]), tf.zeros([])
-        for step in tf.range(tf.shape(rows)[0]):
-            x = as_batch(tf.gather(data, rows[step]))
+        steps = tf.shape(rows)[0]
+
+        def step(number: tf.Tensor, loss: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            x = as_batch(tf.gather(data, rows[number]))
             one, found = self._step(
-                x, genres[step], counts[step], rates[step], tf.random.fold_in(seed, first + step)
+                x, genres[number], counts[number], rates[number], tf.random.fold_in(seed, first + number)
             )
-            loss += one
-            right += found
+            return number + 1, loss + one, right + found
+
+        _, loss, right = tf.while_loop(
+            lambda number, *_: number < steps, step, (0, tf.zeros([]), tf.zeros([]))
+        )
         return loss, right
 
     def _step(
@@ -153,7 +157,7 @@ class Judge:
     def __init__(self, core: keras.Model, pieces: int) -> None:
         self._core = core
         self._pieces = pieces
-        self.run = tf.function(self._run, reduce_retracing=True)
+        self.run = tf.function(self._run, reduce_retracing=True, autograph=False)
 
     def _run(self, data: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Judge rows, shape (n_steps, n_batch), of data; give float32 (n_steps * n_batch, n_classes)."""
@@ -161,8 +165,12 @@ class Judge:
         found = tf.TensorArray(
             tf.float32, size=steps, element_shape=[rows.shape[1], self._core.output_shape[-1]]
         )
-        for step in tf.range(steps):
-            found = found.write(step, self._probabilities(as_batch(tf.gather(data, rows[step]))))
+
+        def step(number: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            judged = self._probabilities(as_batch(tf.gather(data, rows[number])))
+            return number + 1, found.write(number, judged)
+
+        _, found = tf.while_loop(lambda number, _: number < steps, step, (0, found))
         return found.concat()
 
     def _probabilities(self, x: tf.Tensor) -> tf.Tensor:

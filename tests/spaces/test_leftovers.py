@@ -1,0 +1,38 @@
+"""What a process of trials leaves behind, which Ray ends without asking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.results.test_quiet import python
+from tests.spaces.tensors import write_tensor_cache
+
+_TRIAL = """
+import os, tempfile
+tempfile.tempdir = {folder!r}
+import spaces
+from data.cache import Cache
+from data.splits import make_split
+from data.task import search_task
+family = spaces.get({name!r})
+rows = Cache.open({cache!r}).rows(family.reads)
+task = search_task(rows, make_split(rows.tracks(), folds=2, test_fraction=0.0, seed=0))
+config = {{**family.baseline(2), **{small!r}}}
+family.learner(config, task, seed=0).run_epoch(0)
+print("trained", flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "small"), [("features_mlp", {}), ("melspec_cnn", {"blocks": 1, "filters": 4, "dense": 8})]
+)
+def test_no_file_is_left_among_the_temporary_ones(name: str, small: dict[str, int], tmp_path: Path) -> None:
+    cache = write_tensor_cache(tmp_path / "cache")
+    left = tmp_path / "temporary"
+    left.mkdir()
+    done = python(_TRIAL.format(folder=str(left), name=name, cache=str(cache), small=small))
+    assert done.stdout == "trained\n", done.stderr
+    assert not list(left.iterdir())
