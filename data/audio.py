@@ -28,6 +28,8 @@ _LOSSY_PADDING = 4 * 1152
 decoder."""
 _NO_LENGTH = 2**63 - 1
 """libsndfile's number of samples where a file does not say it, as a FLAC that was written to a pipe."""
+LONGEST_SECONDS = 6 * 3600
+"""Longest track that is decoded: of a longer one the samples alone would take gigabytes."""
 _LOUDEST = 1e10
 """Largest sample of float formats that is taken for audio; its powers are still finite in 32 bits."""
 _UNKNOWN_SIZES = frozenset({0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF})
@@ -77,7 +79,7 @@ def load(path: str | Path, *, sample_rate: int = 22050, min_samples: int = 2048)
     """Decode an audio file to mono at one sample rate.
 
     Channels are averaged; the rate is changed by soxr in high quality, and only if it differs. The file is
-    read in blocks, so that many channels or a high rate cost no more memory than the result.
+    read in blocks, so that many channels or a high rate cost no more memory than twice the result.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ def load(path: str | Path, *, sample_rate: int = 22050, min_samples: int = 2048)
     ------
     AudioError
         If the file cannot be read, is no audio, is shorter than its header says, holds samples that are not
-        finite numbers or far beyond full scale, or is too short.
+        finite numbers or far beyond full scale, or is too short or longer than `LONGEST_SECONDS`.
     """
     import soundfile
 
@@ -159,6 +161,9 @@ def _decode(file: soundfile.SoundFile, sample_rate: int) -> Audio:
         last = len(block) < _BLOCK
         pieces.append(mono if resampler is None else resampler.resample_chunk(mono, last=last))
         frames += len(block)
+        if frames > LONGEST_SECONDS * native:
+            # Counted, because headers lie: a few megabytes may hold days of silence.
+            raise _UnusableError(f"longer than {LONGEST_SECONDS // 3600} hours; cut it into pieces")
         if last:
             break
     padding = _LOSSY_PADDING if file.format in _LOSSY else 0

@@ -37,6 +37,10 @@ _ANALYSIS = (
     "hop_length",
 )
 """Options that say how audio is analysed, where there is audio."""
+_MELSPEC = ("window_seconds",)
+_IMAGE = ("image_seconds", "image_size", "colormap")
+_TENSOR = ("overlap", "n_mels", "fmin", "fmax")
+"""Options that say how a kind of tensor is made, or any."""
 
 
 @click.command(cls=Command)
@@ -99,36 +103,50 @@ def main(
     """
     if sum(source is not None for source in (audio, features_csv, images)) != 1:
         raise SettingsError("give either --audio DIR or --features-csv FILE or --images DIR")
+    from data.claim import claimed
+    from data.files import Folder
+
     if features_csv is not None:
         from data import gtzan
 
         _refuse((*_ANALYSIS, "image", "image_size", "workers", "address", "strict"), "--features-csv")
-        gtzan.prepare(features_csv, cache, groups)
+        with claimed(Folder.at(cache)):
+            gtzan.prepare(features_csv, cache, groups)
         out().print(f"{cache}: the published table, without audio", highlight=False)
         return
-    from data.claim import claimed
-    from data.files import Folder
     from data.preparation import Preparation
 
-    files, parameters = _collection(audio, images, analysis)
+    files, parameters, left = _collection(audio, images, analysis)
+    if left and strict:
+        raise SettingsError(f"{audio or images}: {left} (--strict: take them away)")
     with claimed(Folder.at(cache)):
         preparation = Preparation.plan(cache, files, parameters, source="audio" if audio else "images")
         _finish(preparation, groups, workers, address, strict)
+    if left:
+        out().print(f"  left alone: {left}", highlight=False, soft_wrap=True)
 
 
 def _collection(
     audio: Path | None, images: Path | None, analysis: dict[str, Any]
-) -> tuple[list[Found], Parameters]:
-    """Find the files, and what is to be taken from them."""
+) -> tuple[list[Found], Parameters, str]:
+    """Find the files, what is to be taken from them, and what is left alone."""
     from data.pictures import SUFFIXES
-    from data.scan import find_files
+    from data.scan import find_files, left_alone
 
     if audio is not None:
-        return find_files(audio), _parameters(**analysis)
+        if not analysis["melspec"]:
+            _refuse(_MELSPEC, "audio of which no --melspec is taken")
+        if not analysis["image"]:
+            _refuse(_IMAGE, "audio of which no --image is taken")
+        if not (analysis["melspec"] or analysis["image"]):
+            _refuse(_TENSOR, "audio of which neither --melspec nor --image is taken")
+        return find_files(audio), _parameters(**analysis), left_alone(audio)
     if images is not None:
         _refuse(_ANALYSIS, "--images")
-        files = find_files(images, option="--images", inner="images_original", suffixes=SUFFIXES)
-        return files, _parameters(**(analysis | {"image": True, "melspec": False, "from_pictures": True}))
+        pictures: dict[str, Any] = {"inner": "images_original", "suffixes": SUFFIXES}
+        files = find_files(images, option="--images", **pictures)
+        parameters = _parameters(**(analysis | {"image": True, "melspec": False, "from_pictures": True}))
+        return files, parameters, left_alone(images, **pictures)
     raise SettingsError("give either --audio DIR or --images DIR")
 
 

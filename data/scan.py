@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,37 @@ def find_files(
             f"{option} {root}: only one genre ({genres[0]}); a classifier needs at least two folders"
         )
     return found
+
+
+def left_alone(folder: Path, *, inner: str = "genres_original", suffixes: Iterable[str] = SUFFIXES) -> str:
+    """Say what of a collection `find_files` takes no notice of.
+
+    Parameters
+    ----------
+    folder, inner, suffixes
+        As for `find_files`.
+
+    Returns
+    -------
+    str
+        Such as ``120 .m4a, 3 folders; no usable file in jazz``; empty where there is nothing.
+    """
+    wanted = frozenset(suffixes)
+    root = folder / inner if (folder / inner).is_dir() else folder
+    others: Counter[str] = Counter()
+    empty = []
+    for genre in filter(_is_folder, _entries(root)):
+        kinds = Counter(
+            "folders" if _is_folder(entry) else Path(entry.name).suffix.lower() or "without a suffix"
+            for entry in _entries(Path(genre.path))
+        )
+        if not wanted & set(kinds):
+            empty.append(printable(genre.name))
+        others += Counter({kind: count for kind, count in kinds.items() if kind not in wanted})
+    told = ", ".join(f"{count} {kind}" for kind, count in others.most_common())
+    return "; ".join(
+        part for part in (told, f"no usable file in {', '.join(empty)}" if empty else "") if part
+    )
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

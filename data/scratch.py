@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,9 +21,32 @@ _KEPT_DAYS = 7
 
 
 def scratch_folder() -> Path:
-    """Return the folder; it may not be there yet."""
+    """Return the folder: what the variable names, which may not be there yet, or one of this user's own.
+
+    Raises
+    ------
+    CacheError
+        If somebody else has made the default one, whose name can be guessed: what lies in it is trusted.
+    """
     named = os.environ.get(VARIABLE)
-    return Path(named) if named else Path(tempfile.gettempdir()) / f"genre-search-{os.getuid()}"
+    if named:
+        return Path(named)
+    folder = Path(tempfile.gettempdir()) / f"genre-search-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+        if own and status.st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise CacheError(
+            f"{folder}: cannot be made ({error.strerror}); name another folder in the variable {VARIABLE}"
+        ) from error
+    if not own:
+        raise CacheError(
+            f"{folder}: is not this user's own folder; name another one in the variable {VARIABLE}"
+        )
+    return folder
 
 
 @contextlib.contextmanager

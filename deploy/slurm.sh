@@ -27,6 +27,9 @@ port=$((20000 + SLURM_JOB_ID % 20000))
 # A machine shared with other jobs: Ray may use what this one was given, not all that it sees.
 given=(--num-cpus "${SLURM_CPUS_PER_TASK:-1}" --num-gpus "${SLURM_GPUS_ON_NODE:-0}" --disable-usage-stats --block)
 
+# Since Slurm 22.05 a step does not inherit it, and would have one core.
+export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
+
 srun --nodes=1 --ntasks=1 --overlap -w "$head" \
     ray start --head --node-ip-address="$head" --port="$port" --include-dashboard=false "${given[@]}" &
 for _ in $(seq 60); do

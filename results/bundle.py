@@ -121,8 +121,8 @@ def read_json(folder: Path, name: str) -> Any:
         raise ExportError(f"{path}: not a JSON file ({error}); export the model again") from error
 
 
-def read_config(folder: Path) -> BundleConfig:
-    """Read ``config.json``.
+def read_config(folder: Path, kind: type[_Content]) -> _Content:
+    """Read ``config.json`` of a single model or an ensemble.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def read_config(folder: Path) -> BundleConfig:
             f"{folder / CONFIG}: an export of version {found}, but this program reads version {FORMAT};"
             " export the model again"
         )
-    return checked(BundleConfig, content, folder / CONFIG)
+    return checked(kind, content, folder / CONFIG)
 
 
 def read_preprocess(folder: Path) -> Preprocess:

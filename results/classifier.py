@@ -88,7 +88,7 @@ class Classifier:
         place = Path(folder)
         if not place.is_dir():
             raise ExportError(f"{folder}: no such folder; make an export with 'python -m results.export'")
-        config = bundle.read_config(place)
+        config = bundle.read_config(place, bundle.BundleConfig)
         preprocess, labels = bundle.read_preprocess(place), bundle.read_labels(place)
         if config.family not in spaces.names():
             raise ExportError(f"{place / bundle.CONFIG}: family {config.family!r} is not known here")

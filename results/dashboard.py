@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from data.console import Command
+from results.listening import is_own_name, listen
 from results.serve import HOST, check_installed
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_NAMES = frozenset({HOST, "localhost"})
-"""Hosts that may be asked for: a page of elsewhere that has its own name lead here is refused."""
 _READING = frozenset({"GET", "HEAD"})
 
 
@@ -29,7 +28,6 @@ def main(run: str, runs: str, port: int) -> None:
     """Show the study of a RUN, which may be going on, in optuna-dashboard on 127.0.0.1, read-only."""
     check_installed(("optuna_dashboard",), "dashboard")
     from results.journal import storage
-    from results.listening import listen
     from spaces.training.run_folder import RunFolder
 
     opened = storage(RunFolder.at(runs, run))
@@ -59,7 +57,7 @@ def _guarded(app: WSGIApplication) -> WSGIApplication:
     """Let through what reads, and was asked of this machine by its own name."""
 
     def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ.get("HTTP_HOST", "").partition(":")[0].lower() not in _NAMES:
+        if not is_own_name(environ.get("HTTP_HOST", "")):
             reason = f"ask for {HOST} or localhost"
         elif environ["REQUEST_METHOD"] not in _READING:
             reason = "the study is only shown here; its search alone writes it"

@@ -73,7 +73,7 @@ class Ensemble:
             If a file is missing or is not what it should be, or the members name other genres.
         """
         place = Path(folder)
-        config = bundle.checked(EnsembleConfig, bundle.read_json(place, bundle.CONFIG), place / bundle.CONFIG)
+        config = bundle.read_config(place, EnsembleConfig)
         labels = bundle.read_labels(place)
         if not config.members or any(
             Path(name).name != name or name in (".", "..") for name in config.members

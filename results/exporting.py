@@ -83,11 +83,13 @@ def export_trial(
     with new_folder(out) as folder:
         check_available(formats)
         metrics = {"validation": Judgement.of(trial).numbers}
-        earlier = earlier_scorings(trial, runs) if info.n_test else []
         trained = refit(trial, cache=cache)
         with writing(out):
             config = write_model(trial, trained, folder, formats)
+        earlier: list[dict[str, Any]] = []
         if trained.locked is not None:
+            # Not before the training: another export may have scored meanwhile.
+            earlier = earlier_scorings(trial, runs)
             metrics["test"] = _score_locked(trial, trained.locked, folder, config.created)
         card = model_card(
             trial, config, metrics, n_trained=trained.n_tracks, among=among, earlier_scorings=earlier
@@ -114,11 +116,12 @@ def new_folder(out: str | Path) -> Iterator[Path]:
                 raise ExportError(
                     f"--out {out}: is there already; name a new folder, or delete this one first"
                 )
+            if target.is_dir():
+                # Now, and not after the training: some folders cannot be replaced, such as a mounted one.
+                target.rmdir()
             building.mkdir(parents=True)
         yield building
         with writing(out):
-            if target.is_dir():
-                target.rmdir()
             building.rename(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)

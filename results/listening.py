@@ -8,6 +8,16 @@ from contextlib import contextmanager
 
 from data.errors import SettingsError
 
+_NAMES = ("127.0.0.1", "localhost")
+
+
+def is_own_name(host: str) -> bool:
+    """Whether a request's ``Host`` is one of this machine's own names.
+
+    Pages of other sites reach what listens here by a name of theirs that leads to this machine.
+    """
+    return host.partition(":")[0].lower() in _NAMES
+
 
 @contextmanager
 def listen(host: str, port: int) -> Iterator[socket.socket]:

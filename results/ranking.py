@@ -149,13 +149,12 @@ def boards(
         raise RunError(
             f"--runs {runs}: no runs here; make one with 'python -m search.run --family NAME --runs {runs}'"
         )
-    chosen = [(run, info) for run, info in found if family in (None, info.family)]
+    chosen = [one for one in found if family in (None, one[1].family)]
     if not chosen:
         raise RunError(f"--family {family}: no run of this family in {runs}")
     groups: dict[tuple[str, str], _Group] = {}
     silent = []
-    for run, info in sorted(chosen, key=lambda pair: pair[1].created, reverse=True):
-        trials = read_columns(run, TRIALS, _COLUMNS) if run.folder.exists(TRIALS) else None
+    for run, info, trials in sorted(chosen, key=lambda one: one[1].created, reverse=True):
         if trials is None or not any(_has_score(trials)):
             silent.append(run.name)
             continue
@@ -173,14 +172,19 @@ def boards(
     return ranked, silent
 
 
-def _read(runs: Sequence[RunFolder], names: Collection[str] | None) -> list[tuple[RunFolder, RunInfo]]:
-    """Read the records of runs; of all that are there, one that cannot be read takes nothing else down."""
-    found, failed = [], []
+def _read(
+    runs: Sequence[RunFolder], names: Collection[str] | None
+) -> list[tuple[RunFolder, RunInfo, _Columns | None]]:
+    """Read the records and the trials of runs; one that cannot be read takes none of the others down."""
+    found: list[tuple[RunFolder, RunInfo, _Columns | None]] = []
+    failed = []
     for run in runs:
         if names is not None and run.name not in names:
             continue
         try:
-            found.append((run, run.info()))
+            info = run.info()
+            trials = read_columns(run, TRIALS, _COLUMNS) if run.folder.exists(TRIALS) else None
+            found.append((run, info, trials))
         except HarnessError as error:
             if names is not None:
                 raise

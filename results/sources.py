@@ -39,7 +39,12 @@ def meant_files(
             skipped(f"{name!r}: not the name of a file, which holds no NUL")
         # Not Path's: until Python 3.12 they raise for a name that is too long or may not be looked at.
         elif os.path.isdir(name):  # noqa: PTH112
-            inside = sorted(str(file) for file in Path(name).rglob("*") if file.suffix.lower() in suffixes)
+            inside = sorted(
+                str(file)
+                for file in Path(name).rglob("*")
+                # Hidden ones are other programs' notes, such as ._song.mp3.
+                if file.suffix.lower() in suffixes and not file.name.startswith(".")
+            )
             if not inside:
                 skipped(f"{name}: no file of a kind that the model takes ({' '.join(sorted(suffixes))})")
             yield from inside

@@ -132,7 +132,6 @@ def export_ensemble(
         metrics = {"validation": _validation(trials)}
         names = [f"{number}-{trial.info.family}" for number, trial in enumerate(trials, start=1)]
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        earlier = earlier_scorings(trials[0], runs) if info.n_test else []
         locked: list[np.ndarray] = []
         trained: Refit | None = None
         for name, trial in zip(names, trials, strict=True):
@@ -153,7 +152,9 @@ def export_ensemble(
             split_fingerprint=info.split_fingerprint,
             created=created,
         )
+        earlier: list[dict[str, Any]] = []
         if trained.locked is not None:
+            earlier = earlier_scorings(trials[0], runs)
             metrics["test"] = _score(trials, np.mean(locked, axis=0), trained.locked.track_label, created)
         card = ensemble_card(
             trials, metrics, n_trained=trained.n_tracks, among=among, earlier_scorings=earlier

@@ -103,7 +103,7 @@ class GenreTrial(tune.Trainable):
         self._patience = patience
         self._report_seconds = report_seconds
         self._checkpoint_seconds = checkpoint_seconds
-        _set_up_device()
+        self._sees = _set_up_device()
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -153,6 +153,7 @@ class GenreTrial(tune.Trainable):
             "outcome": outcome,
             "error": error,
             "done": outcome != RUNNING,
+            "sees_gpu": self._sees,
         }
 
     def _advance(self, started: float) -> str:
@@ -324,8 +325,8 @@ def _release_device() -> None:
     release()
 
 
-def _set_up_device() -> None:
-    """Give TensorFlow the cores, and its share of the GPU's memory, that Ray gave the trial."""
+def _set_up_device() -> bool:
+    """Give TensorFlow the cores and GPUs that Ray gave the trial; return whether it sees them."""
     import ray
 
     from spaces.training.device import set_up
@@ -333,4 +334,4 @@ def _set_up_device() -> None:
     process = ray.get_runtime_context()
     # Not OMP_NUM_THREADS, which Ray leaves alone where the user's environment has it.
     cpus = process.get_assigned_resources().get("CPU", 1.0)
-    set_up(cpus=cpus, gpus=bool(process.get_accelerator_ids().get("GPU")))
+    return set_up(cpus=cpus, gpus=bool(process.get_accelerator_ids().get("GPU")))

@@ -59,6 +59,7 @@ class LiveView(Callback):
         )
         self._bar = self._progress.add_task(self._title, total=self._total, completed=self._done)
         self._trials: list[Trial] = []
+        self._warned = False
         # Drawn as often as it is looked at, not as often as trials report.
         self._live = Live(
             console=self._console, refresh_per_second=4, transient=True, get_renderable=self._drawing
@@ -78,6 +79,14 @@ class LiveView(Callback):
     ) -> None:
         """Draw what is there from now on."""
         self._trials = trials
+        if not result.get("sees_gpu", True) and not self._warned:
+            self._warned = True
+            self._console.print(
+                f"TensorFlow sees no GPU on {result.get('hostname', 'a node')}, though trials reserve one:"
+                " they train on the CPU. Install its CUDA libraries there: pip install -e '.[gpu]'",
+                highlight=False,
+                soft_wrap=True,
+            )
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Count a trial that ended or was stopped."""

@@ -6,6 +6,7 @@ import tempfile
 import threading
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, File, HTTPException, Request, UploadFile
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -18,6 +19,7 @@ from data.errors import AudioError, HarnessError
 from results.answers import record
 from results.classifier import Classifier
 from results.ensemble import Ensemble
+from results.listening import is_own_name
 
 _CHUNK = 1 << 20
 _FORM = 1 << 14
@@ -59,9 +61,13 @@ def application(classifier: Classifier | Ensemble, *, max_megabytes: float) -> F
 
     @app.middleware("http")
     async def bounded(request: Request, go_on: Any) -> Response:
-        """Refuse what says that it is too large, or does not say how large it is, before it is received."""
+        """Refuse what is asked from elsewhere, is too large, or does not say how large it is, unreceived."""
+        origin = request.headers.get("origin")
+        asked = [request.headers.get("host", ""), *([] if origin is None else [urlsplit(origin).netloc])]
+        if not all(map(is_own_name, asked)):
+            return JSONResponse({"detail": "ask for 127.0.0.1 or localhost, from there"}, status_code=403)
         length = request.headers.get("content-length", "")
-        if request.method == "POST" and not length.isdigit():
+        if request.method == "POST" and (not length.isdigit() or "transfer-encoding" in request.headers):
             return JSONResponse({"detail": "say by Content-Length how large it is"}, status_code=411)
         if length.isdigit() and int(length) > limit + _FORM:
             return JSONResponse({"detail": _too_large(max_megabytes)}, status_code=413)
@@ -75,6 +81,7 @@ def application(classifier: Classifier | Ensemble, *, max_megabytes: float) -> F
     @app.post(
         "/predict",
         responses={
+            403: {"description": "Asked by another name, or from another site"},
             411: {"description": "Upload of unknown size"},
             413: {"description": "Upload over the limit"},
             422: {"description": "Not usable as what the model takes"},

@@ -28,7 +28,7 @@ def precision(capabilities: Sequence[tuple[int, int] | None]) -> str:
     return "mixed_float16" if able and all(able) else "float32"
 
 
-def set_up(*, cpus: float, gpus: bool) -> None:
+def set_up(*, cpus: float, gpus: bool) -> bool:
     """Set threads and what is seen of the GPUs; to be called before TensorFlow's first operation.
 
     Parameters
@@ -39,6 +39,11 @@ def set_up(*, cpus: float, gpus: bool) -> None:
         Whether the process has a share of the GPUs that it sees. It then takes of their memory what it needs,
         not all of it, for several trials share one; else it leaves them to those that have reserved them,
         which Ray by itself does not see to.
+
+    Returns
+    -------
+    bool
+        Whether TensorFlow sees what the process has reserved: without its CUDA libraries it sees no GPU.
     """
     import_keras()
     import tensorflow as tf
@@ -46,10 +51,11 @@ def set_up(*, cpus: float, gpus: bool) -> None:
     count = max(1, int(cpus))
     tf.config.threading.set_intra_op_parallelism_threads(count)
     tf.config.threading.set_inter_op_parallelism_threads(count)
-    if gpus:
-        grow_memory()
-    else:
+    if not gpus:
         tf.config.set_visible_devices([], "GPU")
+        return True
+    grow_memory()
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def grow_memory() -> None:

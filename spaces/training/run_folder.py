@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from data.buckets import bucket_failure
 from data.errors import RunError
 from data.files import Folder
 from data.splits import Split
@@ -226,8 +227,18 @@ class RunFolder:
     def all(cls, runs: str | Path) -> list[RunFolder]:
         """All runs of a runs' folder that have a ``run.json``, sorted by name."""
         folder = Folder.at(runs)
-        found = (cls(name, folder / name) for name in folder.names())
-        return [run for run in found if run.folder.exists("run.json")]
+        try:
+            found = [cls(name, folder / name) for name in folder.names()]
+        except NotADirectoryError as error:
+            raise RunError(f"--runs {runs}: not a folder; name the one that holds the runs") from error
+        return [run for run in found if run._has_record()]
+
+    def _has_record(self) -> bool:
+        try:
+            return self.folder.exists("run.json")
+        except OSError:
+            # Somebody else's, which `info` tells.
+            return True
 
     def info(self) -> RunInfo:
         """Content of ``run.json``.
@@ -245,6 +256,10 @@ class RunFolder:
             raise RunError(
                 f"no run {self.name!r} ({self.folder.uri}/run.json is missing);"
                 " 'python -m results.leaderboard' lists the runs"
+            ) from error
+        except OSError as error:
+            raise bucket_failure(error) or RunError(
+                f"{self.folder.uri}/run.json: cannot be read ({error.strerror or error})"
             ) from error
         found = content.get("format") if isinstance(content, dict) else None
         if found != FORMAT:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from data import audio
 from data.audio import load
 from data.errors import AudioError
 from data.mpeg import frame_length, last_frame_is_cut
@@ -192,3 +193,13 @@ def test_clipping_and_silence_are_measured(tmp_path: Path) -> None:
     assert load(write(tmp_path / "a.wav", y)).clipped == pytest.approx(0.1, abs=0.001)
     silent = load(write(tmp_path / "b.wav", np.zeros(SR)))
     assert silent.peak == 0
+
+
+def test_days_of_silence_in_a_small_file_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio, "LONGEST_SECONDS", 30)
+    path = tmp_path / "long.flac"
+    write(path, np.zeros(31 * 22050))
+    with pytest.raises(AudioError, match=r"long\.flac: longer than 0 hours; cut it into pieces"):
+        load(path)
+    write(path, np.zeros(30 * 22050))
+    assert len(load(path).y) == 30 * 22050

@@ -346,3 +346,40 @@ def test_a_folder_with_an_audio_files_name_is_skipped(tmp_path: Path) -> None:
     assert "cannot be opened (Is a directory)" in str(
         manifest(tmp_path / "cache")["genre0/album.wav"]["reason"]
     )
+
+
+def test_what_nobody_analyses_is_told_and_strictly_refused(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=2, seconds=2)
+    genre = next(path for path in sorted(audio.iterdir()) if path.is_dir())
+    (genre / "song.m4a").write_bytes(b"x")
+    done = prepared(audio, tmp_path / "cache")
+    assert "left alone: 1 .m4a" in done.stdout
+    refused = run("--audio", audio, "--cache", tmp_path / "strict", "--strict")
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert "1 .m4a (--strict: take them away)" in refused.stderr
+    assert not (tmp_path / "strict").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--window-seconds", 5), "--window-seconds: does not go with audio of which no --melspec is taken"),
+        (("--melspec", "--image-size", 64), "--image-size: does not go with audio of which no --image"),
+        (("--n-mels", 64), "--n-mels: does not go with audio of which neither --melspec nor --image"),
+    ],
+)
+def test_options_of_tensors_that_are_not_taken_are_refused(
+    tmp_path: Path, options: tuple[object, ...], said: str
+) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=2, seconds=2)
+    refused = run("--audio", audio, "--cache", tmp_path / "cache", *options)
+    assert refused.exit_code == 2
+    assert said in refused.stderr
+
+
+def test_a_table_waits_for_nobody_who_holds_the_cache(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    with claimed(Folder.at(tmp_path / "cache")):
+        refused = run("--features-csv", tmp_path / "none.csv", "--cache", tmp_path / "cache")
+    assert refused.exit_code == 2
+    assert "another process" in refused.stderr.lower()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import SettingsError
-from data.scan import find_files, read_groups
+from data.scan import find_files, left_alone, read_groups
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -109,3 +109,13 @@ def test_a_bad_groups_file(tmp_path: Path, content: str, message: str) -> None:
 def test_a_missing_groups_file(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no such file"):
         read_groups(tmp_path / "gone.csv", ["rock/a.wav"])
+
+
+def test_what_is_left_alone_is_told(tmp_path: Path) -> None:
+    touch(tmp_path, "rock/a.wav", "pop/b.wav", "rock/.hidden", "rock/live/c.wav")
+    touch(tmp_path, *(f"jazz/{number}.m4a" for number in range(3)), "pop/notes.TXT", "pop/README")
+    told = left_alone(tmp_path)
+    assert told.startswith("3 .m4a, ")
+    for part in ("1 folders", "1 .txt", "1 without a suffix", "; no usable file in jazz"):
+        assert part in told
+    assert left_alone(touch(tmp_path / "clean", "rock/a.wav", "pop/b.wav")) == ""

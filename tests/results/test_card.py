@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from results.bundle import read_config
+from results.bundle import BundleConfig, read_config
 from results.card import model_card
 from results.ensemble_card import ensemble_card
 from results.scoring import judge
@@ -40,7 +40,9 @@ def test_the_faults_of_gtzan_are_said(exported: Path, made_runs: Path) -> None:
     info = make_info("real", classes=GTZAN, test_fraction=None)
     trial = dataclasses.replace(named_trial("first:first_00002", str(made_runs)), info=info)
     metrics = {"validation": judge(np.eye(10), np.arange(10), GTZAN)}
-    card = model_card(trial, read_config(exported), metrics, n_trained=10, among=1, earlier_scorings=[])
+    card = model_card(
+        trial, read_config(exported, BundleConfig), metrics, n_trained=10, among=1, earlier_scorings=[]
+    )
     assert "Sturm" in card
     assert "SYNTHETIC" not in card
     assert "a given partition" in card
@@ -55,7 +57,7 @@ def test_a_model_of_pictures_says_that_it_takes_pictures(exported: Path, made_ru
     metrics = json.loads((exported / "metrics.json").read_text())
     numbers: dict[str, Any] = {"n_trained": 10, "among": 4, "earlier_scorings": []}
     for card in (
-        model_card(trial, read_config(exported), metrics, **numbers),
+        model_card(trial, read_config(exported, BundleConfig), metrics, **numbers),
         ensemble_card([trial, trial], metrics, **numbers),
     ):
         assert "usic genres from pictures of spectrograms" in card
@@ -75,7 +77,7 @@ def test_a_test_that_an_earlier_search_had_seen_is_said_to_be_too_high(
         start = {"run": "earlier", "trials": [], "configurations": [], "test_tracks_seen": seen}
         warm = dataclasses.replace(trial, info=trial.info.model_copy(update={"warm_start": start}))
         for card in (
-            model_card(warm, read_config(exported), metrics, **numbers),
+            model_card(warm, read_config(exported, BundleConfig), metrics, **numbers),
             ensemble_card([trial, warm], metrics, **numbers),
         ):
             note = "began with the best of run `earlier`, which had searched on 7 of them"

@@ -133,3 +133,13 @@ def test_what_fails_leaves_nothing_behind(
     with pytest.raises(ExportError, match="No space left on device"):
         export_trial(named_trial("untested", str(runs)), tmp_path / "sub" / "out", runs=str(runs))
     assert list((tmp_path / "sub").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_replaced_is_told_before_the_training(
+    made_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("results.exporting.refit", lambda *_, **__: pytest.fail("it was trained"))
+    (tmp_path / "real").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path / "real")
+    with pytest.raises(ExportError, match="linked: cannot be written"):
+        export_trial(named_trial("first", str(made_runs)), tmp_path / "linked", runs=str(made_runs))

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from data.errors import HarnessError, RunError
+from data.files import Folder
 from results.ranking import boards
 from spaces.training.run_folder import CacheRef, RunFolder
 from tests.results.runs import make_info, write_scores
@@ -117,6 +119,48 @@ def test_ten_thousand_trials(tmp_path: Path) -> None:
     assert board.ranked == 10_000
     assert 20 <= len(board.entries) <= 25
     assert [e.rank for e in board.entries[:20]] == list(range(1, 21))
+
+
+def test_tables_that_cannot_be_read_take_nothing_else_down(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "cut"):
+        write_scores(tmp_path, name, [0.5, 0.7])
+    table = tmp_path / "cut" / "trials.parquet"
+    table.write_bytes(table.read_bytes()[:200])
+    ((board,), _) = boards(str(tmp_path))
+    assert {entry.run for entry in board.entries} == {"a"}
+    assert "Left out: run 'cut'" in capsys.readouterr().err
+
+
+def test_a_run_of_somebody_else_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "closed"):
+        write_scores(tmp_path, name, [0.5, 0.7])
+    exists, read_json = Folder.exists, Folder.read_json
+
+    def refused(*given: Any) -> Any:
+        if given[0].uri.endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return exists(*given)
+
+    def refused_too(folder: Folder, name: str) -> Any:
+        if folder.uri.endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return read_json(folder, name)
+
+    monkeypatch.setattr(Folder, "exists", refused)
+    monkeypatch.setattr(Folder, "read_json", refused_too)
+    ((board,), _) = boards(str(tmp_path))
+    assert {entry.run for entry in board.entries} == {"a"}
+    assert "closed/run.json: cannot be read (Permission denied)" in capsys.readouterr().err
+
+
+def test_a_file_in_place_of_the_runs(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("x")
+    with pytest.raises(RunError, match=r"--runs .*README\.md: not a folder"):
+        boards(str(tmp_path / "README.md"))
 
 
 @pytest.mark.parametrize("broken", ["{", '{"format": 7}', '{"format": 1, "surprise": 2}'])

@@ -21,13 +21,14 @@ from results.serving.app import application
 from tests.results.browser import chromium, watched
 
 ROOT = Path(__file__).parents[2]
+HERE = "http://127.0.0.1:8000"
 
 
 @pytest.fixture(scope="module")
 def client(exported: Path) -> Iterator[Any]:
     from fastapi.testclient import TestClient
 
-    with TestClient(application(results.load(exported), max_megabytes=0.5)) as opened:
+    with TestClient(application(results.load(exported), max_megabytes=0.5), base_url=HERE) as opened:
         yield opened
 
 
@@ -63,6 +64,25 @@ def test_an_upload_of_unknown_size_is_411(client: Any) -> None:
     assert "Content-Length" in answer.json()["detail"]
 
 
+def test_an_upload_whose_size_is_told_twice_is_411(client: Any) -> None:
+    headers = {"content-length": "1", "transfer-encoding": "chunked", "content-type": "audio/wav"}
+    assert client.post("/predict", content=iter([b"abc"]), headers=headers).status_code == 411
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"host": "LOCALHOST:8000", "origin": "http://localhost:8000"}, 200),
+        ({"host": "evil.example"}, 403),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+    ],
+)
+def test_pages_of_other_sites_are_refused(client: Any, headers: dict[str, str], status: int) -> None:
+    assert client.get("/", headers=headers).status_code == status
+
+
 def test_an_upload_over_the_limit_is_413(client: Any) -> None:
     for size in (500_001, 2_000_000):  # seen in the file itself, and in what the request says of itself
         answer = client.post("/predict", files={"file": ("long.wav", bytes(size))})
@@ -80,7 +100,7 @@ def test_the_page_asks_for_what_the_model_takes(client: Any, exported: Path) -> 
     pictures = dataclasses.replace(
         model, preprocess=model.preprocess.model_copy(update={"parameters": shown})
     )
-    with TestClient(application(pictures, max_megabytes=0.5)) as opened:
+    with TestClient(application(pictures, max_megabytes=0.5), base_url=HERE) as opened:
         page = opened.get("/").text
     assert 'accept=".jpeg,.jpg,.png"' in page
     assert "Drop a picture of a spectrogram here" in page

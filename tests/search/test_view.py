@@ -92,3 +92,12 @@ def test_tune_can_pickle_it_while_it_draws(monkeypatch: pytest.MonkeyPatch) -> N
     again.setup()
     again.on_experiment_end([])
     assert again._title == "night"
+
+
+def test_trials_that_do_not_see_their_gpu_are_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = started(monkeypatch, terminal=False)
+    for sees, host in ((True, "a"), (False, "b"), (False, "c")):
+        view.on_trial_result(1, [], trial(0, 0.5, 1), {"sees_gpu": sees, "hostname": host})
+    text = " ".join(drawn(view).split())
+    assert text.count("TensorFlow sees no GPU on") == 1
+    assert "no GPU on b, though trials reserve one" in text

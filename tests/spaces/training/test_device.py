@@ -52,7 +52,8 @@ def test_the_policy_before_comes_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cpus", "count", "gpus", "done"), [(3.0, 3, True, "grown\n"), (0.5, 1, False, "hidden [] GPU\n")]
+    ("cpus", "count", "gpus", "done"),
+    [(3.0, 3, True, "grown\nFalse\n"), (0.5, 1, False, "hidden [] GPU\nTrue\n")],
 )
 def test_a_trial_leaves_alone_what_it_has_not_reserved(
     cpus: float, count: int, gpus: bool, done: str
@@ -62,7 +63,8 @@ def test_a_trial_leaves_alone_what_it_has_not_reserved(
         "import tensorflow as tf\n"
         "device.grow_memory = lambda: print('grown')\n"
         "tf.config.set_visible_devices = lambda *given: print('hidden', *given)\n"
-        f"device.set_up(cpus={cpus}, gpus={gpus})\n"
+        "tf.config.list_physical_devices = lambda kind: []\n"
+        f"print(device.set_up(cpus={cpus}, gpus={gpus}))\n"
         f"assert tf.config.threading.get_intra_op_parallelism_threads() == {count}\n"
     )
     assert (said.stdout, said.returncode) == (done, 0), said.stderr
