@@ -177,7 +177,7 @@ def _read(
 ) -> list[tuple[RunFolder, RunInfo, _Columns | None]]:
     """Read the records and the trials of runs; one that cannot be read takes none of the others down."""
     found: list[tuple[RunFolder, RunInfo, _Columns | None]] = []
-    failed = []
+    failed: list[Exception] = []
     for run in runs:
         if names is not None and run.name not in names:
             continue
@@ -185,7 +185,7 @@ def _read(
             info = run.info()
             trials = read_columns(run, TRIALS, _COLUMNS) if run.folder.exists(TRIALS) else None
             found.append((run, info, trials))
-        except HarnessError as error:
+        except (HarnessError, OSError) as error:
             if names is not None:
                 raise
             failed.append(error)
