@@ -5,6 +5,7 @@ from pathlib import Path
 from ray.tune.experiment import Trial
 
 from search.events import TensorBoardEvents
+from tests.waiting import wait_until
 
 
 def test_events_are_there_while_the_search_runs(tmp_path: Path) -> None:
@@ -14,7 +15,8 @@ def test_events_are_there_while_the_search_runs(tmp_path: Path) -> None:
     (first,) = (tmp_path / "ray" / "abc").glob("events.out.tfevents.*")
     size = first.stat().st_size
     events.log_trial_result(1, trial, {"val_accuracy": 0.6, "training_iteration": 2})
-    assert first.stat().st_size > size
+    # Another thread writes.
+    wait_until(lambda: first.stat().st_size > size, what="the events of the second report")
     # One that is restarted gets a file of its own.
     events.log_trial_start(trial)
     events.log_trial_end(trial)
