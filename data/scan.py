@@ -70,7 +70,7 @@ def find_files(
         raise SettingsError(f"{option} {folder}: no such folder; it must hold a folder for each genre")
     # Workers, on other nodes perhaps, have other working folders.
     folder = folder.absolute()
-    root = folder / inner if (folder / inner).is_dir() else folder
+    root = _root(folder, inner)
     found: list[Found] = []
     try:
         for genre in _entries(root):
@@ -110,7 +110,7 @@ def left_alone(folder: Path, *, inner: str = "genres_original", suffixes: Iterab
         Such as ``120 .m4a, 3 folders; no usable file in jazz``; empty where there is nothing.
     """
     wanted = frozenset(suffixes)
-    root = folder / inner if (folder / inner).is_dir() else folder
+    root = _root(folder, inner)
     others: Counter[str] = Counter()
     empty = []
     for genre in filter(_is_folder, _entries(root)):
@@ -121,10 +121,15 @@ def left_alone(folder: Path, *, inner: str = "genres_original", suffixes: Iterab
         if not wanted & set(kinds):
             empty.append(printable(genre.name))
         others += Counter({kind: count for kind, count in kinds.items() if kind not in wanted})
-    told = ", ".join(f"{count} {kind}" for kind, count in others.most_common())
-    return "; ".join(
-        part for part in (told, f"no usable file in {', '.join(empty)}" if empty else "") if part
-    )
+    parts = [", ".join(f"{count} {kind}" for kind, count in others.most_common())] if others else []
+    if empty:
+        parts.append(f"no usable file in {', '.join(empty)}")
+    return "; ".join(parts)
+
+
+def _root(folder: Path, inner: str) -> Path:
+    """Return the genre folders' parent: the folder, or the one that it holds under the name `inner`."""
+    return folder / inner if (folder / inner).is_dir() else folder
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
