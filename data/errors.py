@@ -32,3 +32,7 @@ class RunError(HarnessError):
 
 class ExportError(HarnessError):
     """An exported model is missing a file, or a file of it is not what it should be."""
+
+
+class CalibrationError(HarnessError):
+    """No temperature can be fitted to a model's probabilities."""
