@@ -221,7 +221,7 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = BINS) 
 
 
 def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
-    """Compute the expected calibration error: the mean over tracks of their bin's gap between confidence and accuracy."""
+    """Compute the expected calibration error: the mean gap between confidence and accuracy, by tracks."""
     n = sum(each.n for each in bins)
     return sum(each.n * abs(each.confidence - each.accuracy) for each in bins) / max(n, 1)
 
