@@ -1,6 +1,6 @@
 """One split for all families of a collection, which stays as it is when tracks are added.
 
-The first deal is `data.splits.make_split`. It is stored in the cache by seed, test fraction and number of
+The first deal is `data.dataset.splits.make_split`. It is stored in the cache by seed, test fraction and number of
 folds. Tracks that are added later join it without moving others; a hold-out is its fold 0.
 """
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import CacheError
-from data.files import Folder
-from data.splits import HOLD_OUT, TEST, Split, check_request, make_split, require_training_tracks
+from data.io.folder import Folder
+from data.dataset.splits import HOLD_OUT, TEST, Split, check_request, make_split, require_training_tracks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ def deal(
     Raises
     ------
     SplitError
-        See `data.splits.make_split`.
+        See `data.dataset.splits.make_split`.
     """
     share = check_request(tracks, folds=folds, test_fraction=test_fraction)
     count = stored_folds(folds)
@@ -104,7 +104,7 @@ def stored_deal(cache: Folder, tracks: pd.DataFrame, *, folds: int, test_fractio
     Raises
     ------
     SplitError
-        See `data.splits.make_split`.
+        See `data.dataset.splits.make_split`.
     CacheError
         If the stored deal is not readable or of another version.
     """
