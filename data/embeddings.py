@@ -1,0 +1,78 @@
+"""Vectors of pretrained encoders, one per segment: from decoded audio, by encoders opened once per process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from data.encoders_new.base import Encoder
+from data.encoders_new.catalogue import copied_files, open_encoder
+from data.encoders_new.pooling import pool
+from data.errors import EncoderError
+from data.files import Folder
+from data.parameters import Embedding
+
+PREFIX = "embedding-"
+"""A kind of input is called this and the encoder's name."""
+ENCODERS = "encoders"
+"""Folder, in a cache or an export, with a folder of files per encoder."""
+_OPEN_ENCODERS = 4
+"""Encoders that a process keeps open."""
+
+
+def segment_vectors(
+    audio: Mapping[int, np.ndarray],
+    bounds: np.ndarray,
+    *,
+    sr: int,
+    embeddings: Mapping[str, Embedding],
+    encoders: str,
+) -> dict[str, np.ndarray]:
+    """Encode the segments of a track.
+
+    Parameters
+    ----------
+    audio : mapping of int to ndarray of float32, shape (n,)
+        Mono samples by rate in Hz: at least the rates of the encoders.
+    bounds : ndarray of int64, shape (n_segments + 1,)
+        Bounds of the segments in samples at the rate `sr`.
+    sr : int
+        Rate in Hz that `bounds` count at.
+    embeddings : mapping of str to Embedding
+        What to take, by the encoder's name.
+    encoders : str
+        Path or URI of the folder of encoders: a cache's or an export's.
+
+    Returns
+    -------
+    dict of str to ndarray of float32, shape (n_segments, dimension)
+        Vectors by kind of input, ``embedding-NAME``.
+
+    Raises
+    ------
+    EncoderError
+        If an encoder is missing, or fails on the audio.
+    """
+    vectors = {}
+    for name, embedding in embeddings.items():
+        encoder = _opened(encoders, name, embedding)
+        y = audio[embedding.sample_rate]
+        ends = np.minimum(np.round(bounds * (embedding.sample_rate / sr)).astype(np.int64), len(y))
+        segments = [pool(encoder.encode(y[start:end]), embedding.pooling) for start, end in pairwise(ends)]
+        vectors[f"{PREFIX}{name}"] = np.stack(segments)
+        if vectors[f"{PREFIX}{name}"].shape[1] != embedding.dimension:
+            raise EncoderError(
+                f"encoder {name!r}: gives vectors of {vectors[f'{PREFIX}{name}'].shape[1]} numbers, not"
+                f" {embedding.dimension}; the cache was made by another version of it"
+            )
+    return vectors
+
+
+@lru_cache(maxsize=_OPEN_ENCODERS)
+def _opened(encoders: str, name: str, embedding: Embedding) -> Encoder:
+    """Open an encoder, once per process: TensorFlow or onnxruntime is loaded here."""
+    with copied_files(Folder.at(encoders) / name, name, embedding) as folder:
+        return open_encoder(folder, name, embedding)
