@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import EncoderError
-from data.encoders_new.base import Encoder
-from data.spectrum import framed, hann, mel_bank
+from data.analysis.encoders.base import Encoder
+from data.analysis.stft import framed, hann, mel_bank
 
 if TYPE_CHECKING:
     import keras
-    from data.encoders_new.musicnn_weights import WeightFiles
+    from data.analysis.encoders.musicnn_weights import WeightFiles
 
 SAMPLE_RATE = 16_000
 """Rate in Hz that the network was trained at."""
@@ -112,7 +112,7 @@ def log_mel_patches(y: np.ndarray) -> np.ndarray:
 
 
 def _network(weights: WeightFiles) -> keras.Model:
-    from data.encoders_new import musicnn_network
+    from data.analysis.encoders import musicnn_network
 
     network = musicnn_network.build()
     read = weights.reader()

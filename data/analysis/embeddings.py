@@ -8,12 +8,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from data.encoders_new.base import Encoder
-from data.encoders_new.catalogue import copied_files, open_encoder
-from data.encoders_new.pooling import pool
+from data.analysis.encoders.base import Encoder
+from data.analysis.encoders.catalogue import copied_files, open_encoder
+from data.analysis.encoders.pooling import pool
 from data.errors import EncoderError
-from data.files import Folder
-from data.parameters import Embedding
+from data.io.folder import Folder
+from data.analysis.parameters import Embedding
 
 PREFIX = "embedding-"
 """A kind of input is called this and the encoder's name."""

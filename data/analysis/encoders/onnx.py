@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data.encoders_new.base import Encoder
+from data.analysis.encoders.base import Encoder
 from data.errors import EncoderError
 
 _EMBEDDING_NAMES = ("embedding", "embeddings")

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from data.encoders_new.base import Encoder
-from data.encoders_new.pooling import POOLINGS
+from data.analysis.encoders.base import Encoder
+from data.analysis.encoders.pooling import POOLINGS
 from data.errors import EncoderError
-from data.files import Folder
-from data.parameters import Embedding
-from data.scratch import making, scratch_folder, used
+from data.io.folder import Folder
+from data.analysis.parameters import Embedding
+from data.io.scratch import making, scratch_folder, used
 
 MUSICNN = "musicnn"
 _POOLING: Literal["mean-std"] = "mean-std"
@@ -148,13 +148,13 @@ def open_encoder(folder: Path, name: str, embedding: Embedding) -> Encoder:
         If a file is missing, or its content is not that which the vectors were taken with.
     """
     if embedding.encoder == MUSICNN:
-        from data.encoders_new.musicnn import Musicnn
-        from data.encoders_new.musicnn_weights import find_weights
+        from data.analysis.encoders.musicnn import Musicnn
+        from data.analysis.encoders.musicnn_weights import find_weights
 
         weights = find_weights(folder)
         _require_same(_digest([weights.data, weights.index]), embedding, folder, name)
         return Musicnn(weights)
-    from data.encoders_new.onnx import OnnxEncoder, files_of
+    from data.analysis.encoders.onnx import OnnxEncoder, files_of
 
     _require_same(_digest(files_of(folder / _ONNX_FILE)), embedding, folder, name)
     return OnnxEncoder(
@@ -163,8 +163,8 @@ def open_encoder(folder: Path, name: str, embedding: Embedding) -> Encoder:
 
 
 def _musicnn(folder: str | Path | None) -> EncoderFiles:
-    from data.encoders_new import musicnn_weights
-    from data.encoders_new.musicnn import DIMENSION, LAYER, PATCH_SECONDS, SAMPLE_RATE
+    from data.analysis.encoders import musicnn_weights
+    from data.analysis.encoders.musicnn import DIMENSION, LAYER, PATCH_SECONDS, SAMPLE_RATE
 
     weights = musicnn_weights.find_weights(folder)
     files = weights.named()
@@ -181,7 +181,7 @@ def _musicnn(folder: str | Path | None) -> EncoderFiles:
 
 
 def _onnx(path: Path, rate: int | None, seconds: float | None) -> EncoderFiles:
-    from data.encoders_new.onnx import OnnxEncoder, files_of
+    from data.analysis.encoders.onnx import OnnxEncoder, files_of
 
     name = re.sub(r"[^a-z0-9_.-]+", "-", path.stem.lower()).strip("-.")
     if not name or name in _RESERVED or name == MUSICNN or "+" in name:

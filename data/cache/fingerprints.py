@@ -76,7 +76,7 @@ def same_input(kind: str, first: Mapping[str, Any], second: Mapping[str, Any]) -
 
 def _of_kind(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters that an input of a kind depends on and that differ from their defaults."""
-    from data.parameters import Parameters
+    from data.analysis.parameters import Parameters
 
     # Tests and older versions wrote parameters that are not whole.
     content = Parameters.model_validate(parameters).model_dump(exclude_defaults=True)
