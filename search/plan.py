@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import spaces
-from data.cache.cache import Cache, fingerprint
+from data.cache.cache import Cache
+from data.cache.fingerprints import fingerprint
 from data.dataset.splits import Split, make_split, read_split
 from data.dataset.task import Task, search_task
 from data.errors import SettingsError

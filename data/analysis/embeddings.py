@@ -1,7 +1,8 @@
-"""Vectors of pretrained encoders, one per segment: from decoded audio, by encoders opened once per process."""
+"""Vectors of pretrained encoders, one per segment, by encoders that are opened once per process."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import pairwise
@@ -9,14 +10,14 @@ from itertools import pairwise
 import numpy as np
 
 from data.analysis.encoders.base import Encoder
-from data.analysis.encoders.catalogue import copied_files, open_encoder
+from data.analysis.encoders.catalogue import MUSICNN, copied_files, open_encoder
 from data.analysis.encoders.pooling import pool
+from data.analysis.parameters import Embedding
+from data.cache.rows import EMBEDDING_PREFIX
 from data.errors import EncoderError
 from data.io.folder import Folder
-from data.analysis.parameters import Embedding
+from data.io.keras_import import import_keras
 
-PREFIX = "embedding-"
-"""A kind of input is called this and the encoder's name."""
 ENCODERS = "encoders"
 """Folder, in a cache or an export, with a folder of files per encoder."""
 _OPEN_ENCODERS = 4
@@ -62,13 +63,37 @@ def segment_vectors(
         y = audio[embedding.sample_rate]
         ends = np.minimum(np.round(bounds * (embedding.sample_rate / sr)).astype(np.int64), len(y))
         segments = [pool(encoder.encode(y[start:end]), embedding.pooling) for start, end in pairwise(ends)]
-        vectors[f"{PREFIX}{name}"] = np.stack(segments)
-        if vectors[f"{PREFIX}{name}"].shape[1] != embedding.dimension:
+        X = np.stack(segments)
+        if X.shape[1] != embedding.dimension:
             raise EncoderError(
-                f"encoder {name!r}: gives vectors of {vectors[f'{PREFIX}{name}'].shape[1]} numbers, not"
-                f" {embedding.dimension}; the cache was made by another version of it"
+                f"encoder {name!r}: gives vectors of {X.shape[1]} numbers, not {embedding.dimension}; the"
+                " cache was made by another version of it"
             )
+        vectors[f"{EMBEDDING_PREFIX}{name}"] = X
     return vectors
+
+
+def open_encoders(embeddings: Mapping[str, Embedding], encoders: str) -> None:
+    """Open encoders ahead of the first file, on one core: worker processes share the cores.
+
+    Parameters are those of `segment_vectors`.
+
+    Raises
+    ------
+    EncoderError
+        If one is missing or damaged.
+    """
+    if any(embedding.encoder == MUSICNN for embedding in embeddings.values()):
+        import_keras()
+        import tensorflow as tf
+
+        # Once TensorFlow has begun to work, as in a process that trains, its threads are settled.
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+            tf.config.set_visible_devices([], "GPU")
+    for name, embedding in embeddings.items():
+        _opened(encoders, name, embedding)
 
 
 @lru_cache(maxsize=_OPEN_ENCODERS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Literal
 
 from pydantic import (
@@ -132,6 +132,25 @@ class Parameters(BaseModel):
     from_pictures: bool = False
     embeddings: Mapping[str, Embedding] = Field(default_factory=dict)
 
+    @property
+    def embedding_rates(self) -> set[int]:
+        """Rates in Hz of the audio that the encoders take."""
+        return {embedding.sample_rate for embedding in self.embeddings.values()}
+
+    @property
+    def tensor_kinds(self) -> tuple[str, ...]:
+        """Kinds of tensors that are cached: ``melspec``, ``image``, ``embedding-NAME``."""
+        made = tuple(kind for kind in TENSORS if getattr(self, kind) is not None)
+        return made + tuple(f"embedding-{name}" for name in self.embeddings)
+
+    def without(self, kinds: Container[str]) -> Parameters:
+        """Return these parameters without some kinds of tensors."""
+        absent: dict[str, Any] = {kind: None for kind in TENSORS if kind in kinds}
+        embeddings = {
+            name: each for name, each in self.embeddings.items() if f"embedding-{name}" not in kinds
+        }
+        return self.model_copy(update=absent | {"embeddings": embeddings})
+
     @model_serializer(mode="wrap")
     def _without_absent_embeddings(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Caches and exports without embeddings stay as they were, and so do their fingerprints.
@@ -194,7 +213,8 @@ def extended(old: Mapping[str, Any], new: Parameters, where: str) -> Parameters:
     changed = [
         f"{name} {before.get(name)}, now {after.get(name)}"
         for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name) and not name.startswith(tuple(f"{kind}." for kind in added))
+        if before.get(name) != after.get(name)
+        and not name.startswith(tuple(f"{kind}." for kind in added))
         and name not in added
     ]
     if changed:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
+COLUMNS = ("track_id", "label", "group", "sha256", "status")
+"""Columns of the manifest that the fingerprint of a collection is made of."""
 USABLE = "ok"
 """Status of the manifest's rows that count."""
 _KINDS = ("melspec", "image", "embeddings")
@@ -35,10 +37,9 @@ def collection_fingerprint(manifest: Iterable[pa.Table]) -> str:
     manifest : iterable of Table
         The manifest in pieces, sorted by track. It does not matter where the files are.
     """
-    columns = ("track_id", "label", "group", "sha256", "status")
     digest = hashlib.sha256()
     for table in manifest:
-        for row in zip(*(table[column].to_pylist() for column in columns), strict=True):
+        for row in zip(*(table[column].to_pylist() for column in COLUMNS), strict=True):
             if row[4] == USABLE:
                 digest.update("\x1f".join(row[:4]).encode() + b"\x1e")
     return digest.hexdigest()

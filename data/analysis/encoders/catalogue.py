@@ -13,9 +13,10 @@ from typing import Literal
 
 from data.analysis.encoders.base import Encoder
 from data.analysis.encoders.pooling import POOLINGS
+from data.analysis.parameters import Embedding
 from data.errors import EncoderError
 from data.io.folder import Folder
-from data.analysis.parameters import Embedding
+from data.io.keras_import import import_keras
 from data.io.scratch import making, scratch_folder, used
 
 MUSICNN = "musicnn"
@@ -46,10 +47,8 @@ class EncoderFiles:
     files: Mapping[str, Path]
 
     def copy_to(self, folder: Folder) -> None:
-        """Copy the files into a folder, those that are there already excepted."""
+        """Copy the files into a folder."""
         for name, path in self.files.items():
-            if folder.exists(name):
-                continue
             with folder.writing(name) as stream, path.open("rb") as source:
                 while block := source.read(_BLOCK):
                     stream.write(block)
@@ -148,6 +147,7 @@ def open_encoder(folder: Path, name: str, embedding: Embedding) -> Encoder:
         If a file is missing, or its content is not that which the vectors were taken with.
     """
     if embedding.encoder == MUSICNN:
+        import_keras()
         from data.analysis.encoders.musicnn import Musicnn
         from data.analysis.encoders.musicnn_weights import find_weights
 
@@ -188,9 +188,11 @@ def _onnx(path: Path, rate: int | None, seconds: float | None) -> EncoderFiles:
         raise EncoderError(f"--embedding {path}: cannot be called {name!r}; rename the file")
     encoder = OnnxEncoder(path, sample_rate=rate, seconds=seconds)
     main, *others = files_of(path)
-    licences = [file for file in sorted(path.parent.iterdir()) if _LICENCE.match(file.name) and file.is_file()]
+    beside = sorted(path.parent.iterdir())
+    licences = [file for file in beside if _LICENCE.match(file.name) and file.is_file()]
     # A single vector per segment has no deviation.
-    pooling: Literal["mean", "mean-std"] = "mean" if encoder.seconds is None and not encoder.gives_frames else _POOLING
+    single = encoder.seconds is None and not encoder.gives_frames
+    pooling: Literal["mean", "mean-std"] = "mean" if single else _POOLING
     embedding = Embedding(
         encoder="onnx",
         sha256=_digest([main, *others]),
@@ -199,7 +201,8 @@ def _onnx(path: Path, rate: int | None, seconds: float | None) -> EncoderFiles:
         pooling=pooling,
         dimension=POOLINGS[pooling] * encoder.dimension,
     )
-    return EncoderFiles(name, embedding, {_ONNX_FILE: main} | {file.name: file for file in (*others, *licences)})
+    files = {_ONNX_FILE: main} | {file.name: file for file in (*others, *licences)}
+    return EncoderFiles(name, embedding, files)
 
 
 def _digest(paths: Sequence[Path]) -> str:

@@ -1,4 +1,4 @@
-"""MusiCNN as an encoder: log-mel patches of three seconds, and the channels of the network pooled over each."""
+"""MusiCNN as an encoder: the channels of its network, pooled over patches of three seconds."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.errors import EncoderError
 from data.analysis.encoders.base import Encoder
 from data.analysis.stft import framed, hann, mel_bank
+from data.errors import EncoderError
 
 if TYPE_CHECKING:
     import keras
+
     from data.analysis.encoders.musicnn_weights import WeightFiles
 
 SAMPLE_RATE = 16_000

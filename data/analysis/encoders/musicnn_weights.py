@@ -18,7 +18,7 @@ from data.errors import EncoderError
 
 PACKAGE, VERSION = "musicnn", "0.1.0"
 MODEL = "MSD_musicnn"
-"""The network that was trained on the Million Song Dataset; the one of MagnaTagATune is 8 to 10 points worse."""
+"""The network trained on the Million Song Dataset; that of MagnaTagATune is 8 to 10 points worse."""
 _INDEX, _DATA = ".index", ".data-00000-of-00001"
 LICENCE = "LICENSE.md"
 

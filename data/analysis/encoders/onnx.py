@@ -85,10 +85,7 @@ class OnnxEncoder(Encoder):
         """
         patches = self._cut(y)
         vectors = np.concatenate(
-            [
-                self._run(patches[first : first + self._batch])
-                for first in range(0, len(patches), self._batch)
-            ]
+            [self._run(patches[first : first + self._batch]) for first in range(0, len(patches), self._batch)]
         ).reshape(-1, self.dimension)
         if not np.isfinite(vectors).all():
             raise EncoderError(f"{self._name}: the encoder's output is not finite (NaN or infinite)")
@@ -226,7 +223,7 @@ class OnnxEncoder(Encoder):
 
 
 def files_of(path: str | Path) -> list[Path]:
-    """The file itself and those that hold its larger tensors, which must be copied with it.
+    """List the file itself and the files of its larger tensors, which must be copied with it.
 
     Raises
     ------
@@ -244,9 +241,7 @@ def files_of(path: str | Path) -> list[Path]:
     except Exception as error:  # protobuf's errors
         raise EncoderError(f"{path}: not an ONNX file ({_first_line(error)})") from error
     names = {
-        ExternalDataInfo(tensor).location
-        for tensor in model.graph.initializer
-        if uses_external_data(tensor)
+        ExternalDataInfo(tensor).location for tensor in model.graph.initializer if uses_external_data(tensor)
     }
     for name in sorted(names):
         if Path(name).name != name or not (path.parent / name).is_file():
@@ -270,7 +265,7 @@ def _session(path: Path) -> Any:
 
 
 def _number(text: str | None) -> float | None:
-    """Number of a metadata entry; None if it is absent or none."""
+    """Parse a number of the metadata; None if there is none."""
     try:
         return None if text is None else float(text)
     except ValueError:
