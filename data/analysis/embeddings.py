@@ -73,17 +73,22 @@ def segment_vectors(
     return vectors
 
 
-def open_encoders(embeddings: Mapping[str, Embedding], encoders: str) -> None:
-    """Open encoders ahead of the first file, on one core: worker processes share the cores.
+def open_encoders(embeddings: Mapping[str, Embedding], encoders: str, *, one_core: bool = False) -> None:
+    """Open encoders ahead of the first file.
 
-    Parameters are those of `segment_vectors`.
+    Parameters
+    ----------
+    embeddings, encoders
+        As for `segment_vectors`.
+    one_core : bool
+        Whether TensorFlow must keep to one core and to the processor: worker processes share the cores.
 
     Raises
     ------
     EncoderError
         If one is missing or damaged.
     """
-    if any(embedding.encoder == MUSICNN for embedding in embeddings.values()):
+    if one_core and any(embedding.encoder == MUSICNN for embedding in embeddings.values()):
         import_keras()
         import tensorflow as tf
 

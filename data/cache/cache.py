@@ -202,6 +202,12 @@ class Cache:
         """Pictures: uint8 RGB, shape (n, height, width, 3), one a window; shared as `melspec` is."""
         return self._tensors("image")
 
+    @property
+    def encoder_weights(self) -> dict[str, str]:
+        """SHA-256 of the weights of each encoder whose vectors the cache has."""
+        embeddings = self.info.parameters.get("embeddings", {})
+        return {name: str(embeddings[name]["sha256"]) for name in sorted(embeddings)}
+
     def kind_of(self, reads: Kind) -> Kind:
         """Return what a family that reads a kind finds here: for `EMBEDDED`, features and all embeddings.
 
@@ -212,11 +218,10 @@ class Cache:
         """
         if reads != EMBEDDED:
             return reads
-        names = sorted(self.info.parameters.get("embeddings", {}))
-        if not names:
+        if not self.encoder_weights:
             where = how_to_make(self.folder, self.info.source, "embedding musicnn")
             raise CacheError(f"{self.folder.uri}: has no embeddings; {where}")
-        return "+".join([FEATURE_KIND, *(f"{EMBEDDING_PREFIX}{name}" for name in names)])
+        return "+".join([FEATURE_KIND, *(f"{EMBEDDING_PREFIX}{name}" for name in self.encoder_weights)])
 
     def tables(self, kind: Kind) -> Iterator[pa.Table]:
         """Tensors as Arrow tables, one a shard: the key columns, and ``tensor`` as a fixed-shape tensor.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def read_tensors(folder: Folder, kind: str, fingerprint: str, key: str) -> Rows:
+def read_tensors(folder: Folder, kind: str, fingerprint: str, key: str = "") -> Rows:
     """Rows of one kind of tensor, sorted by track and window.
 
     Shards on a local disk are mapped as they are. Of shards in a bucket, the first process of a node that
@@ -38,7 +38,7 @@ def read_tensors(folder: Folder, kind: str, fingerprint: str, key: str) -> Rows:
     fingerprint : str
         The cache's.
     key : str
-        Fingerprint of the input; it names the array file.
+        Fingerprint of the input, which names the array file; the cache's by default.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def read_tensors(folder: Folder, kind: str, fingerprint: str, key: str) -> Rows:
         X = _mapped(shards)
         if X is not None:
             return Rows.of(X, shards.keys)
-    path = scratch_folder() / f"{kind}-{key[:32]}.npy"
+    path = scratch_folder() / f"{kind}-{(key or fingerprint)[:32]}.npy"
     used(path)
     try:
         array = np.load(path, mmap_mode="r")

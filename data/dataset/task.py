@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -124,6 +125,22 @@ class Task:
     classes: tuple[str, ...]
     folds: tuple[Fold, ...]
     blocks: tuple[tuple[str, int], ...] = ()
+
+    def with_blocks(self, kinds: Sequence[str]) -> Task:
+        """Return the same task on the columns of some kinds of input only.
+
+        Parameters
+        ----------
+        kinds : sequence of str
+            Some of those in `blocks`; their order does not matter.
+        """
+        ends = np.cumsum([0, *(width for _, width in self.blocks)])
+        chosen = [number for number, (kind, _) in enumerate(self.blocks) if kind in kinds]
+        if len(chosen) == len(self.blocks):
+            return self
+        columns = np.concatenate([np.arange(ends[number], ends[number + 1]) for number in chosen])
+        blocks = tuple(self.blocks[number] for number in chosen)
+        return replace(self, X=self.X[:, columns], blocks=blocks)
 
     @property
     def track_label(self) -> np.ndarray:

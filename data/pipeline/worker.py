@@ -112,7 +112,7 @@ def analyse_batch(
     tensors: dict[str, list[TrackTensors]] = {}
     # Worker processes have another working folder.
     encoders = f"{cache.path if cache.is_local else cache.uri}/{ENCODERS}"
-    open_encoders(parameters.embeddings, encoders)
+    open_encoders(parameters.embeddings, encoders, one_core=True)
     held = _HeldTensors(batch, cache)
     # One thread a process: the processes share the cores, and results do not depend on their number.
     with threadpool_limits(1):

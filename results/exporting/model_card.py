@@ -145,7 +145,7 @@ def data_section(trial: Trial, n_trained: int) -> str:
     return (
         "## Data and split\n\n"
         f"Data: {source(info)}; fingerprint"
-        f" `{info.cache.fingerprint[:16]}`. Split: {split(info)}, seed {info.seed}; {info.n_validated} tracks"
+        f" `{info.cache.data[:16]}`. Split: {split(info)}, seed {info.seed}; {info.n_validated} tracks"
         f" validated, {info.n_test} locked away for the test. Segments of a track, duplicates and named"
         " groups stay on one side. The exported network was trained on all"
         f" {n_trained} tracks of training and validation."

@@ -92,6 +92,24 @@ def find_encoders(
     return encoders
 
 
+def copy_encoder(source: Folder, target: Path) -> None:
+    """Copy the files of an encoder, licence included, from a cache to a local folder.
+
+    Raises
+    ------
+    EncoderError
+        If they are missing.
+    """
+    names = source.names()
+    if not names:
+        raise _missing(source, source.path.rpartition("/")[2])
+    target.mkdir(parents=True)
+    for name in names:
+        with source.reading(name) as stream, (target / name).open("wb") as file:
+            while block := stream.read(_BLOCK):
+                file.write(block)
+
+
 @contextmanager
 def copied_files(folder: Folder, name: str, embedding: Embedding) -> Iterator[Path]:
     """Local folder of the files that `EncoderFiles.copy_to` copied; those of a bucket are fetched once.
@@ -112,9 +130,7 @@ def copied_files(folder: Folder, name: str, embedding: Embedding) -> Iterator[Pa
     """
     names = folder.names()
     if not names:
-        raise EncoderError(
-            f"{folder.uri}: the files of encoder {name!r} are missing; give --embedding again to copy them"
-        )
+        raise _missing(folder, name)
     if folder.is_local:
         yield folder.local
         return
@@ -159,6 +175,13 @@ def open_encoder(folder: Path, name: str, embedding: Embedding) -> Encoder:
     _require_same(_digest(files_of(folder / _ONNX_FILE)), embedding, folder, name)
     return OnnxEncoder(
         folder / _ONNX_FILE, sample_rate=embedding.sample_rate, seconds=embedding.patch_seconds
+    )
+
+
+def _missing(folder: Folder, name: str) -> EncoderError:
+    return EncoderError(
+        f"{folder.uri}: the files of encoder {name!r} are missing; copy the folder again, or prepare the cache"
+        " in a new folder"
     )
 
 
