@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 _DEFAULT_ENCODER = "musicnn"
 _SCALERS = ("standard", "robust")
 """Scalings that take no longer for thousands of columns than an epoch of training."""
-_MOST_UNITS = (256, 256, 128)
+_MOST_UNITS = (192, 128, 128)
 """Widest layers: the first has thousands of inputs."""
+_BATCH_SIZES = (16, 32, 64, 128)
+"""Each step reads and writes all weights, so that small batches take long."""
 
 _narrowed: list[tuple[Task, dict[str, Task]]] = []
 """The columns of one task by ``inputs``: trials share them, and with them their scalers."""
@@ -93,7 +95,7 @@ class EmbeddingMLP(FeaturesMLP):
         """Suggest one configuration; see `Family.space`."""
         trial.suggest_categorical("inputs", self.inputs)
         self.suggest_network(trial, scalers=_SCALERS, fewest_layers=0, most_units=_MOST_UNITS)
-        self.suggest_training(trial, max_epochs)
+        self.suggest_training(trial, max_epochs, batch_sizes=_BATCH_SIZES)
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
         """Untrained networks of a configuration, one per fold, on the columns that it names."""

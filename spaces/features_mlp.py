@@ -131,7 +131,7 @@ class FeaturesMLP(Family):
         """Suggest one configuration; see `Family.space`."""
         # Only the first layer may be wide: it has 57 inputs, the others as many as the layer before.
         self.suggest_network(trial, scalers=SCALERS, fewest_layers=1, most_units=(768, 384, 384))
-        self.suggest_training(trial, max_epochs)
+        self.suggest_training(trial, max_epochs, batch_sizes=(5, 16, 32, 64, 128))
 
     def suggest_network(
         self,
@@ -153,7 +153,7 @@ class FeaturesMLP(Family):
         if layers:
             trial.suggest_float("dropout", 0.0, 0.6)
 
-    def suggest_training(self, trial: optuna.Trial, max_epochs: int) -> None:
+    def suggest_training(self, trial: optuna.Trial, max_epochs: int, *, batch_sizes: Sequence[int]) -> None:
         """Suggest how a network is trained."""
         if trial.suggest_categorical("optimizer", OPTIMIZERS) == "sgd":
             trial.suggest_float("sgd_learning_rate", 3e-3, 1e-1, log=True)
@@ -162,7 +162,7 @@ class FeaturesMLP(Family):
         trial.suggest_categorical("schedule", SCHEDULES)
         if trial.suggest_categorical("decay", (False, True)):
             trial.suggest_float("weight_decay", 1e-4, 1.0, log=True)
-        trial.suggest_categorical("batch_size", (5, 16, 32, 64, 128))
+        trial.suggest_categorical("batch_size", batch_sizes)
         trial.suggest_float("label_smoothing", 0.0, 0.3)
         trial.suggest_float("mixup", 0.0, 0.8)
         trial.suggest_categorical("averaging", (0.0, 0.8, 0.9))

@@ -146,10 +146,12 @@ class Cache:
         try:
             manifest = self.folder.parquet("manifest.parquet")
         except FileNotFoundError:
+            manifest = None
+        columns = list(fingerprints.COLUMNS)
+        if manifest is None or not set(columns) <= set(manifest.schema_arrow.names):
             # What is left to tell such a cache from others.
             return self.info.fingerprint
         require_current(manifest, self.info.fingerprint, self.folder)
-        columns = list(fingerprints.COLUMNS)
         return fingerprints.collection_fingerprint([manifest.read(columns).sort_by("track_id")])
 
     def input_fingerprint(self, kind: Kind) -> str:

@@ -180,8 +180,8 @@ def open_encoder(folder: Path, name: str, embedding: Embedding) -> Encoder:
 
 def _missing(folder: Folder, name: str) -> EncoderError:
     return EncoderError(
-        f"{folder.uri}: the files of encoder {name!r} are missing; copy the folder again, or prepare the cache"
-        " in a new folder"
+        f"{folder.uri}: the files of encoder {name!r} are missing; copy the folder again, or prepare the"
+        " cache in a new folder"
     )
 
 
