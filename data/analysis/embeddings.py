@@ -62,7 +62,12 @@ def segment_vectors(
         encoder = _opened(encoders, name, embedding)
         y = audio[embedding.sample_rate]
         ends = np.minimum(np.round(bounds * (embedding.sample_rate / sr)).astype(np.int64), len(y))
-        segments = [pool(encoder.encode(y[start:end]), embedding.pooling) for start, end in pairwise(ends)]
+        try:
+            segments = [
+                pool(encoder.encode(y[start:end]), embedding.pooling) for start, end in pairwise(ends)
+            ]
+        except EncoderError as error:
+            raise EncoderError(f"the encoder {name!r} fails ({error})") from error
         X = np.stack(segments)
         if X.shape[1] != embedding.dimension:
             raise EncoderError(
