@@ -36,11 +36,11 @@ _BAR = 40
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(cache: str | None, music_tags: Path | None, embedding_weights: Path | None, as_json: bool) -> None:
     """Show files, genres, lengths, what was skipped and why, bad clips, and recordings that occur twice."""
-    if (cache is None) == (music_tags is None):
-        raise SettingsError("give either --cache DIR_OR_URI or --music-tags FILE")
-    if music_tags is not None:
+    if music_tags is not None and cache is None:
         _show_tags(music_tags, embedding_weights, as_json)
         return
+    if cache is None or music_tags is not None:
+        raise SettingsError("give either --cache DIR_OR_URI or --music-tags FILE")
     if embedding_weights is not None:
         raise SettingsError("--embedding-weights: goes with --music-tags only")
     from data.cache.cache import Cache

@@ -79,8 +79,8 @@ def encoder_sections(trial: Trial) -> list[str]:
     used = str(trial.config.get("inputs", "")).split("+")
     embeddings = trial.info.cache.parameters.get("embeddings", {})
     lines = [
-        f"- `{ENCODERS}/{name}`: {embedding['encoder']}, {embedding['sample_rate']} Hz, SHA-256 of its weights"
-        f" `{embedding['sha256'][:16]}`."
+        f"- `{ENCODERS}/{name}`: {embedding['encoder']}, {embedding['sample_rate']} Hz,"
+        f" SHA-256 of the weights `{embedding['sha256'][:16]}`."
         for name, embedding in embeddings.items()
         if name in used
     ]
