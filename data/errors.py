@@ -36,3 +36,7 @@ class ExportError(HarnessError):
 
 class EncoderError(HarnessError):
     """A pretrained encoder or its weights are missing or damaged, or it fails on a signal."""
+
+
+class CalibrationError(HarnessError):
+    """No temperature can be fitted to a model's probabilities."""

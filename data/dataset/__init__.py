@@ -1,1 +1,1 @@
-"""Splits, tasks, and the statistics of predictions."""
+"""Splits, tasks, scores and statistics of tracks: what both search and results compute with."""

@@ -1,4 +1,4 @@
-"""Which tracks a search trains on, which it validates on, and which it never sees.
+"""Splits: the tracks that a search trains on, validates on, and never sees.
 
 Splits are made by group, never by row: segments of a track, duplicates of a recording and tracks that were
 named as one group (an artist, an album) always stay on one side.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEST = -1
-"""Fold number of a track that is locked away for the one final test."""
+"""Fold number of a track in the locked test set."""
 TRAIN = -2
-"""Fold number of a track that is only ever trained on."""
+"""Fold number of a track that is only trained on."""
 UNUSED = -3
 """Fold number of a track that a published partition leaves out."""
 
 HOLD_OUT = 5
-"""``folds=1`` holds out one part in this many."""
+"""With ``folds=1``, one part in this many is held out."""
 
-_MOST_PARTS = 20
-"""Tracks are dealt into so many parts at most, of which some are locked away."""
+MAX_PARTS = 20
+"""Maximum number of parts that tracks are dealt into to separate the test set."""
 
 _SIDES = {"train": TRAIN, "valid": 0, "test": TEST}
 
@@ -46,15 +46,19 @@ class Split:
     track_id : ndarray of object, shape (n_tracks,)
         Tracks, sorted.
     fold : ndarray of int64, shape (n_tracks,)
-        The fold in which a track is validated on, or `TEST`, `TRAIN` or `UNUSED`.
+        The fold in which a track is validated, or `TEST`, `TRAIN` or `UNUSED`.
+    label, group : ndarray of object, shape (n_tracks,), or None
+        Genre and group of each track; None in splits that were stored by an older version.
     """
 
     track_id: np.ndarray
     fold: np.ndarray
+    label: np.ndarray | None = None
+    group: np.ndarray | None = None
 
     @property
     def n_folds(self) -> int:
-        """Number of folds; 1 for a single hold-out."""
+        """Number of folds; 1 for a hold-out."""
         return int(self.fold.max()) + 1
 
     @property
@@ -64,7 +68,7 @@ class Split:
 
     @property
     def searchable(self) -> np.ndarray:
-        """Tracks that a search may see, to train or to validate on, as a mask, shape (n_tracks,)."""
+        """Tracks that a search may train or validate on, as a mask, shape (n_tracks,)."""
         return np.asarray((self.fold >= 0) | (self.fold == TRAIN))
 
     def folds(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -74,15 +78,25 @@ class Split:
             yield self.searchable & ~valid, valid
 
     def frame(self) -> pd.DataFrame:
-        """Table of ``track_id`` and ``fold``, from which `from_frame` makes the split again."""
+        """Return a table of the attributes, which `from_frame` reads; without those that are None."""
         import pandas as pd
 
-        return pd.DataFrame({"track_id": self.track_id, "fold": self.fold})
+        columns = {"track_id": self.track_id, "fold": self.fold, "label": self.label, "group": self.group}
+        return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Split:
-        """Make a split from what `frame` gave."""
-        return cls(np.array(frame["track_id"].tolist(), dtype=object), frame["fold"].to_numpy(np.int64))
+        """Make a split from a table that `frame` returned."""
+        label, group = (
+            np.array(frame[name].tolist(), dtype=object) if name in frame else None
+            for name in ("label", "group")
+        )
+        track_id = np.array(frame["track_id"].tolist(), dtype=object)
+        return cls(track_id, frame["fold"].to_numpy(np.int64), label, group)
+
+    def hold_out(self) -> Split:
+        """Return the split that validates fold 0 only; the tracks of the other folds are only trained on."""
+        return replace(self, fold=np.where(self.fold > 0, TRAIN, self.fold))
 
 
 def make_split(tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: int) -> Split:
@@ -91,11 +105,11 @@ def make_split(tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: 
     Parameters
     ----------
     tracks : DataFrame
-        One row a track: ``track_id``, ``label``, ``group``.
+        One row per track: ``track_id``, ``label``, ``group``.
     folds : int
         Number of folds for cross-validation, at least 1; 1 holds out one part in `HOLD_OUT`.
     test_fraction : float
-        Share of the tracks that is locked away, from 0 (none) to 0.5.
+        Fraction of the tracks in the locked test set, from 0 (none) to 0.5.
     seed : int
         Seed of the shuffling.
 
@@ -107,33 +121,19 @@ def make_split(tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: 
     Raises
     ------
     SplitError
-        If a number is out of its bounds, if there is only one genre, or if a genre has fewer groups than
-        folds.
+        If a number is out of bounds, there is only one genre, or a genre has fewer groups than folds.
     """
-    if folds < 1:
-        raise SplitError(f"--folds {folds}: must be at least 1 (1 is a single hold-out)")
-    if not 0 <= test_fraction <= 0.5:
-        raise SplitError(f"--test-fraction {test_fraction}: must be between 0 and 0.5")
+    share = check_request(tracks, folds=folds, test_fraction=test_fraction)
     label = tracks["label"].to_numpy(object).astype(str)
     group = tracks["group"].to_numpy(object).astype(str)
-    genres = np.unique(label).tolist()
-    if len(genres) < 2:
-        raise SplitError(f"the data has one genre only ({genres[0]}); a classifier needs at least two")
-
     fold = np.full(len(tracks), TRAIN, dtype=np.int64)
     rest = np.arange(len(tracks))
-    if test_fraction > 0:
-        share = Fraction(test_fraction).limit_denominator(_MOST_PARTS)
-        if share.numerator == 0:
-            raise SplitError(
-                f"--test-fraction {test_fraction}: too small, {1 / _MOST_PARTS} is the smallest share that"
-                " can be locked away; 0 locks nothing away"
-            )
+    if share:
         option, advice = f"--test-fraction {test_fraction:g}", "give {share:.3g} or 0"
         parts = _parts(label, group, share.denominator, seed, option, advice)
-        chosen = parts < share.numerator
-        fold[chosen] = TEST
-        rest = np.flatnonzero(~chosen)
+        locked = parts < share.numerator
+        fold[locked] = TEST
+        rest = np.flatnonzero(~locked)
     count = folds if folds > 1 else HOLD_OUT
     advice = "give --folds {groups} or fewer" if folds > 1 else "give --folds 2 to {groups}"
     parts = _parts(label[rest], group[rest], count, seed + 1, f"--folds {folds}", advice)
@@ -141,15 +141,67 @@ def make_split(tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: 
         fold[rest] = parts
     else:
         fold[rest[parts == 0]] = 0
-    split = Split(tracks["track_id"].to_numpy(object), fold)
+    split = _split_of(tracks, fold)
+    require_training_tracks(split)
+    return split
+
+
+def check_request(tracks: pd.DataFrame, *, folds: int, test_fraction: float) -> Fraction:
+    """Check the numbers of a split and that there is something to classify.
+
+    Returns
+    -------
+    Fraction
+        The test fraction as a ratio of whole parts.
+
+    Raises
+    ------
+    SplitError
+        If a number is out of bounds, or there is only one genre.
+    """
+    if folds < 1:
+        raise SplitError(f"--folds {folds}: must be at least 1 (1 is a single hold-out)")
+    if not 0 <= test_fraction <= 0.5:
+        raise SplitError(f"--test-fraction {test_fraction}: must be between 0 and 0.5")
+    genres = sorted(set(tracks["label"].astype(str)))
+    if len(genres) < 2:
+        raise SplitError(f"the data has one genre only ({''.join(genres)}); a classifier needs at least two")
+    share = Fraction(test_fraction).limit_denominator(MAX_PARTS)
+    if test_fraction > 0 and share.numerator == 0:
+        raise SplitError(
+            f"--test-fraction {test_fraction}: too small, {1 / MAX_PARTS} is the smallest fraction that"
+            " can be locked away; 0 locks nothing away"
+        )
+    return share
+
+
+def require_training_tracks(split: Split) -> None:
+    """Check that each genre has a track to train on in every fold.
+
+    Parameters
+    ----------
+    split : Split
+        With labels.
+
+    Raises
+    ------
+    SplitError
+        If a genre has none.
+    """
+    if split.label is None:
+        return
     for train, _ in split.folds():
-        lost = set(genres) - set(label[train].tolist())
-        if lost:
+        missing = set(split.label[split.fold != UNUSED]) - set(split.label[train])
+        if missing:
             raise SplitError(
-                f"genre {sorted(lost)[0]!r} would have no track to train on in one of the folds, because its"
+                f"genre {sorted(missing)[0]!r} has no track to train on in one of the folds, because its"
                 " groups are too large or too few; add tracks or lower --folds"
             )
-    return split
+
+
+def _split_of(tracks: pd.DataFrame, fold: np.ndarray) -> Split:
+    names = {column: tracks[column].to_numpy(object) for column in ("track_id", "label", "group")}
+    return Split(fold=fold, **names)
 
 
 def _parts(
@@ -157,18 +209,18 @@ def _parts(
 ) -> np.ndarray:
     """Part number of each track, from 0 to count - 1, by scikit-learn's greedy stratified grouping.
 
-    Where a genre has too few groups, `option` and `advice` tell the user, the latter with their number and
-    the share of the tracks that one of them is.
+    The error for a genre with too few groups quotes `option` and `advice`; the latter may name the number of
+    ``{groups}`` and the ``{share}`` of the tracks that one of them is.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
     for genre in np.unique(label).tolist():
         groups = len(np.unique(group[label == genre]))
         if groups < count:
-            told = advice.format(groups=groups, share=1 / groups) if groups > 1 else "name other groups"
+            remedy = advice.format(groups=groups, share=1 / groups) if groups > 1 else "name other groups"
             raise SplitError(
                 f"{option}: genre {genre!r} has {groups} independent groups of tracks, fewer than the"
-                f" {count} parts asked for; {told}, or add tracks"
+                f" {count} parts asked for; {remedy}, or add tracks"
             )
     parts = np.empty(len(label), dtype=np.int64)
     splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)
@@ -180,28 +232,30 @@ def _parts(
 
 
 def read_split(path: str | Path, tracks: pd.DataFrame) -> Split:
-    """Take a published partition from a CSV file with the columns ``track_id`` and ``split``.
+    """Read a published partition from a CSV file with the columns ``track_id`` and ``split``.
 
     Parameters
     ----------
     path : str or Path
-        The CSV file; ``split`` is ``train``, ``valid`` or ``test``. A track of the cache that it does not
-        name is not used.
+        The CSV file; ``split`` is ``train``, ``valid`` or ``test``. Tracks that it does not name are not
+        used.
     tracks : DataFrame
-        One row a track: ``track_id``, ``label``, ``group``.
+        One row per track: ``track_id``, ``label``, ``group``.
 
     Raises
     ------
     SplitError
-        If the file cannot be read, names a track that is not in the cache or names one twice, has another
-        word than the three, has nothing to train or to validate on, or separates a group.
+        If the file cannot be read, names an unknown track or one track twice, has another word than the
+        three, has no track in train or valid, or separates a group.
     """
-    given = read_listing(path, ("track_id", "split"), option="--splits", error=SplitError)
+    partition = read_listing(path, ("track_id", "split"), option="--splits", error=SplitError)
     row = {track: number for number, track in enumerate(tracks["track_id"])}
     group = tracks["group"].to_numpy(object)
     fold = np.full(len(tracks), UNUSED, dtype=np.int64)
     side_of: dict[str, str] = {}
-    for line, (track, side) in enumerate(zip(given["track_id"], given["split"], strict=True), start=2):
+    for line, (track, side) in enumerate(
+        zip(partition["track_id"], partition["split"], strict=True), start=2
+    ):
         if side not in _SIDES:
             raise SplitError(f"--splits {path}, line {line}: {side!r} is not one of train, valid, test")
         if track not in row:
@@ -219,7 +273,7 @@ def read_split(path: str | Path, tracks: pd.DataFrame) -> Split:
     for side in ("train", "valid"):
         if not (fold == _SIDES[side]).any():
             raise SplitError(f"--splits {path}: no track is in {side}")
-    lost = set(label[fold != UNUSED]) - set(label[fold == TRAIN])
-    if lost:
-        raise SplitError(f"--splits {path}: genre {sorted(lost)[0]!r} has no track in train")
-    return Split(tracks["track_id"].to_numpy(object), fold)
+    missing = set(label[fold != UNUSED]) - set(label[fold == TRAIN])
+    if missing:
+        raise SplitError(f"--splits {path}: genre {sorted(missing)[0]!r} has no track in train")
+    return _split_of(tracks, fold)

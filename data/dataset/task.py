@@ -1,4 +1,4 @@
-"""The rows that a learner is given: inputs, labels and folds, with nothing of the locked test in them."""
+"""Tasks: the rows that a learner trains and validates on, without the locked test set."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from data.dataset.splits import Split
 from data.errors import CacheError
 
 _OPEN_CACHES = 4
-"""Arrays that a process keeps mapped."""
+"""Number of arrays that a process keeps mapped."""
 
 
 @dataclass(frozen=True)
 class TensorRows:
-    """Some tensors of a cache, by row number: sent to other processes in a few bytes, whatever their size.
+    """Some tensors of a cache, by row number: a reference of a few bytes that other processes can read.
 
-    It is read as an array is, by row numbers; whoever reads maps the array that all processes of its node
-    share, so nothing is copied but the rows that are asked for.
+    It is indexed like an array, by row numbers. Reading maps an array that all processes of a node share, so
+    only the requested rows are copied.
 
     Attributes
     ----------
     origin : Origin
-        Where the tensors lie.
+        Where the tensors are stored.
     rows : ndarray of int64, shape (n,)
         Their numbers among all tensors of that kind in the cache.
     tensor_shape : tuple of int
         Shape of one tensor.
     dtype : dtype
-        Type that they are cached in.
+        Type in the cache.
     """
 
     origin: Origin
@@ -67,19 +67,19 @@ def tensors_at(origin: Origin) -> Array:
     Raises
     ------
     CacheError
-        If the cache is not there, or holds other data than it did.
+        If the cache is missing, or holds other data than before.
     """
     cache = Cache.open(origin.cache)
     if cache.input_fingerprint(origin.kind) != origin.fingerprint:
         raise CacheError(
-            f"{origin.cache}: holds other data than when the search began; search anew, or bring it back"
+            f"{origin.cache}: holds other data than when the search began; restore it, or start a new search"
         )
     return cache.rows(origin.kind).X
 
 
 Inputs = np.ndarray | TensorRows
-"""Inputs of a task: features in memory, or tensors in a cache. Both have `shape`, `dtype`, `nbytes`, and are
-indexed by row numbers."""
+"""Inputs of a task: features in memory, or tensors in a cache. Both have `shape`, `dtype` and `nbytes`, and
+are indexed by row numbers."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Fold:
     Attributes
     ----------
     train, valid : ndarray of int64
-        Row numbers into `Task.X`; `valid` is empty where a model is fitted on all that a search saw.
+        Row numbers into `Task.X`; `valid` is empty for a final fit on all tracks that a search saw.
     """
 
     train: np.ndarray
@@ -103,7 +103,7 @@ class Task:
     Attributes
     ----------
     X : ndarray or TensorRows, shape (n_rows, ...)
-        Inputs, one a segment.
+        Inputs, one per segment.
     y : ndarray of int32, shape (n_rows,)
         Number of the genre in `classes`.
     track : ndarray of int32, shape (n_rows,)
@@ -156,7 +156,10 @@ class Task:
 
 
 def search_task(rows: Rows, split: Split) -> Task:
-    """Rows for a search: all tracks but the locked test, with the split's folds."""
+    """Select the rows for a search: all tracks but the locked test, with the split's folds.
+
+    Tracks of the split that have no rows are left out; see `missing_inputs`.
+    """
     seen = _select(rows, split, split.searchable)
     sides = dict(zip(split.track_id, split.fold, strict=True))
     fold_of_row = np.array([sides[track] for track in seen.track_id[seen.track]])
@@ -168,21 +171,33 @@ def search_task(rows: Rows, split: Split) -> Task:
 
 
 def refit_task(rows: Rows, split: Split) -> Task:
-    """Rows for a final fit: training and validation tracks together, nothing to validate on."""
+    """Select the rows for a final fit: training and validation tracks, nothing to validate on."""
     return _select(rows, split, split.searchable)
 
 
 def locked_task(rows: Rows, split: Split) -> Task:
-    """Rows of the locked test, for the one scoring after the search."""
+    """Select the rows of the locked test, for the scoring after the search."""
     return _select(rows, split, split.test)
 
 
+def missing_inputs(rows: Rows, split: Split) -> list[str]:
+    """List the tracks of a split for which there is no input of this kind."""
+    have = set(rows.track_id)
+    return [track for track in split.track_id[split.searchable | split.test].tolist() if track not in have]
+
+
 def _select(rows: Rows, split: Split, wanted: np.ndarray) -> Task:
-    """Task of the wanted tracks, all of them in the training side of a single fold."""
+    """Make a task of the wanted tracks, all of them on the training side of a single fold."""
     used = split.searchable | split.test
     label_of = dict(zip(rows.track_id, rows.label, strict=True))
-    classes = tuple(sorted({str(label_of[track]) for track in split.track_id[used]}))
-    tracks = split.track_id[wanted]
+    present = np.array([track in label_of for track in split.track_id], dtype=bool)
+    labels = (
+        [label_of[track] for track in split.track_id[used & present]]
+        if split.label is None
+        else split.label[used].tolist()
+    )
+    classes = tuple(sorted(set(map(str, labels))))
+    tracks = split.track_id[wanted & present]
     number = {track: index for index, track in enumerate(tracks)}
     chosen = np.array([index for index, track in enumerate(rows.track_id) if track in number], dtype=np.int64)
     genre = {name: index for index, name in enumerate(classes)}

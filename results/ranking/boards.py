@@ -9,7 +9,8 @@ from typing import Any
 import click
 import numpy as np
 
-from data.dataset.intervals import LEVEL, mcnemar, wilson
+from data.dataset.intervals import LEVEL, wilson
+from data.dataset.paired_tests import mcnemar
 from data.errors import HarnessError, RunError
 from results.evaluation.columns import read_columns
 from results.evaluation.trials import SCORED

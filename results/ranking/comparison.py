@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from data.dataset.intervals import Paired, paired, wilson
+from data.dataset.intervals import wilson
+from data.dataset.paired_tests import Paired, paired
 from data.errors import RunError
 from results.evaluation.columns import read_columns
 from results.evaluation.trials import Trial

@@ -97,7 +97,11 @@ def test_seed_decides() -> None:
             {"folds": 2, "test_fraction": 0.2},
             "--test-fraction 0.2: genre 'a' .*; give 0.25 or 0, or",
         ),
-        ({"a": 30, "b": 30}, {"folds": 2, "test_fraction": 0.02}, "0.02: too small, 0.05 is the smallest"),
+        (
+            {"a": 30, "b": 30},
+            {"folds": 2, "test_fraction": 0.02},
+            "0.02: too small, 0.05 is the smallest fraction",
+        ),
     ],
 )
 def test_bad_requests(counts: dict[str, int], options: dict[str, float], said: str) -> None:

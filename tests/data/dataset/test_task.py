@@ -10,9 +10,10 @@ import pytest
 from ray import cloudpickle
 
 from data.cache.cache import Cache
+from data.cache.rows import Rows
 from data.cache.shards import TrackTensors, write_shard
 from data.dataset.splits import make_split
-from data.dataset.task import TensorRows, locked_task, refit_task, search_task
+from data.dataset.task import TensorRows, locked_task, missing_inputs, refit_task, search_task
 from data.errors import CacheError
 from tests.conftest import GENRES, make_rows
 from tests.support.tensors import write_tensor_cache
@@ -109,3 +110,20 @@ def test_tensors_of_unequal_shape_are_refused(tmp_path: Path) -> None:
     cache.folder.write_table("manifest.parquet", pa.Table.from_pylist([*manifest[:-1], moved]))
     with pytest.raises(CacheError, match=r"zz.parquet: tensors of shape \(4, 4\).*same options"):
         _ = cache.melspec
+
+
+def test_a_track_without_an_input_is_left_out_and_named() -> None:
+    rows = make_rows(tracks=10)
+    split = make_split(rows.tracks(), folds=4, test_fraction=0.2, seed=0)
+    absent = split.track_id[split.fold == 1][0]
+    keep = rows.track_id != absent
+    fewer = Rows(rows.X[keep], rows.track_id[keep], rows.segment[keep], rows.label[keep], rows.group[keep])
+    task, whole = search_task(fewer, split), search_task(rows, split)
+    assert missing_inputs(fewer, split) == [absent]
+    assert missing_inputs(rows, split) == []
+    assert set(whole.track_id) - set(task.track_id) == {absent}
+    assert task.classes == whole.classes
+    for mine, all_of_them in zip(task.folds, whole.folds, strict=True):
+        assert set(task.track_id[task.track[mine.valid]]) == set(
+            whole.track_id[whole.track[all_of_them.valid]]
+        ) - {absent}
