@@ -27,7 +27,7 @@ lint: $(VENV)/.installed-dev  ## ruff and mypy
 	$(BIN)/mypy
 
 docs: $(VENV)/.installed-dev  ## build the documentation in site/
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 coverage: $(VENV)/.installed-dev  ## run all tests, write the coverage report to htmlcov/
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-report=html
