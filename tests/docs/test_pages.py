@@ -14,8 +14,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "benchmarks" / "README.md"]
-    + list((ROOT / "docs").rglob("*.md"))
+    [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
+        ROOT / "benchmarks" / "README.md",
+        *list((ROOT / "docs").rglob("*.md")),
+    ]
 )
 SITE_PAGES = {"benchmarks.md", "changelog.md", "contributing.md"}
 """Pages that docs/hooks.py makes from files outside docs/."""
