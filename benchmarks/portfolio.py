@@ -65,7 +65,7 @@ def train(
 
 def _train(config: dict[str, Any], family: str, task: Any, seed: int, limit: float) -> tuple[float, float]:
     import spaces
-    from spaces.training.votes import scores, track_probabilities
+    from data.dataset.track_scores import scores, track_probabilities
 
     truth = task.track_label[task.validated]
     learner = spaces.get(family).learner(config, task, seed=seed)
@@ -109,7 +109,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1"}
     import spaces
-    from data.spread import spread
+    from data.pipeline.ray_map import spread
 
     family = spaces.get(given.family)
     places = [Place(cache, seed) for cache in given.cache for seed in range(given.splits)]

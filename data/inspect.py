@@ -20,8 +20,8 @@ _EXAMPLES = 3
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(cache: str, as_json: bool) -> None:
     """Show files, genres, lengths, what was skipped and why, bad clips, and recordings that occur twice."""
-    from data.cache import Cache
-    from data.inspection import inspect
+    from data.cache.cache import Cache
+    from data.collection.quality import inspect
 
     found = inspect(Cache.open(cache))
     if as_json:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.progress import Progress
 
-    from data.parameters import Parameters, Windows
-    from data.preparation import Preparation
-    from data.scan import Found
+    from data.analysis.parameters import Parameters, Windows
+    from data.collection.scan import Found
+    from data.pipeline.planner import Preparation
 
 _Model = TypeVar("_Model", bound="BaseModel")
 
@@ -103,18 +103,18 @@ def main(
     """
     if sum(source is not None for source in (audio, features_csv, images)) != 1:
         raise SettingsError("give either --audio DIR or --features-csv FILE or --images DIR")
-    from data.claim import claimed
-    from data.files import Folder
+    from data.io.folder import Folder
+    from data.io.lock import claimed
 
     if features_csv is not None:
-        from data import gtzan
+        from data.collection import gtzan_table as gtzan
 
         _refuse((*_ANALYSIS, "image", "image_size", "workers", "address", "strict"), "--features-csv")
         with claimed(Folder.at(cache)):
             gtzan.prepare(features_csv, cache, groups)
         out().print(f"{cache}: the published table, without audio", highlight=False)
         return
-    from data.preparation import Preparation
+    from data.pipeline.planner import Preparation
 
     files, parameters, left = _collection(audio, images, analysis)
     if left and strict:
@@ -130,8 +130,8 @@ def _collection(
     audio: Path | None, images: Path | None, analysis: dict[str, Any]
 ) -> tuple[list[Found], Parameters, str]:
     """Find the files, what is to be taken from them, and what is left alone."""
-    from data.pictures import SUFFIXES
-    from data.scan import find_files, left_alone
+    from data.audio.spectrogram_images import SUFFIXES
+    from data.collection.scan import find_files, left_alone
 
     if audio is not None:
         if not analysis["melspec"]:
@@ -162,8 +162,8 @@ def _finish(
     preparation: Preparation, groups: str | None, workers: int | None, address: str | None, strict: bool
 ) -> None:
     """Analyse what must be, write the cache and say what is in it."""
-    from data.scan import read_groups
-    from data.writing import OK
+    from data.cache.writer import OK
+    from data.collection.scan import read_groups
 
     files = preparation.files
     given = read_groups(groups, (file.track_id for file in files)) if groups else None
@@ -203,8 +203,8 @@ def _parameters(
     **common: float,
 ) -> Parameters:
     """Parameters from the options of their names; what is wrong with one is said of that option."""
-    from data.parameters import Melspec, Parameters, Picture
-    from data.tensors import colour_table
+    from data.analysis.parameters import Melspec, Parameters, Picture
+    from data.analysis.spectrograms import colour_table
 
     mels = {"overlap": overlap, "n_mels": n_mels, "fmin": fmin, "fmax": fmax}
     # Before the lengths of windows, which it limits where they are not given.

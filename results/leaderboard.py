@@ -15,8 +15,8 @@ import spaces
 from data.console import Command
 
 if TYPE_CHECKING:
-    from results.comparison import Comparison
-    from results.ranking import Board
+    from results.ranking.boards import Board
+    from results.ranking.comparison import Comparison
 
 _WIDTH = 160
 """Columns of a table that goes to a file or a pipe, where no terminal bounds it."""
@@ -50,13 +50,13 @@ def main(runs: str, family: str | None, top: int, form: str, compare: tuple[str,
     if family is not None:
         spaces.get(family)
     if compare is not None:
-        from results.comparison import compare as compare_trials
-        from results.trials import named_trial
+        from results.evaluation.trials import named_trial
+        from results.ranking.comparison import compare as compare_trials
 
         first, second = (named_trial(reference, runs) for reference in compare)
         _print_comparison(compare_trials(first, second), form)
         return
-    from results.ranking import boards
+    from results.ranking.boards import boards
 
     ranked, silent = boards(runs, family=family, top=top)
     match form:
@@ -78,7 +78,7 @@ def _print_tables(ranked: Sequence[Board]) -> None:
     from rich.text import Text
 
     from data.console import out
-    from results.board_text import HEADINGS, LEFT, cells, notes, title
+    from results.ranking.table import HEADINGS, LEFT, cells, notes, title
 
     console = out() if out().is_terminal else Console(width=_WIDTH)
     for board in ranked:
@@ -96,7 +96,7 @@ def _print_tables(ranked: Sequence[Board]) -> None:
 
 
 def _markdown(board: Board) -> str:
-    from results.board_text import HEADINGS, LEFT, cells, notes, title
+    from results.ranking.table import HEADINGS, LEFT, cells, notes, title
 
     lines = [f"**{title(board)}**", "", f"| {' | '.join(HEADINGS)} |"]
     lines.append("|" + "|".join(" --- " if heading in LEFT else " ---: " for heading in HEADINGS) + "|")
@@ -122,7 +122,7 @@ def _board_record(board: Board) -> dict[str, Any]:
 
 
 def _csv(ranked: Sequence[Board]) -> str:
-    from results.ranking import Entry
+    from results.ranking.boards import Entry
 
     text = io.StringIO()
     columns = ["table", "cache_fingerprint", "split_fingerprint", *(field.name for field in fields(Entry))]
@@ -158,7 +158,7 @@ def _print_comparison(comparison: Comparison, form: str) -> None:
 
 
 def _sentences(record: dict[str, Any]) -> list[str]:
-    from results.board_text import SYNTHETIC
+    from results.ranking.table import SYNTHETIC
 
     lines = [
         f"{side.upper()}: {one['run']}:{'BASELINE' if one['baseline'] else one['trial_id']}"

@@ -9,18 +9,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import spaces
-from data.cache import Cache, fingerprint
+from data.cache.cache import Cache, fingerprint
+from data.dataset.splits import Split, make_split, read_split
+from data.dataset.task import Task, search_task
 from data.errors import SettingsError
-from data.splits import Split, make_split, read_split
-from data.task import Task, search_task
-from search.claim import refuse_existing
-from search.grid import grid_points
-from search.searchers import SHARING
+from search.sampling.grid import grid_points
+from search.sampling.samplers import SHARING
+from search.sampling.search_space import SearchSpace, make_space
+from search.sampling.warm_start import fit, warm_start
 from search.settings import SearchSettings
-from search.space import SearchSpace, make_space
-from search.warm_start import fit, warm_start
-from spaces.training.provenance import git_revision, library_versions
-from spaces.training.run_folder import CacheRef, RunFolder, RunInfo
+from search.storage.lock import refuse_existing
+from search.storage.provenance import git_revision, library_versions
+from search.storage.run_folder import CacheRef, RunFolder, RunInfo
 
 
 @dataclass(frozen=True)

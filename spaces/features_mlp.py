@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from data.rows import Kind
-from data.task import Task
+from data.cache.rows import Kind
+from data.dataset.task import Task
+from spaces.training.dense.scalers import SCALERS, apply_scaler
 from spaces.training.family import Config, Family, Learner
-from spaces.training.scaling import SCALERS, apply_scaler
-from spaces.training.schedule import OPTIMIZERS, SCHEDULES
+from spaces.training.learning_rates import OPTIMIZERS, SCHEDULES
 
 if TYPE_CHECKING:
     import keras
     import optuna
 
-    from spaces.training.epoch import CompiledEpoch
-    from spaces.training.fold_layers import FoldLayer
+    from spaces.training.dense.epoch import CompiledEpoch
+    from spaces.training.dense.layers import FoldLayer
 
 _INPUT_DROPOUT, _DROPOUT = "input_dropout", "dropout"
 
@@ -153,8 +153,8 @@ class FeaturesMLP(Family):
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
         """Untrained networks of a configuration, one a fold of the task."""
-        from spaces.training.dense_folds import Recipe, ScaledFolds
-        from spaces.training.epoch import Knobs
+        from spaces.training.dense.epoch import Knobs
+        from spaces.training.dense.learner import Recipe, ScaledFolds
 
         architecture = Architecture(
             n_features=task.X.shape[1],
@@ -191,7 +191,7 @@ class FeaturesMLP(Family):
 
 def _fold_network(architecture: Architecture, n_folds: int) -> list[FoldLayer]:
     """Layers of the network with a fold axis, as far as its logits."""
-    from spaces.training import fold_layers as layers
+    from spaces.training.dense import layers
 
     normalisations = {"batch": layers.BatchNormalization, "layer": layers.LayerNormalization}
     stack: list[FoldLayer] = [layers.Dropout(_INPUT_DROPOUT, 1)]
@@ -225,7 +225,7 @@ def _keras_network(architecture: Architecture, config: Config) -> keras.Model:
 
 @lru_cache(maxsize=_COMPILED_AT_ONCE)
 def _compiled(architecture: Architecture, optimizer: str, n_folds: int) -> CompiledEpoch:
-    from spaces.training.epoch import CompiledEpoch
+    from spaces.training.dense.epoch import CompiledEpoch
 
     return CompiledEpoch(_fold_network(architecture, n_folds), optimizer, architecture.n_classes)
 

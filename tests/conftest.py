@@ -13,10 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from data.cache import FORMAT, CacheInfo
-from data.columns import FEATURES
-from data.files import Folder
-from data.rows import Rows
+from data.analysis.feature_names import FEATURES
+from data.cache.cache import FORMAT, CacheInfo
+from data.cache.rows import Rows
+from data.io.folder import Folder
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Before Ray starts, whose workers write there too.
@@ -76,7 +76,7 @@ def ray_cluster() -> Iterator[None]:
     """One Ray for the session, with all cores and no dashboard."""
     import ray
 
-    from search.cluster import ray_cluster as quiet_cluster
+    from search.tune.resources import ray_cluster as quiet_cluster
 
     with quiet_cluster(None):
         assert ray.is_initialized()

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from data.task import Task
+from data.dataset.task import Task
+from spaces.training.dense.scalers import SCALERS, apply_scaler
 from spaces.training.family import Config, Family, Learner
-from spaces.training.scaling import SCALERS, apply_scaler
 
 if TYPE_CHECKING:
     import keras
     import optuna
 
-    from spaces.training.epoch import CompiledEpoch
+    from spaces.training.dense.epoch import CompiledEpoch
 
 
 class FeaturesLinear(Family):
@@ -46,8 +46,8 @@ class FeaturesLinear(Family):
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
         """Build the untrained networks of a configuration, one per fold of the task."""
-        from spaces.training.dense_folds import Recipe, ScaledFolds
-        from spaces.training.epoch import Knobs
+        from spaces.training.dense.epoch import Knobs
+        from spaces.training.dense.learner import Recipe, ScaledFolds
 
         n_features, n_classes = task.X.shape[1], len(task.classes)
         recipe = Recipe(
@@ -70,8 +70,8 @@ class FeaturesLinear(Family):
 @lru_cache(maxsize=4)
 def _compiled(n_features: int, n_classes: int, n_folds: int) -> CompiledEpoch:
     """Compile once per worker process; all configurations share the result."""
-    from spaces.training.epoch import CompiledEpoch
-    from spaces.training.fold_layers import Dense
+    from spaces.training.dense.epoch import CompiledEpoch
+    from spaces.training.dense.layers import Dense
 
     return CompiledEpoch([Dense(n_folds, n_features, n_classes)], "adam", n_classes)
 

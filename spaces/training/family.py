@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from data.cache.rows import Kind
+from data.dataset.task import Task
 from data.errors import SettingsError
-from data.rows import Kind
-from data.task import Task
 
 if TYPE_CHECKING:
     import keras

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 EXAMPLE = ROOT / "docs" / "examples" / "features_linear.py"
 PACKAGES = ("data", "spaces", "search", "results")
 

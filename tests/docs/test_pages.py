@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 PAGES = sorted(
     [
         ROOT / "README.md",
@@ -98,9 +99,9 @@ def test_the_citation_has_the_version_of_the_package() -> None:
 
 
 def test_the_changelog_has_the_formats_of_the_code() -> None:
-    from data.cache import FORMAT as CACHE_FORMAT
-    from results.bundle import FORMAT as EXPORT_FORMAT
-    from spaces.training.run_folder import FORMAT as RUN_FORMAT
+    from data.cache.cache import FORMAT as CACHE_FORMAT
+    from results.model.files import FORMAT as EXPORT_FORMAT
+    from search.storage.run_folder import FORMAT as RUN_FORMAT
 
     table = re.findall(
         r"^\| ([\w ,]+) \| .* \| (\d+) \|$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M

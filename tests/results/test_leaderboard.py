@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from results.leaderboard import main
-from spaces.training.run_folder import RunFolder
-from tests.results.runs import make_info, write_judgement, write_scores
+from search.storage.run_folder import RunFolder
+from tests.support.paths import ROOT
+from tests.support.runs import make_info, write_judgement, write_scores
 
-ROOT = Path(__file__).parents[2]
 HEAVY = ("pandas", "pyarrow.dataset", "scipy", "sklearn", "matplotlib", "tensorflow", "ray", "optuna")
 
 

@@ -1,0 +1,1 @@
+"""Splits, tasks, and the statistics of predictions."""

@@ -1,0 +1,284 @@
+"""The leaderboard as data: which trials stand in one table, and in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import click
+import numpy as np
+
+from data.dataset.intervals import LEVEL, mcnemar, wilson
+from data.errors import HarnessError, RunError
+from results.evaluation.columns import read_columns
+from results.evaluation.trials import SCORED
+from results.ranking.comparison import right_tracks
+from search.storage.run_folder import RunFolder, RunInfo
+
+TRIALS = "trials.parquet"
+
+_COLUMNS = (
+    "trial_id",
+    "status",
+    "epochs",
+    "best_epoch",
+    "val_accuracy",
+    "val_loss",
+    "params",
+    "seconds",
+)
+
+_Columns = dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of a leaderboard.
+
+    Attributes
+    ----------
+    rank : int
+        Place among all scored trials of the table, from 1; equal scores are told apart by their loss.
+    run, family, trial_id : str
+        Which trial.
+    baseline : bool
+        Whether it is its run's BASELINE.
+    val_accuracy, low, high : float
+        Share of the validated tracks that are right, and its 95 % interval.
+    n : int
+        Validated tracks.
+    lift : float or None
+        Points (hundredths) above the BASELINE of its run; None where that has no score.
+    epochs, best_epoch, params : int
+        Epochs trained, the epoch of the score, trainable parameters.
+    seconds : float
+        Time of training.
+    status : str
+        ``COMPLETE``, or ``PRUNED`` for one that was stopped early.
+    synthetic : bool
+        Whether the data was synthesised.
+    tied : bool or None
+        Whether the exact McNemar test, on the tracks that both validated, leaves open which of this entry
+        and the first is better; None for the first itself, and where a judgement was not kept.
+    """
+
+    rank: int
+    run: str
+    family: str
+    trial_id: str
+    baseline: bool
+    val_accuracy: float
+    low: float
+    high: float
+    n: int
+    lift: float | None
+    epochs: int
+    best_epoch: int
+    params: int
+    seconds: float
+    status: str
+    synthetic: bool
+    tied: bool | None = None
+
+
+@dataclass(frozen=True)
+class Board:
+    """Trials that may be ranked together: the same data, the same split.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    info : RunInfo
+        Record of the first of its runs; what concerns data and split holds for all.
+    why : str
+        Why it stands apart from the boards before it; empty for the first.
+    entries : list of Entry
+        The best, the best of each family and the BASELINE of each run, by rank.
+    ranked, unranked : int
+        Trials with a score, and those without (failed, or not ended).
+    """
+
+    number: int
+    info: RunInfo
+    why: str
+    entries: list[Entry]
+    ranked: int
+    unranked: int
+
+
+@dataclass
+class _Group:
+    runs: list[RunFolder] = field(default_factory=list)
+    infos: list[RunInfo] = field(default_factory=list)
+    tables: list[_Columns] = field(default_factory=list)
+
+
+def boards(
+    runs: str, *, family: str | None = None, top: int = 10, names: Collection[str] | None = None
+) -> tuple[list[Board], list[str]]:
+    """Rank the trials of all runs in a folder.
+
+    Parameters
+    ----------
+    runs : str
+        Path or URI of the runs' folder.
+    family : str, optional
+        Rank this family only.
+    top : int
+        How many of the best to keep of each board.
+    names : collection of str, optional
+        Rank these runs only.
+
+    Returns
+    -------
+    boards : list of Board
+        The board with the latest run first.
+    silent : list of str
+        Names of runs in which no trial has ended with a score.
+
+    Raises
+    ------
+    RunError
+        If there is no run, or no trial with a score. A run among others that cannot be read is left out, and
+        why is told on standard error.
+    """
+    found = _read(RunFolder.all(runs), names)
+    if not found:
+        raise RunError(
+            f"--runs {runs}: no runs here; make one with 'python -m search.run --family NAME --runs {runs}'"
+        )
+    chosen = [one for one in found if family in (None, one[1].family)]
+    if not chosen:
+        raise RunError(f"--family {family}: no run of this family in {runs}")
+    groups: dict[tuple[str, str], _Group] = {}
+    silent = []
+    for run, info, trials in sorted(chosen, key=lambda one: one[1].created, reverse=True):
+        if trials is None or not any(_has_score(trials)):
+            silent.append(run.name)
+            continue
+        group = groups.setdefault((info.cache.fingerprint, info.split_fingerprint), _Group())
+        group.runs.append(run)
+        group.infos.append(info)
+        group.tables.append(trials)
+    if not groups:
+        raise RunError(f"--runs {runs}: no trial has ended with a score yet; let a search go on")
+    ranked: list[Board] = []
+    for group in groups.values():
+        entries, total, unranked = _entries(group, top)
+        info = group.infos[0]
+        ranked.append(Board(len(ranked) + 1, info, _why(info, ranked), entries, total, unranked))
+    return ranked, silent
+
+
+def _read(
+    runs: Sequence[RunFolder], names: Collection[str] | None
+) -> list[tuple[RunFolder, RunInfo, _Columns | None]]:
+    """Read the records and the trials of runs; one that cannot be read takes none of the others down."""
+    found: list[tuple[RunFolder, RunInfo, _Columns | None]] = []
+    failed: list[Exception] = []
+    for run in runs:
+        if names is not None and run.name not in names:
+            continue
+        try:
+            info = run.info()
+            trials = read_columns(run, TRIALS, _COLUMNS) if run.folder.exists(TRIALS) else None
+            found.append((run, info, trials))
+        except (HarnessError, OSError) as error:
+            if names is not None:
+                raise
+            failed.append(error)
+    if failed and not found:
+        raise failed[0]
+    for one in failed:
+        click.echo(f"Left out: {' '.join(str(one).split())}", err=True)
+    return found
+
+
+def _why(info: RunInfo, before: Sequence[Board]) -> str:
+    """In what a board differs from the ones before it."""
+    if not before:
+        return ""
+    for board in before:
+        if board.info.cache.fingerprint == info.cache.fingerprint:
+            return (
+                f"the data of table {board.number}, but split in another way: its tracks are validated by"
+                " models that saw other tracks, so their ranks are not comparable"
+            )
+    return "other data than the tables before, so their accuracies are not comparable"
+
+
+def _has_score(trials: _Columns) -> list[bool]:
+    return [
+        status in SCORED and accuracy is not None and accuracy == accuracy
+        for status, accuracy in zip(trials["status"], trials["val_accuracy"], strict=True)
+    ]
+
+
+def _entries(group: _Group, top: int) -> tuple[list[Entry], int, int]:
+    """Entries to show of a group, and how many trials have, and have not, a score."""
+    lengths = [len(trials["status"]) for trials in group.tables]
+    firsts = np.cumsum([0, *lengths[:-1]])
+    run = np.repeat(np.arange(len(lengths)), lengths)
+    table = {name: [value for part in group.tables for value in part[name]] for name in _COLUMNS}
+    accuracy, loss = (np.array(table[name], dtype=np.float64) for name in ("val_accuracy", "val_loss"))
+    with_score = np.flatnonzero(_has_score(table))
+    best_first = with_score[np.lexsort((loss[with_score], -accuracy[with_score]))]
+    n = np.array([info.n_validated for info in group.infos])[run]
+    low, high = wilson((accuracy * n).round(), n)
+    lift = 100 * (accuracy - accuracy[firsts[run]])
+
+    entries: list[Entry] = []
+    families: set[str] = set()
+    for rank, row in enumerate(best_first.tolist(), start=1):
+        info = group.infos[run[row]]
+        baseline = bool(row == firsts[run[row]])
+        if rank > top and not baseline and info.family in families:
+            continue
+        families.add(info.family)
+        entry = Entry(
+            rank=rank,
+            run=group.runs[run[row]].name,
+            family=info.family,
+            trial_id=str(table["trial_id"][row]),
+            baseline=baseline,
+            val_accuracy=float(accuracy[row]),
+            low=float(low[row]),
+            high=float(high[row]),
+            n=int(n[row]),
+            lift=None if np.isnan(lift[row]) else float(lift[row]),
+            epochs=int(table["epochs"][row]),
+            best_epoch=int(table["best_epoch"][row]),
+            params=int(table["params"][row]),
+            seconds=float(table["seconds"][row]),
+            status=str(table["status"][row]),
+            synthetic=info.cache.synthetic,
+        )
+        entries.append(entry)
+    by_name = {folder.name: (folder, info) for folder, info in zip(group.runs, group.infos, strict=True)}
+    first = _right(entries[0], by_name)
+    marked = [
+        entries[0],
+        *(replace(entry, tied=_tied(first, _right(entry, by_name))) for entry in entries[1:]),
+    ]
+    return marked, len(with_score), len(run) - len(with_score)
+
+
+def _right(entry: Entry, runs: Mapping[str, tuple[RunFolder, RunInfo]]) -> dict[str, bool] | None:
+    """Whether an entry gets each track right; None where its judgement was not kept."""
+    run, info = runs[entry.run]
+    try:
+        return right_tracks(run, entry.trial_id, info.classes, entry.best_epoch)
+    except RunError:
+        return None
+
+
+def _tied(first: dict[str, bool] | None, other: dict[str, bool] | None) -> bool | None:
+    """Whether the test leaves open which of two is better, on the tracks that both judged."""
+    if first is None or other is None:
+        return None
+    both = first.keys() & other.keys()
+    only_first = sum(first[track] and not other[track] for track in both)
+    only_other = sum(other[track] and not first[track] for track in both)
+    return mcnemar(only_first, only_other) >= 1 - LEVEL
