@@ -89,6 +89,11 @@ def test_every_command_is_in_the_reference() -> None:
                 assert f":module: {package}.{file.stem}\n" in reference, file
 
 
+def test_the_example_is_part_of_its_page() -> None:
+    page = (ROOT / "docs" / "adding-a-family.md").read_text(encoding="utf-8")
+    assert '\n--8<-- "docs/examples/features_linear.py"\n' in page
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 900
 
