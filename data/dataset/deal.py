@@ -1,6 +1,6 @@
 """One split for all families of a collection, which stays as it is when tracks are added.
 
-The first deal is `data.dataset.splits.make_split`. It is stored in the cache by seed, test fraction and number of
+The first deal is `splits.make_split`. It is stored in the cache by seed, test fraction and number of
 folds. Tracks that are added later join it without moving others; a hold-out is its fold 0.
 """
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.dataset.splits import HOLD_OUT, TEST, Split, check_request, make_split, require_training_tracks
 from data.errors import CacheError
 from data.io.folder import Folder
-from data.dataset.splits import HOLD_OUT, TEST, Split, check_request, make_split, require_training_tracks
 
 if TYPE_CHECKING:
     import pandas as pd

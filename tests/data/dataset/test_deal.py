@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.dataset.deal import FOLDER, deal, stored_deal
+from data.dataset.splits import TEST, Split, make_split
 from data.errors import CacheError, SplitError
 from data.io.folder import Folder
-from data.dataset.splits import TEST, Split, make_split
 
 
 def collection(counts: dict[str, int], *, group_size: int = 1, first: int = 0) -> pd.DataFrame:
