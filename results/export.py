@@ -143,7 +143,7 @@ def _compared(ranked: list[Board]) -> int:
 def _comparable(ranked: list[Board], runs: str) -> Board:
     """Return the board with the highest figure, of boards on the same data."""
     heads = [board.entries[0] for board in ranked]
-    if len({board.info.cache.fingerprint for board in ranked}) > 1:
+    if len({board.info.cache.data for board in ranked}) > 1:
         named = ", ".join(f"{head.run} ({100 * head.val_accuracy:.1f} %)" for head in heads)
         raise RunError(
             f"best: the runs in {runs} are on different data and cannot be ranked together; name one of the"

@@ -110,7 +110,7 @@ def _board_record(board: Board) -> dict[str, Any]:
         "table": board.number,
         "why": board.why,
         "data": info.cache.uri,
-        "cache_fingerprint": info.cache.fingerprint,
+        "cache_fingerprint": info.cache.data,
         "split_fingerprint": info.split_fingerprint,
         "synthetic": info.cache.synthetic,
         "folds": info.folds,
@@ -131,7 +131,7 @@ def _csv(ranked: Sequence[Board]) -> str:
     for board in ranked:
         where = {
             "table": board.number,
-            "cache_fingerprint": board.info.cache.fingerprint,
+            "cache_fingerprint": board.info.cache.data,
             "split_fingerprint": board.info.split_fingerprint,
         }
         writer.writerows(where | asdict(entry) for entry in board.entries)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import spaces
 from data.cache.cache import Cache
+from data.cache.rows import EMBEDDED, FEATURE_KIND
 from data.console import err
 from data.dataset.task import search_task
 from data.errors import CacheError, RunError, SettingsError
@@ -198,11 +199,12 @@ def _continue(
         settings = SearchSettings.checked(**{**info.settings, "address": address, **others})
         where = info.cache.uri if cache is None else cache
         data = _opened(where, option, run)
-        if data.info.fingerprint != info.cache.fingerprint:
+        reads = spaces.get(info.family).reads
+        if not info.cache.is_in(data, reads):
             raise CacheError(f"{option} {run.name}: {where} holds other data than when the run began")
         family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
         family.check_recorded()
-        task = search_task(data.rows(family.reads), run.split())
+        task = search_task(data.rows(info.cache.kind(reads)), run.split())
         mend_journal(run)
         with _cluster(settings) as concurrent:
             from search.driver import search
@@ -231,7 +233,11 @@ def _cluster(settings: SearchSettings) -> Iterator[int]:
     """
     with ray_cluster(settings.address) as resources:
         idle = sum(node.get("GPU", 0.0) for node in resources)
-        if idle and not settings.gpus_per_trial and spaces.get(settings.family).reads != "features":
+        if (
+            idle
+            and not settings.gpus_per_trial
+            and spaces.get(settings.family).reads not in (FEATURE_KIND, EMBEDDED)
+        ):
             err().print(
                 f"{idle:g} GPUs are left alone: trials use what they reserve, such as a quarter of one by"
                 " --gpus-per-trial 0.25",

@@ -6,7 +6,7 @@ batches of 5, 30 epochs, standard scaling; 73.2 % on GTZAN, 8-fold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -129,15 +129,32 @@ class FeaturesMLP(Family):
 
     def space(self, trial: optuna.Trial, max_epochs: int) -> None:
         """Suggest one configuration; see `Family.space`."""
-        trial.suggest_categorical("scaler", SCALERS)
-        layers = trial.suggest_int("layers", 1, 3)
+        # Only the first layer may be wide: it has 57 inputs, the others as many as the layer before.
+        self.suggest_network(trial, scalers=SCALERS, fewest_layers=1, most_units=(768, 384, 384))
+        self.suggest_training(trial, max_epochs, batch_sizes=(5, 16, 32, 64, 128))
+
+    def suggest_network(
+        self,
+        trial: optuna.Trial,
+        *,
+        scalers: Sequence[str],
+        fewest_layers: int,
+        most_units: tuple[int, int, int],
+    ) -> None:
+        """Suggest the scaling and a network of up to three layers; without any, it is linear."""
+        trial.suggest_categorical("scaler", scalers)
+        layers = trial.suggest_int("layers", fewest_layers, len(most_units))
         for layer in range(1, layers + 1):
-            # Only the first layer may be wide: it has 57 inputs, the others as many as the layer before.
-            trial.suggest_int(f"units_{layer}", 16, 768 if layer == 1 else 384)
-        trial.suggest_categorical("activation", ("relu", "gelu", "silu", "tanh"))
-        trial.suggest_categorical("normalisation", ("none", "batch", "layer"))
+            trial.suggest_int(f"units_{layer}", 16, most_units[layer - 1])
+        if layers:
+            trial.suggest_categorical("activation", ("relu", "gelu", "silu", "tanh"))
+            trial.suggest_categorical("normalisation", ("none", "batch", "layer"))
         trial.suggest_float("input_dropout", 0.0, 0.4)
-        trial.suggest_float("dropout", 0.0, 0.6)
+        if layers:
+            trial.suggest_float("dropout", 0.0, 0.6)
+
+    def suggest_training(self, trial: optuna.Trial, max_epochs: int, *, batch_sizes: Sequence[int]) -> None:
+        """Suggest how a network is trained."""
         if trial.suggest_categorical("optimizer", OPTIMIZERS) == "sgd":
             trial.suggest_float("sgd_learning_rate", 3e-3, 1e-1, log=True)
         else:
@@ -145,7 +162,7 @@ class FeaturesMLP(Family):
         trial.suggest_categorical("schedule", SCHEDULES)
         if trial.suggest_categorical("decay", (False, True)):
             trial.suggest_float("weight_decay", 1e-4, 1.0, log=True)
-        trial.suggest_categorical("batch_size", (5, 16, 32, 64, 128))
+        trial.suggest_categorical("batch_size", batch_sizes)
         trial.suggest_float("label_smoothing", 0.0, 0.3)
         trial.suggest_float("mixup", 0.0, 0.8)
         trial.suggest_categorical("averaging", (0.0, 0.8, 0.9))
@@ -160,8 +177,8 @@ class FeaturesMLP(Family):
             n_features=task.X.shape[1],
             n_classes=len(task.classes),
             units=tuple(config[f"units_{layer}"] for layer in range(1, config["layers"] + 1)),
-            activation=config["activation"],
-            normalisation=config["normalisation"],
+            activation=config.get("activation", "linear"),
+            normalisation=config.get("normalisation", "none"),
         )
         recipe = Recipe(
             scaler=config["scaler"],
@@ -174,7 +191,7 @@ class FeaturesMLP(Family):
                 label_smoothing=config["label_smoothing"],
                 mixup=config["mixup"],
                 weight_decay=config["weight_decay"] if config["decay"] else 0.0,
-                dropout={name: config[name] for name in (_INPUT_DROPOUT, _DROPOUT)},
+                dropout={name: config.get(name, 0.0) for name in (_INPUT_DROPOUT, _DROPOUT)},
             ),
         )
 

@@ -72,7 +72,12 @@ class VGG16Transfer(Family):
         self.weights = dict(fingerprints or {})
 
     def for_search(
-        self, shape: tuple[int, ...], *, weights: str | None, fixed: Config | None = None
+        self,
+        shape: tuple[int, ...],
+        *,
+        weights: str | None,
+        fixed: Config | None = None,
+        embeddings: Mapping[str, str] | None = None,
     ) -> VGG16Transfer:
         """Leave those backbones that there are weights for and whose pictures are large enough.
 

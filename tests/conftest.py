@@ -13,9 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from data.analysis.encoders.musicnn_weights import find_weights
 from data.analysis.feature_names import FEATURES
 from data.cache.cache import FORMAT, CacheInfo
 from data.cache.rows import Rows
+from data.errors import EncoderError
 from data.io.folder import Folder
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -90,6 +92,15 @@ def shared() -> Path:
     if not path:
         pytest.skip("GENRE_SEARCH_SHARED does not name the folder of real recordings")
     return Path(path)
+
+
+@pytest.fixture(scope="session")
+def published_musicnn() -> None:
+    """The published weights of MusiCNN, where ``make embeddings`` has installed them."""
+    try:
+        find_weights()
+    except EncoderError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Container, Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from data.errors import CacheError
 
@@ -59,6 +66,38 @@ class Picture(Windows):
     colormap: str = "magma"
 
 
+class Embedding(BaseModel):
+    """Vectors of a pretrained encoder: float32, shape (dimension,), one per segment.
+
+    Attributes
+    ----------
+    encoder : str
+        Kind of the encoder: ``musicnn``, or ``onnx`` for a file.
+    sha256 : str
+        SHA-256 hex digest of its weights.
+    sample_rate : int
+        Rate in Hz of the audio that it takes, resampled from the file's own rate.
+    patch_seconds : float, optional
+        Length of the patches that a segment is cut into; None where the whole segment is one patch.
+    layer : str
+        What is taken from the network, where there is a choice.
+    pooling : str
+        How the vectors of the patches become one: ``mean``, or ``mean-std``.
+    dimension : int
+        Length of the pooled vector.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    encoder: Literal["musicnn", "onnx"]
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    sample_rate: int = Field(ge=4000, le=192_000)
+    patch_seconds: float | None = Field(default=None, gt=0)
+    layer: str = "output"
+    pooling: Literal["mean", "mean-std"]
+    dimension: int = Field(ge=1)
+
+
 class Parameters(BaseModel):
     """Parameters of the analysis; the defaults are those of the published table.
 
@@ -76,6 +115,8 @@ class Parameters(BaseModel):
         Log-mel spectrograms to cache, if any.
     image : Picture, optional
         Pictures of them to cache, if any.
+    embeddings : mapping of str to Embedding
+        Vectors of pretrained encoders to cache, by the encoder's name.
     from_pictures : bool
         Whether the collection is pictures of spectrograms, of which only `image` can be made, not audio.
     """
@@ -89,6 +130,34 @@ class Parameters(BaseModel):
     melspec: Melspec | None = None
     image: Picture | None = None
     from_pictures: bool = False
+    embeddings: Mapping[str, Embedding] = Field(default_factory=dict)
+
+    @property
+    def embedding_rates(self) -> set[int]:
+        """Rates in Hz of the audio that the encoders take."""
+        return {embedding.sample_rate for embedding in self.embeddings.values()}
+
+    @property
+    def tensor_kinds(self) -> tuple[str, ...]:
+        """Kinds of tensors that are cached: ``melspec``, ``image``, ``embedding-NAME``."""
+        made = tuple(kind for kind in TENSORS if getattr(self, kind) is not None)
+        return made + tuple(f"embedding-{name}" for name in self.embeddings)
+
+    def without(self, kinds: Container[str]) -> Parameters:
+        """Return these parameters without some kinds of tensors."""
+        absent: dict[str, Any] = {kind: None for kind in TENSORS if kind in kinds}
+        embeddings = {
+            name: each for name, each in self.embeddings.items() if f"embedding-{name}" not in kinds
+        }
+        return self.model_copy(update=absent | {"embeddings": embeddings})
+
+    @model_serializer(mode="wrap")
+    def _without_absent_embeddings(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Caches and exports without embeddings stay as they were, and so do their fingerprints.
+        content: dict[str, Any] = serialize(self)
+        if not self.embeddings:
+            content.pop("embeddings", None)
+        return content
 
     @model_validator(mode="after")
     def _frames_fit(self) -> Parameters:
@@ -135,12 +204,18 @@ def extended(old: Mapping[str, Any], new: Parameters, where: str) -> Parameters:
     """
     kept = {kind: old.get(kind) for kind in TENSORS if getattr(new, kind) is None and old.get(kind)}
     asked = new.model_dump() | kept
+    encoders = {**old.get("embeddings", {}), **asked.get("embeddings", {})}
+    if encoders:
+        asked["embeddings"] = encoders
     before, after = _flat({**asked, **old}), _flat(asked)
     added = [kind for kind in TENSORS if old.get(kind) is None]
+    added += [f"embeddings.{name}" for name in encoders if name not in old.get("embeddings", {})]
     changed = [
         f"{name} {before.get(name)}, now {after.get(name)}"
         for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name) and name.partition(".")[0] not in added
+        if before.get(name) != after.get(name)
+        and not name.startswith(tuple(f"{kind}." for kind in added))
+        and name not in added
     ]
     if changed:
         raise CacheError(
@@ -155,7 +230,7 @@ def _flat(parameters: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in parameters.items():
         if isinstance(value, Mapping):
-            flat |= {f"{name}.{inner}": content for inner, content in value.items()}
+            flat |= {f"{name}.{inner}": content for inner, content in _flat(value).items()}
         else:
             flat[name] = value
     return flat

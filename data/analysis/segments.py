@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from data.analysis.embeddings import segment_vectors
 from data.analysis.feature_names import FEATURES
+from data.analysis.features import of_audio as features_of_audio
 from data.analysis.features import of_file as features_of_file
 from data.analysis.features import segment_bounds
-from data.analysis.parameters import Parameters, Picture, Windows
+from data.analysis.parameters import Embedding, Parameters, Picture, Windows
 from data.analysis.spectrograms import tensors_of, window_frames, window_starts
 from data.analysis.stft import Spectrum
 from data.audio.decode import load
 from data.audio.spectrogram_images import load_picture
-from data.cache.rows import Kind
+from data.cache.rows import EMBEDDING_PREFIX, FEATURE_KIND, Kind, kinds_in
 from data.errors import CacheError
 
 
-def of_file(path: str | Path, parameters: Parameters, kind: Kind) -> tuple[np.ndarray, np.ndarray]:
+def of_file(
+    path: str | Path, parameters: Parameters, kind: Kind, *, encoders: str = ""
+) -> tuple[np.ndarray, np.ndarray]:
     """Take the inputs of one kind from a file, by the code that prepares caches.
 
     Parameters
@@ -29,7 +34,9 @@ def of_file(path: str | Path, parameters: Parameters, kind: Kind) -> tuple[np.nd
     parameters : Parameters
         How to analyse.
     kind : str
-        What to give.
+        What to give; see `Cache.rows`.
+    encoders : str
+        Folder of the files of the encoders, where `kind` is an embedding.
 
     Returns
     -------
@@ -42,6 +49,8 @@ def of_file(path: str | Path, parameters: Parameters, kind: Kind) -> tuple[np.nd
     ------
     AudioError
         If the file cannot be used.
+    EncoderError
+        If an encoder is missing, or fails on the file.
     CacheError
         If the parameters have no tensors of that kind.
     """
@@ -49,7 +58,45 @@ def of_file(path: str | Path, parameters: Parameters, kind: Kind) -> tuple[np.nd
 
     # One thread, as in the preparation: more of them add in another order.
     with threadpool_limits(1):
-        return features_of_file(path, parameters) if kind == "features" else _tensors(path, parameters, kind)
+        if kind == FEATURE_KIND:
+            return features_of_file(path, parameters)
+        if _embedded(kind):
+            return _segments(path, parameters, kinds_in(kind), encoders)
+        return _tensors(path, parameters, kind)
+
+
+def _embedded(kind: Kind) -> bool:
+    """Whether a kind is embeddings, or embeddings and features."""
+    return any(each.startswith(EMBEDDING_PREFIX) for each in kinds_in(kind))
+
+
+def _segments(
+    path: str | Path, parameters: Parameters, kinds: Sequence[Kind], encoders: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features and vectors of each segment, side by side in the order of the kinds."""
+    embeddings = {
+        kind.removeprefix(EMBEDDING_PREFIX): _embedding(parameters, kind)
+        for kind in kinds
+        if kind != FEATURE_KIND
+    }
+    audio = load(
+        path,
+        sample_rate=parameters.sample_rate,
+        min_samples=parameters.n_fft,
+        other_rates={embedding.sample_rate for embedding in embeddings.values()},
+    )
+    bounds = segment_bounds(len(audio.y), sr=audio.sr, segment_seconds=parameters.segment_seconds)
+    parts = segment_vectors(audio.others, bounds, sr=audio.sr, embeddings=embeddings, encoders=encoders)
+    if FEATURE_KIND in kinds:
+        parts[FEATURE_KIND] = features_of_audio(audio, parameters)[0].astype(np.float32)
+    return np.concatenate([parts[kind] for kind in kinds], axis=1), bounds[:-1] / audio.sr
+
+
+def _embedding(parameters: Parameters, kind: Kind) -> Embedding:
+    embedding = parameters.embeddings.get(kind.removeprefix(EMBEDDING_PREFIX))
+    if embedding is None:
+        raise CacheError(f"the parameters of the analysis name no {kind}; export the model again")
+    return embedding
 
 
 def _tensors(path: str | Path, parameters: Parameters, kind: Kind) -> tuple[np.ndarray, np.ndarray]:
@@ -79,8 +126,14 @@ def row_shape(parameters: Parameters, kind: Kind) -> tuple[int, ...]:
     CacheError
         If the parameters have no tensors of that kind.
     """
-    if kind == "features":
+    if kind == FEATURE_KIND:
         return (len(FEATURES),)
+    if _embedded(kind):
+        widths = [
+            len(FEATURES) if each == FEATURE_KIND else _embedding(parameters, each).dimension
+            for each in kinds_in(kind)
+        ]
+        return (sum(widths),)
     wanted = _wanted(parameters, kind)
     if isinstance(wanted, Picture):
         return (wanted.size, wanted.size, 3)

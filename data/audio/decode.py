@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from data.io.folder import require_regular
 
 if TYPE_CHECKING:
     import soundfile
+    import soxr
 
 SUFFIXES = frozenset({".wav", ".au", ".aif", ".aiff", ".mp3", ".flac", ".ogg", ".opus"})
 """Endings, in small letters, of the files that are taken for audio."""
@@ -63,6 +65,8 @@ class Audio:
         Largest absolute sample of any channel.
     clipped : float
         Share of the samples, over all channels, that are at full scale.
+    others : mapping of int to ndarray of float32, shape (m,)
+        The same mono samples at further rates in Hz, each resampled from the file's own rate.
     """
 
     y: np.ndarray
@@ -73,9 +77,16 @@ class Audio:
     sha256: str
     peak: float
     clipped: float
+    others: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
-def load(path: str | Path, *, sample_rate: int = 22050, min_samples: int = 2048) -> Audio:
+def load(
+    path: str | Path,
+    *,
+    sample_rate: int = 22050,
+    min_samples: int = 2048,
+    other_rates: Iterable[int] = (),
+) -> Audio:
     """Decode an audio file to mono at one sample rate.
 
     Channels are averaged; the rate is changed by soxr in high quality, and only if it differs. The file is
@@ -89,6 +100,8 @@ def load(path: str | Path, *, sample_rate: int = 22050, min_samples: int = 2048)
         Wanted rate in Hz.
     min_samples : int
         Fewest samples, at the wanted rate, that are of use: one frame of the analysis.
+    other_rates : iterable of int
+        Further rates in Hz that the same samples are wanted at.
 
     Raises
     ------
@@ -108,7 +121,7 @@ def load(path: str | Path, *, sample_rate: int = 22050, min_samples: int = 2048)
         with soundfile.SoundFile(os.fsencode(path)) as file:
             if file.format == "MP3":
                 _check_frames(path)
-            audio = _decode(file, sample_rate)
+            audio = _decode(file, sample_rate, set(other_rates))
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path}: not readable as audio ({error.error_string.rstrip('.')})") from error
     except OSError as error:
@@ -129,19 +142,23 @@ class _UnusableError(Exception):
     """Why a file that opens is no use; `load` adds which file."""
 
 
-def _decode(file: soundfile.SoundFile, sample_rate: int) -> Audio:
+def _decode(file: soundfile.SoundFile, sample_rate: int, other_rates: Set[int]) -> Audio:
     native = file.samplerate
     _check_header(file.extra_info)
     if file.format == "FLAC":
         # The seek that soundfile adds to each block fails at an end that was not announced, or came early.
         file.seekable = lambda: False
-    resampler = None
-    if native != sample_rate:
+    rates = {sample_rate, *other_rates}
+    resamplers: dict[int, soxr.ResampleStream] = {}
+    if rates != {native}:
         import soxr
 
-        resampler = soxr.ResampleStream(native, sample_rate, 1, dtype="float32", quality="HQ")
+        resamplers = {
+            rate: soxr.ResampleStream(native, rate, 1, dtype="float32", quality="HQ")
+            for rate in rates - {native}
+        }
     digest = hashlib.sha256()
-    pieces: list[np.ndarray] = []
+    pieces: dict[int, list[np.ndarray]] = {rate: [] for rate in rates}
     frames = 0
     clipped = 0
     peak = 0.0
@@ -159,7 +176,9 @@ def _decode(file: soundfile.SoundFile, sample_rate: int) -> Audio:
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
         digest.update(mono.tobytes())
         last = len(block) < _BLOCK
-        pieces.append(mono if resampler is None else resampler.resample_chunk(mono, last=last))
+        for rate in rates:
+            resampled = mono if rate == native else resamplers[rate].resample_chunk(mono, last=last)
+            pieces[rate].append(resampled)
         frames += len(block)
         if frames > LONGEST_SECONDS * native:
             # Counted, because headers lie: a few megabytes may hold days of silence.
@@ -169,8 +188,9 @@ def _decode(file: soundfile.SoundFile, sample_rate: int) -> Audio:
     padding = _LOSSY_PADDING if file.format in _LOSSY else 0
     if file.frames != _NO_LENGTH and frames < file.frames - padding:
         raise _UnusableError(f"cut short: {frames} of {file.frames} samples are there; copy it again")
+    samples = {rate: np.concatenate(blocks) for rate, blocks in pieces.items()}
     return Audio(
-        y=np.concatenate(pieces),
+        y=samples[sample_rate],
         sr=sample_rate,
         native_sr=native,
         channels=file.channels,
@@ -178,6 +198,7 @@ def _decode(file: soundfile.SoundFile, sample_rate: int) -> Audio:
         sha256=digest.hexdigest(),
         peak=peak,
         clipped=clipped / max(1, frames * file.channels),
+        others={rate: samples[rate] for rate in other_rates},
     )
 
 

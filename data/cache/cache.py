@@ -1,13 +1,12 @@
 """A cache: what was taken from the audio once, in Parquet, and how it is read again.
 
 A cache folder holds ``cache.json`` (`CacheInfo`), ``manifest.parquet`` (one row a file), ``features.parquet``
-(one row a segment) and, where asked for, ``melspec/*.parquet`` and ``image/*.parquet``.
+(one row a segment) and, where asked for, ``melspec/*.parquet``, ``image/*.parquet`` and
+``embedding-NAME/*.parquet``, with the files of each encoder under ``encoders/NAME``.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +17,18 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data.analysis.feature_names import FEATURES
-from data.cache.rows import KEYS, Kind, Origin, Rows
+from data.cache import fingerprints
+from data.cache.rows import (
+    EMBEDDED,
+    EMBEDDING_PREFIX,
+    FEATURE_KIND,
+    KEYS,
+    Kind,
+    Origin,
+    Rows,
+    joined,
+    kinds_in,
+)
 from data.errors import CacheError
 from data.io.folder import Folder
 
@@ -26,8 +36,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-FORMAT = 1
-"""Version of the cache's layout; a cache of another version is refused."""
+FORMAT = 2
+"""Version of the cache's layout that is written."""
+READABLE_FORMATS = (1, FORMAT)
+"""Versions that are read: the first had no fingerprint of the collection."""
 FINGERPRINT = b"genre_search.fingerprint"
 """Key of a table's metadata under which stands the fingerprint of the cache that it was written for."""
 
@@ -47,8 +59,11 @@ class CacheInfo(BaseModel):
         How features and tensors were taken from the audio: sample rate in Hz, lengths in samples, segment
         length in seconds.
     fingerprint : str
-        Hex digest of parameters, tracks, labels, groups and audio: equal where, and only where, two caches
-        hold the same data.
+        Hex digest of all parameters and the collection, which the tables repeat: an interrupted write is
+        detected by it.
+    collection : str, optional
+        Hex digest of tracks, content, labels and groups; see `data.cache.fingerprints`. A cache of version 1
+        has none; `Cache.collection` computes it.
     versions : dict
         Versions of the libraries that made it.
     """
@@ -60,6 +75,7 @@ class CacheInfo(BaseModel):
     synthetic: bool = False
     parameters: dict[str, Any]
     fingerprint: str
+    collection: str | None = None
     versions: dict[str, str]
 
 
@@ -102,10 +118,10 @@ class Cache:
                 f"{uri}: cannot be read ({error.strerror or error}); give the folder of a cache"
             ) from error
         found = content.get("format") if isinstance(content, dict) else None
-        if found != FORMAT:
+        if found not in READABLE_FORMATS:
             raise CacheError(
-                f"{uri}/cache.json: a cache of version {found}, but this program reads version {FORMAT};"
-                " prepare it again in a new folder"
+                f"{uri}/cache.json: a cache of version {found}, but this program reads versions up to"
+                f" {FORMAT}; prepare it again in a new folder"
             )
         try:
             return cls(folder, CacheInfo.model_validate(content))
@@ -115,6 +131,32 @@ class Cache:
             raise CacheError(
                 f"{uri}/cache.json: {where}: {first['msg']}; prepare the cache again in a new folder"
             ) from error
+
+    @cached_property
+    def collection(self) -> str:
+        """Fingerprint of the collection: tracks, content, labels and groups.
+
+        Raises
+        ------
+        CacheError
+            If the manifest of a cache of version 1 is damaged, or of another preparation than ``cache.json``.
+        """
+        if self.info.collection is not None:
+            return self.info.collection
+        try:
+            manifest = self.folder.parquet("manifest.parquet")
+        except FileNotFoundError:
+            manifest = None
+        columns = list(fingerprints.COLUMNS)
+        if manifest is None or not set(columns) <= set(manifest.schema_arrow.names):
+            # What is left to tell such a cache from others.
+            return self.info.fingerprint
+        require_current(manifest, self.info.fingerprint, self.folder)
+        return fingerprints.collection_fingerprint([manifest.read(columns).sort_by("track_id")])
+
+    def input_fingerprint(self, kind: Kind) -> str:
+        """Fingerprint of one kind of input; see `data.cache.fingerprints.input_fingerprint`."""
+        return fingerprints.input_fingerprint(kind, self.info.parameters, self.collection)
 
     @cached_property
     def features(self) -> Rows:
@@ -141,7 +183,7 @@ class Cache:
             track = table["track_id"][int(row)].as_py()
             raise CacheError(f"{name}: {FEATURES[column]} of track {track} is not finite; prepare it again")
         X.flags.writeable = False
-        return Rows.of(X, table)
+        return replace(Rows.of(X, table), blocks=((FEATURE_KIND, len(FEATURES)),))
 
     @cached_property
     def melspec(self) -> Rows:
@@ -162,7 +204,28 @@ class Cache:
         """Pictures: uint8 RGB, shape (n, height, width, 3), one a window; shared as `melspec` is."""
         return self._tensors("image")
 
-    def tables(self, kind: Literal["melspec", "image"]) -> Iterator[pa.Table]:
+    @property
+    def encoder_weights(self) -> dict[str, str]:
+        """SHA-256 of the weights of each encoder whose vectors the cache has."""
+        embeddings = self.info.parameters.get("embeddings", {})
+        return {name: str(embeddings[name]["sha256"]) for name in sorted(embeddings)}
+
+    def kind_of(self, reads: Kind) -> Kind:
+        """Return what a family that reads a kind finds here: for `EMBEDDED`, features and all embeddings.
+
+        Raises
+        ------
+        CacheError
+            If the family reads embeddings and the cache has none.
+        """
+        if reads != EMBEDDED:
+            return reads
+        if not self.encoder_weights:
+            where = how_to_make(self.folder, self.info.source, "embedding musicnn")
+            raise CacheError(f"{self.folder.uri}: has no embeddings; {where}")
+        return "+".join([FEATURE_KIND, *(f"{EMBEDDING_PREFIX}{name}" for name in self.encoder_weights)])
+
+    def tables(self, kind: Kind) -> Iterator[pa.Table]:
         """Tensors as Arrow tables, one a shard: the key columns, and ``tensor`` as a fixed-shape tensor.
 
         Raises
@@ -175,16 +238,41 @@ class Cache:
         return read_tables(self.folder, kind, self.info.fingerprint)
 
     def rows(self, kind: Kind) -> Rows:
-        """Rows of a kind: `features`, `melspec` or `image`."""
-        rows: Rows = getattr(self, kind)
-        return rows
+        """Rows of a kind of input.
+
+        Parameters
+        ----------
+        kind : str
+            ``features``, ``melspec``, ``image``, ``embedding-NAME``, or several of the first and the last
+            kind, joined by ``+``: their columns side by side, as float32.
+
+        Raises
+        ------
+        CacheError
+            If the cache has no such input, or a table of it is missing or damaged.
+        """
+        kinds = kinds_in(kind)
+        if len(kinds) > 1:
+            return joined([self.rows(each) for each in kinds], self.folder.uri)
+        match kind:
+            case "features":
+                return self.features
+            case "melspec":
+                return self.melspec
+            case "image":
+                return self.image
+        rows = self._tensors(kind)
+        X = np.asarray(rows.X[np.arange(len(rows.X))])
+        X.flags.writeable = False
+        return replace(rows, X=X, blocks=((kind, X.shape[1]),), origin=None)
 
     def _tensors(self, kind: Kind) -> Rows:
         from data.cache.tensor_reader import read_tensors
 
         uri = self.folder.path if self.folder.is_local else self.folder.uri
-        rows = read_tensors(self.folder, kind, self.info.fingerprint)
-        return replace(rows, origin=Origin(uri, kind, self.info.fingerprint))
+        key = self.input_fingerprint(kind)
+        rows = read_tensors(self.folder, kind, self.info.fingerprint, key)
+        return replace(rows, origin=Origin(uri, kind, key))
 
 
 def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
@@ -197,7 +285,7 @@ def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
     source : str
         What it was made of; only what was made of audio can be added to.
     kind : str
-        ``melspec``, ``image``, or nothing for features.
+        ``melspec``, ``image``, ``embedding musicnn``, or nothing for features.
     """
     made = source == "audio"
     option = f" --{kind}" if kind else ""
@@ -254,9 +342,3 @@ def interrupted(folder: Folder) -> CacheError:
         f"{folder.uri}: preparing this cache was interrupted; run the same 'python -m data.prepare' again,"
         " what was done is kept"
     )
-
-
-def fingerprint(content: Any) -> str:
-    """SHA-256 hex digest of JSON-like content, independent of the order of keys."""
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()

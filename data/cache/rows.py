@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from data.cache.memory_map import MappedTensors
+from data.errors import CacheError
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-Kind = Literal["features", "melspec", "image"]
-"""What a cache can hold of a segment or window."""
+Kind = str
+"""A kind of input: ``features``, ``melspec``, ``image`` or ``embedding-NAME``, or several joined by ``+``."""
+
+FEATURE_KIND = "features"
+EMBEDDING_PREFIX = "embedding-"
+EMBEDDED = "embedding"
+"""What a family reads that takes features and all embeddings of a cache; see `Cache.kind_of`."""
 
 KEYS = ("track_id", "segment", "label", "group")
 """Key columns that every table of a cache begins with."""
@@ -33,7 +40,7 @@ class Origin(NamedTuple):
     kind : str
         ``"melspec"`` or ``"image"``.
     fingerprint : str
-        The cache's.
+        That of the input; see `Cache.input_fingerprint`.
     """
 
     cache: str
@@ -53,6 +60,8 @@ class Rows:
         The track that each row comes from, its genre and its group, as `str`.
     segment : ndarray of int32, shape (n,)
         Number of the segment in its track, from 0.
+    blocks : tuple of (str, int)
+        Kinds whose columns are side by side in `X`, with their widths; empty for tensors.
     origin : Origin or None
         Where other processes find `X` again; None where it is small enough to be sent to them.
     """
@@ -62,6 +71,7 @@ class Rows:
     segment: np.ndarray
     label: np.ndarray
     group: np.ndarray
+    blocks: tuple[tuple[Kind, int], ...] = ()
     origin: Origin | None = None
 
     @classmethod
@@ -83,3 +93,33 @@ class Rows:
             {"track_id": self.track_id, "label": self.label, "group": self.group}, dtype=object
         )
         return frame.drop_duplicates("track_id").sort_values("track_id").reset_index(drop=True)
+
+
+def kinds_in(kind: Kind) -> list[Kind]:
+    """Kinds that are joined in one: ``features+embedding-musicnn`` are two."""
+    return kind.split("+")
+
+
+def joined(parts: Sequence[Rows], uri: str) -> Rows:
+    """Put the columns of several kinds of input side by side, as float32.
+
+    Parameters
+    ----------
+    parts : sequence of Rows
+        Rows of the same segments in the same order, each with two-dimensional inputs.
+    uri : str
+        The cache, for messages.
+
+    Raises
+    ------
+    CacheError
+        If the parts are not rows of the same segments.
+    """
+    first = parts[0]
+    for other in parts[1:]:
+        same = len(other.X) == len(first.X) and (other.track_id == first.track_id).all()
+        if not same or (other.segment != first.segment).any():
+            raise CacheError(f"{uri}: its inputs are of different segments; prepare the cache again")
+    X = np.concatenate([np.asarray(part.X, dtype=np.float32) for part in parts], axis=1)
+    X.flags.writeable = False
+    return replace(first, X=X, blocks=tuple(block for part in parts for block in part.blocks), origin=None)

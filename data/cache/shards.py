@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data.cache.rows import EMBEDDING_PREFIX
 from data.errors import CacheError
 from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 KINDS = ("melspec", "image")
+"""Kinds of tensors that are made of spectrograms; embeddings are tensors of one axis, stored likewise."""
 _ROW_GROUP = 64
 _ONE_PAGE = 1 << 30
 """Size of a page in bytes that no row group reaches: `memory_map` reads pages that are whole row groups."""
@@ -97,12 +99,13 @@ def tidy_shards(folder: Folder) -> None:
 
     What writers that were killed left among them is deleted too.
     """
-    if not any((folder / kind).exists() for kind in KINDS):
+    kinds = [name for name in folder.names() if name in KINDS or name.startswith(EMBEDDING_PREFIX)]
+    if not kinds:
         return
     manifest = folder.read_table("manifest.parquet", ["track_id", "group", "part"])
     used = {f"{part}.parquet" for part in manifest["part"].to_pylist()}
     group = dict(zip(manifest["track_id"].to_pylist(), manifest["group"].to_pylist(), strict=True))
-    for kind in KINDS:
+    for kind in kinds:
         shards = folder / kind
         shards.remove_unfinished()
         for name in shards.names():
@@ -131,6 +134,23 @@ def read_shard(folder: Folder, name: str, columns: list[str] | None) -> pa.Table
         return pq.read_table(
             f"{folder.path}/{name}", columns=columns, filesystem=folder.filesystem, memory_map=True
         )
+
+
+def tensors_of_tracks(folder: Folder, name: str) -> dict[str, np.ndarray]:
+    """Tensors of a shard by track, each of shape (n_windows, ...); raises as `read_shard` does."""
+    table = read_shard(folder, name, None).sort_by([("track_id", "ascending"), ("segment", "ascending")])
+    shape, dtype = tensor_type(table.schema)
+    values = [np.frombuffer(value, dtype=dtype).reshape(shape) for value in table["tensor"].to_pylist()]
+    rows: dict[str, list[np.ndarray]] = {}
+    for track, value in zip(table["track_id"].to_pylist(), values, strict=True):
+        rows.setdefault(track, []).append(value)
+    return {track: np.stack(windows) for track, windows in rows.items()}
+
+
+def tensor_type(schema: pa.Schema) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of the tensors of a shard."""
+    about = schema.field("tensor").metadata
+    return tuple(json.loads(about[b"shape"])), np.dtype(about[b"dtype"].decode())
 
 
 def read_schema(folder: Folder, name: str) -> pa.Schema:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 from data.cache.cache import how_to_make, require_current
 from data.cache.memory_map import MappedTensors, map_column
 from data.cache.rows import KEYS, Rows
-from data.cache.shards import damage_named, read_schema, read_shard
+from data.cache.shards import damage_named, read_schema, read_shard, tensor_type
 from data.cache.writer import OK
 from data.errors import CacheError
 from data.io.folder import Folder
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def read_tensors(folder: Folder, kind: str, fingerprint: str) -> Rows:
+def read_tensors(folder: Folder, kind: str, fingerprint: str, key: str = "") -> Rows:
     """Rows of one kind of tensor, sorted by track and window.
 
     Shards on a local disk are mapped as they are. Of shards in a bucket, the first process of a node that
@@ -35,9 +34,11 @@ def read_tensors(folder: Folder, kind: str, fingerprint: str) -> Rows:
     folder : Folder
         The cache.
     kind : str
-        One of `data.cache.shards.KINDS`.
+        One of `data.cache.shards.KINDS`, or ``embedding-NAME``.
     fingerprint : str
-        The cache's; it names the array file.
+        The cache's.
+    key : str
+        Fingerprint of the input, which names the array file; the cache's by default.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def read_tensors(folder: Folder, kind: str, fingerprint: str) -> Rows:
         X = _mapped(shards)
         if X is not None:
             return Rows.of(X, shards.keys)
-    path = scratch_folder() / f"{kind}-{fingerprint[:32]}.npy"
+    path = scratch_folder() / f"{kind}-{(key or fingerprint)[:32]}.npy"
     used(path)
     try:
         array = np.load(path, mmap_mode="r")
@@ -72,7 +73,7 @@ def read_tables(folder: Folder, kind: str, fingerprint: str) -> Iterator[pa.Tabl
     part = _parts(folder, kind, fingerprint)
     for name in _names(part):
         table = read_shard(folder / kind, name, None)
-        shape, dtype = _about(table.schema)
+        shape, dtype = tensor_type(table.schema)
         plain = pa.from_numpy_dtype(dtype)
         chunks = []
         for chunk in table["tensor"].chunks:
@@ -182,21 +183,15 @@ def _names(part: Mapping[str, str]) -> list[str]:
 
 def _common(shards: Folder, names: list[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type of the tensors of all shards."""
-    first = _about(read_schema(shards, names[0]))
+    first = tensor_type(read_schema(shards, names[0]))
     for name in names[1:]:
-        other = _about(read_schema(shards, name))
+        other = tensor_type(read_schema(shards, name))
         if other != first:
             raise CacheError(
                 f"{shards.uri}/{name}: tensors of shape {other[0]} ({other[1]}), but {first[0]} ({first[1]})"
                 f" in {names[0]}; prepare all tensors with the same options, in a new folder"
             )
     return first
-
-
-def _about(schema: pa.Schema) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of the tensors of a shard."""
-    about = schema.field("tensor").metadata
-    return tuple(json.loads(about[b"shape"])), np.dtype(about[b"dtype"].decode())
 
 
 def _mapped(shards: _Shards) -> MappedTensors | None:

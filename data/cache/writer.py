@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from data.analysis.feature_names import FEATURES
 from data.analysis.parameters import Parameters
-from data.cache.cache import FINGERPRINT, CacheInfo, fingerprint
+from data.cache.cache import FINGERPRINT, CacheInfo
+from data.cache.fingerprints import USABLE, collection_fingerprint, preparation_fingerprint
 from data.cache.rows import KEYS
 from data.errors import CacheError
 from data.io.folder import Folder
@@ -35,7 +34,7 @@ MANIFEST = (
 GIVEN_GROUP = "given_group"
 """Column of a manifest: the group that the user named for a file, null where none was."""
 
-OK = "ok"
+OK = USABLE
 SKIPPED = "skipped"
 
 _LIBRARIES = ("librosa", "numpy", "pyarrow", "scipy", "soundfile", "soxr")
@@ -109,11 +108,13 @@ def write_features(
     folder = Folder.at(uri)
     schema = manifest_schema().append(pa.field(GIVEN_GROUP, pa.string()))
     table = pa.Table.from_pandas(manifest, schema=schema, preserve_index=False)
+    collection = collection_fingerprint([table.sort_by("track_id")])
     info = CacheInfo(
         source=source,
         synthetic=synthetic,
         parameters=parameters.model_dump(),
-        fingerprint=cache_fingerprint([table.sort_by("track_id")], parameters),
+        fingerprint=preparation_fingerprint(parameters.model_dump(), collection),
+        collection=collection,
         versions=versions(),
     )
     told = {FINGERPRINT: info.fingerprint.encode()}
@@ -128,20 +129,6 @@ def write_features(
 def write_info(folder: Folder, info: CacheInfo) -> None:
     """Write ``cache.json``, which makes a cache of what lies in the folder."""
     folder.write_json("cache.json", info.model_dump())
-
-
-def cache_fingerprint(manifest: Iterable[pa.Table], parameters: Parameters) -> str:
-    """Hex digest of the parameters and of the track, label, group and content of each row that is `OK`.
-
-    It does not depend on where the files lay. The manifest comes in pieces, sorted by track.
-    """
-    columns = ("track_id", "label", "group", "sha256", "status")
-    digest = hashlib.sha256()
-    for table in manifest:
-        for row in zip(*(table[column].to_pylist() for column in columns), strict=True):
-            if row[4] == OK:
-                digest.update("\x1f".join(row[:4]).encode() + b"\x1e")
-    return fingerprint({"parameters": parameters.model_dump(), "tracks": digest.hexdigest()})
 
 
 def versions() -> dict[str, str]:

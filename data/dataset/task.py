@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -69,7 +70,7 @@ def tensors_at(origin: Origin) -> Array:
         If the cache is missing, or holds other data than before.
     """
     cache = Cache.open(origin.cache)
-    if cache.info.fingerprint != origin.fingerprint:
+    if cache.input_fingerprint(origin.kind) != origin.fingerprint:
         raise CacheError(
             f"{origin.cache}: holds other data than when the search began; restore it, or start a new search"
         )
@@ -113,6 +114,8 @@ class Task:
         Genres, sorted.
     folds : tuple of Fold
         The folds; one for a hold-out.
+    blocks : tuple of (str, int)
+        Kinds of input whose columns are side by side in `X`, with their widths; empty for tensors.
     """
 
     X: Inputs
@@ -121,6 +124,23 @@ class Task:
     track_id: np.ndarray
     classes: tuple[str, ...]
     folds: tuple[Fold, ...]
+    blocks: tuple[tuple[str, int], ...] = ()
+
+    def with_blocks(self, kinds: Sequence[str]) -> Task:
+        """Return the same task on the columns of some kinds of input only.
+
+        Parameters
+        ----------
+        kinds : sequence of str
+            Some of those in `blocks`; their order does not matter.
+        """
+        ends = np.cumsum([0, *(width for _, width in self.blocks)])
+        chosen = [number for number, (kind, _) in enumerate(self.blocks) if kind in kinds]
+        if len(chosen) == len(self.blocks):
+            return self
+        columns = np.concatenate([np.arange(ends[number], ends[number + 1]) for number in chosen])
+        blocks = tuple(self.blocks[number] for number in chosen)
+        return replace(self, X=self.X[:, columns], blocks=blocks)
 
     @property
     def track_label(self) -> np.ndarray:
@@ -147,7 +167,7 @@ def search_task(rows: Rows, split: Split) -> Task:
         Fold(np.flatnonzero(fold_of_row != number), np.flatnonzero(fold_of_row == number))
         for number in range(split.n_folds)
     )
-    return Task(seen.X, seen.y, seen.track, seen.track_id, seen.classes, folds)
+    return replace(seen, folds=folds)
 
 
 def refit_task(rows: Rows, split: Split) -> Task:
@@ -188,6 +208,7 @@ def _select(rows: Rows, split: Split, wanted: np.ndarray) -> Task:
         track_id=tracks,
         classes=classes,
         folds=(Fold(np.arange(len(chosen)), np.empty(0, dtype=np.int64)),),
+        blocks=rows.blocks,
     )
 
 

@@ -108,6 +108,10 @@ class Folder:
         with self.filesystem.open_input_stream(self._inside(name)) as stream:
             return bytes(stream.read())
 
+    def reading(self, name: str) -> pa.NativeFile:
+        """Open the file `name` to be read piece by piece; raises as `read` does."""
+        return self.filesystem.open_input_stream(self._inside(name))
+
     def write(self, name: str, content: bytes) -> None:
         """Write the file `name` whole: a reader sees the old content or the new one, never a part."""
         self._make()

@@ -13,10 +13,10 @@ from data.analysis.feature_names import FEATURES
 from data.analysis.landmarks import LANDMARK, united_groups
 from data.analysis.parameters import Parameters
 from data.cache.cache import FINGERPRINT, CacheInfo
+from data.cache.fingerprints import collection_fingerprint, preparation_fingerprint
 from data.cache.writer import (
     GIVEN_GROUP,
     OK,
-    cache_fingerprint,
     feature_schema,
     manifest_schema,
     versions,
@@ -101,11 +101,13 @@ def assemble(
                 _write(writers[0], table)
         given_group = [groups.get(track) for track in rows.track_ids]
         manifest = _written(writers[-1], _manifest(rows, there, group, given_group))
+        collection = collection_fingerprint(manifest)
         info = CacheInfo(
             source=source,
             synthetic=source == "demo",
             parameters=parameters.model_dump(),
-            fingerprint=cache_fingerprint(manifest, parameters),
+            fingerprint=preparation_fingerprint(parameters.model_dump(), collection),
+            collection=collection,
             versions=versions(),
         )
         for writer in writers:

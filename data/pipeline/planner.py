@@ -16,8 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from data.analysis.embeddings import ENCODERS
+from data.analysis.encoders.catalogue import EncoderFiles
 from data.analysis.parameters import Parameters, extended
-from data.cache.cache import Cache, CacheInfo, fingerprint, of_one_preparation
+from data.cache.cache import Cache, CacheInfo, of_one_preparation
+from data.cache.fingerprints import fingerprint
 from data.cache.shards import tidy_shards
 from data.cache.writer import OK
 from data.collection.scan import Found, kept_groups
@@ -57,8 +60,10 @@ class Preparation:
         ``"audio"``, ``"demo"`` where the files were synthesised, or ``"images"`` where they are pictures.
     todo : list of Found
         Those that must be analysed.
-    with_features : set of str
-        Tracks of `todo` whose features the cache holds: they lack tensors only.
+    held : dict of str to str
+        Tracks of `todo` whose features the cache holds, with the part of their tensors: they lack others.
+    held_kinds : tuple of str
+        Kinds of tensors that the cache holds.
     skipped : list of (str, str)
         Path and reason of each file that could not be used in this run.
     unusable : dict of str to str
@@ -67,6 +72,8 @@ class Preparation:
         Whether a cache is there whose rows can be kept: its tables are of one preparation.
     nodes : set of str
         Nodes of the cluster that did the work; empty if this process did it.
+    encoders : sequence of EncoderFiles
+        Encoders whose files the cache does not have yet.
     """
 
     folder: Folder
@@ -74,11 +81,13 @@ class Preparation:
     files: Sequence[Found]
     source: Literal["audio", "demo", "images"] = "audio"
     todo: list[Found] = field(default_factory=list)
-    with_features: set[str] = field(default_factory=set)
+    held: dict[str, str] = field(default_factory=dict)
+    held_kinds: tuple[str, ...] = ()
     skipped: list[tuple[str, str]] = field(default_factory=list)
     unusable: dict[str, str] = field(default_factory=dict)
     with_old: bool = False
     nodes: set[str] = field(default_factory=set)
+    encoders: Sequence[EncoderFiles] = ()
 
     @classmethod
     def plan(
@@ -88,6 +97,7 @@ class Preparation:
         parameters: Parameters,
         *,
         source: Literal["audio", "demo", "images"] = "audio",
+        encoders: Sequence[EncoderFiles] = (),
     ) -> Preparation:
         """Compare the files with what the cache, or an interrupted run, holds already.
 
@@ -100,17 +110,26 @@ class Preparation:
             If the folder holds a cache of another source, or one made with other parameters.
         """
         folder = Folder.at(uri)
+        embeddings = {encoder.name: encoder.embedding for encoder in encoders}
+        parameters = parameters.model_copy(update={"embeddings": embeddings})
         info = Cache.open(uri).info if folder.exists("cache.json") else None
         if info is not None:
             _require_source(info, folder, source)
             parameters = extended(info.parameters, parameters, f"--cache {folder.uri}")
         with_old = info is not None and of_one_preparation(folder, source)
+        held_encoders = {} if info is None else info.parameters.get("embeddings", {})
         preparation = cls(folder, parameters, files, source, with_old=with_old)
-        lacking = info is not None and info.parameters != parameters.model_dump()
+        preparation.encoders = [encoder for encoder in encoders if encoder.name not in held_encoders]
         known = preparation._known()
+        lacking = False
+        if info is not None:
+            before = Parameters.model_validate(info.parameters)
+            lacking = before != parameters
+            preparation.held_kinds = before.tensor_kinds
+        part_of = preparation._parts_of_old() if lacking and with_old else {}
         for number, file in enumerate(files):
             if known[number] == _USABLE and lacking:
-                preparation.with_features.add(file.track_id)
+                preparation.held[file.track_id] = part_of.get(file.track_id) or ""
             elif known[number] != _UNKNOWN:
                 continue
             preparation.todo.append(file)
@@ -130,6 +149,11 @@ class Preparation:
             _require_usable(self.unusable.items())
         if workers is None and address is None and len(self.todo) <= _SMALL:
             workers = 1
+        try:
+            for encoder in self.encoders:
+                encoder.copy_to(self.folder / ENCODERS / encoder.name)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
         work = partial(_analyse, parameters=self.parameters, cache=self.folder, parts=self._parts.folder)
         try:
             for done in spread(work, self._batches(workers), workers=workers, address=address):
@@ -220,6 +244,11 @@ class Preparation:
                             self.unusable[path] = reason
         return known
 
+    def _parts_of_old(self) -> dict[str, str]:
+        """Part that holds the tensors of each track in the cache."""
+        manifest = self.folder.read_table("manifest.parquet", ["track_id", "part"])
+        return dict(zip(manifest["track_id"].to_pylist(), manifest["part"].to_pylist(), strict=True))
+
     def _whole_rows(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Columns of the parts, without the rows whose features an older cache held that cannot be used."""
         import pyarrow.compute as pc
@@ -246,7 +275,8 @@ class Preparation:
             Batch(
                 f"{first + number:08d}-{uuid.uuid4().hex[:8]}",
                 files,
-                frozenset(file.track_id for file in files) & self.with_features,
+                {file.track_id: self.held[file.track_id] for file in files if file.track_id in self.held},
+                self.held_kinds,
             )
             for number, files in enumerate(chunks)
         ]

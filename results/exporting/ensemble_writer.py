@@ -124,8 +124,12 @@ def export_ensemble(
         If the folder is there already, or cannot be written.
     """
     info = trials[0].info
-    same = {(trial.info.cache.fingerprint, trial.info.split_fingerprint) for trial in trials}
-    if len(same) > 1:
+    same = [
+        trial.info.cache.same_collection(info.cache)
+        and trial.info.split_fingerprint == info.split_fingerprint
+        for trial in trials
+    ]
+    if not all(same):
         raise RunError("the members of an ensemble must be of the same data and split")
     with new_folder(out) as folder:
         check_available(formats)
@@ -148,7 +152,7 @@ def export_ensemble(
         config = EnsembleConfig(
             members=names,
             synthetic=info.cache.synthetic,
-            cache_fingerprint=info.cache.fingerprint,
+            cache_fingerprint=info.cache.data,
             split_fingerprint=info.split_fingerprint,
             created=created,
         )

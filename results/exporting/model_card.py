@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from data.analysis.embeddings import ENCODERS
 from results.evaluation.descriptions import from_pictures, source, split
 from results.evaluation.trials import Trial
 from results.model.files import PICTURE, BundleConfig
@@ -55,6 +56,7 @@ def model_card(
         _head(trial),
         numbers_section([trial], metrics, among, earlier_scorings),
         data_section(trial, n_trained),
+        *encoder_sections(trial),
         _search(trial, config),
         limits_section(trial, metrics),
         usage_section(trial),
@@ -70,6 +72,33 @@ def _head(trial: Trial) -> str:
         f" `{trial.trial_id}`{' (the BASELINE)' if trial.baseline else ''} of run `{trial.run.name}`."
     )
     return f"{text}\n\n{SYNTHETIC}" if info.cache.synthetic else text
+
+
+def encoder_sections(trial: Trial) -> list[str]:
+    """Write which pretrained encoders the model uses, and under which licence; nothing for other families."""
+    used = str(trial.config.get("inputs", "")).split("+")
+    embeddings = trial.info.cache.parameters.get("embeddings", {})
+    lines = [
+        f"- `{ENCODERS}/{name}`: {embedding['encoder']}, {embedding['sample_rate']} Hz,"
+        f" SHA-256 of the weights `{embedding['sha256'][:16]}`."
+        for name, embedding in embeddings.items()
+        if name in used
+    ]
+    if not lines:
+        return []
+    return [
+        "\n".join(
+            [
+                "## Pretrained encoders",
+                "",
+                *lines,
+                "",
+                "The weights are their authors', not this project's. Their licence, where it was beside them,"
+                " is in the same folder: keep it with the model, and check what it allows before you publish"
+                " or sell the model.",
+            ]
+        )
+    ]
 
 
 def takes(trial: Trial) -> str:
@@ -145,7 +174,7 @@ def data_section(trial: Trial, n_trained: int) -> str:
     return (
         "## Data and split\n\n"
         f"Data: {source(info)}; fingerprint"
-        f" `{info.cache.fingerprint[:16]}`. Split: {split(info)}, seed {info.seed}; {info.n_validated} tracks"
+        f" `{info.cache.data[:16]}`. Split: {split(info)}, seed {info.seed}; {info.n_validated} tracks"
         f" validated, {info.n_test} locked away for the test. Segments of a track, duplicates and named"
         " groups stay on one side. The exported network was trained on all"
         f" {n_trained} tracks of training and validation."

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import spaces
+from data.analysis.embeddings import ENCODERS
 from data.cache.cache import Cache
+from data.cache.rows import Kind
 from data.dataset.task import Task, locked_task, refit_task
 from data.errors import CacheError
+from data.io.folder import Folder
 from results.evaluation.trials import Trial
 from results.quiet import import_keras
 from spaces.training.family import Fitted
@@ -27,12 +30,18 @@ class Refit:
         Rows of the locked test; None if the run locked nothing away.
     trained : Task
         The rows that it was trained on.
+    kind : str
+        The kind of input of those rows.
+    encoders : Folder
+        The files of the cache's encoders, if it has any.
     """
 
     fitted: Fitted
     n_tracks: int
     locked: Task | None
     trained: Task
+    kind: Kind
+    encoders: Folder
 
 
 def refit(trial: Trial, *, cache: str | None = None) -> Refit:
@@ -54,18 +63,19 @@ def refit(trial: Trial, *, cache: str | None = None) -> Refit:
     """
     info = trial.info
     opened = Cache.open(cache or info.cache.uri)
-    if opened.info.fingerprint != info.cache.fingerprint:
+    family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
+    if not info.cache.is_in(opened, family.reads):
         raise CacheError(
             f"{opened.folder.uri}: holds other data than run {trial.run.name!r} searched on (fingerprint"
-            f" {opened.info.fingerprint[:8]}, not {info.cache.fingerprint[:8]}); name the right"
+            f" {opened.collection[:8]}, not {info.cache.data[:8]}, or other inputs of it); name the right"
             " one by --cache"
         )
-    family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
-    rows, split = opened.rows(family.reads), trial.run.split()
+    kind = family.kind_for(trial.config, info.cache.kind(family.reads))
+    rows, split = opened.rows(kind), trial.run.split()
     task = refit_task(rows, split)
     import_keras()
     learner = family.learner(trial.config, task, seed=info.seed)
     for epoch in range(trial.best_epoch):
         learner.run_epoch(epoch)
     locked = locked_task(rows, split) if info.n_test else None
-    return Refit(learner.fitted(), len(task.track_id), locked, task)
+    return Refit(learner.fitted(), len(task.track_id), locked, task, kind, opened.folder / ENCODERS)

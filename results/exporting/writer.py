@@ -14,8 +14,11 @@ import click
 import numpy as np
 
 import spaces
+from data.analysis.embeddings import ENCODERS
+from data.analysis.encoders.catalogue import copy_encoder
 from data.analysis.feature_names import FEATURES
 from data.analysis.parameters import Parameters
+from data.cache.rows import EMBEDDING_PREFIX, FEATURE_KIND, kinds_in
 from data.dataset.metrics import judge
 from data.dataset.task import Task
 from data.dataset.track_scores import vote
@@ -159,16 +162,21 @@ def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[st
         epochs=trial.best_epoch,
         seed=info.seed,
         synthetic=info.cache.synthetic,
-        cache_fingerprint=info.cache.fingerprint,
+        cache_fingerprint=info.cache.data,
         split_fingerprint=info.split_fingerprint,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=library_versions(),
     )
-    reads = spaces.get(info.family).reads
+    parameters = Parameters.model_validate(info.cache.parameters)
+    kinds = kinds_in(trained.kind)
+    encoders = {f"{EMBEDDING_PREFIX}{name}": name for name in parameters.embeddings}
+    for kind, name in encoders.items():
+        if kind in kinds:
+            copy_encoder(trained.encoders / name, folder / ENCODERS / name)
     preprocess = bundle.Preprocess(
-        reads=reads,
-        parameters=Parameters.model_validate(info.cache.parameters),
-        columns=list(FEATURES) if reads == "features" else [],
+        reads=trained.kind,
+        parameters=parameters.without(encoders.keys() - set(kinds)),
+        columns=list(FEATURES) if FEATURE_KIND in kinds else [],
         preparation=trained.fitted.preparation,
     )
     trained.fitted.model.save(folder / bundle.MODEL)

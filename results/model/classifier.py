@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import spaces
+from data.analysis.embeddings import ENCODERS, open_encoders
 from data.analysis.feature_names import FEATURES
 from data.analysis.segments import row_shape
+from data.cache.rows import FEATURE_KIND, kinds_in
 from data.dataset.task import Inputs
 from data.dataset.track_scores import vote
 from data.errors import ExportError, HarnessError
@@ -68,6 +70,8 @@ class Classifier:
         The model family.
     model : keras.Model
         Takes prepared inputs, gives probabilities.
+    encoders : str
+        Folder of the encoders' files.
     """
 
     config: bundle.BundleConfig
@@ -75,6 +79,7 @@ class Classifier:
     labels: list[str]
     family: Family
     model: keras.Model
+    encoders: str = ""
 
     @classmethod
     def load(cls, folder: str | Path) -> Classifier:
@@ -93,20 +98,22 @@ class Classifier:
         if config.family not in spaces.names():
             raise ExportError(f"{place / bundle.CONFIG}: family {config.family!r} is not known here")
         family = spaces.get(config.family)
-        columns = list(FEATURES) if family.reads == "features" else []
-        if preprocess.reads != family.reads or preprocess.columns != columns:
+        columns = list(FEATURES) if FEATURE_KIND in kinds_in(preprocess.reads) else []
+        if not family.accepts(preprocess.reads) or preprocess.columns != columns:
             raise ExportError(
                 f"{place / bundle.PREPROCESS}: reads other inputs than this program takes from audio;"
                 " export the model again"
             )
-        classifier = cls(config, preprocess, labels, family, bundle.read_model(place))
+        encoders = str((place / ENCODERS).absolute())
+        classifier = cls(config, preprocess, labels, family, bundle.read_model(place), encoders)
         classifier._try(place)
+        open_encoders(preprocess.parameters.embeddings, encoders)
         return classifier
 
     def _try(self, place: Path) -> None:
         """Prepare and judge a row of zeros, so that files that do not fit each other are found now."""
         try:
-            rows = np.zeros((1, *row_shape(self.preprocess.parameters, self.family.reads)))
+            rows = np.zeros((1, *row_shape(self.preprocess.parameters, self.preprocess.reads)))
             inputs = self.family.prepare(rows, self.preprocess.preparation)
         except Exception as error:  # a preparation of other content fails in as many ways as it is used
             raise ExportError(
@@ -163,7 +170,7 @@ class Classifier:
         """
         from data.analysis.segments import of_file
 
-        X, start_s = of_file(path, self.preprocess.parameters, self.family.reads)
+        X, start_s = of_file(path, self.preprocess.parameters, self.preprocess.reads, encoders=self.encoders)
         rows = self.judge_rows(X)
         if not np.isfinite(rows).all():
             raise HarnessError(f"{path}: the model gives no finite answer to this file")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import click
 import numpy as np
 
-from data.dataset.intervals import LEVEL, wilson
-from data.dataset.paired_tests import mcnemar
+from data.dataset.intervals import LEVEL, accuracy_interval, wilson
+from data.dataset.paired_tests import sign_flip_test
+from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError, RunError
 from results.evaluation.columns import read_columns
 from results.evaluation.trials import SCORED
 from results.ranking.comparison import right_tracks
-from search.storage.run_folder import RunFolder, RunInfo
+from search.storage.run_folder import CacheRef, RunFolder, RunInfo
 
 TRIALS = "trials.parquet"
 
@@ -159,7 +160,7 @@ def boards(
         if trials is None or not any(_has_score(trials)):
             silent.append(run.name)
             continue
-        group = groups.setdefault((info.cache.fingerprint, info.split_fingerprint), _Group())
+        group = groups.setdefault((info.cache.data, info.split_fingerprint), _Group())
         group.runs.append(run)
         group.infos.append(info)
         group.tables.append(trials)
@@ -194,7 +195,16 @@ def _read(
         raise failed[0]
     for one in failed:
         click.echo(f"Left out: {' '.join(str(one).split())}", err=True)
-    return found
+    collections = {info.cache.collection: info.cache for _, info, _ in found if info.cache.collection}
+    return [(run, _with_collection(info, collections.values()), trials) for run, info, trials in found]
+
+
+def _with_collection(info: RunInfo, known: Iterable[CacheRef]) -> RunInfo:
+    """Give a run of version 0.1 the collection of a later run on the same data, if there is one."""
+    if info.cache.collection is not None:
+        return info
+    collection = next((other.collection for other in known if other.same_collection(info.cache)), None)
+    return info.model_copy(update={"cache": info.cache.model_copy(update={"collection": collection})})
 
 
 def _why(info: RunInfo, before: Sequence[Board]) -> str:
@@ -202,7 +212,7 @@ def _why(info: RunInfo, before: Sequence[Board]) -> str:
     if not before:
         return ""
     for board in before:
-        if board.info.cache.fingerprint == info.cache.fingerprint:
+        if board.info.cache.data == info.cache.data:
             return (
                 f"the data of table {board.number}, but split in another way: its tracks are validated by"
                 " models that saw other tracks, so their ranks are not comparable"

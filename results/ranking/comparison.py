@@ -88,7 +88,7 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
     RunError
         If they are on different data, or share no validated track.
     """
-    if a.info.cache.fingerprint != b.info.cache.fingerprint:
+    if not a.info.cache.same_collection(b.info.cache):
         raise RunError(
             f"--compare: {a.run.name} and {b.run.name} are on different data"
             f" ({a.info.cache.uri} and {b.info.cache.uri}), so their tracks cannot be paired"

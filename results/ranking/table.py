@@ -49,7 +49,7 @@ def title(board: Board) -> str:
     info = board.info
     synthetic = "SYNTHETIC " if info.cache.synthetic else ""
     return (
-        f"Table {board.number}: {synthetic}data {info.cache.uri} ({info.cache.fingerprint[:8]}),"
+        f"Table {board.number}: {synthetic}data {info.cache.uri} ({info.cache.data[:8]}),"
         f" {split(info)} ({info.split_fingerprint[:8]}), {info.n_validated} tracks validated"
     )
 

@@ -50,9 +50,11 @@ def report(runs: str, names: Sequence[str]) -> str:
     together: list[dict[str, Any]] = []
     if len(materials) > 1:
         for board in ranked:
-            alike = (board.info.cache.fingerprint, board.info.split_fingerprint)
             same = [
-                one for one in materials if (one.info.cache.fingerprint, one.info.split_fingerprint) == alike
+                one
+                for one in materials
+                if one.info.cache.same_collection(board.info.cache)
+                and one.info.split_fingerprint == board.info.split_fingerprint
             ]
             together.append(_shown(best_so_far(same), f"all-{board.number}"))
     return _render(
@@ -164,7 +166,7 @@ def _facts(one: Material) -> list[tuple[str, str]]:
             "data",
             f"{source(info)}; {len(info.classes)} genres"
             f" ({', '.join(info.classes)}); {info.cache.uri}, fingerprint"
-            f" {info.cache.fingerprint[:16]}.{synthetic}",
+            f" {info.cache.data[:16]}.{synthetic}",
         ),
         (
             "split",

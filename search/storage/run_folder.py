@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from data.cache.fingerprints import preparation_fingerprint, same_input
+from data.cache.rows import Kind, kinds_in
 from data.dataset.splits import Split
 from data.errors import RunError
 from data.io.folder import Folder
@@ -25,6 +27,8 @@ from data.io.s3_errors import bucket_failure
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from data.cache.cache import Cache
 
 FORMAT = 1
 """Version of the layout."""
@@ -77,7 +81,21 @@ def first_failure(trials: pd.DataFrame) -> str:
 
 
 class CacheRef(BaseModel):
-    """Which data a run saw."""
+    """The data that a run saw.
+
+    Attributes
+    ----------
+    uri : str
+        The cache.
+    fingerprint : str
+        That of the whole cache when the search started; runs of version 0.1 have no other.
+    collection : str, optional
+        Fingerprint of tracks, content, labels and groups.
+    inputs : dict of str to str
+        Fingerprint of each kind of input that the run reads, in the order of their columns.
+    source, synthetic, parameters
+        As in ``cache.json``.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -86,6 +104,60 @@ class CacheRef(BaseModel):
     source: str
     synthetic: bool
     parameters: dict[str, Any]
+    collection: str | None = None
+    inputs: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, cache: Cache, kind: Kind) -> CacheRef:
+        """Refer to the inputs of a kind in a cache."""
+        common = cache.info.model_dump(include={"fingerprint", "source", "synthetic", "parameters"})
+        return cls(
+            uri=cache.folder.uri,
+            collection=cache.collection,
+            inputs={each: cache.input_fingerprint(each) for each in kinds_in(kind)},
+            **common,
+        )
+
+    @property
+    def data(self) -> str:
+        """Fingerprint of the collection; of a run of version 0.1, that of its cache."""
+        return self.collection or self.fingerprint
+
+    def kind(self, reads: Kind) -> Kind:
+        """Return the kind of input that the run reads, where its family reads `reads`."""
+        return "+".join(self.inputs) or reads
+
+    def same_collection(self, other: CacheRef) -> bool:
+        """Whether two runs saw the same tracks, content, labels and groups, in whatever inputs."""
+        if self.collection is None:
+            return self.fingerprint == other.fingerprint or (
+                other.collection is not None and other.same_collection(self)
+            )
+        return other.data == self.collection or (
+            other.collection is None
+            and preparation_fingerprint(other.parameters, self.collection) == other.fingerprint
+        )
+
+    def is_in(self, cache: Cache, reads: Kind) -> bool:
+        """Whether a cache holds the collection and the inputs that the run read.
+
+        Parameters
+        ----------
+        cache : Cache
+            The cache, to which other inputs may have been added since.
+        reads : str
+            What the run's family reads.
+        """
+        if self.collection is not None:
+            return cache.collection == self.collection and all(
+                cache.input_fingerprint(kind) == recorded for kind, recorded in self.inputs.items()
+            )
+        if cache.info.fingerprint == self.fingerprint:
+            return True
+        same = preparation_fingerprint(self.parameters, cache.collection) == self.fingerprint
+        return same and all(
+            same_input(kind, self.parameters, cache.info.parameters) for kind in kinds_in(self.kind(reads))
+        )
 
 
 class RunInfo(BaseModel):

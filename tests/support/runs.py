@@ -11,7 +11,8 @@ import optuna
 import pandas as pd
 
 import spaces
-from data.cache.cache import Cache, fingerprint
+from data.cache.cache import Cache
+from data.cache.fingerprints import fingerprint
 from data.dataset.splits import make_split
 from data.dataset.task import search_task
 from data.dataset.track_scores import scores, track_probabilities

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from data.cache.cache import fingerprint
+from data.cache.fingerprints import fingerprint
 from data.cache.rows import Origin
 from data.dataset.task import tensors_at
 from data.io.scratch import make_room, making, scratch_folder, used

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from data.dataset.paired_tests import mcnemar, paired, sign_flip_test
-from data.dataset.track_groups import TrackGroups
+from data.dataset.paired_tests import mcnemar, paired
 
 
 def test_paired_is_the_exact_mcnemar_test() -> None:
