@@ -27,6 +27,8 @@ from data.io.s3_errors import bucket_failure
 from results.evaluation.predictions import Judgement
 from results.evaluation.trials import Trial
 from results.exporting.confusion_plot import confusion_picture
+from results.exporting.encoder_chain import FOLDER as CHAIN
+from results.exporting.encoder_chain import build_chain, chain_formats, has_chain, noise_patches
 from results.exporting.formats import check_available, write_formats
 from results.exporting.model_card import model_card
 from results.exporting.refit import Refit, refit
@@ -187,7 +189,21 @@ def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[st
         rows = trained.trained.X[np.arange(min(_CHECKED, len(trained.trained.X)))]
         inputs = spaces.get(info.family).prepare(rows, trained.fitted.preparation)
         write_formats(trained.fitted.model, folder, formats, inputs)
+        _write_chain(trained, preprocess, folder, formats)
     return config
+
+
+def _write_chain(trained: Refit, preprocess: bundle.Preprocess, folder: Path, formats: Sequence[str]) -> None:
+    """Write encoder and head as one network too, where the model reads one encoder that allows it."""
+    wanted = chain_formats(formats)
+    name, embedding = next(iter(preprocess.parameters.embeddings.items()), ("", None))
+    scaler = trained.fitted.preparation.get("scaler", [])
+    if not wanted or embedding is None or preprocess.reads != f"{EMBEDDING_PREFIX}{name}":
+        return
+    if has_chain(embedding, scaler):
+        chain = build_chain(trained.fitted.model, embedding, scaler, folder / ENCODERS / name)
+        (folder / CHAIN).mkdir()
+        write_formats(chain, folder / CHAIN, wanted, noise_patches())
 
 
 def write_account(folder: Path, metrics: dict[str, Any], card: str, info: RunInfo, model: str) -> None:
