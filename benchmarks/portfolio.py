@@ -3,7 +3,7 @@
 Draws configurations at random from the family's space, trains each on every cache, with several splits of
 each, and prints those whose mean score is the best. A score is the validation accuracy of the best epoch,
 less the BASELINE's on the same split. A configuration that trains longer than ``--slower`` times the BASELINE
-is left out. Run it with ``python -m benchmarks.portfolio --cache DIR --family NAME --halves halves.csv``: only
+is left out. Run it with ``python -m benchmarks.portfolio --cache DIR --family NAME --halves FILE``: only
 the recordings of the half ``development`` are used, so that the other half, GTZAN and the demo data can judge
 the choice.
 """
