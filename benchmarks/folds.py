@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from data.task import Fold, Task
+from data.dataset.task import Fold, Task
 
 _FOLDS, _EPOCHS, _TRACKS, _FEATURES, _GENRES, _BATCH = 8, 10, 1000, 57, 10, 5
 _SIZES = {"58-29, published": (58, 29), "512-256": (512, 256)}
@@ -56,7 +56,7 @@ def fit_calls(task: Task, units: tuple[int, int]) -> float:
     """Seconds of eight ``Model.fit`` calls."""
     import keras
 
-    from spaces.training.scaling import apply_scaler, fit_scaler
+    from spaces.training.dense.scalers import apply_scaler, fit_scaler
 
     start = time.perf_counter()
     for fold in task.folds:

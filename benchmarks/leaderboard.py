@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.results.runs import write_scores
+from tests.support.runs import write_scores
 
 _RUNS, _TRIALS, _TRACKS, _ROUNDS = 10, 1000, 1000, 5
 _CLASSES = ("blues", "disco", "metal")

@@ -42,7 +42,7 @@ _PUBLISHED = {
 def ours(cache: str, runs: str, trials: int) -> tuple[float, float]:
     """Trials a minute, and the seconds that a trial costs beyond its training."""
     from search import SearchSettings, run_search
-    from search.journal import open_study
+    from search.storage.study import open_study
 
     settings = SearchSettings.checked(
         family="features_mlp",
@@ -71,7 +71,7 @@ def plain(cache: str, folder: str, trials: int) -> float:
     import numpy as np
     from ray import tune
 
-    from data.cache import Cache
+    from data.cache.cache import Cache
 
     rows = Cache.open(cache).features
     X, y = rows.X, np.unique(rows.label, return_inverse=True)[1]

@@ -17,13 +17,13 @@ import click
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from data.audio import load
-from data.columns import FEATURES
-from data.features import of_file
-from data.rhythm import tempo
-from data.separation import harmonic_percussive
-from data.spectrum import Spectrum
-from data.spread import spread
+from data.analysis.feature_names import FEATURES
+from data.analysis.features import of_file
+from data.analysis.hpss import harmonic_percussive
+from data.analysis.stft import Spectrum
+from data.analysis.tempo import tempo
+from data.audio.decode import load
+from data.pipeline.ray_map import spread
 
 SR = 22050
 _REPEATS = 3

@@ -25,7 +25,7 @@ def no_op_trial(started: Path, workers: int) -> type:
     """Make a trial that trains nothing; the first ones wait until there is a file for each worker."""
     from ray import tune
 
-    from search.trial import COMPLETE, RUNNING, TRIAL_NUMBER
+    from search.tune.trial import COMPLETE, RUNNING, TRIAL_NUMBER
 
     class NoOpTrial(tune.Trainable):
         def setup(self, config: dict[str, Any], *, milestones: tuple[int, ...], **shared: Any) -> None:
@@ -104,7 +104,7 @@ def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) 
     import ray
 
     from search import SearchSettings, run_search
-    from search import tuning as module
+    from search import driver as module
 
     ray.init(
         address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="error"

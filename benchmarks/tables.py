@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from data.cache import FORMAT, CacheInfo
-from data.columns import FEATURES
-from data.files import Folder
+from data.analysis.feature_names import FEATURES
+from data.cache.cache import FORMAT, CacheInfo
+from data.io.folder import Folder
 
 if TYPE_CHECKING:
-    from data.task import Task
+    from data.dataset.task import Task
 
 
 def random_cache(folder: Path, *, tracks: int = 1000, genres: int = 10) -> str:
@@ -47,9 +47,9 @@ def random_cache(folder: Path, *, tracks: int = 1000, genres: int = 10) -> str:
 
 def features_task(cache: str, *, folds: int, test_fraction: float, seed: int) -> Task:
     """Split a cache's features as a search does; give what trials see."""
-    from data.cache import Cache
-    from data.splits import make_split
-    from data.task import search_task
+    from data.cache.cache import Cache
+    from data.dataset.splits import make_split
+    from data.dataset.task import search_task
 
     rows = Cache.open(cache).features
     return search_task(rows, make_split(rows.tracks(), folds=folds, test_fraction=test_fraction, seed=seed))

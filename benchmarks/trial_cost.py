@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 
 import spaces
-from data.cache import Cache
-from data.splits import make_split
-from data.task import Fold, Task, search_task
+from data.cache.cache import Cache
+from data.dataset.splits import make_split
+from data.dataset.task import Fold, Task, search_task
 from spaces.training.family import Learner
 
 
@@ -62,8 +62,8 @@ class Stopwatch:
 @contextmanager
 def steps_timed() -> Iterator[Stopwatch]:
     """Time the functions that take training steps, in every learner that is made inside."""
-    from spaces.training.epoch import CompiledEpoch
-    from spaces.training.tensor_steps import TrainingSteps
+    from spaces.training.convolution.steps import TrainingSteps
+    from spaces.training.dense.epoch import CompiledEpoch
 
     watch = Stopwatch()
     begin, run = TrainingSteps.__init__, CompiledEpoch.run
@@ -81,9 +81,9 @@ def steps_timed() -> Iterator[Stopwatch]:
 
 def share_of_steps(family: Any, task: Task, seconds: float) -> tuple[float, int, float]:
     """Train the BASELINE for some time; give its seconds, its epochs and the share that is steps."""
-    from search.trial import CHECKPOINT_SHARE
-    from search.tuning import REPORT_SECONDS
-    from spaces.training.votes import scores, track_probabilities
+    from data.dataset.track_scores import scores, track_probabilities
+    from search.driver import REPORT_SECONDS
+    from search.tune.trial import CHECKPOINT_SHARE
 
     truth = task.track_label[task.validated]
     with steps_timed() as watch, tempfile.TemporaryDirectory() as folder:
@@ -108,9 +108,9 @@ def whole_backbone(config: dict[str, Any], task: Task) -> Learner:
     """Return the alternative: the same head and the same frozen backbone in one network, on pictures."""
     import keras
 
-    from spaces.training.backbones import build, pooled
-    from spaces.training.pretrained import load
-    from spaces.training.tensor_learner import Recipe, Stage, TensorFolds
+    from spaces.training.convolution.learner import Recipe, Stage, TensorFolds
+    from spaces.training.transfer.backbones import build, pooled
+    from spaces.training.transfer.weights import load
     from spaces.vgg16_transfer import build_head
 
     size = task.X.shape[1]
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--families", nargs="*", default=spaces.names())
     given = parser.parse_args()
 
-    from spaces.training.quiet import import_keras
+    from data.io.keras_import import import_keras
 
     import_keras()
     import tensorflow as tf

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from data.buckets import bucket_failure
 from data.errors import HarnessError
+from data.io.s3_errors import bucket_failure
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +53,7 @@ class Command(click.Command):
             told = error if isinstance(error, HarnessError) else bucket_failure(error)
             if told is None or ctx.meta[_DEBUG]:
                 raise
-            from data.files import printable
+            from data.io.folder import printable
 
             raise _BadInput(printable(" ".join(str(told).split()))) from error
 

@@ -1,11 +1,11 @@
 """The demo data set: synthetic tracks in ten styles, made once and prepared like any folder of audio.
 
 What it is
-    30 tracks of each of the ten styles of `data.styles`, 9 s at 22,050 Hz, mono, 16-bit FLAC, under
+    30 tracks of each of the ten styles of `data.synthesis.styles`, 9 s at 22,050 Hz, mono, 16-bit FLAC, under
     ``audio/`` of the cache that is prepared from them: features, log-mel spectrograms of 64 bands and 3 s,
     and a picture of 150 x 150 pixels of each track.
 Where it comes from
-    `data.synthesis`, from a seed; no recording is part of it.
+    `data.synthesis.tracks`, from a seed; no recording is part of it.
 What it is for
     Trying the whole job with no audio at hand. Its numbers say nothing about music: its cache is marked
     synthetic, and so is every number taken from it.
@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from data.cache import FORMAT
-from data.claim import claimed
+from data.cache.cache import FORMAT
 from data.console import Command, err, out
 from data.errors import CacheError
-from data.files import Folder
+from data.io.folder import Folder
+from data.io.lock import claimed
 
 if TYPE_CHECKING:
-    from data.parameters import Parameters
+    from data.analysis.parameters import Parameters
 
 CACHE = "cache/demo"
 """Where the demo data set lies by default."""
@@ -63,7 +63,7 @@ def ensure(cache: str = CACHE, seed: int = 0, *, tracks: int = TRACKS, workers: 
     CacheError
         If the folder holds something else than a demo data set, or cannot be written.
     """
-    from data.synthesis import VERSION
+    from data.synthesis.tracks import VERSION
 
     folder = Folder.at(cache)
     recipe = {
@@ -101,10 +101,10 @@ def _make(folder: Folder, seed: int, tracks: int, workers: int | None) -> None:
     """Write the tracks that are missing, and the cache."""
     from threadpoolctl import threadpool_limits
 
-    from data.preparation import Preparation
-    from data.scan import find_files
-    from data.spread import cluster, spread
-    from data.styles import STYLES
+    from data.collection.scan import find_files
+    from data.pipeline.planner import Preparation
+    from data.pipeline.ray_map import cluster, spread
+    from data.synthesis.styles import STYLES
 
     audio = folder / "audio"
     wanted = [(style, number) for style in STYLES for number in range(tracks)]
@@ -132,7 +132,7 @@ def _make(folder: Folder, seed: int, tracks: int, workers: int | None) -> None:
 
 def _parameters() -> Parameters:
     """Tensors small enough for networks to be trained without a GPU."""
-    from data.parameters import Melspec, Parameters, Picture
+    from data.analysis.parameters import Melspec, Parameters, Picture
 
     return Parameters(
         melspec=Melspec(seconds=3.0, n_mels=64), image=Picture(seconds=9.0, size=150, n_mels=64)
@@ -146,7 +146,7 @@ def _name(style: str, number: int) -> str:
 def _write_track(track: tuple[str, int], folder: Folder, seed: int) -> None:
     import soundfile
 
-    from data.synthesis import SAMPLE_RATE, synthesise
+    from data.synthesis.tracks import SAMPLE_RATE, synthesise
 
     style, number = track
     content = io.BytesIO()

@@ -32,3 +32,11 @@ class RunError(HarnessError):
 
 class ExportError(HarnessError):
     """An exported model is missing a file, or a file of it is not what it should be."""
+
+
+class EncoderError(HarnessError):
+    """A pretrained encoder or its weights are missing or damaged, or it fails on a signal."""
+
+
+class CalibrationError(HarnessError):
+    """No temperature can be fitted to a model's probabilities."""

@@ -3,31 +3,66 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from data.console import Command, out
+from data.errors import SettingsError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _EXAMPLES = 3
+_BAR = 40
+"""Characters of the bar of a tag that is certain."""
 
 
 @click.command(cls=Command)
-@click.option("--cache", metavar="DIR_OR_URI", required=True, help="The cache.")
+@click.option("--cache", metavar="DIR_OR_URI", help="The cache.")
+@click.option(
+    "--music-tags",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Show the 50 tags that MusiCNN hears in an audio file, instead of a cache.",
+)
+@click.option(
+    "--embedding-weights",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of MusiCNN's weights.  [default: the package that 'make embeddings' installs]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def main(cache: str, as_json: bool) -> None:
+def main(cache: str | None, music_tags: Path | None, embedding_weights: Path | None, as_json: bool) -> None:
     """Show files, genres, lengths, what was skipped and why, bad clips, and recordings that occur twice."""
-    from data.cache import Cache
-    from data.inspection import inspect
+    if music_tags is not None and cache is None:
+        _show_tags(music_tags, embedding_weights, as_json)
+        return
+    if cache is None or music_tags is not None:
+        raise SettingsError("give either --cache DIR_OR_URI or --music-tags FILE")
+    if embedding_weights is not None:
+        raise SettingsError("--embedding-weights: goes with --music-tags only")
+    from data.cache.cache import Cache
+    from data.collection.quality import inspect
 
     found = inspect(Cache.open(cache))
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         out().print(_table(found))
+
+
+def _show_tags(path: Path, weights: Path | None, as_json: bool) -> None:
+    from data.analysis.music_tags import music_tags
+
+    tags = music_tags(path, weights=weights)
+    if as_json:
+        click.echo(json.dumps({"file": str(path), "tags": tags}, indent=2, ensure_ascii=False))
+        return
+    for tag, activation in tags.items():
+        bar = "#" * round(_BAR * activation)
+        out().print(f"{tag:20} {activation:6.1%}  {bar}", highlight=False, markup=False)
 
 
 def _table(found: dict[str, Any]) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.progress import Progress
 
-    from data.parameters import Parameters, Windows
-    from data.preparation import Preparation
-    from data.scan import Found
+    from data.analysis.encoders.catalogue import EncoderFiles
+    from data.analysis.parameters import Parameters, Windows
+    from data.collection.scan import Found
+    from data.pipeline.planner import Preparation
 
 _Model = TypeVar("_Model", bound="BaseModel")
 
@@ -41,6 +42,9 @@ _MELSPEC = ("window_seconds",)
 _IMAGE = ("image_seconds", "image_size", "colormap")
 _TENSOR = ("overlap", "n_mels", "fmin", "fmax")
 """Options that say how a kind of tensor is made, or any."""
+_EMBEDDING_DETAILS = ("embedding_weights", "embedding_rate", "embedding_seconds")
+_EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
+"""Options of pretrained encoders."""
 
 
 @click.command(cls=Command)
@@ -79,6 +83,21 @@ _TENSOR = ("overlap", "n_mels", "fmin", "fmax")
 @click.option("--n-mels", type=int, default=128, help="Mel bands of spectrograms and pictures.")
 @click.option("--fmin", type=float, default=0.0, help="Lowest frequency of the mel bands in Hz.")
 @click.option("--fmax", type=float, help="Highest one.  [default: half the sample rate]")
+@click.option(
+    "--embedding",
+    "embeddings",
+    metavar="musicnn|FILE.onnx",
+    multiple=True,
+    help="Cache vectors of a pretrained encoder too; may be given several times.",
+)
+@click.option(
+    "--embedding-weights",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of MusiCNN's weights.  [default: the package that 'make embeddings' installs]",
+)
+@click.option("--embedding-rate", type=int, metavar="HZ", help="Sample rate that an ONNX encoder takes.")
+@click.option("--embedding-seconds", type=float, help="Length of the patches that an ONNX encoder takes.")
 @click.option("--sample-rate", type=int, default=22050, help="Rate in Hz that all audio is brought to.")
 @click.option("--n-fft", type=int, default=2048, help="Length of a frame in samples.")
 @click.option("--hop-length", type=int, default=512, help="Samples from frame to frame.")
@@ -91,6 +110,10 @@ def main(
     images: Path | None,
     cache: str,
     groups: str | None,
+    embeddings: tuple[str, ...],
+    embedding_weights: Path | None,
+    embedding_rate: int | None,
+    embedding_seconds: float | None,
     workers: int | None,
     address: str | None,
     strict: bool,
@@ -103,24 +126,31 @@ def main(
     """
     if sum(source is not None for source in (audio, features_csv, images)) != 1:
         raise SettingsError("give either --audio DIR or --features-csv FILE or --images DIR")
-    from data.claim import claimed
-    from data.files import Folder
+    from data.io.folder import Folder
+    from data.io.lock import claimed
 
     if features_csv is not None:
-        from data import gtzan
+        from data.collection import gtzan_table as gtzan
 
-        _refuse((*_ANALYSIS, "image", "image_size", "workers", "address", "strict"), "--features-csv")
+        _refuse(
+            (*_ANALYSIS, *_EMBEDDING, "image", "image_size", "workers", "address", "strict"), "--features-csv"
+        )
         with claimed(Folder.at(cache)):
             gtzan.prepare(features_csv, cache, groups)
         out().print(f"{cache}: the published table, without audio", highlight=False)
         return
-    from data.preparation import Preparation
+    from data.pipeline.planner import Preparation
 
     files, parameters, left = _collection(audio, images, analysis)
+    encoders = _encoders(
+        embeddings, weights=embedding_weights, rate=embedding_rate, seconds=embedding_seconds
+    )
     if left and strict:
         raise SettingsError(f"{audio or images}: {left} (--strict: take them away)")
     with claimed(Folder.at(cache)):
-        preparation = Preparation.plan(cache, files, parameters, source="audio" if audio else "images")
+        preparation = Preparation.plan(
+            cache, files, parameters, source="audio" if audio else "images", encoders=encoders
+        )
         _finish(preparation, groups, workers, address, strict)
     if left:
         out().print(f"  left alone: {left}", highlight=False, soft_wrap=True)
@@ -130,8 +160,8 @@ def _collection(
     audio: Path | None, images: Path | None, analysis: dict[str, Any]
 ) -> tuple[list[Found], Parameters, str]:
     """Find the files, what is to be taken from them, and what is left alone."""
-    from data.pictures import SUFFIXES
-    from data.scan import find_files, left_alone
+    from data.audio.spectrogram_images import SUFFIXES
+    from data.collection.scan import find_files, left_alone
 
     if audio is not None:
         if not analysis["melspec"]:
@@ -142,7 +172,7 @@ def _collection(
             _refuse(_TENSOR, "audio of which neither --melspec nor --image is taken")
         return find_files(audio), _parameters(**analysis), left_alone(audio)
     if images is not None:
-        _refuse(_ANALYSIS, "--images")
+        _refuse((*_ANALYSIS, *_EMBEDDING), "--images")
         pictures: dict[str, Any] = {"inner": "images_original", "suffixes": SUFFIXES}
         files = find_files(images, option="--images", **pictures)
         parameters = _parameters(**(analysis | {"image": True, "melspec": False, "from_pictures": True}))
@@ -150,20 +180,32 @@ def _collection(
     raise SettingsError("give either --audio DIR or --images DIR")
 
 
+def _encoders(embeddings: Sequence[str], **details: Any) -> list[EncoderFiles]:
+    """Find the encoders that are wanted; an option of another kind of encoder is refused."""
+    from data.analysis.encoders.catalogue import MUSICNN, find_encoders
+
+    if MUSICNN not in embeddings:
+        _refuse(("embedding_weights",), "encoders other than musicnn")
+    if not any(value != MUSICNN for value in embeddings):
+        _refuse(("embedding_rate", "embedding_seconds"), "encoders other than ONNX files")
+    return find_encoders(embeddings, **details)
+
+
 def _refuse(names: Iterable[str], source: str) -> None:
     """Refuse options that were given although the source has nothing that they could change."""
     context = click.get_current_context()
     for name in names:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise SettingsError(f"--{name.replace('_', '-')}: does not go with {source}; leave it out")
+            option = {"embeddings": "embedding"}.get(name, name.replace("_", "-"))
+            raise SettingsError(f"--{option}: does not go with {source}; leave it out")
 
 
 def _finish(
     preparation: Preparation, groups: str | None, workers: int | None, address: str | None, strict: bool
 ) -> None:
     """Analyse what must be, write the cache and say what is in it."""
-    from data.scan import read_groups
-    from data.writing import OK
+    from data.cache.writer import OK
+    from data.collection.scan import read_groups
 
     files = preparation.files
     given = read_groups(groups, (file.track_id for file in files)) if groups else None
@@ -203,8 +245,8 @@ def _parameters(
     **common: float,
 ) -> Parameters:
     """Parameters from the options of their names; what is wrong with one is said of that option."""
-    from data.parameters import Melspec, Parameters, Picture
-    from data.tensors import colour_table
+    from data.analysis.parameters import Melspec, Parameters, Picture
+    from data.analysis.spectrograms import colour_table
 
     mels = {"overlap": overlap, "n_mels": n_mels, "fmin": fmin, "fmax": fmax}
     # Before the lengths of windows, which it limits where they are not given.

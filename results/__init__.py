@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from results.classifier import Classifier
-    from results.ensemble import Ensemble
+    from results.model.classifier import Classifier
+    from results.model.ensemble import Ensemble
 
 __all__ = ["load"]
 
@@ -28,7 +28,7 @@ def load(folder: str | Path) -> Classifier | Ensemble:
     ExportError
         If a file of the export is missing or is not what it should be.
     """
-    from results.classifier import Classifier
-    from results.ensemble import Ensemble, is_ensemble
+    from results.model.classifier import Classifier
+    from results.model.ensemble import Ensemble, is_ensemble
 
     return Ensemble.load(folder) if is_ensemble(folder) else Classifier.load(folder)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from data.console import Command
-from results.listening import is_own_name, listen
 from results.serve import HOST, check_installed
+from results.serving.local_socket import is_own_name, listen
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -27,8 +27,8 @@ _READING = frozenset({"GET", "HEAD"})
 def main(run: str, runs: str, port: int) -> None:
     """Show the study of a RUN, which may be going on, in optuna-dashboard on 127.0.0.1, read-only."""
     check_installed(("optuna_dashboard",), "dashboard")
-    from results.journal import storage
-    from spaces.training.run_folder import RunFolder
+    from results.evaluation.study import storage
+    from search.storage.run_folder import RunFolder
 
     opened = storage(RunFolder.at(runs, run))
     from wsgiref.simple_server import WSGIRequestHandler, WSGIServer

@@ -10,8 +10,8 @@ from data.console import Command
 from data.errors import RunError, SettingsError
 
 if TYPE_CHECKING:
-    from results.ranking import Board
-    from results.trials import Trial
+    from results.evaluation.trials import Trial
+    from results.ranking.boards import Board
 
 FORMATS = ("keras", "onnx", "tflite", "savedmodel")
 """Names for ``--format``; the first is always written."""
@@ -57,9 +57,9 @@ def main(
     With --top K, K configurations are trained, and vote. The locked test is scored once, by the exported
     files, and the scoring is recorded in the run.
     """
-    from results.exporting import export_trial
-    from results.trials import find_trial
-    from spaces.training.run_folder import RunFolder
+    from results.evaluation.trials import find_trial
+    from results.exporting.writer import export_trial
+    from search.storage.run_folder import RunFolder
 
     extra = tuple(dict.fromkeys(each for each in formats if each != "keras"))
     if top is not None:
@@ -89,9 +89,9 @@ def _export_top(
     formats: tuple[str, ...],
 ) -> None:
     """Export an ensemble."""
-    from results.ranking import boards
-    from results.voting import choose_members, export_ensemble
-    from spaces.training.run_folder import RunFolder
+    from results.exporting.ensemble_writer import choose_members, export_ensemble
+    from results.ranking.boards import boards
+    from search.storage.run_folder import RunFolder
 
     if trial_id is not None:
         raise SettingsError(f"--trial {trial_id}: one trial is no ensemble; leave out --top or --trial")
@@ -126,9 +126,9 @@ def _tell(metrics: dict[str, Any], out: str, synthetic: bool) -> None:
 
 def _best(runs: str) -> tuple[Trial, int]:
     """Find the best trial of all runs, which must be on the same data, and tell among how many it is."""
-    from results.ranking import boards
-    from results.trials import find_trial
-    from spaces.training.run_folder import RunFolder
+    from results.evaluation.trials import find_trial
+    from results.ranking.boards import boards
+    from search.storage.run_folder import RunFolder
 
     ranked, _ = boards(runs, top=1)
     chosen = _comparable(ranked, runs).entries[0]
@@ -143,7 +143,7 @@ def _compared(ranked: list[Board]) -> int:
 def _comparable(ranked: list[Board], runs: str) -> Board:
     """Return the board with the highest figure, of boards on the same data."""
     heads = [board.entries[0] for board in ranked]
-    if len({board.info.cache.fingerprint for board in ranked}) > 1:
+    if len({board.info.cache.data for board in ranked}) > 1:
         named = ", ".join(f"{head.run} ({100 * head.val_accuracy:.1f} %)" for head in heads)
         raise RunError(
             f"best: the runs in {runs} are on different data and cannot be ranked together; name one of the"

@@ -15,8 +15,8 @@ import spaces
 from data.console import Command
 
 if TYPE_CHECKING:
-    from results.comparison import Comparison
-    from results.ranking import Board
+    from results.ranking.boards import Board
+    from results.ranking.comparison import Comparison
 
 _WIDTH = 160
 """Columns of a table that goes to a file or a pipe, where no terminal bounds it."""
@@ -50,13 +50,13 @@ def main(runs: str, family: str | None, top: int, form: str, compare: tuple[str,
     if family is not None:
         spaces.get(family)
     if compare is not None:
-        from results.comparison import compare as compare_trials
-        from results.trials import named_trial
+        from results.evaluation.trials import named_trial
+        from results.ranking.comparison import compare as compare_trials
 
         first, second = (named_trial(reference, runs) for reference in compare)
         _print_comparison(compare_trials(first, second), form)
         return
-    from results.ranking import boards
+    from results.ranking.boards import boards
 
     ranked, silent = boards(runs, family=family, top=top)
     match form:
@@ -78,7 +78,7 @@ def _print_tables(ranked: Sequence[Board]) -> None:
     from rich.text import Text
 
     from data.console import out
-    from results.board_text import HEADINGS, LEFT, cells, notes, title
+    from results.ranking.table import HEADINGS, LEFT, cells, notes, title
 
     console = out() if out().is_terminal else Console(width=_WIDTH)
     for board in ranked:
@@ -96,7 +96,7 @@ def _print_tables(ranked: Sequence[Board]) -> None:
 
 
 def _markdown(board: Board) -> str:
-    from results.board_text import HEADINGS, LEFT, cells, notes, title
+    from results.ranking.table import HEADINGS, LEFT, cells, notes, title
 
     lines = [f"**{title(board)}**", "", f"| {' | '.join(HEADINGS)} |"]
     lines.append("|" + "|".join(" --- " if heading in LEFT else " ---: " for heading in HEADINGS) + "|")
@@ -110,19 +110,21 @@ def _board_record(board: Board) -> dict[str, Any]:
         "table": board.number,
         "why": board.why,
         "data": info.cache.uri,
-        "cache_fingerprint": info.cache.fingerprint,
+        "cache_fingerprint": info.cache.data,
         "split_fingerprint": info.split_fingerprint,
         "synthetic": info.cache.synthetic,
         "folds": info.folds,
         "n_validated": info.n_validated,
         "ranked": board.ranked,
         "unranked": board.unranked,
+        "n_groups": board.n_groups,
+        "correction": None if board.correction is None else board.correction.record(),
         "entries": [asdict(entry) for entry in board.entries],
     }
 
 
 def _csv(ranked: Sequence[Board]) -> str:
-    from results.ranking import Entry
+    from results.ranking.boards import Entry
 
     text = io.StringIO()
     columns = ["table", "cache_fingerprint", "split_fingerprint", *(field.name for field in fields(Entry))]
@@ -131,7 +133,7 @@ def _csv(ranked: Sequence[Board]) -> str:
     for board in ranked:
         where = {
             "table": board.number,
-            "cache_fingerprint": board.info.cache.fingerprint,
+            "cache_fingerprint": board.info.cache.data,
             "split_fingerprint": board.info.split_fingerprint,
         }
         writer.writerows(where | asdict(entry) for entry in board.entries)
@@ -158,7 +160,8 @@ def _print_comparison(comparison: Comparison, form: str) -> None:
 
 
 def _sentences(record: dict[str, Any]) -> list[str]:
-    from results.board_text import SYNTHETIC
+    from results.evaluation.groups import INDEPENDENT
+    from results.ranking.table import SYNTHETIC
 
     lines = [
         f"{side.upper()}: {one['run']}:{'BASELINE' if one['baseline'] else one['trial_id']}"
@@ -167,7 +170,7 @@ def _sentences(record: dict[str, Any]) -> list[str]:
     ]
     lines += [
         f"{record['n']} tracks: only A right on {record['only_a_right']}, only B on"
-        f" {record['only_b_right']}; exact McNemar p = {record['mcnemar_p']:.3g}",
+        f" {record['only_b_right']}; {record['test']}, p = {record['p_value']:.3g}",
         f"A - B: {record['difference']:+.1f} points [{record['difference_low']:+.1f},"
         f" {record['difference_high']:+.1f}] (paired bootstrap, 95 %)",
         "The two differ." if record["distinct"] else "The two cannot be told apart on these tracks.",
@@ -179,6 +182,8 @@ def _sentences(record: dict[str, Any]) -> list[str]:
     ]
     if chosen:
         lines.append(f"{' and '.join(chosen)} on these tracks, a choice that the test takes no account of.")
+    if record["n_groups"] is None:
+        lines.append(INDEPENDENT)
     if not record["same_split"]:
         lines.append(
             "The two were split in different ways, so each track was judged by models that saw different"

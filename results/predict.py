@@ -28,12 +28,12 @@ def main(ctx: click.Context, export_dir: str, audio: tuple[str, ...], as_json: b
     pictures of spectrograms takes such pictures in place of audio.
     """
     import results
-    from data import audio as sounds
-    from data import pictures
+    from data.audio import decode as sounds
+    from data.audio import spectrogram_images as pictures
     from data.console import err
-    from data.files import printable
-    from results.answers import record, text
-    from results.sources import meant_files
+    from data.io.folder import printable
+    from results.model.formatting import record, text
+    from results.model.input_files import meant_files
 
     classifier = results.load(export_dir)
     if classifier.config.synthetic:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from spaces.training import quiet
+from data.io import keras_import as quiet
 
 __all__ = ["import_keras"]
 

@@ -16,7 +16,7 @@ from data.errors import RunError
 @click.option("--out", metavar="FILE.html", default="report.html", help="File to write.")
 def main(names: tuple[str, ...], runs: str, out: str) -> None:
     """Write a report of one or several RUNs: ONE HTML file, which needs no network to be looked at."""
-    from data.files import Folder
+    from data.io.folder import Folder
     from results.reporting.page import report
 
     target = Path(out).expanduser().absolute()

@@ -29,7 +29,7 @@ def main(export_dir: str, port: int, max_megabytes: float) -> None:
     """Serve an export on 127.0.0.1: a page to drop songs on, POST /predict, and /openapi.json."""
     check_installed(("fastapi", "uvicorn", "multipart"), "serve")
     import results
-    from results.listening import listen
+    from results.serving.local_socket import listen
 
     classifier = results.load(export_dir)
     import uvicorn

@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search.engine import extend_search, resume_search, run_search
+    from search.api import extend_search, resume_search, run_search
     from search.settings import SearchSettings
 
 __all__ = ["SearchSettings", "extend_search", "resume_search", "run_search"]
@@ -37,7 +37,7 @@ def __getattr__(name: str) -> Any:
 
         return SearchSettings
     if name in __all__:
-        from search import engine
+        from search import api as engine
 
         return getattr(engine, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,18 +9,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import spaces
-from data.cache import Cache, fingerprint
+from data.cache.cache import Cache
+from data.cache.fingerprints import fingerprint
+from data.dataset.splits import Split, make_split, read_split
+from data.dataset.task import Task, search_task
 from data.errors import SettingsError
-from data.splits import Split, make_split, read_split
-from data.task import Task, search_task
-from search.claim import refuse_existing
-from search.grid import grid_points
-from search.searchers import SHARING
+from search.sampling.grid import grid_points
+from search.sampling.samplers import SHARING
+from search.sampling.search_space import SearchSpace, make_space
+from search.sampling.warm_start import fit, warm_start
 from search.settings import SearchSettings
-from search.space import SearchSpace, make_space
-from search.warm_start import fit, warm_start
-from spaces.training.provenance import git_revision, library_versions
-from spaces.training.run_folder import CacheRef, RunFolder, RunInfo
+from search.storage.lock import refuse_existing
+from search.storage.provenance import git_revision, library_versions
+from search.storage.run_folder import CacheRef, RunFolder, RunInfo
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,14 @@ def make_plan(settings: SearchSettings) -> Plan:
         )
     cache = open_cache(settings)
     family = spaces.get(settings.family)
-    rows = cache.rows(family.reads)
-    family = family.for_search(rows.X.shape[1:], weights=settings.weights, fixed=settings.set)
+    kind = cache.kind_of(family.reads)
+    rows = cache.rows(kind)
+    family = family.for_search(
+        rows.X.shape[1:],
+        weights=settings.weights,
+        fixed=settings.set,
+        embeddings=cache.encoder_weights,
+    )
     space = make_space(family, settings.max_epochs, fixed=settings.set, file=settings.space)
     _require_shared(settings, space)
     trials, warm = settings.trials, None
@@ -95,7 +102,7 @@ def make_plan(settings: SearchSettings) -> Plan:
         name=name,
         family=settings.family,
         status="running",
-        cache=CacheRef(uri=cache.folder.uri, **_common(cache)),
+        cache=CacheRef.of(cache, kind),
         classes=list(task.classes),
         n_validated=len(task.validated),
         n_test=int(split.test.sum()),
@@ -189,7 +196,3 @@ def open_cache(settings: SearchSettings) -> Cache:
 def now() -> str:
     """Return the time in ISO 8601, UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _common(cache: Cache) -> dict[str, Any]:
-    return cache.info.model_dump(include={"fingerprint", "source", "synthetic", "parameters"})

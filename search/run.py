@@ -10,11 +10,11 @@ import click
 import spaces
 from data.console import Command
 from data.errors import SettingsError
-from search.schedulers import SCHEDULERS
-from search.searchers import SEARCHERS
+from search.sampling.samplers import SEARCHERS
+from search.tune.schedulers import SCHEDULERS
 
 if TYPE_CHECKING:
-    from spaces.training.run_folder import RunFolder
+    from search.storage.run_folder import RunFolder
 
 _INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -99,7 +99,7 @@ def main(resume: str | None, extend: str | None, family: str | None, **options: 
         settings = SearchSettings.checked(family=family, **options)
         if settings.cache is None:
             click.echo("No --cache: searching on the demo data set, which is SYNTHETIC music.")
-        from search.engine import run_search
+        from search.api import run_search
 
         run = run_search(settings)
     sys.exit(_summarise(run))
@@ -123,7 +123,7 @@ def _go_on(resume: str | None, extend: str | None, family: str | None) -> RunFol
             raise SettingsError(f"--{typed} does not go with {option}: the run keeps its own settings")
     if extend is not None and "trials" not in given:
         raise SettingsError(f"--extend {extend}: --trials is missing; say how many trials more")
-    from search.engine import check_family, extend_search, resume_search
+    from search.api import check_family, extend_search, resume_search
 
     where = {key: given[key] for key in _HERE if key in given}
     check_family(str(name), family, runs=context.params["runs"])
@@ -134,7 +134,7 @@ def _go_on(resume: str | None, extend: str | None, family: str | None) -> RunFol
 
 def _summarise(run: RunFolder) -> int:
     """Print how the search ended and what can be done next; return the exit status."""
-    from spaces.training.run_folder import first_failure
+    from search.storage.run_folder import first_failure
 
     info, trials = run.info(), run.trials()
     states = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())

@@ -9,9 +9,9 @@ from pydantic_core import PydanticCustomError
 
 import spaces
 from data.errors import SettingsError
-from search.loggers import require_extra
-from search.schedulers import SCHEDULERS, default_grace_period, milestones, most_brackets
-from search.searchers import SEARCHERS
+from search.progress.loggers import require_extra
+from search.sampling.samplers import SEARCHERS
+from search.tune.schedulers import SCHEDULERS, default_grace_period, milestones, most_brackets
 
 _ANY = "best"
 """What ``results.export`` takes in place of a run's name."""

@@ -6,24 +6,24 @@ batches of 5, 30 epochs, standard scaling; 73.2 % on GTZAN, 8-fold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from data.rows import Kind
-from data.task import Task
+from data.cache.rows import Kind
+from data.dataset.task import Task
+from spaces.training.dense.scalers import SCALERS, apply_scaler
 from spaces.training.family import Config, Family, Learner
-from spaces.training.scaling import SCALERS, apply_scaler
-from spaces.training.schedule import OPTIMIZERS, SCHEDULES
+from spaces.training.learning_rates import OPTIMIZERS, SCHEDULES
 
 if TYPE_CHECKING:
     import keras
     import optuna
 
-    from spaces.training.epoch import CompiledEpoch
-    from spaces.training.fold_layers import FoldLayer
+    from spaces.training.dense.epoch import CompiledEpoch
+    from spaces.training.dense.layers import FoldLayer
 
 _INPUT_DROPOUT, _DROPOUT = "input_dropout", "dropout"
 
@@ -129,15 +129,32 @@ class FeaturesMLP(Family):
 
     def space(self, trial: optuna.Trial, max_epochs: int) -> None:
         """Suggest one configuration; see `Family.space`."""
-        trial.suggest_categorical("scaler", SCALERS)
-        layers = trial.suggest_int("layers", 1, 3)
+        # Only the first layer may be wide: it has 57 inputs, the others as many as the layer before.
+        self.suggest_network(trial, scalers=SCALERS, fewest_layers=1, most_units=(768, 384, 384))
+        self.suggest_training(trial, max_epochs, batch_sizes=(5, 16, 32, 64, 128))
+
+    def suggest_network(
+        self,
+        trial: optuna.Trial,
+        *,
+        scalers: Sequence[str],
+        fewest_layers: int,
+        most_units: tuple[int, int, int],
+    ) -> None:
+        """Suggest the scaling and a network of up to three layers; without any, it is linear."""
+        trial.suggest_categorical("scaler", scalers)
+        layers = trial.suggest_int("layers", fewest_layers, len(most_units))
         for layer in range(1, layers + 1):
-            # Only the first layer may be wide: it has 57 inputs, the others as many as the layer before.
-            trial.suggest_int(f"units_{layer}", 16, 768 if layer == 1 else 384)
-        trial.suggest_categorical("activation", ("relu", "gelu", "silu", "tanh"))
-        trial.suggest_categorical("normalisation", ("none", "batch", "layer"))
+            trial.suggest_int(f"units_{layer}", 16, most_units[layer - 1])
+        if layers:
+            trial.suggest_categorical("activation", ("relu", "gelu", "silu", "tanh"))
+            trial.suggest_categorical("normalisation", ("none", "batch", "layer"))
         trial.suggest_float("input_dropout", 0.0, 0.4)
-        trial.suggest_float("dropout", 0.0, 0.6)
+        if layers:
+            trial.suggest_float("dropout", 0.0, 0.6)
+
+    def suggest_training(self, trial: optuna.Trial, max_epochs: int, *, batch_sizes: Sequence[int]) -> None:
+        """Suggest how a network is trained."""
         if trial.suggest_categorical("optimizer", OPTIMIZERS) == "sgd":
             trial.suggest_float("sgd_learning_rate", 3e-3, 1e-1, log=True)
         else:
@@ -145,7 +162,7 @@ class FeaturesMLP(Family):
         trial.suggest_categorical("schedule", SCHEDULES)
         if trial.suggest_categorical("decay", (False, True)):
             trial.suggest_float("weight_decay", 1e-4, 1.0, log=True)
-        trial.suggest_categorical("batch_size", (5, 16, 32, 64, 128))
+        trial.suggest_categorical("batch_size", batch_sizes)
         trial.suggest_float("label_smoothing", 0.0, 0.3)
         trial.suggest_float("mixup", 0.0, 0.8)
         trial.suggest_categorical("averaging", (0.0, 0.8, 0.9))
@@ -153,15 +170,15 @@ class FeaturesMLP(Family):
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
         """Untrained networks of a configuration, one a fold of the task."""
-        from spaces.training.dense_folds import Recipe, ScaledFolds
-        from spaces.training.epoch import Knobs
+        from spaces.training.dense.epoch import Knobs
+        from spaces.training.dense.learner import Recipe, ScaledFolds
 
         architecture = Architecture(
             n_features=task.X.shape[1],
             n_classes=len(task.classes),
             units=tuple(config[f"units_{layer}"] for layer in range(1, config["layers"] + 1)),
-            activation=config["activation"],
-            normalisation=config["normalisation"],
+            activation=config.get("activation", "linear"),
+            normalisation=config.get("normalisation", "none"),
         )
         recipe = Recipe(
             scaler=config["scaler"],
@@ -174,7 +191,7 @@ class FeaturesMLP(Family):
                 label_smoothing=config["label_smoothing"],
                 mixup=config["mixup"],
                 weight_decay=config["weight_decay"] if config["decay"] else 0.0,
-                dropout={name: config[name] for name in (_INPUT_DROPOUT, _DROPOUT)},
+                dropout={name: config.get(name, 0.0) for name in (_INPUT_DROPOUT, _DROPOUT)},
             ),
         )
 
@@ -191,7 +208,7 @@ class FeaturesMLP(Family):
 
 def _fold_network(architecture: Architecture, n_folds: int) -> list[FoldLayer]:
     """Layers of the network with a fold axis, as far as its logits."""
-    from spaces.training import fold_layers as layers
+    from spaces.training.dense import layers
 
     normalisations = {"batch": layers.BatchNormalization, "layer": layers.LayerNormalization}
     stack: list[FoldLayer] = [layers.Dropout(_INPUT_DROPOUT, 1)]
@@ -225,7 +242,7 @@ def _keras_network(architecture: Architecture, config: Config) -> keras.Model:
 
 @lru_cache(maxsize=_COMPILED_AT_ONCE)
 def _compiled(architecture: Architecture, optimizer: str, n_folds: int) -> CompiledEpoch:
-    from spaces.training.epoch import CompiledEpoch
+    from spaces.training.dense.epoch import CompiledEpoch
 
     return CompiledEpoch(_fold_network(architecture, n_folds), optimizer, architecture.n_classes)
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from data.rows import Kind
-from data.task import Task
-from spaces.training.cnn_blocks import build, set_statistics, standardised, suggest_network
-from spaces.training.cnn_recipe import recipe_of, suggest_training
+from data.cache.rows import Kind
+from data.dataset.task import Task
+from spaces.training.convolution.network import build, set_statistics, standardised, suggest_network
+from spaces.training.convolution.recipe import recipe_of, suggest_training
 from spaces.training.family import Config, Family, Learner
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class MelspecCNN(Family):
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
         """Untrained networks of a configuration, one a fold of the task."""
-        from spaces.training.tensor_learner import TensorFolds
+        from spaces.training.convolution.learner import TensorFolds
 
         bands, frames = task.X.shape[1:]
 

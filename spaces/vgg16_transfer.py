@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from data.dataset.task import Fold, Task, TensorRows
 from data.errors import SettingsError
-from data.task import Fold, Task, TensorRows
-from spaces.training.backbones import BACKBONES, build, check_size, pooled
 from spaces.training.family import Config, Family, Fitted, Learner
-from spaces.training.schedule import OPTIMIZERS, SCHEDULES
+from spaces.training.learning_rates import OPTIMIZERS, SCHEDULES
+from spaces.training.transfer.backbones import BACKBONES, build, check_size, pooled
 
 if TYPE_CHECKING:
     import keras
     import optuna
 
+    from spaces.training.convolution.learner import Stage, TensorFolds
     from spaces.training.family import EpochOutcome
-    from spaces.training.frozen import Frozen
-    from spaces.training.tensor_learner import Stage, TensorFolds
+    from spaces.training.transfer.frozen_outputs import Frozen
 
 _DEFAULT_WEIGHTS = "imagenet"
 
@@ -72,7 +72,12 @@ class VGG16Transfer(Family):
         self.weights = dict(fingerprints or {})
 
     def for_search(
-        self, shape: tuple[int, ...], *, weights: str | None, fixed: Config | None = None
+        self,
+        shape: tuple[int, ...],
+        *,
+        weights: str | None,
+        fixed: Config | None = None,
+        embeddings: Mapping[str, str] | None = None,
     ) -> VGG16Transfer:
         """Leave those backbones that there are weights for and whose pictures are large enough.
 
@@ -80,7 +85,7 @@ class VGG16Transfer(Family):
         """
         from pathlib import Path
 
-        from spaces.training.pretrained import IMAGENET, NONE, settle
+        from spaces.training.transfer.weights import IMAGENET, NONE, settle
 
         source = weights or _DEFAULT_WEIGHTS
         if source not in (IMAGENET, NONE):
@@ -142,7 +147,7 @@ class VGG16Transfer(Family):
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
         """Untrained heads of a configuration, one a fold, on what the backbone's frozen part gives."""
-        from spaces.training.frozen import Frozen
+        from spaces.training.transfer.frozen_outputs import Frozen
 
         if not isinstance(task.X, TensorRows):
             raise TypeError("a frozen backbone's outputs are kept by the cache that the pictures lie in")
@@ -161,7 +166,7 @@ class VGG16Transfer(Family):
             self._check_weights(backbone)
 
     def _check_weights(self, backbone: str) -> None:
-        from spaces.training.pretrained import fingerprint
+        from spaces.training.transfer.weights import fingerprint
 
         recorded = self.weights.get(backbone)
         if recorded not in (None, fingerprint(backbone, self._source)):
@@ -191,8 +196,8 @@ class Heads(Learner):
     """
 
     def __init__(self, frozen: Frozen, config: Config, task: Task, *, seed: int) -> None:
-        from spaces.training.frozen import frozen_outputs
-        from spaces.training.tensor_learner import Recipe, TensorFolds
+        from spaces.training.convolution.learner import Recipe, TensorFolds
+        from spaces.training.transfer.frozen_outputs import frozen_outputs
 
         self._frozen, self._config, self._n_classes = frozen, config, len(task.classes)
         self._pooling = str(config["map_pooling" if frozen.dropped else "pooling"])
@@ -228,7 +233,7 @@ class Heads(Learner):
     def _parts(self) -> Any:
         import keras
 
-        from spaces.training.pretrained import load
+        from spaces.training.transfer.weights import load
 
         frozen = self._frozen
         weights = load(frozen.backbone, frozen.weights)
@@ -308,7 +313,7 @@ def _standardise(core: keras.Model, rows: np.ndarray) -> None:
 
 def _stages(config: Config) -> tuple[Stage, ...]:
     """Who is trained when: the head, all that is not frozen, or the one and then the other."""
-    from spaces.training.tensor_learner import Stage
+    from spaces.training.convolution.learner import Stage
 
     epochs = config["epochs"]
     if config["training"] == "frozen":

@@ -13,10 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from data.cache import FORMAT, CacheInfo
-from data.columns import FEATURES
-from data.files import Folder
-from data.rows import Rows
+from data.analysis.encoders.musicnn_weights import find_weights
+from data.analysis.feature_names import FEATURES
+from data.cache.cache import FORMAT, CacheInfo
+from data.cache.rows import Rows
+from data.errors import EncoderError
+from data.io.folder import Folder
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Before Ray starts, whose workers write there too.
@@ -76,7 +78,7 @@ def ray_cluster() -> Iterator[None]:
     """One Ray for the session, with all cores and no dashboard."""
     import ray
 
-    from search.cluster import ray_cluster as quiet_cluster
+    from search.tune.resources import ray_cluster as quiet_cluster
 
     with quiet_cluster(None):
         assert ray.is_initialized()
@@ -90,6 +92,15 @@ def shared() -> Path:
     if not path:
         pytest.skip("GENRE_SEARCH_SHARED does not name the folder of real recordings")
     return Path(path)
+
+
+@pytest.fixture(scope="session")
+def published_musicnn() -> None:
+    """The published weights of MusiCNN, where ``make embeddings`` has installed them."""
+    try:
+        find_weights()
+    except EncoderError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

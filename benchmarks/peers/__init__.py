@@ -15,7 +15,7 @@ the first trial wherever a tool takes starting points.
 
 What each is given, and why:
 
-- ``harness``: `search.engine.run_search` as it is shipped (TPE, ASHA, a quarter of the epochs as grace), with
+- ``harness``: `search.api.run_search` as it is shipped (TPE, ASHA, a quarter of the epochs as grace), with
   `mixup` and `averaging`, and with the family's portfolio, found on other recordings, after the BASELINE.
 - ``harness-bare``: the same without either: the others' space, and their start.
 - ``grid``: the grid that is widely copied from tutorials, on the published network: 54 configurations (2

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers.space import SCALERS
-from data.cache import Cache
-from data.splits import make_split
-from data.task import search_task
-from spaces.training.scaling import apply_scaler, fit_scaler
+from data.cache.cache import Cache
+from data.dataset.splits import make_split
+from data.dataset.task import search_task
+from spaces.training.dense.scalers import apply_scaler, fit_scaler
 
 FOLDS, TEST_FRACTION, MAX_EPOCHS, WORKERS = 5, 0.2, 100, 2
 STARTED = "PEER_STARTED"

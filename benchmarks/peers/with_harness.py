@@ -10,11 +10,11 @@ from benchmarks.peers.job import FOLDS, MAX_EPOCHS, TEST_FRACTION, given_job
 def search(**options: Any) -> None:
     """Search by the harness's defaults but for `options`, and report each epoch's score."""
     job = given_job()
-    import search.tuning
-    from search.engine import run_search
+    import search.driver
+    from search.api import run_search
     from search.settings import SearchSettings
 
-    class TimedRecorder(search.tuning.Recorder):
+    class TimedRecorder(search.driver.Recorder):
         """Says each epoch's score when the driver hears of it."""
 
         def on_trial_result(
@@ -24,7 +24,7 @@ def search(**options: Any) -> None:
             for row in result["curve"]:
                 job.report(trial.trial_id, int(row["epoch"]), row["val_accuracy"])
 
-    search.tuning.Recorder = TimedRecorder  # type: ignore[misc]
+    search.driver.Recorder = TimedRecorder  # type: ignore[misc]
     run_search(
         SearchSettings.checked(
             family="features_mlp",

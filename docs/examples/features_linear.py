@@ -1,6 +1,6 @@
-"""`features_linear`: logistic regression on the features; the worked example of docs/guide.md.
+"""`features_linear`: logistic regression on the features; the example of docs/adding-a-family.md.
 
-Copied into ``spaces/`` it is a family like the others: no other file is changed.
+Copy this file to ``spaces/``, and the family exists. No other file changes.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from data.task import Task
+from data.dataset.task import Task
+from spaces.training.dense.scalers import SCALERS, apply_scaler
 from spaces.training.family import Config, Family, Learner
-from spaces.training.scaling import SCALERS, apply_scaler
 
 if TYPE_CHECKING:
     import keras
     import optuna
 
-    from spaces.training.epoch import CompiledEpoch
+    from spaces.training.dense.epoch import CompiledEpoch
 
 
 class FeaturesLinear(Family):
-    """One dense layer on scaled features."""
+    """A single dense layer on scaled features."""
 
     name: ClassVar[str] = "features_linear"
     reads: ClassVar[Literal["features", "melspec", "image"]] = "features"
@@ -37,7 +37,7 @@ class FeaturesLinear(Family):
     }
 
     def space(self, trial: optuna.Trial, max_epochs: int) -> None:
-        """Suggest one configuration; see `Family.space`."""
+        """Suggest a configuration; see `Family.space`."""
         trial.suggest_categorical("scaler", SCALERS)
         trial.suggest_float("learning_rate", 1e-3, 1e-1, log=True)
         trial.suggest_float("weight_decay", 0.0, 0.1)
@@ -45,9 +45,9 @@ class FeaturesLinear(Family):
         trial.suggest_int("epochs", min(20, max_epochs), max_epochs)
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
-        """Untrained networks of a configuration, one a fold of the task."""
-        from spaces.training.dense_folds import Recipe, ScaledFolds
-        from spaces.training.epoch import Knobs
+        """Build the untrained networks of a configuration, one per fold of the task."""
+        from spaces.training.dense.epoch import Knobs
+        from spaces.training.dense.learner import Recipe, ScaledFolds
 
         n_features, n_classes = task.X.shape[1], len(task.classes)
         recipe = Recipe(
@@ -69,15 +69,15 @@ class FeaturesLinear(Family):
 
 @lru_cache(maxsize=4)
 def _compiled(n_features: int, n_classes: int, n_folds: int) -> CompiledEpoch:
-    """Compile once a worker process: all configurations share it."""
-    from spaces.training.epoch import CompiledEpoch
-    from spaces.training.fold_layers import Dense
+    """Compile once per worker process; all configurations share the result."""
+    from spaces.training.dense.epoch import CompiledEpoch
+    from spaces.training.dense.layers import Dense
 
     return CompiledEpoch([Dense(n_folds, n_features, n_classes)], "adam", n_classes)
 
 
 def _keras_network(n_features: int, n_classes: int) -> keras.Model:
-    """Build the same network of plain Keras layers, for the export."""
+    """Build the same network from plain Keras layers, for the export."""
     import keras
     from keras import layers
 

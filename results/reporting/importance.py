@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from results.reporting.figure import ACCENT, Figure, axis, numbers
-from results.reporting.material import Material
+from results.reporting.run_data import Material
 
 _LEAST = 6
 """Fewer trials than this say nothing about parameters."""

@@ -9,17 +9,17 @@ from importlib.resources import files
 from typing import Any
 
 from data.errors import RunError
-from results.board_text import HEADINGS, LEFT, SYNTHETIC, cells, notes, title
-from results.judgement import Judgement
-from results.ranking import Board, boards
+from results.evaluation.descriptions import source, split
+from results.evaluation.predictions import Judgement
+from results.ranking.boards import Board, boards
+from results.ranking.table import HEADINGS, LEFT, SYNTHETIC, cells, notes, title
+from results.reporting.confusion import confusion, genres, surely_wrong
 from results.reporting.figure import Figure
 from results.reporting.importance import importance_figure, importances
-from results.reporting.judged import confusion, genres, surely_wrong
-from results.reporting.material import Material
 from results.reporting.parameters import Searched
 from results.reporting.progress import best_so_far, learning_curves
-from results.words import source, split
-from spaces.training.run_folder import RunFolder, last_words
+from results.reporting.run_data import Material
+from search.storage.run_folder import RunFolder, last_words
 
 _ERROR = 300
 """Characters of an error that are shown."""
@@ -50,9 +50,11 @@ def report(runs: str, names: Sequence[str]) -> str:
     together: list[dict[str, Any]] = []
     if len(materials) > 1:
         for board in ranked:
-            alike = (board.info.cache.fingerprint, board.info.split_fingerprint)
             same = [
-                one for one in materials if (one.info.cache.fingerprint, one.info.split_fingerprint) == alike
+                one
+                for one in materials
+                if one.info.cache.same_collection(board.info.cache)
+                and one.info.split_fingerprint == board.info.split_fingerprint
             ]
             together.append(_shown(best_so_far(same), f"all-{board.number}"))
     return _render(
@@ -164,7 +166,7 @@ def _facts(one: Material) -> list[tuple[str, str]]:
             "data",
             f"{source(info)}; {len(info.classes)} genres"
             f" ({', '.join(info.classes)}); {info.cache.uri}, fingerprint"
-            f" {info.cache.fingerprint[:16]}.{synthetic}",
+            f" {info.cache.data[:16]}.{synthetic}",
         ),
         (
             "split",

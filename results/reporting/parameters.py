@@ -9,8 +9,8 @@ import numpy as np
 
 from results.reporting.figure import SCALE, Figure, axis, numbers
 from results.reporting.importance import Importances
-from results.reporting.material import Material
 from results.reporting.progress import thinned
+from results.reporting.run_data import Material
 from results.reporting.scale import Scale
 
 _AXES, _SLICES, _PAIRS = 8, 8, 3

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from results.reporting.figure import ACCENT, BASE, GOOD, MUTED, STOPPED, Figure, axis, numbers
-from results.reporting.material import Material
+from results.reporting.run_data import Material
 
 _CURVES = 120
 """Learning curves that are drawn: the best ones, and of the rest an even choice."""

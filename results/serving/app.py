@@ -14,12 +14,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from data import audio, pictures
+from data.audio import decode as audio
+from data.audio import spectrogram_images as pictures
 from data.errors import AudioError, HarnessError
-from results.answers import record
-from results.classifier import Classifier
-from results.ensemble import Ensemble
-from results.listening import is_own_name
+from results.model.classifier import Classifier
+from results.model.ensemble import Ensemble
+from results.model.formatting import record
+from results.serving.local_socket import is_own_name
 
 _CHUNK = 1 << 20
 _FORM = 1 << 14

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from spaces.training.quiet import import_keras
+from data.io.keras_import import import_keras
 
 _HALF_PRECISION = (7, 0)
 """Compute capability from which a GPU multiplies matrices of float16 in hardware of its own (Volta)."""

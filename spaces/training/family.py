@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from data.cache.rows import Kind
+from data.dataset.task import Task
 from data.errors import SettingsError
-from data.rows import Kind
-from data.task import Task
 
 if TYPE_CHECKING:
     import keras
@@ -132,7 +132,12 @@ class Family(ABC):
         """
 
     def for_search(
-        self, shape: tuple[int, ...], *, weights: str | None, fixed: Config | None = None
+        self,
+        shape: tuple[int, ...],
+        *,
+        weights: str | None,
+        fixed: Config | None = None,
+        embeddings: Mapping[str, str] = MappingProxyType({}),
     ) -> Family:
         """Settle what the data and ``--weights`` leave of the space, before a search starts.
 
@@ -144,6 +149,8 @@ class Family(ABC):
             Where pretrained weights come from; None for the family's default.
         fixed : mapping, optional
             Parameters that ``--set`` fixes, not checked yet.
+        embeddings : mapping of str to str
+            SHA-256 of the weights of each encoder whose vectors the cache has.
 
         Raises
         ------
@@ -166,6 +173,14 @@ class Family(ABC):
         SettingsError
             Naming the weights.
         """
+
+    def kind_for(self, config: Config, kind: Kind) -> Kind:
+        """Return the kind of input that a configuration needs, of the `kind` that its run reads."""
+        return kind
+
+    def accepts(self, kind: Kind) -> bool:
+        """Whether the family's networks can be trained on a kind of input."""
+        return kind == self.reads
 
     def baseline(self, max_epochs: int) -> dict[str, Any]:
         """Return the BASELINE within a budget: its epochs are cut to `max_epochs`."""

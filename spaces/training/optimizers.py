@@ -1,10 +1,10 @@
-"""Keras's optimizers by the names of `spaces.training.schedule.OPTIMIZERS`."""
+"""Keras's optimizers by the names of `spaces.training.learning_rates.OPTIMIZERS`."""
 
 from __future__ import annotations
 
 import keras
 
-from spaces.training.schedule import OPTIMIZERS
+from spaces.training.learning_rates import OPTIMIZERS
 
 
 def make_optimizer(name: str) -> keras.optimizers.Optimizer:

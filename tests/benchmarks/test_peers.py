@@ -15,9 +15,9 @@ import pytest
 from benchmarks.peers import space
 from benchmarks.peers.job import FOLDS, MAX_EPOCHS, STARTED, TEST_FRACTION, Job, make_job
 from benchmarks.peers.marks import at_times, best_so_far, count_trials_epochs, median, read_scores, time_to
-from data.cache import Cache
-from data.splits import make_split
-from data.task import search_task
+from data.cache.cache import Cache
+from data.dataset.splits import make_split
+from data.dataset.task import search_task
 
 
 def score(seconds: float, accuracy: float, trial: str = "0", epoch: int = 1) -> dict[str, object]:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from data.cache import Cache
-from data.claim import claimed
+from data.cache.cache import Cache
 from data.demo import ensure, main
 from data.errors import CacheError
-from data.files import Folder
-from data.styles import STYLES
-from tests.waiting import running
+from data.io.folder import Folder
+from data.io.lock import claimed
+from data.synthesis.styles import STYLES
+from tests.support.waiting import running
 
 
 def times(folder):
@@ -62,7 +62,7 @@ def test_the_seed_decides_the_features(demo, tmp_path):
 
 
 def test_an_interrupted_one_is_finished(demo, tmp_path, monkeypatch):
-    from data import synthesis
+    from data.synthesis import tracks as synthesis
 
     def stop_at_metal(style, **rest):
         if style == "metal":

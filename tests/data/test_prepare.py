@@ -12,14 +12,15 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from data import analysis, inspect, prepare
-from data.audio import Audio, load
-from data.cache import Cache
-from data.claim import claimed
+from data import inspect, prepare
+from data.analysis.features import of_file
+from data.audio.decode import Audio, load
+from data.cache.cache import Cache
 from data.errors import AudioError
-from data.features import of_file
-from data.files import Folder
-from tests.data.collection import SR, clip, make_collection
+from data.io.folder import Folder
+from data.io.lock import claimed
+from data.pipeline import worker as analysis
+from tests.support.collection import SR, clip, make_collection
 
 
 def run(*options: object) -> Result:

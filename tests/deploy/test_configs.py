@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-TOP = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 LAUNCHER = ("cluster.yaml", "deploy/onprem.yaml")
 
 
 def read(name: str) -> dict[str, Any]:
-    return yaml.safe_load((TOP / name).read_text(encoding="utf-8"))
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
 
 
 def check(config: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def test_nothing_listens_in_public_and_every_call_shows_the_token(name: str) -> 
     assert "--dashboard-host=127.0.0.1" in head
     assert any("RAY_AUTH_MODE=token" in command for command in config["setup_commands"])
     assert "~/.ray/auth_token" in config["file_mounts"]
-    assert "0.0.0.0" not in (TOP / name).read_text(encoding="utf-8")
+    assert "0.0.0.0" not in (ROOT / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", LAUNCHER)
@@ -144,7 +145,7 @@ def test_ray_up_prepares_an_aws_account_and_starts_instances(
         iam.put_role_policy(
             RoleName="ray-autoscaler-v1",
             PolicyName="genre-search",
-            PolicyDocument=(TOP / "deploy/aws-policy.json").read_text(encoding="utf-8"),
+            PolicyDocument=(ROOT / "deploy/aws-policy.json").read_text(encoding="utf-8"),
         )
         granted = iam.get_role_policy(RoleName="ray-autoscaler-v1", PolicyName="genre-search")
         for cache in caches:
@@ -177,6 +178,6 @@ def test_ray_up_prepares_an_aws_account_and_starts_instances(
 
 def test_slurm_script_is_sound_shell() -> None:
     done = subprocess.run(
-        ["bash", "-n", str(TOP / "deploy/slurm.sh")], capture_output=True, text=True, check=False
+        ["bash", "-n", str(ROOT / "deploy/slurm.sh")], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.journal import open_study
-from spaces.training.run_folder import RunFolder
+from search.storage.run_folder import RunFolder
+from search.storage.study import open_study
 from tests.conftest import make_rows, write_cache
-from tests.deploy.hosts import SHARED, Host, Hosts, hosts, missing
-from tests.waiting import wait_until
+from tests.support.hosts import SHARED, Host, Hosts, hosts, missing
+from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
-TOP = Path(__file__).parents[2]
 RUN = "onprem"
 TRIALS, EPOCHS = 6, 90
 HEAD, FIRST, SECOND, LATE = 2, 3, 4, 5
@@ -57,7 +57,7 @@ while True:
 
 def configuration(hosts: Hosts) -> str:
     """`deploy/onprem.yaml` with other addresses, user and key, and a virtual environment that is there."""
-    text = (TOP / "deploy/onprem.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "deploy/onprem.yaml").read_text(encoding="utf-8")
     config = yaml.safe_load(text)
     config["max_workers"] = 3
     config["provider"] |= {
@@ -68,7 +68,7 @@ def configuration(hosts: Hosts) -> str:
     made = [command for command in config["setup_commands"] if "make venv" in command]
     assert len(made) == 1
     config["setup_commands"] = [
-        f"ln -sfn {TOP}/.venv ~/genre-search/.venv" if command in made else command
+        f"ln -sfn {ROOT}/.venv ~/genre-search/.venv" if command in made else command
         for command in config["setup_commands"]
     ]
     config["head_setup_commands"] = []
@@ -95,7 +95,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hosts, d
         up["first"].run("echo 'export CORES=2' >> ~/.bashrc")
         (shared / "onprem.yaml").write_text(configuration(made))
         done = up["laptop"].run(
-            f"ray get-auth-token --generate >/dev/null && cd {TOP} && "
+            f"ray get-auth-token --generate >/dev/null && cd {ROOT} && "
             f"ray up --yes --no-config-cache --disable-usage-stats {SHARED}/onprem.yaml",
             timeout=400,
         )

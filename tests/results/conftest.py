@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from data.cache import Cache
-from results.exporting import export_trial
-from results.trials import find_trial
-from spaces.training.run_folder import RunFolder
+from data.cache.cache import Cache
+from results.evaluation.trials import find_trial
+from results.exporting.writer import export_trial
+from search.storage.run_folder import RunFolder
 from tests.conftest import make_rows, write_cache
-from tests.results.runs import AVERAGED, WIDE, make_run
+from tests.support.runs import AVERAGED, WIDE, make_run
 
 
 @pytest.fixture(scope="session")

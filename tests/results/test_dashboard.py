@@ -14,10 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from results.dashboard import main
-from spaces.training.run_folder import RunFolder
-from tests.results.runs import make_info
-
-ROOT = Path(__file__).parents[2]
+from search.storage.run_folder import RunFolder
+from tests.support.paths import ROOT
+from tests.support.runs import make_info
 
 
 @contextmanager

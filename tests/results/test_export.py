@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from data.cache import Cache
+from data.cache.cache import Cache
 from results.export import main
-from spaces.training.provenance import library_versions
-from tests.results.runs import AVERAGED, make_run, write_scores
+from search.storage.provenance import library_versions
+from tests.support.runs import AVERAGED, make_run, write_scores
 
 
 def run(*arguments: str) -> Result:
@@ -53,7 +53,7 @@ def test_a_refusal_while_training_is_not_blamed_on_out(
     def refused(*_: object, **__: object) -> None:
         raise OSError("Reading from bucket 'music': AWS Error ACCESS_DENIED during GetObject operation")
 
-    monkeypatch.setattr("results.exporting.refit", refused)
+    monkeypatch.setattr("results.exporting.writer.refit", refused)
     done = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"))
     assert done.exit_code == 2
     assert "s3://music: refused (ACCESS_DENIED at GetObject)" in done.stderr

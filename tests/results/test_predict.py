@@ -12,9 +12,10 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from results.answers import timeline
-from results.classifier import Prediction
+from results.model.classifier import Prediction
+from results.model.formatting import timeline
 from results.predict import main
+from tests.support.paths import ROOT
 
 
 def run(*arguments: str) -> Result:
@@ -176,7 +177,7 @@ def test_a_name_that_is_no_text_is_judged(exported: Path, song: Path, tmp_path: 
         [sys.executable, "-m", "results.predict", exported, odd if given == "named" else "-", "--json"],
         input=odd + b"\n",
         capture_output=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         check=False,
     )
     assert done.returncode == 0, done.stderr

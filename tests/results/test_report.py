@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from results.report import main
-from tests.results.browser import chromium, watched
-from tests.results.runs import write_scores
+from tests.support.browser import chromium, watched
+from tests.support.runs import write_scores
 
 
 def run(*arguments: str) -> Result:

@@ -14,13 +14,13 @@ import soundfile
 from click.testing import CliRunner
 
 import results
-from results.classifier import Classifier
-from results.listening import listen
+from results.model.classifier import Classifier
 from results.serve import main
 from results.serving.app import application
-from tests.results.browser import chromium, watched
+from results.serving.local_socket import listen
+from tests.support.browser import chromium, watched
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 HERE = "http://127.0.0.1:8000"
 
 

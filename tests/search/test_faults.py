@@ -14,17 +14,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from data.errors import RunError
-from data.files import Folder
-from search import SearchSettings, run_search, tuning
-from search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from search.engine import resume_search
-from search.journal import open_study
+from data.io.folder import Folder
+from search import SearchSettings, run_search
+from search import driver as tuning
+from search.api import resume_search
 from search.run import main
-from spaces.training.run_folder import RunFolder
-from tests.search.held import Lost
-from tests.waiting import running, wait_until
+from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from search.storage.run_folder import RunFolder
+from search.storage.study import open_study
+from tests.support.held import Lost
+from tests.support.paths import ROOT
+from tests.support.waiting import running, wait_until
 
-ROOT = Path(__file__).parents[2]
 EPOCHS, HELD = 90, 20
 
 
@@ -67,7 +68,7 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
     hold(1, until=HELD)
     hold(2, until=HELD)
     with running(
-        [sys.executable, "-m", "tests.search.held", *options],
+        [sys.executable, "-m", "tests.support.held", *options],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -11,8 +11,8 @@ import pytest
 
 from data.errors import RunError, SettingsError
 from search import SearchSettings, extend_search, run_search
-from search.journal import open_study
-from spaces.training.run_folder import RunFolder
+from search.storage.run_folder import RunFolder
+from search.storage.study import open_study
 from tests.conftest import make_rows, write_cache
 
 SMALL = {"layers": 1, "units_1": 16, "batch_size": 64, "optimizer": "adam", "decay": False, "epochs": 3}

@@ -13,11 +13,10 @@ from click.testing import CliRunner, Result
 from search.plan import make_plan
 from search.run import _summarise, main
 from search.settings import SearchSettings
-from spaces.training.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
-from tests.results.runs import make_info
-from tests.waiting import running, wait_until
-
-ROOT = Path(__file__).parents[2]
+from search.storage.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
+from tests.support.paths import ROOT
+from tests.support.runs import make_info
+from tests.support.waiting import running, wait_until
 
 
 def search(*arguments: str | Path) -> Result:

@@ -9,17 +9,17 @@ import pytest
 from click.testing import CliRunner
 from optuna.trial import TrialState
 
-from results.classifier import Classifier
-from results.exporting import export_trial
-from results.trials import find_trial
+from results.evaluation.trials import find_trial
+from results.exporting.writer import export_trial
+from results.model.classifier import Classifier
 from search import SearchSettings, run_search
-from search.journal import open_study
 from search.run import main
+from search.storage.run_folder import RunFolder
+from search.storage.study import open_study
 from spaces.melspec_cnn import MelspecCNN
 from spaces.training.family import Family
-from spaces.training.run_folder import RunFolder
-from tests.data.collection import clip
-from tests.spaces.tensors import write_tensor_cache
+from tests.support.collection import clip
+from tests.support.tensors import write_tensor_cache
 
 EXHAUSTING = 10**13
 """Units of a layer whose weights have no room in any machine's address space."""

@@ -8,13 +8,13 @@ import optuna
 import pytest
 
 import spaces
-from data.cache import Cache
-from data.splits import make_split
-from data.task import Task, refit_task, search_task
+from data.cache.cache import Cache
+from data.dataset.splits import make_split
+from data.dataset.task import Task, refit_task, search_task
+from data.dataset.track_scores import scores, track_probabilities
+from spaces.training.convolution.learner import TensorFolds
 from spaces.training.family import Family
-from spaces.training.tensor_learner import TensorFolds
-from spaces.training.votes import scores, track_probabilities
-from tests.spaces.tensors import BANDS, FRAMES, SIZE, write_tensor_cache
+from tests.support.tensors import BANDS, FRAMES, SIZE, write_tensor_cache
 
 NAMES = ("melspec_cnn", "image_cnn")
 

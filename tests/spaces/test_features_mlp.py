@@ -9,12 +9,12 @@ import optuna
 import pytest
 
 import spaces
+from data.dataset.splits import make_split
+from data.dataset.task import Task, refit_task, search_task
+from data.dataset.track_scores import scores, track_probabilities
 from data.errors import RunError
-from data.splits import make_split
-from data.task import Task, refit_task, search_task
-from spaces.training import dense_folds
-from spaces.training.scaling import Scaler, fit_scaler
-from spaces.training.votes import scores, track_probabilities
+from spaces.training.dense import learner as dense_folds
+from spaces.training.dense.scalers import Scaler, fit_scaler
 from tests.conftest import make_rows
 
 FAMILY = spaces.get("features_mlp")

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.results.test_quiet import python
-from tests.spaces.tensors import write_tensor_cache
+from tests.results.test_quiet_output import python
+from tests.support.tensors import write_tensor_cache
 
 _TRIAL = """
 import os, tempfile
 tempfile.tempdir = {folder!r}
 import spaces
-from data.cache import Cache
-from data.splits import make_split
-from data.task import search_task
+from data.cache.cache import Cache
+from data.dataset.splits import make_split
+from data.dataset.task import search_task
 family = spaces.get({name!r})
 rows = Cache.open({cache!r}).rows(family.reads)
 task = search_task(rows, make_split(rows.tracks(), folds=2, test_fraction=0.0, seed=0))

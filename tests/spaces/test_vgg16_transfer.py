@@ -9,15 +9,15 @@ import optuna
 import pytest
 
 import spaces
+from data.dataset.task import Task
 from data.errors import CacheError, SettingsError
-from data.task import Task
-from spaces.training import frozen as frozen_module
-from spaces.training import pretrained
-from spaces.training.backbones import BACKBONES
-from spaces.training.frozen import Frozen, frozen_outputs
-from spaces.training.pretrained import NONE
+from spaces.training.transfer import frozen_outputs as frozen_module
+from spaces.training.transfer import weights as pretrained
+from spaces.training.transfer.backbones import BACKBONES
+from spaces.training.transfer.frozen_outputs import Frozen, frozen_outputs
+from spaces.training.transfer.weights import NONE
 from spaces.vgg16_transfer import VGG16Transfer, _stages, _standardise, build_head
-from tests.spaces.pictures import picture_cache, picture_task
+from tests.support.pictures import picture_cache, picture_task
 
 FAMILY = VGG16Transfer(NONE, dict.fromkeys(BACKBONES, NONE))
 BASE: dict[str, Any] = {**FAMILY.baseline(10), "pooling": "avg", "units_1": 32, "units_2": 16}
@@ -218,7 +218,7 @@ def test_dropout_and_penalty_hold_for_a_head_of_any_depth(layers: int) -> None:
 
 
 def test_a_file_leaves_its_backbone_alone(task: Task, tmp_path: Path) -> None:
-    from spaces.training.backbones import bare
+    from spaces.training.transfer.backbones import bare
 
     path = tmp_path / "mobile.weights.h5"
     bare("mobilenetv3small", 32).save_weights(path)
@@ -242,8 +242,8 @@ def test_pictures_too_small_are_one_line(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_search_records_the_weights(ray_cluster: None, tmp_path: Path, task: Task) -> None:
-    from results.refit import refit
-    from results.trials import find_trial
+    from results.evaluation.trials import find_trial
+    from results.exporting.refit import refit
     from search import SearchSettings, run_search
     from search.plan import space_of
 

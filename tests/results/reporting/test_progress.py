@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from results.reporting.material import Material
 from results.reporting.progress import learning_curves
-from tests.results.runs import write_scores
+from results.reporting.run_data import Material
+from tests.support.runs import write_scores
 
 
 @pytest.mark.parametrize("rungs", [[20, 60], []])

@@ -1,0 +1,1 @@
+"""Signal analysis: from audio samples to features and spectrograms."""

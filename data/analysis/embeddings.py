@@ -1,0 +1,113 @@
+"""Vectors of pretrained encoders, one per segment, by encoders that are opened once per process."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from data.analysis.encoders.base import Encoder
+from data.analysis.encoders.catalogue import MUSICNN, copied_files, open_encoder
+from data.analysis.encoders.pooling import pool
+from data.analysis.parameters import Embedding
+from data.cache.rows import EMBEDDING_PREFIX
+from data.errors import EncoderError
+from data.io.folder import Folder
+from data.io.keras_import import import_keras
+
+ENCODERS = "encoders"
+"""Folder, in a cache or an export, with a folder of files per encoder."""
+_OPEN_ENCODERS = 4
+"""Encoders that a process keeps open."""
+
+
+def segment_vectors(
+    audio: Mapping[int, np.ndarray],
+    bounds: np.ndarray,
+    *,
+    sr: int,
+    embeddings: Mapping[str, Embedding],
+    encoders: str,
+) -> dict[str, np.ndarray]:
+    """Encode the segments of a track.
+
+    Parameters
+    ----------
+    audio : mapping of int to ndarray of float32, shape (n,)
+        Mono samples by rate in Hz: at least the rates of the encoders.
+    bounds : ndarray of int64, shape (n_segments + 1,)
+        Bounds of the segments in samples at the rate `sr`.
+    sr : int
+        Rate in Hz that `bounds` count at.
+    embeddings : mapping of str to Embedding
+        What to take, by the encoder's name.
+    encoders : str
+        Path or URI of the folder of encoders: a cache's or an export's.
+
+    Returns
+    -------
+    dict of str to ndarray of float32, shape (n_segments, dimension)
+        Vectors by kind of input, ``embedding-NAME``.
+
+    Raises
+    ------
+    EncoderError
+        If an encoder is missing, or fails on the audio.
+    """
+    vectors = {}
+    for name, embedding in embeddings.items():
+        encoder = _opened(encoders, name, embedding)
+        y = audio[embedding.sample_rate]
+        ends = np.minimum(np.round(bounds * (embedding.sample_rate / sr)).astype(np.int64), len(y))
+        try:
+            segments = [
+                pool(encoder.encode(y[start:end]), embedding.pooling) for start, end in pairwise(ends)
+            ]
+        except EncoderError as error:
+            raise EncoderError(f"the encoder {name!r} fails ({error})") from error
+        X = np.stack(segments)
+        if X.shape[1] != embedding.dimension:
+            raise EncoderError(
+                f"encoder {name!r}: gives vectors of {X.shape[1]} numbers, not {embedding.dimension}; the"
+                " cache was made by another version of it"
+            )
+        vectors[f"{EMBEDDING_PREFIX}{name}"] = X
+    return vectors
+
+
+def open_encoders(embeddings: Mapping[str, Embedding], encoders: str, *, one_core: bool = False) -> None:
+    """Open encoders ahead of the first file.
+
+    Parameters
+    ----------
+    embeddings, encoders
+        As for `segment_vectors`.
+    one_core : bool
+        Whether TensorFlow must keep to one core and to the processor: worker processes share the cores.
+
+    Raises
+    ------
+    EncoderError
+        If one is missing or damaged.
+    """
+    if one_core and any(embedding.encoder == MUSICNN for embedding in embeddings.values()):
+        import_keras()
+        import tensorflow as tf
+
+        # Once TensorFlow has begun to work, as in a process that trains, its threads are settled.
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+            tf.config.set_visible_devices([], "GPU")
+    for name, embedding in embeddings.items():
+        _opened(encoders, name, embedding)
+
+
+@lru_cache(maxsize=_OPEN_ENCODERS)
+def _opened(encoders: str, name: str, embedding: Embedding) -> Encoder:
+    """Open an encoder, once per process: TensorFlow or onnxruntime is loaded here."""
+    with copied_files(Folder.at(encoders) / name, name, embedding) as folder:
+        return open_encoder(folder, name, embedding)

@@ -1,0 +1,249 @@
+"""Encoders by name: found where the user has them, copied into caches and exports, opened from there."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from data.analysis.encoders.base import Encoder
+from data.analysis.encoders.pooling import POOLINGS
+from data.analysis.parameters import Embedding
+from data.errors import EncoderError
+from data.io.folder import Folder
+from data.io.keras_import import import_keras
+from data.io.scratch import making, scratch_folder, used
+
+MUSICNN = "musicnn"
+_POOLING: Literal["mean-std"] = "mean-std"
+_ONNX_FILE = "encoder.onnx"
+_LICENCE = re.compile(r"(?i)^(licen[cs]e|copying|notice)(\.(md|txt|rst))?$")
+_RESERVED = frozenset({"features", "melspec", "image"})
+"""Names of other inputs, which no encoder can have."""
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class EncoderFiles:
+    """An encoder that a user named.
+
+    Attributes
+    ----------
+    name : str
+        Its name: the vectors are stored in the cache's folder ``embedding-NAME``.
+    embedding : Embedding
+        How its vectors are taken.
+    files : mapping of str to Path
+        Its files, licence included, by the names under which they are copied.
+    """
+
+    name: str
+    embedding: Embedding
+    files: Mapping[str, Path]
+
+    def copy_to(self, folder: Folder) -> None:
+        """Copy the files into a folder."""
+        for name, path in self.files.items():
+            with folder.writing(name) as stream, path.open("rb") as source:
+                while block := source.read(_BLOCK):
+                    stream.write(block)
+
+
+def find_encoders(
+    wanted: Sequence[str],
+    *,
+    weights: str | Path | None = None,
+    rate: int | None = None,
+    seconds: float | None = None,
+) -> list[EncoderFiles]:
+    """Find the encoders that a user names, and try each on noise.
+
+    Parameters
+    ----------
+    wanted : sequence of str
+        ``musicnn``, or ONNX files.
+    weights : str or Path, optional
+        Folder of MusiCNN's weights, where they are not installed.
+    rate, seconds : optional
+        Rate in Hz and length of a patch of an ONNX file that names none.
+
+    Raises
+    ------
+    EncoderError
+        If one is not found or cannot be used, or two have the same name.
+    """
+    encoders: list[EncoderFiles] = []
+    for value in dict.fromkeys(wanted):
+        if value == MUSICNN:
+            encoders.append(_musicnn(weights))
+        elif value.lower().endswith(".onnx"):
+            encoders.append(_onnx(Path(value), rate, seconds))
+        else:
+            raise EncoderError(f"--embedding {value}: unknown; give {MUSICNN} or a FILE.onnx")
+    names = [encoder.name for encoder in encoders]
+    for name in names:
+        if names.count(name) > 1:
+            raise EncoderError(f"--embedding: two encoders are called {name!r}; rename one of the files")
+    return encoders
+
+
+def copy_encoder(source: Folder, target: Path) -> None:
+    """Copy the files of an encoder, licence included, from a cache to a local folder.
+
+    Raises
+    ------
+    EncoderError
+        If they are missing.
+    """
+    names = source.names()
+    if not names:
+        raise _missing(source, source.path.rpartition("/")[2])
+    target.mkdir(parents=True)
+    for name in names:
+        with source.reading(name) as stream, (target / name).open("wb") as file:
+            while block := stream.read(_BLOCK):
+                file.write(block)
+
+
+@contextmanager
+def copied_files(folder: Folder, name: str, embedding: Embedding) -> Iterator[Path]:
+    """Local folder of the files that `EncoderFiles.copy_to` copied; those of a bucket are fetched once.
+
+    Parameters
+    ----------
+    folder : Folder
+        Where they were copied to.
+    name : str
+        The encoder's name, for messages.
+    embedding : Embedding
+        What they must be.
+
+    Raises
+    ------
+    EncoderError
+        If they are missing.
+    """
+    names = folder.names()
+    if not names:
+        raise _missing(folder, name)
+    if folder.is_local:
+        yield folder.local
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        for file in names:
+            path = scratch_folder() / f"encoder-{embedding.sha256[:32]}-{file}"
+            used(path)
+            with making(path) as target:
+                if target is not None:
+                    target.write_bytes(folder.read(file))
+            (Path(temporary) / file).symlink_to(path)
+        yield Path(temporary)
+
+
+def open_encoder(folder: Path, name: str, embedding: Embedding) -> Encoder:
+    """Open the encoder whose files are in a local folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where `EncoderFiles.copy_to` copied them to.
+    name : str
+        The encoder's name, for messages.
+    embedding : Embedding
+        What it must be.
+
+    Raises
+    ------
+    EncoderError
+        If a file is missing, or its content is not that which the vectors were taken with.
+    """
+    if embedding.encoder == MUSICNN:
+        import_keras()
+        from data.analysis.encoders.musicnn import Musicnn
+        from data.analysis.encoders.musicnn_weights import find_weights
+
+        weights = find_weights(folder)
+        _require_same(_digest([weights.data, weights.index]), embedding, folder, name)
+        return Musicnn(weights)
+    from data.analysis.encoders.onnx import OnnxEncoder, files_of
+
+    _require_same(_digest(files_of(folder / _ONNX_FILE)), embedding, folder, name)
+    return OnnxEncoder(
+        folder / _ONNX_FILE, sample_rate=embedding.sample_rate, seconds=embedding.patch_seconds
+    )
+
+
+def _missing(folder: Folder, name: str) -> EncoderError:
+    return EncoderError(
+        f"{folder.uri}: the files of encoder {name!r} are missing; copy the folder again, or prepare the"
+        " cache in a new folder"
+    )
+
+
+def _musicnn(folder: str | Path | None) -> EncoderFiles:
+    from data.analysis.encoders import musicnn_weights
+    from data.analysis.encoders.musicnn import DIMENSION, LAYER, PATCH_SECONDS, SAMPLE_RATE
+
+    weights = musicnn_weights.find_weights(folder)
+    files = weights.named()
+    embedding = Embedding(
+        encoder="musicnn",
+        sha256=_digest([weights.data, weights.index]),
+        sample_rate=SAMPLE_RATE,
+        patch_seconds=PATCH_SECONDS,
+        layer=LAYER,
+        pooling=_POOLING,
+        dimension=POOLINGS[_POOLING] * DIMENSION,
+    )
+    return EncoderFiles(MUSICNN, embedding, files)
+
+
+def _onnx(path: Path, rate: int | None, seconds: float | None) -> EncoderFiles:
+    from data.analysis.encoders.onnx import OnnxEncoder, files_of
+
+    name = re.sub(r"[^a-z0-9_.-]+", "-", path.stem.lower()).strip("-.")
+    if not name or name in _RESERVED or name == MUSICNN or "+" in name:
+        raise EncoderError(f"--embedding {path}: cannot be called {name!r}; rename the file")
+    encoder = OnnxEncoder(path, sample_rate=rate, seconds=seconds)
+    main, *others = files_of(path)
+    beside = sorted(path.parent.iterdir())
+    licences = [file for file in beside if _LICENCE.match(file.name) and file.is_file()]
+    # A single vector per segment has no deviation.
+    single = encoder.seconds is None and not encoder.gives_frames
+    pooling: Literal["mean", "mean-std"] = "mean" if single else _POOLING
+    embedding = Embedding(
+        encoder="onnx",
+        sha256=_digest([main, *others]),
+        sample_rate=encoder.sample_rate,
+        patch_seconds=encoder.seconds,
+        pooling=pooling,
+        dimension=POOLINGS[pooling] * encoder.dimension,
+    )
+    files = {_ONNX_FILE: main} | {file.name: file for file in (*others, *licences)}
+    return EncoderFiles(name, embedding, files)
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    """SHA-256 hex digest of files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            with path.open("rb") as stream:
+                while block := stream.read(_BLOCK):
+                    digest.update(block)
+        except OSError as error:
+            raise EncoderError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return digest.hexdigest()
+
+
+def _require_same(digest: str, embedding: Embedding, folder: Path, name: str) -> None:
+    if digest != embedding.sha256:
+        raise EncoderError(
+            f"{folder}: the files of encoder {name!r} are not those that it was used with (SHA-256"
+            f" {digest[:8]}, not {embedding.sha256[:8]}); copy them again"
+        )

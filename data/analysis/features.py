@@ -1,0 +1,169 @@
+"""The 57 published features of a clip: one decode and one Fourier transform, shared by all of them.
+
+They equal what librosa's functions give with ``pad_mode="reflect"``, which is how the published table was
+made; a test holds each column against them and against the table.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from data.analysis.chroma import chroma
+from data.analysis.feature_names import FEATURES
+from data.analysis.hpss import harmonic_percussive
+from data.analysis.parameters import Parameters
+from data.analysis.stft import Spectrum, framed
+from data.analysis.tempo import tempo
+from data.audio.decode import Audio, load
+
+_N_MFCC = 20
+_ROLLOFF = 0.85
+_ZERO = 1e-10
+"""Samples up to this size count as zero in the zero crossings, as in librosa."""
+
+
+def of_file(path: str | Path, parameters: Parameters | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Features of an audio file, by segment: what a cache holds and what a model is asked about.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    parameters : Parameters, optional
+        How to analyse; the published way by default.
+
+    Returns
+    -------
+    X : ndarray of float64, shape (n_segments, 57)
+        The features, in the order of `data.analysis.feature_names.FEATURES`.
+    start_s : ndarray of float64, shape (n_segments,)
+        Where each segment starts, in seconds.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be used; see `data.audio.decode.load`.
+    """
+    parameters = parameters or Parameters()
+    audio = load(path, sample_rate=parameters.sample_rate, min_samples=parameters.n_fft)
+    return of_audio(audio, parameters)
+
+
+def of_audio(audio: Audio, parameters: Parameters) -> tuple[np.ndarray, np.ndarray]:
+    """Features of decoded audio, by segment; see `of_file`."""
+    bounds = segment_bounds(len(audio.y), sr=audio.sr, segment_seconds=parameters.segment_seconds)
+    X = np.stack(
+        [
+            extract(
+                audio.y[start:end],
+                sr=audio.sr,
+                n_fft=parameters.n_fft,
+                hop_length=parameters.hop_length,
+            )
+            for start, end in pairwise(bounds)
+        ]
+    )
+    return X, bounds[:-1] / audio.sr
+
+
+def segment_bounds(n_samples: int, *, sr: int = 22050, segment_seconds: float = 30.0) -> np.ndarray:
+    """Bounds of the equal segments that a track is cut into, nothing thrown away.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_segments + 1,)
+        Sample numbers; n_segments is the track's length over `segment_seconds`, rounded, and at least 1.
+    """
+    count = max(1, round(n_samples / sr / segment_seconds))
+    return np.round(np.linspace(0, n_samples, count + 1)).astype(np.int64)
+
+
+def extract(
+    y: np.ndarray,
+    *,
+    sr: int = 22050,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    spectrum: Spectrum | None = None,
+) -> np.ndarray:
+    """Features of a signal.
+
+    Parameters
+    ----------
+    y : ndarray of float32, shape (n,)
+        Mono samples, more than n_fft // 2 of them.
+    sr : int
+        Sample rate in Hz.
+    n_fft, hop_length : int
+        Frame length and step in samples; the step divides the length.
+    spectrum : Spectrum, optional
+        The transform of `y`, where it is already there.
+
+    Returns
+    -------
+    ndarray of float64, shape (57,)
+        Mean and variance over frames of each descriptor, and the tempo, in the order of
+        `FEATURES`: frequencies in Hz, rates and levels as shares of full scale, mfcc in dB.
+    """
+    S = spectrum or Spectrum.of(y, sr=sr, n_fft=n_fft, hop_length=hop_length)
+    centroid, bandwidth = _centroid_bandwidth(S)
+    harmonic, percussive = harmonic_percussive(y, S)
+    described = {
+        "chroma_stft": chroma(S),
+        "rms": _rms(y, n_fft, hop_length),
+        "spectral_centroid": centroid,
+        "spectral_bandwidth": bandwidth,
+        "rolloff": _rolloff(S),
+        "zero_crossing_rate": _zero_crossing_rate(y, n_fft, hop_length),
+        "harmony": harmonic,
+        "perceptr": percussive,
+    }
+    mfcc = _mfcc(S)
+    described |= {f"mfcc{number + 1}": mfcc[:, number] for number in range(_N_MFCC)}
+    values = {"tempo": tempo(S)}
+    for name, series in described.items():
+        values[f"{name}_mean"] = float(np.mean(series))
+        values[f"{name}_var"] = float(np.var(series))
+    return np.array([values[name] for name in FEATURES])
+
+
+def _centroid_bandwidth(spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray]:
+    """Mean frequency of each frame weighted by magnitude, and the standard deviation around it, in Hz."""
+    frequencies = spectrum.frequencies
+    weights = spectrum.magnitude.astype(np.float64)
+    moments = weights @ np.column_stack((np.ones_like(frequencies), frequencies, frequencies**2))
+    audible = moments[:, 0] > np.finfo(np.float32).tiny
+    total = np.where(audible, moments[:, 0], 1)
+    centroid = moments[:, 1] / total
+    bandwidth = np.sqrt(np.maximum(moments[:, 2] / total - centroid**2, 0))
+    return centroid, bandwidth
+
+
+def _rolloff(spectrum: Spectrum) -> np.ndarray:
+    """Frequency in Hz below which 85 % of a frame's magnitude lies."""
+    cumulative = np.cumsum(spectrum.magnitude, axis=1)
+    return spectrum.frequencies[np.argmax(cumulative >= _ROLLOFF * cumulative[:, -1:], axis=1)]
+
+
+def _rms(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
+    """Root mean square of each frame."""
+    frames = framed(np.pad(y, n_fft // 2, mode="reflect"), n_fft, hop_length)
+    return np.sqrt(np.einsum("ij,ij->i", frames, frames) / n_fft)
+
+
+def _zero_crossing_rate(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
+    """Share of a frame's samples at which the sign changes; zero counts as positive."""
+    negative = np.pad(y, n_fft // 2, mode="edge") < -_ZERO
+    crossings = np.concatenate(([0], np.cumsum(negative[1:] != negative[:-1])))
+    starts = np.arange(0, len(negative) - n_fft + 1, hop_length)
+    return (crossings[starts + n_fft - 1] - crossings[starts]) / n_fft
+
+
+def _mfcc(spectrum: Spectrum) -> np.ndarray:
+    """First 20 mel-frequency cepstral coefficients, shape (n_frames, 20)."""
+    from scipy import fft
+
+    return np.asarray(fft.dct(spectrum.log_mel, axis=1, norm="ortho")[:, :_N_MFCC])

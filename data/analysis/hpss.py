@@ -1,0 +1,44 @@
+"""Harmonic and percussive parts of a signal, by median filtering of its spectrum (Fitzgerald, DAFx 2010)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from data.analysis.median_filter import median_down_columns
+from data.analysis.stft import Spectrum, inverse
+
+
+def harmonic_percussive(y: np.ndarray, spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray]:
+    """Split a signal in its harmonic and its percussive part.
+
+    Equal, but for rounding, to ``librosa.decompose.hpss`` on the transform and ``istft`` of both parts. The
+    two masks add up to one, so that one inverse transform is enough.
+
+    Parameters
+    ----------
+    y : ndarray of float32, shape (n,)
+        The signal.
+    spectrum : Spectrum
+        Its transform.
+
+    Returns
+    -------
+    harmonic, percussive : ndarray of float32, shape (n,)
+        The parts; both are zero after the last whole hop.
+    """
+    S = spectrum.magnitude
+    harmonic = median_down_columns(S)
+    percussive = np.ascontiguousarray(median_down_columns(np.ascontiguousarray(S.T)).T)
+    mask = np.square(harmonic)
+    total = np.square(percussive)
+    total += mask
+    audible = total > np.finfo(np.float32).tiny
+    np.divide(mask, total, out=mask, where=audible)
+    mask[~audible] = 0.5
+    y_harmonic = inverse(
+        spectrum.D * mask, n_fft=spectrum.n_fft, hop_length=spectrum.hop_length, length=len(y)
+    )
+    y_percussive = y - y_harmonic
+    whole = len(y) - len(y) % spectrum.hop_length
+    y_percussive[whole:] = 0
+    return y_harmonic, y_percussive

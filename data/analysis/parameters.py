@@ -1,0 +1,236 @@
+"""How features and tensors are taken from audio: the parameters that a cache and an export both keep."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from data.errors import CacheError
+
+TENSORS = ("melspec", "image")
+"""Parameters that ask for tensors, which can be added to a cache later."""
+
+
+class Windows(BaseModel):
+    """How a segment is cut into windows of one length, each of which gives one tensor.
+
+    Attributes
+    ----------
+    seconds : float
+        Length of a window in seconds.
+    overlap : float
+        Share of a window that the next one repeats, from 0 to under 1.
+    n_mels : int
+        Number of mel bands.
+    fmin, fmax : float
+        Lowest and highest frequency in Hz; None is half the sample rate.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    seconds: float = Field(ge=0.2)
+    overlap: float = Field(default=0.0, ge=0, lt=1)
+    n_mels: int = Field(default=128, ge=8, le=512)
+    fmin: float = Field(default=0.0, ge=0)
+    fmax: float | None = Field(default=None, gt=0)
+
+
+class Melspec(Windows):
+    """Log-mel spectrograms: float16 levels in dB, shape (n_mels, n_frames), over a range of 80 dB."""
+
+    seconds: float = Field(default=3.0, ge=0.2)
+
+
+class Picture(Windows):
+    """Pictures of log-mel spectrograms: uint8 RGB, shape (size, size, 3), low frequencies at the bottom.
+
+    Attributes
+    ----------
+    size : int
+        Height and width in pixels.
+    colormap : str
+        Name of a colour map of matplotlib.
+    """
+
+    seconds: float = Field(default=30.0, ge=0.2)
+    size: int = Field(default=300, ge=8, le=2048)
+    colormap: str = "magma"
+
+
+class Embedding(BaseModel):
+    """Vectors of a pretrained encoder: float32, shape (dimension,), one per segment.
+
+    Attributes
+    ----------
+    encoder : str
+        Kind of the encoder: ``musicnn``, or ``onnx`` for a file.
+    sha256 : str
+        SHA-256 hex digest of its weights.
+    sample_rate : int
+        Rate in Hz of the audio that it takes, resampled from the file's own rate.
+    patch_seconds : float, optional
+        Length of the patches that a segment is cut into; None where the whole segment is one patch.
+    layer : str
+        What is taken from the network, where there is a choice.
+    pooling : str
+        How the vectors of the patches become one: ``mean``, or ``mean-std``.
+    dimension : int
+        Length of the pooled vector.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    encoder: Literal["musicnn", "onnx"]
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    sample_rate: int = Field(ge=4000, le=192_000)
+    patch_seconds: float | None = Field(default=None, gt=0)
+    layer: str = "output"
+    pooling: Literal["mean", "mean-std"]
+    dimension: int = Field(ge=1)
+
+
+class Parameters(BaseModel):
+    """Parameters of the analysis; the defaults are those of the published table.
+
+    Attributes
+    ----------
+    sample_rate : int
+        Rate in Hz that all audio is brought to.
+    segment_seconds : float
+        Wanted length of a segment in seconds.
+    n_fft : int
+        Length of a frame in samples, even.
+    hop_length : int
+        Samples between frames; divides `n_fft`.
+    melspec : Melspec, optional
+        Log-mel spectrograms to cache, if any.
+    image : Picture, optional
+        Pictures of them to cache, if any.
+    embeddings : mapping of str to Embedding
+        Vectors of pretrained encoders to cache, by the encoder's name.
+    from_pictures : bool
+        Whether the collection is pictures of spectrograms, of which only `image` can be made, not audio.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    sample_rate: int = Field(default=22050, ge=4000, le=192_000)
+    segment_seconds: float = Field(default=30.0, ge=0.5)
+    n_fft: int = Field(default=2048, ge=64)
+    hop_length: int = Field(default=512, ge=1)
+    melspec: Melspec | None = None
+    image: Picture | None = None
+    from_pictures: bool = False
+    embeddings: Mapping[str, Embedding] = Field(default_factory=dict)
+
+    @property
+    def embedding_rates(self) -> set[int]:
+        """Rates in Hz of the audio that the encoders take."""
+        return {embedding.sample_rate for embedding in self.embeddings.values()}
+
+    @property
+    def tensor_kinds(self) -> tuple[str, ...]:
+        """Kinds of tensors that are cached: ``melspec``, ``image``, ``embedding-NAME``."""
+        made = tuple(kind for kind in TENSORS if getattr(self, kind) is not None)
+        return made + tuple(f"embedding-{name}" for name in self.embeddings)
+
+    def without(self, kinds: Container[str]) -> Parameters:
+        """Return these parameters without some kinds of tensors."""
+        absent: dict[str, Any] = {kind: None for kind in TENSORS if kind in kinds}
+        embeddings = {
+            name: each for name, each in self.embeddings.items() if f"embedding-{name}" not in kinds
+        }
+        return self.model_copy(update=absent | {"embeddings": embeddings})
+
+    @model_serializer(mode="wrap")
+    def _without_absent_embeddings(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Caches and exports without embeddings stay as they were, and so do their fingerprints.
+        content: dict[str, Any] = serialize(self)
+        if not self.embeddings:
+            content.pop("embeddings", None)
+        return content
+
+    @model_validator(mode="after")
+    def _frames_fit(self) -> Parameters:
+        if self.n_fft % 2 or self.n_fft % self.hop_length:
+            raise ValueError(
+                f"n_fft {self.n_fft} must be even and a multiple of hop_length {self.hop_length}"
+            )
+        for kind in (self.melspec, self.image):
+            if kind is None:
+                continue
+            if kind.seconds > self.segment_seconds:
+                raise ValueError(
+                    f"a window of {kind.seconds} s does not fit in a segment of {self.segment_seconds} s"
+                )
+            if kind.seconds * self.sample_rate < self.hop_length:
+                raise ValueError(
+                    f"a window of {kind.seconds} s is shorter than the {self.hop_length} samples (hop_length)"
+                    f" from frame to frame at {self.sample_rate} Hz"
+                )
+            if not kind.fmin < (kind.fmax or self.sample_rate / 2) <= self.sample_rate / 2:
+                raise ValueError(
+                    f"fmin {kind.fmin} and fmax {kind.fmax} must rise and not exceed half of"
+                    f" {self.sample_rate} Hz"
+                )
+        return self
+
+
+def extended(old: Mapping[str, Any], new: Parameters, where: str) -> Parameters:
+    """Parameters of a cache to which tensors may be added.
+
+    Parameters
+    ----------
+    old : mapping
+        Parameters that the cache was made with.
+    new : Parameters
+        Those that are asked for. Tensors that they do not mention stay as the cache has them.
+    where : str
+        The cache, for the message.
+
+    Raises
+    ------
+    CacheError
+        If anything that the cache holds would come out otherwise.
+    """
+    kept = {kind: old.get(kind) for kind in TENSORS if getattr(new, kind) is None and old.get(kind)}
+    asked = new.model_dump() | kept
+    encoders = {**old.get("embeddings", {}), **asked.get("embeddings", {})}
+    if encoders:
+        asked["embeddings"] = encoders
+    before, after = _flat({**asked, **old}), _flat(asked)
+    added = [kind for kind in TENSORS if old.get(kind) is None]
+    added += [f"embeddings.{name}" for name in encoders if name not in old.get("embeddings", {})]
+    changed = [
+        f"{name} {before.get(name)}, now {after.get(name)}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+        and not name.startswith(tuple(f"{kind}." for kind in added))
+        and name not in added
+    ]
+    if changed:
+        raise CacheError(
+            f"{where}: was made with other parameters ({'; '.join(changed)}); name a new folder, or give"
+            " the same options"
+        )
+    return Parameters.model_validate(asked)
+
+
+def _flat(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters by dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": content for inner, content in _flat(value).items()}
+        else:
+            flat[name] = value
+    return flat

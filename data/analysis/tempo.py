@@ -1,0 +1,53 @@
+"""Tempo of a clip."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from data.analysis.stft import Spectrum, framed
+
+_WINDOW_SECONDS = 8.0
+_START_BPM = 120.0
+_MAX_BPM = 320.0
+
+
+def tempo(spectrum: Spectrum) -> float:
+    """Tempo in beats a minute, as ``librosa.beat.beat_track`` gives it; 0 in silence.
+
+    No beats are tracked. It is where the mean over time of the local autocorrelation of the onsets,
+    weighted by a log-normal prior around 120, is largest.
+    """
+    from scipy import fft
+    from scipy.signal import get_window
+
+    onsets = onset_strength(spectrum)
+    if not onsets.any():
+        return 0.0
+    n_lags = int(_WINDOW_SECONDS * spectrum.sr / spectrum.hop_length)
+    padded = np.pad(onsets, n_lags // 2, mode="linear_ramp", end_values=0)
+    frames = framed(padded, n_lags, 1)[: len(onsets)] * get_window("hann", n_lags)
+    n_fft = fft.next_fast_len(2 * n_lags - 1, real=True)
+    transform = fft.rfft(frames, n=n_fft, axis=1)
+    power = np.square(transform.real) + np.square(transform.imag)
+    correlation = fft.irfft(power, n=n_fft, axis=1)[:, :n_lags]
+    largest = np.abs(correlation).max(axis=1, keepdims=True)
+    np.divide(correlation, largest, out=correlation, where=largest >= np.finfo(correlation.dtype).tiny)
+    mean = correlation.mean(axis=0)
+
+    bpm = np.empty(n_lags)
+    bpm[0] = np.inf
+    bpm[1:] = 60 * spectrum.sr / (spectrum.hop_length * np.arange(1, n_lags))
+    with np.errstate(divide="ignore"):
+        prior = -0.5 * (np.log2(bpm) - np.log2(_START_BPM)) ** 2
+    prior[bpm >= _MAX_BPM] = -np.inf
+    return float(bpm[np.argmax(np.log1p(1e6 * mean) + prior)])
+
+
+def onset_strength(spectrum: Spectrum) -> np.ndarray:
+    """Median over mel bands of the rise in level, float32, shape (n_frames,).
+
+    ``librosa.onset.onset_strength(aggregate=np.median)``.
+    """
+    rise = np.maximum(0, np.diff(spectrum.log_mel, axis=0))
+    delay = 1 + spectrum.n_fft // (2 * spectrum.hop_length)
+    return np.pad(np.median(rise, axis=1), (delay, 0))[: len(spectrum.log_mel)]

@@ -1,0 +1,57 @@
+"""Pictures of spectrograms that are there as files, such as ``images_original`` of the public GTZAN copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from data.errors import AudioError
+from data.io.folder import require_regular
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+"""Endings, in small letters, of the files that are taken for pictures."""
+
+_WHITE = 250
+
+
+def load_picture(path: str | Path, *, size: int) -> np.ndarray:
+    """Read a picture, cut off its white margins and bring it to one size.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    size : int
+        Height and width wanted, in pixels.
+
+    Returns
+    -------
+    ndarray of uint8, shape (size, size, 3)
+        RGB.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read, is no picture, or is nothing but white.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        require_regular(path)
+        with Image.open(path) as file:
+            rgba = file.convert("RGBA")
+    except Image.DecompressionBombError as error:
+        raise AudioError(f"{path}: too many pixels for a spectrogram") from error
+    except (UnidentifiedImageError, SyntaxError, ValueError) as error:
+        raise AudioError(f"{path}: not readable as a picture") from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from error
+    ground = Image.new("RGBA", rgba.size, "white")
+    picture = np.asarray(Image.alpha_composite(ground, rgba).convert("RGB"))
+    drawn = picture.min(axis=2) < _WHITE
+    if not drawn.any():
+        raise AudioError(f"{path}: nothing but white")
+    rows, columns = np.flatnonzero(drawn.max(axis=1)), np.flatnonzero(drawn.max(axis=0))
+    inside = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return np.asarray(Image.fromarray(inside).resize((size, size), Image.Resampling.BILINEAR))

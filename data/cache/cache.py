@@ -1,0 +1,344 @@
+"""A cache: what was taken from the audio once, in Parquet, and how it is read again.
+
+A cache folder holds ``cache.json`` (`CacheInfo`), ``manifest.parquet`` (one row a file), ``features.parquet``
+(one row a segment) and, where asked for, ``melspec/*.parquet``, ``image/*.parquet`` and
+``embedding-NAME/*.parquet``, with the files of each encoder under ``encoders/NAME``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from data.analysis.feature_names import FEATURES
+from data.cache import fingerprints
+from data.cache.rows import (
+    EMBEDDED,
+    EMBEDDING_PREFIX,
+    FEATURE_KIND,
+    KEYS,
+    Kind,
+    Origin,
+    Rows,
+    joined,
+    kinds_in,
+)
+from data.errors import CacheError
+from data.io.folder import Folder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+FORMAT = 2
+"""Version of the cache's layout that is written."""
+READABLE_FORMATS = (1, FORMAT)
+"""Versions that are read: the first had no fingerprint of the collection."""
+FINGERPRINT = b"genre_search.fingerprint"
+"""Key of a table's metadata under which stands the fingerprint of the cache that it was written for."""
+
+
+class CacheInfo(BaseModel):
+    """Content of ``cache.json``.
+
+    Attributes
+    ----------
+    format : int
+        Version of the layout.
+    source : str
+        Where the rows come from: ``"audio"``, ``"images"``, ``"demo"`` or ``"features-csv"``.
+    synthetic : bool
+        Whether the audio was synthesised; every number taken from it is marked so.
+    parameters : dict
+        How features and tensors were taken from the audio: sample rate in Hz, lengths in samples, segment
+        length in seconds.
+    fingerprint : str
+        Hex digest of all parameters and the collection, which the tables repeat: an interrupted write is
+        detected by it.
+    collection : str, optional
+        Hex digest of tracks, content, labels and groups; see `data.cache.fingerprints`. A cache of version 1
+        has none; `Cache.collection` computes it.
+    versions : dict
+        Versions of the libraries that made it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: int = FORMAT
+    source: Literal["audio", "images", "demo", "features-csv"]
+    synthetic: bool = False
+    parameters: dict[str, Any]
+    fingerprint: str
+    collection: str | None = None
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A cache that is there and readable.
+
+    Attributes
+    ----------
+    folder : Folder
+        Where it lies.
+    info : CacheInfo
+        What it holds.
+    """
+
+    folder: Folder
+    info: CacheInfo
+
+    @classmethod
+    def open(cls, uri: str | Path) -> Cache:
+        """Open the cache at a path or URI.
+
+        Raises
+        ------
+        CacheError
+            If there is none, one that may not be read, or one of another version.
+        """
+        folder = Folder.at(uri)
+        try:
+            content = folder.read_json("cache.json")
+        except FileNotFoundError as error:
+            if folder.exists("parts"):
+                raise interrupted(folder) from error
+            raise CacheError(
+                f"{uri}: no cache here (no cache.json); make one with"
+                f" 'python -m data.prepare --audio DIR --cache {uri}'"
+            ) from error
+        except (NotADirectoryError, PermissionError) as error:
+            raise CacheError(
+                f"{uri}: cannot be read ({error.strerror or error}); give the folder of a cache"
+            ) from error
+        found = content.get("format") if isinstance(content, dict) else None
+        if found not in READABLE_FORMATS:
+            raise CacheError(
+                f"{uri}/cache.json: a cache of version {found}, but this program reads versions up to"
+                f" {FORMAT}; prepare it again in a new folder"
+            )
+        try:
+            return cls(folder, CacheInfo.model_validate(content))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise CacheError(
+                f"{uri}/cache.json: {where}: {first['msg']}; prepare the cache again in a new folder"
+            ) from error
+
+    @cached_property
+    def collection(self) -> str:
+        """Fingerprint of the collection: tracks, content, labels and groups.
+
+        Raises
+        ------
+        CacheError
+            If the manifest of a cache of version 1 is damaged, or of another preparation than ``cache.json``.
+        """
+        if self.info.collection is not None:
+            return self.info.collection
+        try:
+            manifest = self.folder.parquet("manifest.parquet")
+        except FileNotFoundError:
+            manifest = None
+        columns = list(fingerprints.COLUMNS)
+        if manifest is None or not set(columns) <= set(manifest.schema_arrow.names):
+            # What is left to tell such a cache from others.
+            return self.info.fingerprint
+        require_current(manifest, self.info.fingerprint, self.folder)
+        return fingerprints.collection_fingerprint([manifest.read(columns).sort_by("track_id")])
+
+    def input_fingerprint(self, kind: Kind) -> str:
+        """Fingerprint of one kind of input; see `data.cache.fingerprints.input_fingerprint`."""
+        return fingerprints.input_fingerprint(kind, self.info.parameters, self.collection)
+
+    @cached_property
+    def features(self) -> Rows:
+        """The 57 published features, one row a segment.
+
+        Raises
+        ------
+        CacheError
+            If the cache has none, or its table lacks a column, holds a number that is not finite, or is of
+            another preparation than ``cache.json``.
+        """
+        name = f"{self.folder.uri}/features.parquet"
+        try:
+            require_current(self.folder.parquet("features.parquet"), self.info.fingerprint, self.folder)
+            table = self.folder.read_table("features.parquet")
+        except FileNotFoundError as error:
+            raise CacheError(f"{name}: missing; {how_to_make(self.folder, self.info.source)}") from error
+        missing = [column for column in (*KEYS, *FEATURES) if column not in table.column_names]
+        if missing:
+            raise CacheError(f"{name}: no column {missing[0]!r}; prepare the cache again")
+        X = np.column_stack([table[column].to_numpy() for column in FEATURES]).astype(np.float64)
+        if not np.isfinite(X).all():
+            row, column = np.argwhere(~np.isfinite(X))[0]
+            track = table["track_id"][int(row)].as_py()
+            raise CacheError(f"{name}: {FEATURES[column]} of track {track} is not finite; prepare it again")
+        X.flags.writeable = False
+        return replace(Rows.of(X, table), blocks=((FEATURE_KIND, len(FEATURES)),))
+
+    @cached_property
+    def melspec(self) -> Rows:
+        """Log-mel spectrograms: float16 dB, shape (n, n_mels, n_frames), one a window.
+
+        ``X`` is mapped from files that all processes of a node share, so that it takes memory once, and only
+        as far as it is used; ``segment`` counts the windows of a track.
+
+        Raises
+        ------
+        CacheError
+            If the cache has none, or a shard is missing or damaged.
+        """
+        return self._tensors("melspec")
+
+    @cached_property
+    def image(self) -> Rows:
+        """Pictures: uint8 RGB, shape (n, height, width, 3), one a window; shared as `melspec` is."""
+        return self._tensors("image")
+
+    @property
+    def encoder_weights(self) -> dict[str, str]:
+        """SHA-256 of the weights of each encoder whose vectors the cache has."""
+        embeddings = self.info.parameters.get("embeddings", {})
+        return {name: str(embeddings[name]["sha256"]) for name in sorted(embeddings)}
+
+    def kind_of(self, reads: Kind) -> Kind:
+        """Return what a family that reads a kind finds here: for `EMBEDDED`, features and all embeddings.
+
+        Raises
+        ------
+        CacheError
+            If the family reads embeddings and the cache has none.
+        """
+        if reads != EMBEDDED:
+            return reads
+        if not self.encoder_weights:
+            where = how_to_make(self.folder, self.info.source, "embedding musicnn")
+            raise CacheError(f"{self.folder.uri}: has no embeddings; {where}")
+        return "+".join([FEATURE_KIND, *(f"{EMBEDDING_PREFIX}{name}" for name in self.encoder_weights)])
+
+    def tables(self, kind: Kind) -> Iterator[pa.Table]:
+        """Tensors as Arrow tables, one a shard: the key columns, and ``tensor`` as a fixed-shape tensor.
+
+        Raises
+        ------
+        CacheError
+            If the cache has no such tensors, or a shard is missing or damaged.
+        """
+        from data.cache.tensor_reader import read_tables
+
+        return read_tables(self.folder, kind, self.info.fingerprint)
+
+    def rows(self, kind: Kind) -> Rows:
+        """Rows of a kind of input.
+
+        Parameters
+        ----------
+        kind : str
+            ``features``, ``melspec``, ``image``, ``embedding-NAME``, or several of the first and the last
+            kind, joined by ``+``: their columns side by side, as float32.
+
+        Raises
+        ------
+        CacheError
+            If the cache has no such input, or a table of it is missing or damaged.
+        """
+        kinds = kinds_in(kind)
+        if len(kinds) > 1:
+            return joined([self.rows(each) for each in kinds], self.folder.uri)
+        match kind:
+            case "features":
+                return self.features
+            case "melspec":
+                return self.melspec
+            case "image":
+                return self.image
+        rows = self._tensors(kind)
+        X = np.asarray(rows.X[np.arange(len(rows.X))])
+        X.flags.writeable = False
+        return replace(rows, X=X, blocks=((kind, X.shape[1]),), origin=None)
+
+    def _tensors(self, kind: Kind) -> Rows:
+        from data.cache.tensor_reader import read_tensors
+
+        uri = self.folder.path if self.folder.is_local else self.folder.uri
+        key = self.input_fingerprint(kind)
+        rows = read_tensors(self.folder, kind, self.info.fingerprint, key)
+        return replace(rows, origin=Origin(uri, kind, key))
+
+
+def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
+    """Say how to come by what a cache lacks: features, or tensors of a kind.
+
+    Parameters
+    ----------
+    folder : Folder
+        The cache.
+    source : str
+        What it was made of; only what was made of audio can be added to.
+    kind : str
+        ``melspec``, ``image``, ``embedding musicnn``, or nothing for features.
+    """
+    made = source == "audio"
+    option = f" --{kind}" if kind else ""
+    where, new = (folder.uri, "") if made else ("DIR", f", a new cache: this one was made of {source}")
+    return f"make them with 'python -m data.prepare --audio DIR --cache {where}{option}'{new}"
+
+
+def require_current(table: pq.ParquetFile, fingerprint: str, folder: Folder) -> None:
+    """Refuse a table that was written for another ``cache.json`` than is there: a kill came between the two.
+
+    Parameters
+    ----------
+    table : ParquetFile
+        The table; one of an older version is let pass.
+    fingerprint : str
+        That of ``cache.json``.
+    folder : Folder
+        The cache.
+
+    Raises
+    ------
+    CacheError
+        If the two differ.
+    """
+    if _written_for(table) not in (None, fingerprint.encode()):
+        raise interrupted(folder)
+
+
+def of_one_preparation(folder: Folder, source: str) -> bool:
+    """Whether the tables of a cache belong together; after a kill between their replacements they do not.
+
+    Parameters
+    ----------
+    folder : Folder
+        The cache.
+    source : str
+        Where its rows come from: one of pictures has no features.
+    """
+    names = ["manifest.parquet"] if source == "images" else ["manifest.parquet", "features.parquet"]
+    if not all(folder.exists(name) for name in names):
+        return False
+    return len({_written_for(folder.parquet(name)) for name in names}) == 1
+
+
+def _written_for(table: pq.ParquetFile) -> bytes | None:
+    """Fingerprint of the cache that a table was written for; None if it is of an older version."""
+    told: bytes | None = (table.metadata.metadata or {}).get(FINGERPRINT)
+    return told
+
+
+def interrupted(folder: Folder) -> CacheError:
+    """Say that a cache is half made, and what to do."""
+    return CacheError(
+        f"{folder.uri}: preparing this cache was interrupted; run the same 'python -m data.prepare' again,"
+        " what was done is kept"
+    )

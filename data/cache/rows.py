@@ -1,0 +1,125 @@
+"""Rows of a cache's inputs: what of a segment or window there is, and whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from data.cache.memory_map import MappedTensors
+from data.errors import CacheError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+Kind = str
+"""A kind of input: ``features``, ``melspec``, ``image`` or ``embedding-NAME``, or several joined by ``+``."""
+
+FEATURE_KIND = "features"
+EMBEDDING_PREFIX = "embedding-"
+EMBEDDED = "embedding"
+"""What a family reads that takes features and all embeddings of a cache; see `Cache.kind_of`."""
+
+KEYS = ("track_id", "segment", "label", "group")
+"""Key columns that every table of a cache begins with."""
+
+Array = np.ndarray | MappedTensors
+"""An array, or tensors in mapped files, which are indexed as one is."""
+
+
+class Origin(NamedTuple):
+    """Where tensors lie.
+
+    Attributes
+    ----------
+    cache : str
+        Absolute path or URI of the cache.
+    kind : str
+        ``"melspec"`` or ``"image"``.
+    fingerprint : str
+        That of the input; see `Cache.input_fingerprint`.
+    """
+
+    cache: str
+    kind: Kind
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one kind of input, one a segment.
+
+    Attributes
+    ----------
+    X : ndarray or MappedTensors, shape (n, ...)
+        The input: float64 features, or tensors in the type that they are cached in. Read-only.
+    track_id, label, group : ndarray of object, shape (n,)
+        The track that each row comes from, its genre and its group, as `str`.
+    segment : ndarray of int32, shape (n,)
+        Number of the segment in its track, from 0.
+    blocks : tuple of (str, int)
+        Kinds whose columns are side by side in `X`, with their widths; empty for tensors.
+    origin : Origin or None
+        Where other processes find `X` again; None where it is small enough to be sent to them.
+    """
+
+    X: Array
+    track_id: np.ndarray
+    segment: np.ndarray
+    label: np.ndarray
+    group: np.ndarray
+    blocks: tuple[tuple[Kind, int], ...] = ()
+    origin: Origin | None = None
+
+    @classmethod
+    def of(cls, X: Array, table: pa.Table) -> Rows:
+        """Put inputs, shape (n, ...), together with the key columns of an Arrow table of n rows."""
+        return cls(
+            X=X,
+            track_id=np.array(table["track_id"].to_pylist(), dtype=object),
+            segment=table["segment"].to_numpy().astype(np.int32),
+            label=np.array(table["label"].to_pylist(), dtype=object),
+            group=np.array(table["group"].to_pylist(), dtype=object),
+        )
+
+    def tracks(self) -> pd.DataFrame:
+        """One row a track, sorted by ``track_id``: ``track_id``, ``label``, ``group``, each as object."""
+        import pandas as pd
+
+        frame = pd.DataFrame(
+            {"track_id": self.track_id, "label": self.label, "group": self.group}, dtype=object
+        )
+        return frame.drop_duplicates("track_id").sort_values("track_id").reset_index(drop=True)
+
+
+def kinds_in(kind: Kind) -> list[Kind]:
+    """Kinds that are joined in one: ``features+embedding-musicnn`` are two."""
+    return kind.split("+")
+
+
+def joined(parts: Sequence[Rows], uri: str) -> Rows:
+    """Put the columns of several kinds of input side by side, as float32.
+
+    Parameters
+    ----------
+    parts : sequence of Rows
+        Rows of the same segments in the same order, each with two-dimensional inputs.
+    uri : str
+        The cache, for messages.
+
+    Raises
+    ------
+    CacheError
+        If the parts are not rows of the same segments.
+    """
+    first = parts[0]
+    for other in parts[1:]:
+        same = len(other.X) == len(first.X) and (other.track_id == first.track_id).all()
+        if not same or (other.segment != first.segment).any():
+            raise CacheError(f"{uri}: its inputs are of different segments; prepare the cache again")
+    X = np.concatenate([np.asarray(part.X, dtype=np.float32) for part in parts], axis=1)
+    X.flags.writeable = False
+    return replace(first, X=X, blocks=tuple(block for part in parts for block in part.blocks), origin=None)

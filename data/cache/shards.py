@@ -1,0 +1,175 @@
+"""Tensors in Parquet.
+
+A tensor is a value of FIXED_SIZE_BINARY without compression, dictionary or statistics: a nested list, which
+is how Parquet stores Arrow's fixed-shape tensors, reads forty times slower. Its shape and type stand in the
+field's metadata under ``shape`` (JSON) and ``dtype``. Reading is in `data.cache.tensor_reader`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.cache.rows import EMBEDDING_PREFIX
+from data.errors import CacheError
+from data.io.folder import Folder
+from data.io.s3_errors import bucket_failure
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KINDS = ("melspec", "image")
+"""Kinds of tensors that are made of spectrograms; embeddings are tensors of one axis, stored likewise."""
+_ROW_GROUP = 64
+_ONE_PAGE = 1 << 30
+"""Size of a page in bytes that no row group reaches: `memory_map` reads pages that are whole row groups."""
+
+
+@dataclass(frozen=True)
+class TrackTensors:
+    """Tensors of one track.
+
+    Attributes
+    ----------
+    track_id, label : str
+        The track and its genre.
+    X : ndarray, shape (n_windows, ...)
+        One tensor a window.
+    """
+
+    track_id: str
+    label: str
+    X: np.ndarray
+
+
+def write_shard(folder: Folder, name: str, tracks: Sequence[TrackTensors]) -> None:
+    """Write the tensors of some tracks as one Parquet file, each track as its own group for now."""
+    import pyarrow as pa
+
+    shape, dtype = tracks[0].X.shape[1:], tracks[0].X.dtype
+    size = int(np.prod(shape)) * dtype.itemsize
+    values = np.concatenate([track.X for track in tracks])
+    repeated = [track for track in tracks for _ in track.X]
+    tensor = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(size), len(values), [None, pa.py_buffer(np.ascontiguousarray(values))]
+    )
+    about = {"shape": json.dumps(shape), "dtype": dtype.name}
+    fields = [
+        pa.field("track_id", pa.string()),
+        pa.field("segment", pa.int32()),
+        pa.field("label", pa.string()),
+        pa.field("group", pa.string()),
+        pa.field("tensor", pa.binary(size), metadata=about),
+    ]
+    columns: list[Any] = [
+        [track.track_id for track in repeated],
+        [number for track in tracks for number in range(len(track.X))],
+        [track.label for track in repeated],
+        [track.track_id for track in repeated],
+        tensor,
+    ]
+    arrays = [
+        pa.array(column, type=field.type) for column, field in zip(columns[:4], fields[:4], strict=True)
+    ]
+    _write(folder, f"{name}.parquet", pa.table([*arrays, tensor], schema=pa.schema(fields)))
+
+
+def _write(folder: Folder, name: str, table: pa.Table) -> None:
+    import pyarrow.parquet as pq
+
+    with folder.writing(name) as stream:
+        pq.write_table(
+            table,
+            stream,
+            compression="none",
+            use_dictionary=False,
+            write_statistics=False,
+            row_group_size=_ROW_GROUP,
+            data_page_size=_ONE_PAGE,
+        )
+
+
+def tidy_shards(folder: Folder) -> None:
+    """Delete shards that the manifest does not name, and write its groups into those that it does.
+
+    What writers that were killed left among them is deleted too.
+    """
+    kinds = [name for name in folder.names() if name in KINDS or name.startswith(EMBEDDING_PREFIX)]
+    if not kinds:
+        return
+    manifest = folder.read_table("manifest.parquet", ["track_id", "group", "part"])
+    used = {f"{part}.parquet" for part in manifest["part"].to_pylist()}
+    group = dict(zip(manifest["track_id"].to_pylist(), manifest["group"].to_pylist(), strict=True))
+    for kind in kinds:
+        shards = folder / kind
+        shards.remove_unfinished()
+        for name in shards.names():
+            if name not in used:
+                shards.remove(name)
+                continue
+            keys = read_shard(shards, name, ["track_id", "group"])
+            wanted = [group.get(track, track) for track in keys["track_id"].to_pylist()]
+            if wanted != keys["group"].to_pylist():
+                table = read_shard(shards, name, None)
+                column = table.schema.get_field_index("group")
+                _write(shards, name, table.set_column(column, "group", [wanted]))
+
+
+def read_shard(folder: Folder, name: str, columns: list[str] | None) -> pa.Table:
+    """Columns of a shard; all of them for None.
+
+    Raises
+    ------
+    CacheError
+        If it is missing or damaged.
+    """
+    import pyarrow.parquet as pq
+
+    with damage_named(folder, name):
+        return pq.read_table(
+            f"{folder.path}/{name}", columns=columns, filesystem=folder.filesystem, memory_map=True
+        )
+
+
+def tensors_of_tracks(folder: Folder, name: str) -> dict[str, np.ndarray]:
+    """Tensors of a shard by track, each of shape (n_windows, ...); raises as `read_shard` does."""
+    table = read_shard(folder, name, None).sort_by([("track_id", "ascending"), ("segment", "ascending")])
+    shape, dtype = tensor_type(table.schema)
+    values = [np.frombuffer(value, dtype=dtype).reshape(shape) for value in table["tensor"].to_pylist()]
+    rows: dict[str, list[np.ndarray]] = {}
+    for track, value in zip(table["track_id"].to_pylist(), values, strict=True):
+        rows.setdefault(track, []).append(value)
+    return {track: np.stack(windows) for track, windows in rows.items()}
+
+
+def tensor_type(schema: pa.Schema) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of the tensors of a shard."""
+    about = schema.field("tensor").metadata
+    return tuple(json.loads(about[b"shape"])), np.dtype(about[b"dtype"].decode())
+
+
+def read_schema(folder: Folder, name: str) -> pa.Schema:
+    """Read the schema of a shard; raises as `read_shard` does."""
+    import pyarrow.parquet as pq
+
+    with damage_named(folder, name):
+        return pq.read_schema(f"{folder.path}/{name}", filesystem=folder.filesystem)
+
+
+@contextlib.contextmanager
+def damage_named(folder: Folder, name: str) -> Iterator[None]:
+    """Name the shard that the block fails to read, or the bucket that refuses it, by a `CacheError`."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        refused = bucket_failure(error) if isinstance(error, OSError) else None
+        raise refused or CacheError(
+            f"{folder.uri}/{name}: missing or damaged ({error}); prepare the cache again"
+        ) from error

@@ -1,0 +1,142 @@
+"""Writing a cache: the tables first, ``cache.json`` last, with which their fingerprints agree."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from data.analysis.feature_names import FEATURES
+from data.analysis.parameters import Parameters
+from data.cache.cache import FINGERPRINT, CacheInfo
+from data.cache.fingerprints import USABLE, collection_fingerprint, preparation_fingerprint
+from data.cache.rows import KEYS
+from data.errors import CacheError
+from data.io.folder import Folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+MANIFEST = (
+    "track_id",
+    "path",
+    "label",
+    "group",
+    "duration_s",
+    "sample_rate",
+    "sha256",
+    "status",
+    "reason",
+)
+"""Columns that every manifest begins with: one row a file, lengths in seconds, rates in Hz."""
+
+GIVEN_GROUP = "given_group"
+"""Column of a manifest: the group that the user named for a file, null where none was."""
+
+OK = USABLE
+SKIPPED = "skipped"
+
+_LIBRARIES = ("librosa", "numpy", "pyarrow", "scipy", "soundfile", "soxr")
+
+
+def feature_schema() -> pa.Schema:
+    """Arrow schema of ``features.parquet``."""
+    import pyarrow as pa
+
+    keys = {"track_id": pa.string(), "segment": pa.int32(), "label": pa.string(), "group": pa.string()}
+    return pa.schema([(name, keys[name]) for name in KEYS] + [(name, pa.float64()) for name in FEATURES])
+
+
+def manifest_schema() -> pa.Schema:
+    """Arrow schema of the fixed columns of ``manifest.parquet``."""
+    import pyarrow as pa
+
+    numbers = {"duration_s": pa.float64(), "sample_rate": pa.int32()}
+    return pa.schema([(name, numbers.get(name, pa.string())) for name in MANIFEST])
+
+
+def write_features(
+    uri: str | Path,
+    *,
+    features: pd.DataFrame,
+    manifest: pd.DataFrame,
+    source: Literal["audio", "demo", "features-csv"],
+    parameters: Parameters,
+    synthetic: bool = False,
+) -> CacheInfo:
+    """Write a whole cache of features.
+
+    Parameters
+    ----------
+    uri : str or Path
+        The cache's folder, or a URI.
+    features : DataFrame
+        One row a segment, with the columns `KEYS` and `FEATURES`.
+    manifest : DataFrame
+        One row a file, with the columns `MANIFEST` and `GIVEN_GROUP`; others are left out. ``status`` is `OK`
+        or `SKIPPED`, ``reason`` is empty for the former, ``sha256`` tells one track's content from another's.
+    source : str
+        Where the rows come from.
+    parameters : Parameters
+        How the features were taken.
+    synthetic : bool
+        Whether the audio was synthesised.
+
+    Returns
+    -------
+    CacheInfo
+        What ``cache.json`` now holds.
+
+    Raises
+    ------
+    CacheError
+        If a column is missing or there is no row.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for name, frame, columns in (
+        ("features", features, (*KEYS, *FEATURES)),
+        ("manifest", manifest, (*MANIFEST, GIVEN_GROUP)),
+    ):
+        missing = [column for column in columns if column not in frame.columns]
+        if missing:
+            raise CacheError(f"{uri}: the table of {name} lacks the column {missing[0]!r}")
+        if frame.empty:
+            raise CacheError(f"{uri}: the table of {name} has no rows, so there is nothing to cache")
+    folder = Folder.at(uri)
+    schema = manifest_schema().append(pa.field(GIVEN_GROUP, pa.string()))
+    table = pa.Table.from_pandas(manifest, schema=schema, preserve_index=False)
+    collection = collection_fingerprint([table.sort_by("track_id")])
+    info = CacheInfo(
+        source=source,
+        synthetic=synthetic,
+        parameters=parameters.model_dump(),
+        fingerprint=preparation_fingerprint(parameters.model_dump(), collection),
+        collection=collection,
+        versions=versions(),
+    )
+    told = {FINGERPRINT: info.fingerprint.encode()}
+    rows = pa.Table.from_pandas(features, schema=feature_schema(), preserve_index=False)
+    with folder.writing_all(["features.parquet", "manifest.parquet"]) as streams:
+        for stream, one in zip(streams, (rows, table), strict=True):
+            pq.write_table(one.replace_schema_metadata(told), stream)
+    write_info(folder, info)
+    return info
+
+
+def write_info(folder: Folder, info: CacheInfo) -> None:
+    """Write ``cache.json``, which makes a cache of what lies in the folder."""
+    folder.write_json("cache.json", info.model_dump())
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that the numbers of a cache depend on."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found

@@ -1,0 +1,1 @@
+"""A folder of music: its files, labels, groups and faults."""

@@ -1,0 +1,196 @@
+"""GTZAN by its published feature table, ``features_30_sec.csv``, for those who have no copy of the audio.
+
+What it is
+    1,000 excerpts of 30 s at 22,050 Hz, mono: 100 of each of ten genres. The table has one row an excerpt:
+    ``filename``, ``length`` in samples, the 57 columns of `feature_names.FEATURES`, and ``label``.
+Where it comes from
+    G. Tzanetakis and P. Cook, "Musical genre classification of audio signals", IEEE Transactions on Speech
+    and Audio Processing 10(5), 2002. The table came later, with a public copy of the audio; its file names
+    end in ``.au`` in some copies and in ``.wav`` in others.
+Licence
+    None is stated. The excerpts were taken from records, radio and CDs, and remain their owners'; neither
+    the audio nor the table is part of this project.
+Known faults
+    B. L. Sturm, "The GTZAN dataset: its contents, its faults, their effects on evaluation, and its future
+    use", 2013: excerpts that are there twice, several excerpts of one recording or artist, wrong labels,
+    distortion. Excerpts with equal features are put into one group here, so that no split separates them.
+    Artists are not in the table: name them with ``data.prepare --groups FILE``.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data.analysis.feature_names import FEATURES
+from data.analysis.landmarks import united_groups
+from data.analysis.parameters import Parameters
+from data.cache.cache import Cache
+from data.cache.writer import GIVEN_GROUP, OK, write_features
+from data.collection.scan import kept_groups, read_groups
+from data.errors import CacheError
+from data.io.folder import Folder
+from data.io.s3_errors import bucket_failure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SAMPLE_RATE = 22050
+"""Rate in Hz of the audio that the table was made from."""
+
+_SEGMENT = re.compile(r"\.\d{5}\.\d+\.\w+$")
+
+
+def prepare(csv: str | Path, cache: str, groups: str | None = None) -> None:
+    """Write a cache from the published table of features.
+
+    Parameters
+    ----------
+    csv : str or Path
+        The table as published: ``filename``, ``length`` (samples), the 57 features, ``label``, in any order;
+        other columns are ignored.
+    cache : str
+        Folder or URI of the cache.
+    groups : str, optional
+        CSV file of groups, see `scan.read_groups`; those that the cache was made with, by default.
+
+    Raises
+    ------
+    CacheError
+        If the file is not there or is no such table: a column is missing, there is a text where a number
+        belongs, a number that is not finite, a file name twice, no row, or one genre only; or if it is
+        the table of 3 s segments. If the cache holds data of another source, or cannot be written.
+    SettingsError
+        If the file of groups cannot be used.
+    """
+    folder = Folder.at(cache)
+    if folder.exists("cache.json"):
+        source = Cache.open(cache).info.source
+        if source != "features-csv":
+            raise CacheError(f"--cache {cache}: holds data of another source ({source}); name a new folder")
+    table = read(csv)
+    tracks = table["track_id"].tolist()
+    given = kept_groups(folder) if groups is None else read_groups(groups, tracks)
+    row_of = {track: row for row, track in enumerate(tracks)}
+    equal = [(row, row_of[first]) for row, first in enumerate(table["group"])]
+    table["group"] = united_groups([given.get(track, track) for track in tracks], equal)
+    table[GIVEN_GROUP] = [given.get(track) for track in tracks]
+    features = table[["track_id", "label", "group", *FEATURES]].assign(segment=0)
+    manifest = table[["track_id", "path", "label", "group", "sha256", GIVEN_GROUP]].assign(
+        duration_s=table["length"] / SAMPLE_RATE, sample_rate=SAMPLE_RATE, status=OK, reason=""
+    )
+    try:
+        write_features(
+            cache, features=features, manifest=manifest, source="features-csv", parameters=Parameters()
+        )
+    except OSError as error:
+        raise bucket_failure(error) or CacheError(
+            f"--cache {cache}: cannot be written ({error.strerror or error}); mend that and rerun"
+        ) from error
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """Read and check the published table.
+
+    Parameters
+    ----------
+    path : str or Path
+        The CSV file.
+
+    Returns
+    -------
+    DataFrame
+        One row an excerpt, sorted by ``track_id``: ``track_id`` (``blues/blues.00000.au``), ``path`` (the
+        file's name), ``label``, ``group`` (the first of the tracks that have equal features), ``sha256``
+        (hex digest of the features), ``length`` in samples and the 57 features as float64.
+
+    Raises
+    ------
+    CacheError
+        As for `prepare`.
+    """
+    import pandas as pd
+
+    header, rows = _rows(path)
+    at = {column: header.index(column) for column in ("filename", "label", "length", *FEATURES)}
+    line_of: dict[str, int] = {}
+    for line, row in rows:
+        name, label = row[at["filename"]], row[at["label"]]
+        if not name or not label:
+            raise CacheError(f"{path}, line {line}: no {'label' if name else 'filename'}")
+        track = f"{label}/{name}"
+        if _SEGMENT.search(name):
+            raise CacheError(
+                f"{path}, line {line}: {name!r} is a segment of a track; take features_30_sec.csv, or"
+                " prepare the audio with --segment-seconds"
+            )
+        if track in line_of:
+            raise CacheError(
+                f"{path}, line {line}: {name!r} is there already, in line {line_of[track]}; keep one of them"
+            )
+        line_of[track] = line
+    labels = [row[at["label"]] for _, row in rows]
+    if len(set(labels)) < 2:
+        raise CacheError(f"{path}: one genre only ({labels[0]}); a classifier needs at least two")
+
+    X = np.array(
+        [[_number(path, line, column, row[at[column]]) for column in FEATURES] for line, row in rows]
+    )
+    lengths = [_number(path, line, "length", row[at["length"]]) for line, row in rows]
+    for (line, _), length in zip(rows, lengths, strict=True):
+        if length <= 0:
+            raise CacheError(f"{path}, line {line}: length is {length:g}; it must be above 0")
+    table = pd.DataFrame(X, columns=list(FEATURES))
+    table = table.assign(
+        track_id=list(line_of),
+        path=[row[at["filename"]] for _, row in rows],
+        label=labels,
+        length=lengths,
+        sha256=[hashlib.sha256(values.tobytes()).hexdigest() for values in X],
+    ).sort_values("track_id", ignore_index=True)
+    return table.assign(group=table.groupby("sha256")["track_id"].transform("first"))
+
+
+def _rows(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Read the header, and the line number and fields of each row that is not blank."""
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            header = [column.strip() for column in next(reader, [])]
+            rows = [(reader.line_num, [field.strip() for field in row]) for row in reader if row]
+    except FileNotFoundError as error:
+        raise CacheError(f"{path}: no such file; give the path of features_30_sec.csv") from error
+    except OSError as error:
+        raise CacheError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CacheError(f"{path}: not a CSV file in UTF-8 ({error})") from error
+    for column in ("filename", "length", *FEATURES, "label"):
+        if column not in header:
+            raise CacheError(f"{path}: no column {column!r}; take features_30_sec.csv as published")
+        if header.count(column) > 1:
+            raise CacheError(f"{path}: column {column!r} is there {header.count(column)} times; keep one")
+    if not rows:
+        raise CacheError(f"{path}: no rows under the header; take features_30_sec.csv as published")
+    for line, row in rows:
+        if len(row) != len(header):
+            raise CacheError(
+                f"{path}, line {line}: {len(row)} fields where the header has {len(header)};"
+                " was it cut short?"
+            )
+    return header, rows
+
+
+def _number(path: str | Path, line: int, column: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise CacheError(f"{path}, line {line}, column {column}: {text!r} is not a number") from error
+    if not math.isfinite(value):
+        raise CacheError(f"{path}, line {line}, column {column}: {text} is not a finite number")
+    return value

@@ -1,0 +1,103 @@
+"""Groups of dependent tracks (an artist, an album, copies of a recording) as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class TrackGroups:
+    """The group of each track.
+
+    Attributes
+    ----------
+    number : ndarray of int64, shape (n_tracks,)
+        Number of each track's group, from 0.
+    size : ndarray of int64, shape (n_groups,)
+        Tracks per group, at least 1.
+    """
+
+    number: np.ndarray
+    size: np.ndarray
+
+    @classmethod
+    def of(cls, names: Sequence[str] | np.ndarray) -> TrackGroups:
+        """Make the groups of tracks from the name of each one's group."""
+        _, number, size = np.unique(np.asarray(names, dtype=str), return_inverse=True, return_counts=True)
+        return cls(number.astype(np.int64), size.astype(np.int64))
+
+    @classmethod
+    def independent(cls, n_tracks: int) -> TrackGroups:
+        """Take each track as a group of its own."""
+        return cls(np.arange(n_tracks, dtype=np.int64), np.ones(n_tracks, dtype=np.int64))
+
+    @property
+    def n_tracks(self) -> int:
+        """Number of tracks."""
+        return len(self.number)
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return len(self.size)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether any group holds more than one track."""
+        return self.n_groups < self.n_tracks
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sum values over the tracks of each group.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_tracks, ...)
+            Values per track.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_groups, ...)
+        """
+        total = np.zeros((self.n_groups, *values.shape[1:]))
+        np.add.at(total, self.number, values)
+        return total
+
+    def resampled(self, resamples: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw groups with replacement.
+
+        Returns
+        -------
+        ndarray of int64, shape (resamples, n_groups)
+            How often each group was drawn; each row sums to `n_groups`.
+        """
+        share = np.full(self.n_groups, 1 / self.n_groups)
+        return rng.multinomial(self.n_groups, share, size=resamples)
+
+    def parts(self, count: int, seed: int) -> np.ndarray:
+        """Deal whole groups into parts of about equal numbers of tracks, at random.
+
+        Parameters
+        ----------
+        count : int
+            Number of parts; fewer where there are fewer groups.
+        seed : int
+            Seed of the order.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_tracks,)
+            Part of each track, from 0.
+        """
+        count = min(count, self.n_groups)
+        order = np.random.default_rng(seed).permutation(self.n_groups)
+        order = order[np.argsort(-self.size[order], kind="stable")]
+        part_of = np.empty(self.n_groups, dtype=np.int64)
+        filled = np.zeros(count, dtype=np.int64)
+        for group in order.tolist():
+            part = int(filled.argmin())
+            part_of[group] = part
+            filled[part] += self.size[group]
+        return part_of[self.number]

@@ -1,0 +1,285 @@
+"""Folders on a local disk or in a bucket, read and written in the same way and always whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import stat
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from data.errors import CacheError, HarnessError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.fs
+    import pyarrow.parquet as pq
+
+_UNFINISHED = ".tmp-"
+"""What the name of a file begins with until it is whole."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of a file system that pyarrow knows.
+
+    Attributes
+    ----------
+    uri : str
+        What the user typed: a local path, or a URI such as ``s3://bucket/prefix``.
+    filesystem : pyarrow.fs.FileSystem
+        Where it lies.
+    path : str
+        The folder's path inside `filesystem`.
+    """
+
+    uri: str
+    filesystem: pyarrow.fs.FileSystem
+    path: str
+
+    @classmethod
+    def at(cls, uri: str | Path) -> Folder:
+        """Name a folder; nothing is made or read yet.
+
+        Parameters
+        ----------
+        uri : str or Path
+            A local path, relative or absolute, or a URI (``s3://``, ``gs://``, ``file://``). The environment
+            (``AWS_ENDPOINT_URL``, ``AWS_REGION`` and the keys) is obeyed for ``s3://``.
+
+        Raises
+        ------
+        CacheError
+            If no file system answers to that URI.
+        """
+        from pyarrow import fs
+
+        text = str(uri)
+        if "://" not in text:
+            return cls(text, fs.LocalFileSystem(), str(Path(text).expanduser().absolute()))
+        try:
+            filesystem, path = fs.FileSystem.from_uri(_with_settings(text))
+        except (ValueError, OSError, NotImplementedError) as error:
+            raise CacheError(f"{text}: no file system answers to this address ({error})") from error
+        return cls(text, filesystem, path)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the folder lies on this machine's own file system."""
+        return bool(self.filesystem.type_name == "local")
+
+    @property
+    def local(self) -> Path:
+        """The folder as a `Path`; only where `is_local`."""
+        if not self.is_local:
+            raise HarnessError(f"{self.uri}: not a folder of this machine; give a local path")
+        return Path(self.path)
+
+    def __truediv__(self, name: str) -> Folder:
+        return Folder(f"{self.uri.rstrip('/')}/{name}", self.filesystem, f"{self.path}/{name}")
+
+    def exists(self, name: str = "") -> bool:
+        """Whether the folder, or the file or folder `name` in it, is there."""
+        from pyarrow import fs
+
+        return bool(self.filesystem.get_file_info(self._inside(name)).type != fs.FileType.NotFound)
+
+    def names(self) -> list[str]:
+        """Names of the files and folders right inside, sorted; empty if the folder is not there.
+
+        Temporary names of unfinished writes are left out.
+        """
+        return sorted(name for name in self._listed() if not name.startswith(_UNFINISHED))
+
+    def read(self, name: str) -> bytes:
+        """Bytes of the file `name`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is not there.
+        """
+        with self.filesystem.open_input_stream(self._inside(name)) as stream:
+            return bytes(stream.read())
+
+    def reading(self, name: str) -> pa.NativeFile:
+        """Open the file `name` to be read piece by piece; raises as `read` does."""
+        return self.filesystem.open_input_stream(self._inside(name))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write the file `name` whole: a reader sees the old content or the new one, never a part."""
+        self._make()
+        if not self.is_local:
+            with self.filesystem.open_output_stream(self._inside(name)) as stream:
+                stream.write(content)
+            return
+        temporary = Path(self.path) / f"{_UNFINISHED}{uuid.uuid4().hex}-{name}"
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(Path(self.path) / name)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+    def read_json(self, name: str) -> Any:
+        """Content of the JSON file `name`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is not there.
+        CacheError
+            If it is not JSON.
+        """
+        try:
+            return json.loads(self.read(name))
+        except ValueError as error:
+            raise CacheError(f"{self.uri}/{name}: not a JSON file ({error}); was it cut short?") from error
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write `content` as the JSON file `name`, whole."""
+        self.write(name, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+    def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Arrow table of the Parquet file `name`, or some columns of it.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is not there.
+        CacheError
+            If it is not a whole Parquet file.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.read_table(self._inside(name), columns=columns, filesystem=self.filesystem)
+        except pa.ArrowInvalid as error:
+            raise CacheError(f"{self.uri}/{name}: not a whole Parquet file ({error})") from error
+
+    def parquet(self, name: str) -> pq.ParquetFile:
+        """Open the Parquet file `name`, to be read piece by piece; raises as `read_table` does."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.ParquetFile(self.filesystem.open_input_file(self._inside(name)))
+        except pa.ArrowInvalid as error:
+            raise CacheError(f"{self.uri}/{name}: not a whole Parquet file ({error})") from error
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write the Arrow table as the Parquet file `name`, whole."""
+        import pyarrow.parquet as pq
+
+        with self.writing(name) as stream:
+            pq.write_table(table, stream)
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[pa.NativeFile]:
+        """Stream to write the file `name` in pieces; it appears, whole, when the block ends well."""
+        with self.writing_all([name]) as (stream,):
+            yield stream
+
+    @contextlib.contextmanager
+    def writing_all(self, names: Sequence[str]) -> Iterator[list[pa.NativeFile]]:
+        """Streams to write files in pieces; when the block ends well they appear, in order and at once.
+
+        Each is whole under a temporary name before the first one takes its own; in a bucket that costs a copy
+        and a deletion more, on the server.
+        """
+        self._make()
+        temporary = {name: self._inside(f"{_UNFINISHED}{uuid.uuid4().hex}-{name}") for name in names}
+        try:
+            # Closing an upload publishes what it has, even after an error; pyarrow cannot give one up.
+            with contextlib.ExitStack() as streams:
+                yield [
+                    streams.enter_context(self.filesystem.open_output_stream(path))
+                    for path in temporary.values()
+                ]
+            for name, path in temporary.items():
+                self.filesystem.move(path, self._inside(name))
+        except BaseException:
+            for path in temporary.values():
+                with contextlib.suppress(OSError):
+                    self.filesystem.delete_file(path)
+            raise
+
+    def remove(self, name: str) -> None:
+        """Delete the file `name` if it is there."""
+        if self.exists(name):
+            self.filesystem.delete_file(self._inside(name))
+
+    def remove_tree(self, name: str) -> None:
+        """Delete the folder `name` and all in it, if it is there."""
+        if self.exists(name):
+            self.filesystem.delete_dir(self._inside(name))
+
+    def remove_unfinished(self) -> None:
+        """Delete what writers that were killed left right inside; no other process may be writing here."""
+        for name in self._listed():
+            if name.startswith(_UNFINISHED):
+                self.remove(name)
+
+    def _listed(self) -> list[str]:
+        from pyarrow import fs
+
+        selector = fs.FileSelector(self.path, allow_not_found=True)
+        return [info.base_name for info in self.filesystem.get_file_info(selector)]
+
+    def _make(self) -> None:
+        # A bucket has no folders; making believe that it has costs as many requests as the path has parts.
+        if self.filesystem.type_name != "s3":
+            self.filesystem.create_dir(self.path, recursive=True)
+
+    def _inside(self, name: str) -> str:
+        return f"{self.path}/{name}" if name else self.path
+
+
+def printable(path: str | Path) -> str:
+    r"""Path as text that can be written anywhere: bytes in it that are not UTF-8 become ``\xff``."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk, or somebody's share of it, has no room left."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def require_regular(path: str | Path) -> None:
+    """Refuse a pipe, a socket or a device, which to open may wait for ever.
+
+    Raises
+    ------
+    OSError
+        If it is one, or is not there. A folder is let pass: opening one fails with a better reason.
+    """
+    mode = Path(path).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "a pipe or a device, not a file")
+
+
+def _with_settings(uri: str) -> str:
+    """Complete an S3 URI with the endpoint and the region that the environment names.
+
+    Without either, Arrow asks Amazon for the bucket's region before it does anything else.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme != "s3":
+        return uri
+    options = dict(parse_qsl(parts.query))
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", ""))
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")
+    if endpoint.netloc:
+        options = {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme} | options
+        region = region or "us-east-1"
+    if region:
+        options = {"region": region} | options
+    return urlunsplit(parts._replace(query=urlencode(options)))

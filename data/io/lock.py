@@ -1,0 +1,63 @@
+"""One writer a cache: whoever prepares it holds its folder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+
+from data.console import err
+from data.errors import CacheError
+from data.io.folder import Folder
+
+
+@contextlib.contextmanager
+def claimed(folder: Folder, *, wait: bool = False) -> Iterator[None]:
+    """Hold a cache's folder inside this context, on this machine; a process that dies lets it go.
+
+    The folder itself is locked, so that there is no file to be left behind. In a bucket, and on a file system
+    that locks no folders, nothing is held.
+
+    Parameters
+    ----------
+    folder : Folder
+        The cache; its folder is made if it is not there.
+    wait : bool
+        Whether to wait for another process that holds it.
+
+    Raises
+    ------
+    CacheError
+        If another process holds it and `wait` is false, or the folder cannot be made.
+    """
+    if not folder.is_local:
+        yield
+        return
+    try:
+        folder.local.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder.local, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise CacheError(
+            f"--cache {folder.uri}: cannot be written ({error.strerror or error}); mend that and rerun"
+        ) from error
+    try:
+        _lock(descriptor, folder, wait=wait)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Folder, *, wait: bool) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        if not wait:
+            raise CacheError(
+                f"--cache {folder.uri}: another process is preparing it; wait for its end"
+            ) from error
+        err().print(f"Another process is preparing {folder.uri}: waiting for its end", soft_wrap=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:
+        # As on NFS, where only files can be locked.
+        return

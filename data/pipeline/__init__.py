@@ -1,0 +1,1 @@
+"""The preparation of a cache: planning, parallel analysis, merging."""

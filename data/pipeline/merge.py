@@ -1,0 +1,248 @@
+"""Parts and an older cache put together to a whole one, in flat memory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from data.analysis.feature_names import FEATURES
+from data.analysis.landmarks import LANDMARK, united_groups
+from data.analysis.parameters import Parameters
+from data.cache.cache import FINGERPRINT, CacheInfo
+from data.cache.fingerprints import collection_fingerprint, preparation_fingerprint
+from data.cache.writer import (
+    GIVEN_GROUP,
+    OK,
+    feature_schema,
+    manifest_schema,
+    versions,
+    write_info,
+)
+from data.collection.near_duplicates import near_duplicates
+from data.collection.scan import Found
+from data.errors import CacheError
+from data.io.folder import Folder, printable
+from data.pipeline.parts import Gathered, Parts, SortedRows
+from data.pipeline.worker import manifest_extras
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+
+def assemble(
+    folder: Folder,
+    parts: Parts,
+    files: Sequence[Found],
+    groups: Mapping[str, str],
+    parameters: Parameters,
+    *,
+    with_old: bool,
+    source: Literal["audio", "demo", "images"] = "audio",
+) -> CacheInfo:
+    """Write ``features.parquet`` and ``manifest.parquet``, then ``cache.json``.
+
+    Both tables tell the fingerprint: after a kill between the three they contradict ``cache.json``.
+
+    Rows are sorted by track and segment, so that the same files give the same cache, however many runs it
+    took.
+
+    Parameters
+    ----------
+    folder : Folder
+        The cache.
+    parts : Parts
+        What was analysed since; a later part counts for more than an earlier one and than the old cache.
+    files : sequence of Found
+        The files there are; what the cache holds of others is dropped.
+    groups : mapping of str to str
+        Group of each track that was given one.
+    parameters : Parameters
+        How the audio was analysed.
+    with_old : bool
+        Whether a cache is there, whose tables are of one preparation.
+    source : str
+        ``"audio"``, ``"demo"`` where the files were synthesised, or ``"images"`` where they are pictures.
+
+    Raises
+    ------
+    CacheError
+        If fewer than two genres have a usable file.
+    """
+    import pyarrow.parquet as pq
+
+    there = sorted(files, key=lambda file: file.track_id)
+    rows = Gathered([file.track_id for file in there], folder, parts, with_old=with_old)
+    usable, digests = _survey(rows)
+    if len(usable.genres) < 2:
+        raise CacheError(
+            f"--cache {folder.uri}: {len(usable.genres)} genres have a usable file"
+            f" (of {len(files)} files), at least two are needed; the first reason: {usable.first_reason}"
+        )
+    given = [groups.get(track, track) for track in rows.track_ids]
+    group = united_groups(given, _copies(rows, digests))
+    schemas = {"manifest.parquet": _schema()}
+    if source != "images":
+        # The first to take its place: what a manifest names has features.
+        schemas = {"features.parquet": feature_schema(), **schemas}
+    # Both are whole before either replaces its forerunner, from which it is read.
+    with folder.writing_all(list(schemas)) as streams, contextlib.ExitStack() as open_tables:
+        writers = [
+            open_tables.enter_context(pq.ParquetWriter(stream, schema))
+            for stream, schema in zip(streams, schemas.values(), strict=True)
+        ]
+        if source != "images":
+            old = SortedRows(folder.parquet("features.parquet")) if with_old else None
+            for table in _features(rows, group, old):
+                _write(writers[0], table)
+        given_group = [groups.get(track) for track in rows.track_ids]
+        manifest = _written(writers[-1], _manifest(rows, there, group, given_group))
+        collection = collection_fingerprint(manifest)
+        info = CacheInfo(
+            source=source,
+            synthetic=source == "demo",
+            parameters=parameters.model_dump(),
+            fingerprint=preparation_fingerprint(parameters.model_dump(), collection),
+            collection=collection,
+            versions=versions(),
+        )
+        for writer in writers:
+            writer.add_key_value_metadata({FINGERPRINT: info.fingerprint})
+    write_info(folder, info)
+    return info
+
+
+@dataclass
+class _Usable:
+    """Genres that have a usable file, and the first reason why a file is not."""
+
+    genres: set[str]
+    first_reason: str = "none"
+
+
+def _survey(rows: Gathered) -> tuple[_Usable, np.ndarray]:
+    """Look through all rows; give the digest of each track's samples too, empty where there is none."""
+    usable = _Usable(set())
+    digests = np.zeros(len(rows.track_ids), dtype="S32")
+    start = 0
+    for table in rows.chunks(["label", "status", "reason", "sha256"]):
+        labels, states, reasons, found = (table[name].to_pylist() for name in table.column_names)
+        usable.genres |= {label for label, status in zip(labels, states, strict=True) if status == OK}
+        if usable.first_reason == "none":
+            usable.first_reason = next((reason for reason in reasons if reason), "none")
+        digests[start : start + len(table)] = [bytes.fromhex(digest or "") for digest in found]
+        start += len(table)
+    return usable, digests
+
+
+def _copies(rows: Gathered, digests: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of rows that hold one recording: the same samples, or landmarks that agree."""
+    order = np.argsort(digests, kind="stable")
+    again = np.zeros(len(order), dtype=bool)
+    again[1:] = (digests[order][1:] == digests[order][:-1]) & (digests[order][1:] != b"")
+    first = order[np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))]
+    pairs = list(zip(first[again].tolist(), order[again].tolist(), strict=True))
+    # Of equal ones, one stands for all: the others would only repeat what it has in common with the rest.
+    repeated = np.zeros(len(order), dtype=bool)
+    repeated[order[again]] = True
+
+    def sketches() -> Iterator[list[np.ndarray]]:
+        start = 0
+        for table in rows.chunks(["landmarks"]):
+            marks = table["landmarks"].to_pylist()
+            skip = repeated[start : start + len(marks)]
+            yield [
+                np.frombuffer(b"" if out else mark or b"", dtype=LANDMARK)
+                for mark, out in zip(marks, skip, strict=True)
+            ]
+            start += len(marks)
+
+    return pairs + [(a, b) for a, b in near_duplicates(sketches).tolist()]
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([*manifest_schema(), *manifest_extras(), (GIVEN_GROUP, pa.string())])
+
+
+def _write(writer: pq.ParquetWriter, table: pa.Table) -> None:
+    writer.write_table(table.select(writer.schema.names).cast(writer.schema))
+
+
+def _written(writer: pq.ParquetWriter, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    for table in tables:
+        _write(writer, table)
+        yield table
+
+
+def _manifest(
+    rows: Gathered, there: Sequence[Found], group: Sequence[str], given: Sequence[str | None]
+) -> Iterator[pa.Table]:
+    """One row a file, sorted by track, with where each file is now and with groups that hold copies."""
+    import pyarrow as pa
+
+    start = 0
+    for table in rows.chunks([name for name in _schema().names if name != GIVEN_GROUP]):
+        files = there[start : start + len(table)]
+        for name, values in {
+            "path": [printable(file.path) for file in files],
+            "bytes": [file.size for file in files],
+            "mtime_ns": [file.mtime_ns for file in files],
+            "group": group[start : start + len(table)],
+        }.items():
+            column = table.schema.get_field_index(name)
+            table = table.set_column(column, name, pa.array(values, type=table.schema.field(name).type))
+        named = pa.array(given[start : start + len(table)], type=pa.string())
+        start += len(files)
+        yield table.append_column(GIVEN_GROUP, named)
+
+
+def _features(rows: Gathered, group: Sequence[str], old: SortedRows | None) -> Iterator[pa.Table]:
+    """Features of all usable tracks, from the old cache where no part has them anew."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    start = 0
+    for chunk in rows.chunks(["track_id", "label", "status", "features"]):
+        # The old manifest has no such column; in a chunk of its rows only, none is there.
+        if "features" not in chunk.column_names:
+            chunk = chunk.append_column("features", pa.nulls(len(chunk), pa.binary()))
+        keys = chunk.select(["track_id", "label"]).append_column(
+            "group", pa.array(group[start : start + len(chunk)])
+        )
+        start += len(chunk)
+        good = chunk.filter(pc.equal(chunk["status"], OK))
+        new = good.filter(pc.is_valid(good["features"]))
+        tables = [_rows_of_part(new.to_pylist())] if len(new) else []
+        if old is not None:
+            kept = good.filter(pc.is_null(good["features"]))["track_id"]
+            table = old.upto(chunk["track_id"][-1].as_py())
+            tables.append(table.filter(pc.is_in(table["track_id"], kept)).cast(feature_schema()))
+        if not tables:
+            continue
+        table = pa.concat_tables(tables).sort_by([("track_id", "ascending"), ("segment", "ascending")])
+        row_of = pc.index_in(table["track_id"], keys["track_id"])
+        for name in ("label", "group"):
+            column = table.schema.get_field_index(name)
+            table = table.set_column(column, name, keys[name].take(row_of))
+        yield table
+
+
+def _rows_of_part(rows: Sequence[Mapping[str, object]]) -> pa.Table:
+    import pyarrow as pa
+
+    tracks, segments, values = [], [], []
+    for row in rows:
+        X = np.frombuffer(row["features"], dtype=np.float64).reshape(-1, len(FEATURES))  # type: ignore[call-overload]
+        tracks += [row["track_id"]] * len(X)
+        segments += list(range(len(X)))
+        values.append(X)
+    stacked = np.concatenate(values)
+    columns = {name: stacked[:, number] for number, name in enumerate(FEATURES)}
+    keys = {"track_id": tracks, "segment": segments, "label": tracks, "group": tracks}
+    return pa.table(keys | columns, schema=feature_schema())

@@ -1,0 +1,1 @@
+"""Synthetic music for the demo data set."""

@@ -1,0 +1,1 @@
+"""Trials and predictions, read from runs."""

@@ -1,0 +1,1 @@
+"""Writing of exports: retraining, formats, model cards."""

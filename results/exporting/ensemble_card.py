@@ -1,0 +1,58 @@
+"""The model card of an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from results.evaluation.trials import Trial
+from results.exporting.model_card import (
+    SYNTHETIC,
+    data_section,
+    limits_section,
+    numbers_section,
+    takes,
+    usage_section,
+)
+
+
+def ensemble_card(
+    trials: Sequence[Trial],
+    metrics: dict[str, Any],
+    *,
+    n_trained: int,
+    among: int,
+    earlier_scorings: list[dict[str, Any]],
+) -> str:
+    """Write the model card of several trials that vote; see `results.exporting.model_card.model_card`."""
+    first = trials[0]
+    info = first.info
+    head = (
+        f"# Music genres from {takes(first)}, by a vote of {len(trials)} networks\n\n"
+        f"A classifier of {len(info.classes)} genres: {', '.join(info.classes)}. Each member takes the file"
+        " in its own way; their probabilities are averaged, with equal weights."
+    )
+    if info.cache.synthetic:
+        head += f"\n\n{SYNTHETIC}"
+    lines = [
+        "## Members",
+        "",
+        "| family | trial | validation accuracy | epochs |",
+        "| --- | --- | ---: | ---: |",
+    ]
+    for trial in trials:
+        name = "BASELINE" if trial.baseline else trial.trial_id
+        lines.append(
+            f"| {trial.info.family} | {trial.run.name}:{name} | {100 * trial.val_accuracy:.1f} %"
+            f" | {trial.best_epoch} |"
+        )
+    lines += ["", "The members alone were not scored on the test."] if "test" in metrics else []
+    sections = [
+        head,
+        numbers_section(trials, metrics, among, earlier_scorings),
+        "\n".join(lines),
+        data_section(first, n_trained),
+        limits_section(first, metrics),
+        usage_section(first),
+    ]
+    return "\n\n".join(sections) + "\n"

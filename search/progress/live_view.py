@@ -1,0 +1,163 @@
+"""What one sees of a search while it runs, in place of Tune's log."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from data.console import err
+from search.tune.trial import COMPLETE, FAILED, RUNNING, TRIAL_NUMBER, accuracy
+
+_SHOWN = 5
+"""Trials in the table of the best."""
+
+
+class LiveView(Callback):
+    """Trials done, running and stopped, the best so far and the time left.
+
+    On a terminal it is redrawn in place; elsewhere each ended trial is one line.
+
+    Parameters
+    ----------
+    title : str
+        Heads the view.
+    trials : int
+        How many trials there will be.
+    time_budget : float or None
+        Seconds that bound the search as well.
+    ended : int
+        Trials that had ended before, where a search is gone on with.
+    best : float
+        The best accuracy of those; from then on, of all that have ended.
+    """
+
+    def __init__(
+        self, title: str, *, trials: int, time_budget: float | None, ended: int = 0, best: float = 0.0
+    ) -> None:
+        self._title = title
+        self._total = trials
+        self._budget = time_budget
+        self._before = ended
+        self._best = best
+
+    def setup(self, *args: Any, **info: Any) -> None:
+        """Begin to draw. Not done before, because Tune pickles its callbacks."""
+        self._console = err()
+        self._started = time.monotonic()
+        self._ended: set[str] = set()
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        )
+        self._bar = self._progress.add_task(self._title, total=self._total, completed=self._done)
+        self._trials: list[Trial] = []
+        self._warned = False
+        # Drawn as often as it is looked at, not as often as trials report.
+        self._live = Live(
+            console=self._console, refresh_per_second=4, transient=True, get_renderable=self._drawing
+        )
+        if self._console.is_terminal:
+            self._live.start()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in ("_title", "_total", "_budget", "_before", "_best")}
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """Leave the terminal as it was."""
+        self._live.stop()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Draw what is there from now on."""
+        self._trials = trials
+        if not result.get("sees_gpu", True) and not self._warned:
+            self._warned = True
+            self._console.print(
+                f"TensorFlow sees no GPU on {result.get('hostname', 'a node')}, though trials reserve one:"
+                " they train on the CPU. Install its CUDA libraries there: pip install -e '.[gpu]'",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Count a trial that ended or was stopped."""
+        self._end(trials, trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Count a trial whose worker died for good."""
+        self._end(trials, trial)
+
+    def _end(self, trials: list[Trial], trial: Trial) -> None:
+        self._trials = trials
+        self._ended.add(trial.trial_id)
+        self._best = max(self._best, _accuracy(trial))
+        self._progress.update(self._bar, completed=self._done)
+        if self._console.is_terminal:
+            return
+        self._console.print(
+            f"trial {_number(trial)} {_word(trial, ended=True)} after {_epochs(trial)} epochs:"
+            f" {_accuracy(trial):.1%}; best {self._best:.1%}; {self._done}/{self._total} done,"
+            f" {self._left()} left",
+            highlight=False,
+        )
+
+    @property
+    def _done(self) -> int:
+        return self._before + len(self._ended)
+
+    def _drawing(self) -> Group:
+        trials = list(self._trials)
+        running = sum(trial.trial_id not in self._ended and trial.status == Trial.RUNNING for trial in trials)
+        words = Counter(_word(trial, ended=True) for trial in trials if trial.trial_id in self._ended)
+        counts = ", ".join(f"{count} {word}" for word, count in sorted(words.items()))
+        best = sorted(trials, key=_accuracy, reverse=True)[:_SHOWN]
+        table = Table("trial", "val accuracy", "epochs", "state", box=None, pad_edge=False)
+        for trial in best:
+            if _epochs(trial):
+                name = "BASELINE" if _number(trial) == 0 else str(_number(trial))
+                word = _word(trial, ended=trial.trial_id in self._ended)
+                table.add_row(name, f"{_accuracy(trial):.1%}", str(_epochs(trial)), word)
+        status = Text(f"{running} running; {counts or 'none ended yet'}; about {self._left()} left")
+        return Group(self._progress, status, table)
+
+    def _left(self) -> str:
+        passed = time.monotonic() - self._started
+        if not self._ended:
+            return "?"
+        seconds = passed / len(self._ended) * (self._total - self._done)
+        if self._budget is not None:
+            seconds = min(seconds, max(0.0, self._budget - passed))
+        minutes, seconds = divmod(round(seconds), 60)
+        return f"{minutes}:{seconds:02d}"
+
+
+def _accuracy(trial: Trial) -> float:
+    # One whose worker died for good has no score, whatever it had reported.
+    return 0.0 if trial.status == Trial.ERROR else accuracy(trial.last_result or {})
+
+
+def _epochs(trial: Trial) -> int:
+    return int((trial.last_result or {}).get("epoch", 0))
+
+
+def _number(trial: Trial) -> int:
+    return int(trial.config.get(TRIAL_NUMBER, -1))
+
+
+def _word(trial: Trial, *, ended: bool) -> str:
+    """How a trial stands, in the words that users read."""
+    outcome = (trial.last_result or {}).get("outcome", RUNNING)
+    if outcome in FAILED or trial.status == Trial.ERROR:
+        return "failed"
+    if outcome == COMPLETE:
+        return "complete"
+    return "stopped" if ended else "running"

@@ -1,0 +1,100 @@
+"""The best configurations of an earlier run, fitted to the space of another search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial, TrialState
+
+from data.errors import RunError
+from search.sampling.search_space import SearchSpace, contains
+from search.storage.run_folder import RunFolder
+from search.storage.study import configuration, open_study
+
+_BEST = 5
+"""Configurations that are taken over."""
+
+
+def warm_start(name: str, *, runs: str, space: SearchSpace) -> dict[str, Any]:
+    """Take the best configurations of an earlier run; its data and its space may have been others.
+
+    Returns
+    -------
+    dict
+        ``run``, ``trials`` (their names) and ``configurations``: numbers are clipped to the new ranges, and
+        what the new space does not have, or fixes, is left out.
+
+    Raises
+    ------
+    RunError
+        If there is no such run, it is of another family, or none of its trials has a score.
+    """
+    run = RunFolder.at(runs, name)
+    info = run.info()
+    if info.family != space.family.name:
+        raise RunError(
+            f"--warm-start {name}: the run is of family {info.family}; this search is of {space.family.name}"
+        )
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    scored = [trial for trial in open_study(run).get_trials(deepcopy=False, states=ended) if _score(trial)]
+    if not scored:
+        raise RunError(f"--warm-start {name}: no trial of the run has ended with a score")
+    best = sorted(scored, key=_score, reverse=True)[:_BEST]
+    # The BASELINE, which may have been among the best, is trial 0 of every search.
+    points = [fit(space.family.baseline(space.max_epochs), space)]
+    trials = []
+    for trial in best:
+        point = fit(configuration(trial), space)
+        if point not in points:
+            trials.append(trial.user_attrs["trial_id"])
+            points.append(point)
+    return {"run": name, "trials": trials, "configurations": points[1:]}
+
+
+def fit(config: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
+    """Return what of a configuration a space can suggest, numbers clipped to its ranges."""
+    fitter = _Fitter(config)
+    space(fitter)
+    return fitter.params
+
+
+def _score(trial: FrozenTrial) -> float:
+    return float(trial.user_attrs.get("val_accuracy", 0.0))
+
+
+class _Fitter:
+    """Stands for a trial: suggests what a configuration has, as near as the space allows."""
+
+    number = 1
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+        self.params: dict[str, Any] = {}
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._take(name, CategoricalDistribution(choices), choices[0])
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
+        return self._take(name, IntDistribution(low, high, log=log, step=step), low)
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> Any:
+        return self._take(name, FloatDistribution(low, high, log=log, step=step), low)
+
+    def _take(self, name: str, distribution: BaseDistribution, other: Any) -> Any:
+        value = self._config.get(name)
+        if isinstance(value, int | float) and isinstance(distribution, IntDistribution | FloatDistribution):
+            value = min(max(value, distribution.low), distribution.high)
+        if value is None or not contains(distribution, value):
+            # The sampler will suggest it; only what depends on it has to go on from some value.
+            return other
+        self.params[name] = value
+        return value

@@ -1,0 +1,97 @@
+"""What a trial needs to go on, in one file of the run's folder that is always whole.
+
+The files are the trials' own, ``checkpoints/NUMBER.npz``, and not Tune's: a trial whose process died and a
+search whose driver died go on from the same file, whatever Tune remembers.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from data.errors import RunError
+from data.io.folder import Folder
+from search.storage.run_folder import RunFolder
+
+_PROGRESS = "progress"
+_STATE = "state."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trial between two epochs.
+
+    Attributes
+    ----------
+    progress : dict
+        JSON-like: ``epoch`` (how many are done), ``seconds``, ``best`` and ``curve``.
+    state : mapping of str to ndarray
+        From `spaces.training.family.Learner.state`.
+    """
+
+    progress: dict[str, Any]
+    state: Mapping[str, np.ndarray]
+
+
+def write_checkpoint(run: RunFolder, number: int, checkpoint: Checkpoint) -> None:
+    """Write the checkpoint of a trial, in place of its last one."""
+    content = io.BytesIO()
+    progress = np.frombuffer(json.dumps(checkpoint.progress).encode(), dtype=np.uint8)
+    arrays = {_STATE + name: array for name, array in checkpoint.state.items()}
+    np.savez(content, allow_pickle=False, **{_PROGRESS: progress}, **arrays)
+    _folder(run).write(_name(number), content.getvalue())
+
+
+def read_checkpoint(run: RunFolder, number: int) -> Checkpoint | None:
+    """Read the last checkpoint of a trial; None if it has none.
+
+    Raises
+    ------
+    RunError
+        If the file is not whole.
+    """
+    try:
+        content = _folder(run).read(_name(number))
+    except FileNotFoundError:
+        return None
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            progress = json.loads(arrays[_PROGRESS].tobytes())
+            state = {
+                name.removeprefix(_STATE): arrays[name] for name in arrays.files if name.startswith(_STATE)
+            }
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise RunError(
+            f"{_folder(run).uri}/{_name(number)}: the checkpoint is not whole ({error})"
+        ) from error
+    return Checkpoint(progress, state)
+
+
+def remove_checkpoint(run: RunFolder, number: int) -> None:
+    """Forget the checkpoint of a trial that has ended."""
+    _folder(run).remove(_name(number))
+
+
+def tidy_checkpoints(run: RunFolder, kept: Collection[int]) -> None:
+    """Remove all checkpoints but those of the trials `kept`, and what writers that were killed left."""
+    if not kept:
+        run.folder.remove_tree("checkpoints")
+        return
+    folder = _folder(run)
+    folder.remove_unfinished()
+    for name in set(folder.names()) - {_name(number) for number in kept}:
+        folder.remove(name)
+
+
+def _folder(run: RunFolder) -> Folder:
+    return run.folder / "checkpoints"
+
+
+def _name(number: int) -> str:
+    return f"{number}.npz"

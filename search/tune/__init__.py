@@ -1,0 +1,1 @@
+"""Ray Tune: trials, schedulers, stopping and recording."""

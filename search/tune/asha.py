@@ -1,0 +1,84 @@
+"""Ray's ASHA, which lets the BASELINE run to its end and has its rungs from the study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+
+from search.tune.trial import FAILED, SUSPENDED, TRIAL_NUMBER
+
+
+class BaselineKeepingASHA(AsyncHyperBandScheduler):
+    """ASHA that never stops trial 0, against which the others' lift is measured.
+
+    Trials are known by their numbers in the study, and a trial's bracket follows from its number and the
+    seed; so the rungs can be made again from the study when a search is resumed, where Tune itself forgets
+    them (ray-project/ray#30838).
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the choice of brackets.
+    **options
+        As Ray's.
+    """
+
+    def __init__(self, *, seed: int = 0, **options: Any) -> None:
+        super().__init__(**options)
+        self._seed = seed
+
+    def replay(self, curves: Iterable[tuple[int, Mapping[int, float]]]) -> None:
+        """Record at the rungs what trials reported before.
+
+        Parameters
+        ----------
+        curves : iterable of (int, mapping of int to float)
+            A trial's number and its score at each epoch, from 1.
+        """
+        for number, scores in curves:
+            for milestone, recorded in self._bracket(number)._rungs:
+                reached = [score for epoch, score in scores.items() if epoch <= milestone]
+                if reached and max(scores) >= milestone:
+                    recorded[_key(number)] = max(reached)
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Give the trial its bracket."""
+        number = trial.config[TRIAL_NUMBER]
+        self._trial_info[_key(number)] = self._bracket(number)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Decide as ASHA does; the BASELINE goes on, though its score counts at each rung."""
+        action: str = super().on_trial_result(tune_controller, _numbered(trial), result)
+        return TrialScheduler.CONTINUE if trial.config[TRIAL_NUMBER] == 0 else action
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Record the last score at its rung, unless the trial failed and has none."""
+        if result.get("outcome") in (*FAILED, *SUSPENDED):
+            self._trial_info.pop(_key(trial.config[TRIAL_NUMBER]), None)
+            return
+        super().on_trial_complete(tune_controller, _numbered(trial), result)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        """Forget a trial that never ran."""
+        super().on_trial_remove(tune_controller, _numbered(trial))
+
+    def _bracket(self, number: int) -> Any:
+        """Draw a bracket as Ray does, those with more rungs more often, but from the trial's number."""
+        sizes = np.array([len(bracket._rungs) for bracket in self._brackets])
+        weights = np.exp(sizes - sizes.max())
+        draw = np.random.default_rng((self._seed, number))
+        return self._brackets[draw.choice(len(sizes), p=weights / weights.sum())]
+
+
+def _key(number: int) -> str:
+    return str(number)
+
+
+def _numbered(trial: Trial) -> Any:
+    """Stand for a trial in Ray's bookkeeping, by its number in the study."""
+    return SimpleNamespace(trial_id=_key(trial.config[TRIAL_NUMBER]))

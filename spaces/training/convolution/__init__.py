@@ -1,0 +1,1 @@
+"""Training of convolutional networks on spectrograms and images."""

@@ -1,0 +1,1 @@
+"""Training of dense networks, all folds in one compiled epoch."""

@@ -1,0 +1,1 @@
+"""Pretrained image networks, used as frozen feature extractors."""

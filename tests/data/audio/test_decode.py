@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from data.audio import decode as audio
+from data.audio.decode import load
+from data.audio.mp3_frames import frame_length, last_frame_is_cut
+from data.errors import AudioError
+
+SR = 22050
+
+
+def tone(seconds: float = 1.0, *, sr: int = SR, channels: int = 1, hz: float = 440.0) -> np.ndarray:
+    time = np.arange(round(seconds * sr)) / sr
+    y = 0.5 * np.sin(2 * np.pi * hz * time)
+    return y if channels == 1 else np.column_stack([y] * channels)
+
+
+def write(path: Path, y: np.ndarray, sr: int = SR, **how: object) -> Path:
+    soundfile.write(path, y, sr, **how)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "au", "aiff"])
+def test_reads_the_usual_formats(tmp_path: Path, suffix: str) -> None:
+    audio = load(write(tmp_path / f"a.{suffix}", tone(3)))
+    assert audio.sr == audio.native_sr == SR
+    assert audio.y.dtype == np.float32
+    assert audio.duration_s == pytest.approx(3, abs=0.1)
+    assert np.sqrt(np.mean(audio.y**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
+
+
+def test_same_samples_have_the_same_digest_in_another_format(tmp_path: Path) -> None:
+    y = (tone() * 2**15).astype(np.int16)
+    wav = load(write(tmp_path / "a.wav", y))
+    flac = load(write(tmp_path / "b.flac", y))
+    other = load(write(tmp_path / "c.wav", y // 2))
+    assert wav.sha256 == flac.sha256 != other.sha256
+
+
+@pytest.mark.parametrize(("sr", "channels"), [(8000, 1), (192_000, 1), (44_100, 6)])
+def test_rates_and_channels_are_brought_to_mono_at_the_wanted_rate(
+    tmp_path: Path, sr: int, channels: int
+) -> None:
+    audio = load(write(tmp_path / "a.wav", tone(4, sr=sr, channels=channels), sr))
+    assert (audio.native_sr, audio.channels, audio.sr) == (sr, channels, SR)
+    assert len(audio.y) == pytest.approx(4 * SR, abs=2)
+    middle = slice(SR, 3 * SR)
+    np.testing.assert_allclose(audio.y[middle], tone(4)[middle], atol=2e-3)
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xff.wav"))
+    write(tmp_path / "a.wav", tone()).rename(path)
+    assert len(load(path).y) == SR
+
+
+def test_a_name_with_spaces_and_other_letters(tmp_path: Path) -> None:
+    assert len(load(write(tmp_path / "Кино — звезда 太陽.wav", tone())).y) == SR
+
+
+def cut(path: Path, share: float = 0.6) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["wav", "au", "aiff", "flac", "ogg", "mp3"])
+def test_a_file_that_was_cut_short_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = cut(write(tmp_path / f"a.{suffix}", tone(5)))
+    with pytest.raises(AudioError, match=rf"a\.{suffix}: (cut short|not readable)"):
+        load(path)
+
+
+def test_a_wav_of_unknown_length_as_written_to_a_pipe_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", tone(2))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data") + 4
+    content[at : at + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(bytes(content))
+    assert len(load(path).y) == 2 * SR
+
+
+def test_a_flac_of_unknown_length_as_written_to_a_pipe_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", tone(2))
+    content = bytearray(path.read_bytes())
+    # The last 36 bits of the eight bytes after sizes and before the digest count the samples.
+    assert int.from_bytes(content[18:26]) & (1 << 36) - 1 == 2 * SR
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    path.write_bytes(bytes(content))
+    assert soundfile.info(path).frames > 10 * SR
+    assert len(load(path).y) == 2 * SR
+
+
+def test_a_flac_without_its_last_frame_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", tone(2))
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(b"\xff\xf8")])
+    with pytest.raises(AudioError, match=r"cut short: \d+ of 44100 samples are there"):
+        load(path)
+
+
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty": (lambda path: path.write_bytes(b""), "empty file"),
+    "text": (lambda path: path.write_text("not music\n" * 100), "not readable as audio"),
+    "zero_bytes": (lambda path: path.write_bytes(bytes(5000)), "not readable as audio"),
+    "header_only": (lambda path: cut(write(path, tone()), 0.0005), "not readable as audio"),
+    "no_samples": (lambda path: write(path, np.zeros(0)), "no samples"),
+    "one_sample": (lambda path: write(path, np.ones(1)), "too short"),
+    "less_than_a_frame": (lambda path: write(path, tone(0.05)), "too short"),
+    "nan": (lambda path: write(path, np.full(SR, np.nan), subtype="FLOAT"), "not finite"),
+    "infinite": (lambda path: write(path, np.full(SR, np.inf), subtype="FLOAT"), "not finite"),
+    "enormous": (lambda path: write(path, np.full(SR, 1e17), subtype="FLOAT"), "samples up to 1e\\+17"),
+    "folder": (lambda path: path.mkdir(), "a.wav"),
+    "loop": (lambda path: path.symlink_to(path), "cannot be opened"),
+    "pipe": (os.mkfifo, "cannot be opened \\(a pipe or a device"),
+    "dangling": (lambda path: path.symlink_to(path.with_name("gone")), "cannot be opened"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_used_is_refused_with_its_reason(tmp_path: Path, case: str) -> None:
+    make, reason = BAD[case]
+    path = tmp_path / "a.wav"
+    make(path)
+    with pytest.raises(AudioError, match=reason) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_this_user_may_not_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", tone())
+    path.chmod(0)
+    # Root may read everything; so the file is read as somebody else.
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
+        if os.geteuid() == 0 and folder.owner() == "root":
+            folder.chmod(folder.stat().st_mode | 0o011)
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(AudioError, match=r"cannot be opened \(Permission denied\)"):
+            load(path)
+    finally:
+        os.seteuid(me)
+
+
+@pytest.fixture
+def bare_mp3(tmp_path: Path) -> Path:
+    """A whole MP3 of a constant bit rate without the first frame, which counts the others."""
+    path = tmp_path / "a.mp3"
+    write(path, tone(5), bitrate_mode="CONSTANT", compression_level=0.5)
+    content = path.read_bytes()
+    length = frame_length(content[:4])
+    assert length is not None
+    assert b"Info" in content[:length]
+    path.write_bytes(content[length:])
+    return path
+
+
+@pytest.mark.parametrize("wrapping", ["none", "tag before", "tag after", "both"])
+def test_an_mp3_without_a_count_of_frames_is_read(bare_mp3: Path, wrapping: str) -> None:
+    content = bare_mp3.read_bytes()
+    if wrapping in ("tag before", "both"):
+        content = b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128) + content
+    if wrapping in ("tag after", "both"):
+        content += b"TAG" + bytes(125)
+    bare_mp3.write_bytes(content)
+    assert not last_frame_is_cut(bare_mp3)
+    assert load(bare_mp3).duration_s == pytest.approx(5, abs=0.2)
+
+
+@pytest.mark.parametrize("missing", [1, 50, 5000, 7777])
+def test_an_mp3_without_a_count_of_frames_that_ends_within_one_is_refused(
+    bare_mp3: Path, missing: int
+) -> None:
+    bare_mp3.write_bytes(bare_mp3.read_bytes()[:-missing])
+    with pytest.raises(AudioError, match=r"a\.mp3: cut short: the last frame"):
+        load(bare_mp3)
+
+
+def test_clipping_and_silence_are_measured(tmp_path: Path) -> None:
+    y = tone()
+    y[:2205] = 1.0
+    assert load(write(tmp_path / "a.wav", y)).clipped == pytest.approx(0.1, abs=0.001)
+    silent = load(write(tmp_path / "b.wav", np.zeros(SR)))
+    assert silent.peak == 0
+
+
+def test_days_of_silence_in_a_small_file_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio, "LONGEST_SECONDS", 30)
+    path = tmp_path / "long.flac"
+    write(path, np.zeros(31 * 22050))
+    with pytest.raises(AudioError, match=r"long\.flac: longer than 0 hours; cut it into pieces"):
+        load(path)
+    write(path, np.zeros(30 * 22050))
+    assert len(load(path).y) == 30 * 22050

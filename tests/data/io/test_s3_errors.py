@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from data import inspect
+from data.io.folder import Folder
+from data.io.s3_errors import bucket_failure
+from results import leaderboard
+from search.run import main as search
+
+_DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """Answers each request as S3 does to somebody who may not."""
+
+    def do_GET(self) -> None:
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(_DENIED)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(_DENIED)
+
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def refusing(bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """A bucket that refuses everything."""
+    with HTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+        yield "s3://closed"
+        server.shutdown()
+        thread.join()
+
+
+def assert_refused(result: Result, *said: str) -> None:
+    assert result.exit_code == 2, result.output
+    assert result.stderr.strip().count("\n") == 0, result.stderr
+    for text in said:
+        assert text in result.stderr
+
+
+def commands(uri: str, small_cache: Path) -> list[Result]:
+    """Each command that begins with a bucket: reading a cache, reading runs, writing a run."""
+    options = ["--family", "features_mlp", "--cache", str(small_cache), "--trials", "1"]
+    return [
+        CliRunner().invoke(inspect.main, ["--cache", f"{uri}/cache"]),
+        CliRunner().invoke(leaderboard.main, ["--runs", f"{uri}/runs"]),
+        CliRunner().invoke(search, [*options, "--runs", f"{uri}/runs"]),
+    ]
+
+
+def test_a_bucket_that_refuses(refusing: str, small_cache: Path) -> None:
+    for result in commands(refusing, small_cache):
+        assert_refused(result, "s3://closed: refused (ACCESS_DENIED at ", "may these credentials read")
+
+
+def test_no_credentials(refusing: str, small_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    for result in commands(refusing, small_cache):
+        assert_refused(result, "s3://closed: refused (", "there are no credentials; give AWS_ACCESS_KEY_ID")
+
+
+def test_a_bucket_that_is_not_there(bucket: str) -> None:
+    with pytest.raises(OSError, match="nowhere") as caught:
+        Folder.at("s3://nowhere/runs").write("file", b"")
+    assert str(bucket_failure(caught.value)) == (
+        "s3://nowhere: there is no such bucket; make it, or mend its name"
+    )
+
+
+def test_nobody_answers_for_the_bucket() -> None:
+    said = "When reading key 'x' in bucket 'b': AWS Error NETWORK_CONNECTION during HeadObject operation: no"
+    assert str(bucket_failure(OSError(said))).startswith("s3://b: nobody answers (NETWORK_CONNECTION at Head")
+
+
+def test_other_errors_are_left_alone() -> None:
+    assert bucket_failure(OSError(28, "No space left on device")) is None

@@ -1,0 +1,114 @@
+"""Real commands with Ray workers, killed with their whole process group at random moments."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from data.cache.cache import Cache
+from data.demo import ensure
+from tests.data.test_prepare import assert_same, prepared
+from tests.support.collection import make_collection
+from tests.support.waiting import running, wait_until
+
+_RNG = random.Random(0)
+
+
+def killed(command: list[str], begun: Callable[[], bool], within: float = 0.04) -> None:
+    """Run a command until it has begun, kill all its processes a random moment, in seconds, later.
+
+    What `begun` waits for must leave the command more work than any machine does in `within` seconds.
+    """
+    with running(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        wait_until(begun, what="the work began", alive=process, every=0.002)
+        time.sleep(_RNG.uniform(0, within))
+        assert process.poll() is None, "the command was done before it was killed"
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+
+
+def kill_at_parts(command: list[str], cache: Path, parts: list[int]) -> None:
+    """Begin a preparation again and again, kill it when so many parts are there; look at what is left."""
+
+    def written() -> int:
+        return len(list(cache.glob("parts/*/[0-9]*.parquet")))
+
+    for count in parts:
+        killed(command, lambda wanted=count: written() >= wanted)
+        shown = subprocess.run(
+            [sys.executable, "-m", "data.inspect", "--cache", str(cache)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert shown.returncode == 2
+        assert "preparing this cache was interrupted" in shown.stderr
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return sorted(folder.rglob(".tmp-*"))
+
+
+def test_a_preparation_killed_at_any_moment_is_finished_by_the_next(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio", tracks=20), tmp_path / "cache"
+    prepared(audio, tmp_path / "whole", "--workers", "1")
+    command = [sys.executable, "-m", "data.prepare", "--audio", str(audio), "--cache", str(cache)]
+    kill_at_parts([*command, "--workers", "1"], cache, sorted(_RNG.sample(range(1, 7), 3)))
+    prepared(audio, cache, "--workers", "1")
+    assert_same(cache, tmp_path / "whole")
+    assert sorted(path.name for path in cache.iterdir()) == [
+        "cache.json",
+        "features.parquet",
+        "manifest.parquet",
+    ]
+
+
+def test_a_preparation_by_workers_is_finished_after_any_kill(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio", tracks=40, seconds=2), tmp_path / "cache"
+    options = ["--melspec", "--window-seconds", "1"]
+
+    def command(to: Path, workers: int) -> list[str]:
+        run = [sys.executable, "-m", "data.prepare", "--audio", str(audio), "--cache", str(to)]
+        return [*run, "--workers", str(workers), *options]
+
+    subprocess.run(command(tmp_path / "whole", 1), check=True, capture_output=True)
+    kill_at_parts(command(cache, 2), cache, sorted(_RNG.sample(range(1, 12), 2)))
+    # What a writer that was killed leaves, wherever it wrote.
+    for name in ("", "melspec/"):
+        (cache / f"{name}.tmp-0123-half.parquet").write_bytes(b"half")
+    again = subprocess.run(command(cache, 2), check=True, capture_output=True, text=True)
+    assert "80 of 80 files analysed" not in again.stdout.replace("\n", " ")
+    assert_same(cache, tmp_path / "whole")
+    found, wanted = Cache.open(cache).melspec, Cache.open(tmp_path / "whole").melspec
+    assert found.track_id.tolist() == wanted.track_id.tolist()
+    np.testing.assert_allclose(found.X[:], wanted.X[:], atol=0.07)
+    assert not leftovers(cache)
+    assert sorted(p.name for p in cache.iterdir()) == [
+        "cache.json",
+        "features.parquet",
+        "manifest.parquet",
+        "melspec",
+    ]
+
+
+def test_a_demo_data_set_by_workers_is_finished_after_a_kill(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-m", "data.demo", "--cache", str(cache), "--tracks", "1", "--workers", "2"]
+    killed(command, lambda: any(cache.glob("audio/*/*.flac")), 0.2)
+    folder = next((cache / "audio").iterdir())
+    (folder / ".tmp-0123-half.flac").write_bytes(b"half")
+    subprocess.run(command, check=True, capture_output=True)
+    whole = ensure(str(tmp_path / "whole"), tracks=1, workers=1)
+    assert not leftovers(cache)
+    assert Cache.open(cache).info.fingerprint == Cache.open(whole).info.fingerprint
+    assert Cache.open(cache).features.X.tobytes() == Cache.open(whole).features.X.tobytes()

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import ray
+
+from data.errors import SettingsError
+from data.pipeline.ray_map import cluster
+from tests.support.paths import ROOT
+
+
+def test_a_local_ray_that_does_not_start_is_told_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(**options: object) -> None:
+        assert options["address"] == "local"
+        raise Exception("the node timed out")  # noqa: TRY002 - as Ray does
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", fails)
+    said = r"^Ray could not be started on this machine \(the node timed out\); free memory and space"
+    with pytest.raises(SettingsError, match=said), cluster(2):
+        pass
+
+
+_LISTENING = """
+import contextlib, os
+from pathlib import Path
+from data.pipeline.ray_map import cluster
+import search.api, search.plan, search.sampling.warm_start
+
+def sockets_of_mine():
+    # Whatever was started from here, and by what was, has its environment.
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"LISTENING_TEST=yes" in (process / "environ").read_bytes():
+                yield from (os.readlink(fd) for fd in (process / "fd").iterdir())
+
+with cluster(workers=2):
+    mine = set(sockets_of_mine())
+    for kind in ("tcp", "tcp6"):
+        for fields in map(str.split, Path("/proc/net", kind).read_text().splitlines()):
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in mine:
+                print(fields[1].partition(":")[0])
+"""
+
+
+def test_a_ray_of_this_machine_listens_on_loopback_alone() -> None:
+    environment = {**os.environ, "LISTENING_TEST": "yes"}
+    done = subprocess.run(
+        [sys.executable, "-c", _LISTENING],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=environment,
+    )
+    addresses = done.stdout.split()
+    assert len(addresses) > 3
+    # 127.0.0.1 as the kernel writes it, also where it stands in an address of IPv6.
+    assert {address[-8:] for address in addresses} == {"0100007F"}

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from data.cache.cache import CacheInfo
+from results.evaluation.descriptions import from_pictures, source, split
+from search.storage.run_folder import CacheRef, RunInfo
+from tests.support.runs import make_info
+
+
+def info_of(kind: str, **parameters: object) -> RunInfo:
+    data = CacheRef(uri="c", fingerprint="0", source=kind, synthetic=False, parameters=parameters)
+    return make_info("a", cache=data)
+
+
+def test_each_source_of_a_cache_has_words() -> None:
+    for kind in get_args(CacheInfo.model_fields["source"].annotation):
+        assert source(info_of(kind)) != kind
+
+
+@pytest.mark.parametrize(
+    ("recorded", "said"),
+    [
+        ({"folds": 3}, "3 folds"),
+        ({"folds": 1}, "one hold-out"),
+        ({"folds": 1, "test_fraction": None}, "a given partition"),
+    ],
+)
+def test_the_split_in_words(recorded: dict[str, object], said: str) -> None:
+    assert split(make_info("a", **recorded)) == said
+
+
+def test_only_a_cache_of_pictures_is_of_pictures() -> None:
+    assert from_pictures(info_of("images", from_pictures=True))
+    assert not from_pictures(info_of("audio", from_pictures=False))
+    assert not from_pictures(info_of("features-csv"))

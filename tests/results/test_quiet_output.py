@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.support.paths import ROOT
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_keras_comes_without_a_word() -> None:
+    done = python("from results.quiet import import_keras; import_keras(); import keras")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_failed_import_is_not_hidden() -> None:
+    code = (
+        "import os, sys, types, importlib.abc\n"
+        "class Broken(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'keras':\n"
+        "            os.write(2, b'why it failed')\n"
+        "            raise ImportError('no keras')\n"
+        "sys.meta_path.insert(0, Broken())\n"
+        "from results.quiet import import_keras\n"
+        "import_keras()\n"
+    )
+    done = python(code)
+    assert done.returncode == 1
+    assert "why it failed" in done.stderr
+    assert "ImportError: no keras" in done.stderr

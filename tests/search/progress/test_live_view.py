@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import copy
+import io
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from search.progress import live_view as module
+from search.progress.live_view import LiveView
+
+
+def trial(number: int, accuracy: float, epoch: int, outcome: str = "RUNNING") -> Any:
+    return SimpleNamespace(
+        trial_id=f"t{number}",
+        config={"trial_number": number},
+        status="RUNNING",
+        last_result={"val_accuracy": accuracy, "epoch": epoch, "outcome": outcome},
+    )
+
+
+def started(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, budget: float | None = None) -> LiveView:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+    monkeypatch.setattr(module, "err", lambda: console)
+    view = LiveView("night", trials=4, time_budget=budget)
+    view.setup(total_num_samples=4)
+    return view
+
+
+def drawn(view: LiveView) -> str:
+    view.on_experiment_end([])
+    file = view._console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+def test_a_terminal_sees_what_is_done_running_and_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = started(monkeypatch, terminal=True)
+    trials = [
+        trial(0, 0.71, 30, "COMPLETE"),
+        trial(1, 0.52, 25),
+        trial(2, 0.0, 1, "FAIL"),
+        trial(3, 0.78, 40),
+        SimpleNamespace(trial_id="t4", config={"trial_number": 4}, status="PENDING", last_result={"pid": 1}),
+    ]
+    for ended in trials[:3]:
+        view.on_trial_complete(1, trials, ended)
+    view.on_trial_result(2, trials, trials[3], {})
+    view._live.refresh()
+    text = drawn(view)
+    assert "night" in text
+    assert "3/4" in text
+    assert "1 running; 1 complete, 1 failed, 1 stopped" in text
+    assert text.rindex("78.0%") < text.rindex("71.0%")
+    assert "BASELINE" in text
+
+
+def test_elsewhere_each_ended_trial_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = started(monkeypatch, terminal=False)
+    trials = [trial(0, 0.71, 30, "COMPLETE"), trial(1, 0.52, 25)]
+    view.on_trial_result(1, trials, trials[0], {})
+    view.on_trial_complete(1, trials, trials[0])
+    view.on_trial_complete(1, trials, trials[1])
+    lines = drawn(view).splitlines()
+    assert lines[0].startswith("trial 0 complete after 30 epochs: 71.0%; best 71.0%; 1/4 done")
+    assert lines[1].startswith("trial 1 stopped after 25 epochs: 52.0%; best 71.0%; 2/4 done")
+    assert len(lines) == 2
+
+
+def test_a_dead_worker_counts_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = started(monkeypatch, terminal=False)
+    dead = trial(1, 0.3, 2)
+    dead.status = "ERROR"
+    view.on_trial_error(1, [dead], dead)
+    assert "trial 1 failed after 2 epochs: 0.0%; best 0.0%" in drawn(view)
+
+
+def test_time_left_is_bounded_by_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = started(monkeypatch, terminal=False, budget=0.0)
+    assert view._left() == "?"
+    view.on_trial_complete(1, [trial(0, 0.5, 3)], trial(0, 0.5, 3))
+    assert view._left() == "0:00"
+    view.on_experiment_end([])
+
+
+def test_tune_can_pickle_it_while_it_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = started(monkeypatch, terminal=True)
+    again = copy.deepcopy(view)
+    view.on_experiment_end([])
+    again.setup()
+    again.on_experiment_end([])
+    assert again._title == "night"
+
+
+def test_trials_that_do_not_see_their_gpu_are_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = started(monkeypatch, terminal=False)
+    for sees, host in ((True, "a"), (False, "b"), (False, "c")):
+        view.on_trial_result(1, [], trial(0, 0.5, 1), {"sees_gpu": sees, "hostname": host})
+    text = " ".join(drawn(view).split())
+    assert text.count("TensorFlow sees no GPU on") == 1
+    assert "no GPU on b, though trials reserve one" in text

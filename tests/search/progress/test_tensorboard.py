@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from ray.tune.experiment import Trial
+
+from search.progress.tensorboard import TensorBoardEvents
+from tests.support.waiting import wait_until
+
+
+def test_events_are_there_while_the_search_runs(tmp_path: Path) -> None:
+    trial = Trial("unknown", stub=True, trial_id="abc", config={"rate": 0.1})
+    events = TensorBoardEvents(tmp_path / "ray")
+    events.log_trial_result(0, trial, {"val_accuracy": 0.5, "training_iteration": 1})
+    (first,) = (tmp_path / "ray" / "abc").glob("events.out.tfevents.*")
+    size = first.stat().st_size
+    events.log_trial_result(1, trial, {"val_accuracy": 0.6, "training_iteration": 2})
+    # Another thread writes.
+    wait_until(lambda: first.stat().st_size > size, what="the events of the second report")
+    # One that is restarted gets a file of its own.
+    events.log_trial_start(trial)
+    events.log_trial_end(trial)
+    assert len(list((tmp_path / "ray" / "abc").iterdir())) >= 1

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from data.errors import RunError
+from search.sampling.samplers import make_sampler
+from search.storage.lock import claimed, refuse_existing
+from search.storage.run_folder import RunFolder
+from search.storage.study import begin_study, mend_journal, open_study
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder.at(tmp_path / "runs", "one")
+
+
+def test_a_run_has_one_search_at_a_time(run: RunFolder) -> None:
+    with claimed(run, new=True):
+        run.folder.write("run.json", b"{}")
+        with pytest.raises(RunError, match="is there already"), claimed(run, new=True):
+            pass
+        with pytest.raises(RunError, match="another process is searching in"), claimed(run, new=False):
+            pass
+    with claimed(run, new=False):
+        pass
+    with pytest.raises(RunError, match="choose another name, or go on with it by --resume one"):
+        refuse_existing(run)
+
+
+def test_a_name_is_free_again_if_the_disk_was_full_at_once(run: RunFolder) -> None:
+    with pytest.raises(RunError, match="the disk is full"), claimed(run, new=True):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    refuse_existing(run)
+
+
+def test_a_folder_that_cannot_be_made(run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(RunError, match="cannot be made"), claimed(run, new=True):
+        pass
+
+
+def test_what_is_whole_of_a_journal_is_kept(run: RunFolder) -> None:
+    study = begin_study(run, make_sampler("random", seed=0))
+    for number in range(3):
+        trial = study.ask()
+        trial.suggest_float("x", 0, 1)
+        study.tell(trial, number)
+    path = run.folder.local / "study.journal"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-7])
+    (run.folder.local / "study.journal.lock").symlink_to(path)
+    mend_journal(run)
+    assert [trial.state.name for trial in open_study(run).trials] == ["COMPLETE", "COMPLETE", "RUNNING"]
+    begin_study(run, make_sampler("random", seed=0)).tell(2, 1.0)
+    assert open_study(run).trials[2].value == 1.0
+    path.write_bytes(whole[:40] + b"\n" + whole[41:])
+    with pytest.raises(RunError, match="line 1 is not whole; was the file changed"):
+        mend_journal(run)
+
+
+def test_a_run_without_a_study(run: RunFolder) -> None:
+    with pytest.raises(RunError, match=r"study\.journal is missing"):
+        open_study(run)
+    run.folder.write("study.journal", b"")
+    with pytest.raises(RunError, match="no whole study in it"):
+        open_study(run)

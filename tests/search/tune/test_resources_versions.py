@@ -1,0 +1,57 @@
+"""A cluster of another version, made by lying to Ray about its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+_HEAD = """
+import sys
+import ray
+ray._private.utils.compute_version_info = lambda: ("2.9.0", "3.12.1")
+from ray.cluster_utils import Cluster
+nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+print(nodes.address, flush=True)
+sys.stdin.read()
+nodes.shutdown()
+"""
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Address of a cluster that says that it is of another version."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _HEAD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address, "the head did not start"
+        yield address
+        process.communicate()
+
+
+def test_a_cluster_of_another_version(address: str, small_cache: Path, tmp_path: Path) -> None:
+    options = ["--family", "features_mlp", "--cache", str(small_cache), "--runs", str(tmp_path / "runs")]
+    result = subprocess.run(
+        [sys.executable, "-m", "search.run", "--address", address, *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.strip().count("\n") == 0
+    assert f"--address {address}: the cluster has Ray 2.9.0 and Python 3.12.1, this " in result.stderr
+    assert "install the same on all nodes" in result.stderr
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import errno
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pytest
+
+from search.tune.stopper import NO_SPACE, NO_STORAGE, TARGET, Ending
+
+
+def make(*, target: float | None, failure: OSError | None = None, told: tuple[float, ...] = ()) -> Ending:
+    study = optuna.create_study(direction="maximize")
+    for value in told:
+        trial = study.ask()
+        trial.set_user_attr("val_accuracy", value)
+        study.tell(trial, value)
+    searcher: Any = SimpleNamespace(study=study, failure=failure)
+    return Ending(searcher, target=target, stagnation=None)
+
+
+@pytest.mark.parametrize(("outcome", "ends"), [("RUNNING", True), ("COMPLETE", True), ("FAIL", False)])
+def test_a_target_is_reached_by_trials_that_have_a_score(outcome: str, ends: bool) -> None:
+    ending = make(target=0.7)
+    assert not ending("a", {"outcome": outcome, "val_accuracy": 0.69, "done": False})
+    assert not ending.stop_all()
+    # A trial that failed had reached the target before.
+    assert ending("a", {"outcome": outcome, "val_accuracy": 0.71, "done": True}) is ends
+    assert ending.stop_all() is ends
+    assert ending.reason == (TARGET if ends else None)
+
+
+def test_a_full_scratch_folder_is_told_in_its_own_words() -> None:
+    ending = make(target=None)
+    traceback = (
+        "Traceback (most recent call last):\nOSError: [Errno 28] No space left on device\n\nThe above"
+        " exception was the direct cause:\n\n"
+        "data.errors.CacheError: /tmp/x: cannot be written (No space left on device)\n"
+    )
+    ending("a", {"outcome": "DISK_FULL", "val_accuracy": 0.0, "done": True, "error": traceback})
+    assert (ending.reason, ending.told) == (NO_SPACE, "/tmp/x: cannot be written (No space left on device)")
+    assert ending.stop_all()
+
+
+def test_a_bucket_that_is_gone_is_told_in_its_own_words() -> None:
+    ending = make(target=None)
+    traceback = (
+        "Traceback (most recent call last):\nOSError: AWS Error\n\nThe above exception was the direct cause:"
+        "\n\nsearch.trial.StorageError: cannot be reached (AWS Error)\n"
+    )
+    ending("a", {"outcome": "UNREACHABLE", "val_accuracy": 0.0, "done": True, "error": traceback})
+    assert (ending.reason, ending.told) == (NO_STORAGE, "cannot be reached (AWS Error)")
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), NO_SPACE, ""),
+        (OSError(errno.EIO, "Input/output"), NO_STORAGE, "cannot be written ([Errno 5] Input/output)"),
+    ],
+)
+def test_a_journal_that_cannot_be_written_ends_the_search(failure: OSError, reason: str, told: str) -> None:
+    ending = make(target=None, failure=failure)
+    assert ending.stop_all()
+    assert (ending.reason, ending.told) == (reason, told)
+
+
+@pytest.mark.parametrize(("best", "ends"), [(0.69, False), (0.7, True)])
+def test_a_target_that_was_reached_before_a_kill_counts(best: float, ends: bool) -> None:
+    ending = make(target=0.7, told=(0.5, best))
+    assert ending.stop_all() is ends
+    assert ending.reason == (TARGET if ends else None)

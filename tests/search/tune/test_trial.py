@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import spaces
+from data.dataset.splits import make_split
+from data.dataset.task import search_task
+from data.errors import CacheError, RunError
+from search.storage.run_folder import RunFolder
+from search.tune import trial as module
+from search.tune.trial import GenreTrial
+from tests.conftest import make_rows
+
+FAMILY = spaces.get("features_mlp")
+CONFIG = {**FAMILY.BASELINE, "batch_size": 16, "epochs": 6, "trial_number": 4, "trial_id": "local"}
+
+Maker = Callable[..., GenreTrial]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder.at(tmp_path, "run")
+
+
+@pytest.fixture
+def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
+    # TensorFlow takes its threads before its first operation only, and this process has had many.
+    monkeypatch.setattr(module, "_set_up_device", lambda: True)
+    rows = make_rows()
+    task = search_task(rows, make_split(rows.tracks(), folds=3, test_fraction=0.2, seed=0))
+    made = []
+    # However slow the machine, reports come at the rungs only, unless a test asks for more.
+    never = float("inf")
+    pace: dict[str, Any] = {"patience": None, "report_seconds": never, "checkpoint_seconds": never}
+
+    class Local(GenreTrial):
+        def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
+            options = {"task": task, "family": FAMILY, "run": run, "milestones": (2, 4)}
+            super().setup(config, seed=0, **options, **pace)  # type: ignore[arg-type]
+
+    def maker(**changes: Any) -> GenreTrial:
+        pace.update({name: changes.pop(name) for name in list(changes) if name in pace})
+        made.append(Local({**CONFIG, **changes}))
+        return made[-1]
+
+    yield maker
+    for trial in made:
+        trial.stop()
+
+
+def test_reports_come_at_the_rungs_and_the_end(make: Maker) -> None:
+    trial = make()
+    reports = [trial.train() for _ in range(3)]
+    assert [report["epoch"] for report in reports] == [2, 4, 6]
+    assert [report["done"] for report in reports] == [False, False, True]
+    assert [report["outcome"] for report in reports] == ["RUNNING", "RUNNING", "COMPLETE"]
+    curve = [row for report in reports for row in report["curve"]]
+    assert [row["epoch"] for row in curve] == [1, 2, 3, 4, 5, 6]
+    best = max(curve, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    for name in ("val_accuracy", "val_loss", "val_macro_f1", "train_accuracy"):
+        assert reports[-1][name] == best[name]
+    assert reports[-1]["best_epoch"] == best["epoch"]
+
+
+def test_a_long_trial_reports_between_rungs(make: Maker) -> None:
+    assert make(report_seconds=0.0).train()["epoch"] == 1
+
+
+def test_predictions_are_those_of_the_best_epoch(make: Maker, run: RunFolder) -> None:
+    trial = make()
+    for _ in range(3):
+        report = trial.train()
+    saved = run.predictions("local")
+    chosen = saved.filter(like="p.").to_numpy().argmax(axis=1)
+    genres = np.array(["blues", "disco", "metal"])
+    assert (genres[chosen] == saved["label"]).mean() == pytest.approx(report["val_accuracy"])
+    assert run.predictions("local", report["best_epoch"]).equals(saved)
+    with pytest.raises(RunError, match=f"is of epoch {report['best_epoch']}, but the score is of epoch 99"):
+        run.predictions("local", 99)
+    assert [name.split("/")[0] for name in saved["track_id"]] == saved["label"].tolist()
+
+
+EAGER = {"checkpoint_seconds": 0.0}
+"""Writes a checkpoint at every report."""
+
+
+def test_a_trial_whose_process_died_ends_with_the_same_numbers(make: Maker) -> None:
+    whole = make(trial_number=5)
+    for _ in range(3):
+        expected = whole.train()
+    make(**EAGER).train()
+    after = make()
+    report = after.train()
+    # Also what the dead process had reported, for a driver that died with it.
+    assert [row["epoch"] for row in report["curve"]] == [1, 2, 3, 4]
+    report = after.train()
+    assert [row["epoch"] for row in report["curve"]] == [5, 6]
+    for name in ("epoch", "best_epoch", "val_accuracy", "val_loss", "train_loss"):
+        assert report[name] == expected[name]
+
+
+def test_a_checkpoint_cut_short_is_not_used(make: Maker, run: RunFolder) -> None:
+    expected = make(**EAGER).train()
+    path = run.folder.local / "checkpoints" / "4.npz"
+    path.write_bytes(path.read_bytes()[:-200])
+    report = make().train()
+    assert report["epoch"] == 2
+    assert report["val_loss"] == expected["val_loss"]
+
+
+def test_checkpoints_of_a_large_network_are_written_less_often(
+    make: Maker, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    write, written = module.write_checkpoint, []
+
+    def slowly(*given: Any) -> None:
+        nonlocal now
+        write(*given)
+        written.append(given)
+        # As if it had taken a second, for which a trial has to train fifty.
+        now += 1.0
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(module, "write_checkpoint", slowly)
+    trial = make(report_seconds=-1.0, **EAGER)
+    for moment, count in ((0.0, 1), (1.0, 1), (50.9, 1), (51.0, 2)):
+        now = moment
+        trial.train()
+        assert len(written) == count
+
+
+def test_a_short_trial_writes_no_checkpoint(make: Maker, run: RunFolder) -> None:
+    make().train()
+    assert not (run.folder.local / "checkpoints").exists()
+
+
+def test_patience_ends_a_trial_but_not_the_baseline(make: Maker) -> None:
+    hopeless = {"learning_rate": 0.0, "epochs": 9}
+    trial = make(patience=3, **hopeless)
+    while not (report := trial.train())["done"]:
+        pass
+    assert (report["epoch"], report["best_epoch"], report["outcome"]) == (4, 1, "COMPLETE")
+    trial = make(patience=3, trial_number=0, **hopeless)
+    while not (report := trial.train())["done"]:
+        pass
+    assert report["epoch"] == 9
+
+
+def test_a_full_disk_is_not_the_configurations_fault(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = make()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(trial, "_save_predictions", full)
+    assert trial.train()["outcome"] == "DISK_FULL"
+
+
+def fails(*_: Any, **__: Any) -> None:
+    raise OSError("When writing: AWS Error NETWORK_CONNECTION")
+
+
+def test_a_bucket_that_fails_once_costs_nothing(
+    make: Maker, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = make(**EAGER)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write_predictions", fails)
+        assert trial.train()["outcome"] == "RUNNING"
+    assert not (run.folder.local / "checkpoints").exists()
+    assert trial.train()["epoch"] == 4
+    assert len(run.predictions("local")) > 0
+    # At the end there is no later: it is tried again.
+    write, tries = RunFolder.write_predictions, []
+
+    def fails_twice(*given: Any, **options: Any) -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            fails()
+        write(*given, **options)
+
+    monkeypatch.setattr(module, "_PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr(RunFolder, "write_predictions", fails_twice)
+    report = trial.train()
+    assert report["outcome"] == "COMPLETE"
+    assert report["best_epoch"] > 4
+    assert len(tries) == 3
+    assert run.predictions("local", report["best_epoch"])["label"].notna().all()
+
+
+@pytest.mark.parametrize("what", ["read_checkpoint", "write_predictions"])
+def test_a_bucket_that_is_gone_is_not_the_configurations_fault(
+    make: Maker, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    trial = make(epochs=2)
+    monkeypatch.setattr(module, "_PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr(RunFolder if what == "write_predictions" else module, what, fails)
+    report = trial.train()
+    assert (report["outcome"], report["done"]) == ("UNREACHABLE", True)
+    assert "cannot be reached (When writing: AWS Error NETWORK_CONNECTION)" in report["error"]
+
+
+def test_a_checkpoint_of_another_network_is_not_used(make: Maker, run: RunFolder) -> None:
+    make(**EAGER, units_1=20).train()
+    expected = make(trial_number=5).train()
+    report = make().train()
+    assert [row["epoch"] for row in report["curve"]] == [1, 2]
+    assert report["val_loss"] == expected["val_loss"]
+
+
+def test_an_actor_takes_the_next_configuration(make: Maker) -> None:
+    trial = make()
+    trial.train()
+    fresh = make(units_1=20).train()
+    assert trial.reset_config({**CONFIG, "units_1": 20})
+    again = trial.train()
+    for name in ("epoch", "val_accuracy", "val_loss", "params"):
+        assert again[name] == fresh[name]
+
+
+def test_an_exception_is_the_trials_outcome(make: Maker) -> None:
+    report = make(activation="nonsense").train()
+    assert (report["outcome"], report["done"], report["val_accuracy"]) == ("FAIL", True, 0.0)
+    assert "nonsense" in report["error"]
+    assert "Traceback" in report["error"]
+
+
+def test_a_loss_that_is_not_finite_ends_the_trial(make: Maker) -> None:
+    report = make(learning_rate=1e30, optimizer="adam").train()
+    assert (report["outcome"], report["done"]) == ("FAIL", True)
+    assert "the loss was not finite in epoch" in report["error"]
+
+
+def test_memory_that_runs_out_is_told_apart(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = make()
+
+    def exhausted(*_: Any, **__: Any) -> None:
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(type(trial._family), "learner", exhausted)
+    report = trial.train()
+    assert (report["outcome"], report["done"]) == ("OOM", True)
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(errno.ENOSPC, "DISK_FULL"), (errno.EDQUOT, "DISK_FULL"), (errno.EACCES, "FAIL")]
+)
+def test_a_full_scratch_folder_is_no_fault_of_the_configuration(
+    make: Maker, monkeypatch: pytest.MonkeyPatch, code: int, outcome: str
+) -> None:
+    trial = make()
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise CacheError("/tmp/x: cannot be written") from OSError(code, "refused")
+
+    monkeypatch.setattr(type(trial._family), "learner", refused)
+    report = trial.train()
+    assert (report["outcome"], report["done"]) == (outcome, True)
+
+
+def test_a_judgement_that_nobody_heard_of_gives_way_to_the_one_before(make: Maker, run: RunFolder) -> None:
+    trial = make(report_seconds=0.0, epochs=60)
+    reports = [trial.train()]
+    saved = [run.predictions("local")]
+    while len({report["best_epoch"] for report in reports}) < 3:
+        reports.append(trial.train())
+        if reports[-1]["best_epoch"] != reports[-2]["best_epoch"]:
+            saved.append(run.predictions("local"))
+    # The driver had heard of the second, when it ended the search.
+    run.settle_predictions({"local": reports[-2]["best_epoch"]})
+    assert run.predictions("local", reports[-2]["best_epoch"]).equals(saved[1])
+    assert (run.folder / "predictions").names() == ["local.parquet"]
+    run.settle_predictions({"local": reports[-2]["best_epoch"]})
+    assert run.predictions("local").equals(saved[1])
+
+
+def test_the_last_judgement_stays_where_its_score_was_heard_of(make: Maker, run: RunFolder) -> None:
+    trial = make()
+    for _ in range(3):
+        report = trial.train()
+    kept = run.predictions("local", report["best_epoch"])
+    run.settle_predictions({"local": report["best_epoch"]})
+    assert run.predictions("local").equals(kept)
+    assert (run.folder / "predictions").names() == ["local.parquet"]

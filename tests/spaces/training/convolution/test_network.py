@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from spaces.training.convolution.network import STANDARDISE, set_statistics, standardised
+
+
+def standardiser(shape: tuple[int, ...], axis: int) -> keras.Model:
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, standardised(inputs, axis))
+
+
+def test_statistics_of_many_large_pictures_are_exact() -> None:
+    X = np.full((200, 300, 300, 3), (100, 101, 102), dtype=np.uint8)
+    X[::2] += 2
+    model = standardiser(X.shape[1:], 3)
+    set_statistics(model, X, scale=1 / 255)
+    mean, variance = model.get_layer(STANDARDISE).get_weights()
+    np.testing.assert_allclose(mean, np.array([101, 102, 103]) / 255, rtol=1e-6)
+    np.testing.assert_allclose(variance, np.full(3, 1 / 255**2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [1, 3])
+def test_statistics_of_spectrograms_by_band_and_together(axis: int) -> None:
+    X = np.random.default_rng(0).normal(-40, 10, size=(70, 8, 5)).astype(np.float16)
+    model = standardiser((8, 5, 1), axis)
+    set_statistics(model, X)
+    mean, variance = model.get_layer(STANDARDISE).get_weights()
+    exact, over = X.astype(np.float64), (0, 2) if axis == 1 else (0, 1, 2)
+    np.testing.assert_allclose(mean, np.atleast_1d(exact.mean(axis=over)), rtol=1e-6)
+    np.testing.assert_allclose(variance, np.atleast_1d(exact.var(axis=over)), rtol=1e-6)
+
+
+def test_a_model_without_the_layer_is_left_as_it_is() -> None:
+    inputs = keras.Input((4, 4, 1))
+    set_statistics(keras.Model(inputs, inputs), np.zeros((2, 4, 4), dtype=np.float16))

@@ -1,0 +1,54 @@
+"""Trials that can be held, ``python -m tests.support.held OPTIONS``, and such as cannot save anything."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from search import driver as tuning
+from search.run import main
+from search.tune import trial
+from search.tune.trial import GenreTrial
+
+
+class Held(GenreTrial):
+    """A trial that saves every epoch, and goes no further than ``until-NUMBER`` beside the run says.
+
+    Its process is known by ``actor-PID`` there: what Ray calls it changes from call to call.
+    """
+
+    def setup(self, config: dict[str, Any], **options: Any) -> None:
+        super().setup(config, **options)
+        (self._beside / f"actor-{os.getpid()}").touch()
+
+    @property
+    def _beside(self) -> Path:
+        return self._run.folder.local.parent
+
+    def _advance(self, started: float) -> str:
+        until = self._beside / f"until-{self._number}"
+        while until.exists() and self._epoch >= int(until.read_text()):
+            time.sleep(0.02)
+        return super()._advance(float("-inf"))
+
+    def _save_checkpoint(self, started: float) -> None:
+        self._due = float("-inf")
+        super()._save_checkpoint(started)
+
+
+class Lost(GenreTrial):
+    """A trial whose run lies where it cannot be reached, which it notices at once."""
+
+    def setup(self, config: dict[str, Any], **options: Any) -> None:
+        trial._PATIENCE = (0.0, 0.0)
+        super().setup(config, **options)
+
+    def _save_predictions(self) -> None:
+        raise OSError("AWS Error NETWORK_CONNECTION")
+
+
+if __name__ == "__main__":
+    tuning.GenreTrial = Held
+    main()

@@ -1,0 +1,95 @@
+"""A search over Ray nodes of one machine, one of which is lost: ``python -m tests.support.nodes CACHE RUNS``.
+
+In a process of its own, because a process has one cluster. The graphics cards are only counted. Prints the
+node that was lost and the one that came for it; what the trials note lies in the run's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import ray
+from ray.cluster_utils import Cluster
+
+from search import SearchSettings, run_search
+from search import driver as tuning
+from search.tune.trial import GenreTrial
+
+TRIALS, EPOCHS = 5, 8
+_SECONDS = 2.0
+"""How long an epoch lasts at least."""
+
+
+class Told(GenreTrial):
+    """A trial that takes its time, saves every epoch, and notes where it ran, on what."""
+
+    def _advance(self, started: float) -> str:
+        import tensorflow as tf
+
+        time.sleep(_SECONDS)
+        outcome = super()._advance(float("-inf"))
+        note = {
+            "trial": self._number,
+            "epoch": self._epoch,
+            "node": ray.get_runtime_context().get_node_id(),
+            "card": os.environ.get("CUDA_VISIBLE_DEVICES"),
+            "process": os.getpid(),
+            "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        }
+        with (self._run.folder.local / "notes").open("a") as notes:
+            notes.write(json.dumps(note) + "\n")
+        return outcome
+
+    def _save_checkpoint(self, started: float) -> None:
+        self._due = float("-inf")
+        super()._save_checkpoint(started)
+
+
+def read_notes(run: Path) -> list[dict[str, int | str]]:
+    """All notes of a run's trials, in the order of time."""
+    path = run / "notes"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def main(cache: str, runs: str) -> None:
+    """Search; take a node away when all that fit on it are at work, and bring another."""
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    lost = nodes.add_node(num_cpus=3, num_gpus=2)
+    nodes.add_node(num_cpus=1, num_gpus=1)
+    nodes.wait_for_nodes(timeout=240)
+    settings = SearchSettings.checked(
+        family="features_mlp",
+        cache=cache,
+        runs=runs,
+        name="gpus",
+        trials=TRIALS,
+        max_epochs=EPOCHS,
+        folds=2,
+        scheduler="none",
+        searcher="random",
+        gpus_per_trial=0.5,
+        address=nodes.address,
+    )
+    tuning.GenreTrial = Told
+    # The search in the other thread: Ray starts nodes in the first one only.
+    with ThreadPoolExecutor(1) as background:
+        searching = background.submit(run_search, settings)
+        there: set[object] = set()
+        while len(there) < 3 and not searching.done():
+            time.sleep(0.2)
+            notes = read_notes(Path(runs) / "gpus")
+            there = {note["process"] for note in notes if note["node"] == lost.node_id}
+        nodes.remove_node(lost, allow_graceful=False)
+        came = nodes.add_node(num_cpus=3, num_gpus=2)
+        searching.result()
+    print(json.dumps({"lost": lost.node_id, "came": came.node_id}))
+    nodes.shutdown()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
