@@ -122,6 +122,7 @@ class GenreTrial(tune.Trainable):
         self._seconds = 0.0
         self._best: dict[str, float] = {}
         self._best_probabilities: np.ndarray | None = None
+        self._predictions_are_saved = False
         self._learner: Learner | None = None
 
     def step(self) -> dict[str, Any]:
@@ -154,6 +155,7 @@ class GenreTrial(tune.Trainable):
             "error": error,
             "done": outcome != RUNNING,
             "sees_gpu": self._sees,
+            "precision": self._learner.precision if self._learner else "",
         }
 
     def _advance(self, started: float) -> str:
@@ -168,7 +170,18 @@ class GenreTrial(tune.Trainable):
             self._epoch += 1
             probabilities = track_probabilities(self._task, outcome.probabilities)
             if not (math.isfinite(outcome.train_loss) and np.isfinite(probabilities).all()):
-                return FAIL
+                again = learner.in_full_precision()
+                if again is None:
+                    return FAIL
+                print(
+                    f"trial {self._number}: not finite in {learner.precision} in epoch {self._epoch};"
+                    " it is trained again in float32",
+                    file=sys.stderr,
+                )
+                learner = self._learner = again
+                self._epoch, self._curve, self._reported = 0, [], 0
+                self._best, self._best_probabilities = {}, None
+                continue
             row = {
                 "epoch": self._epoch,
                 **scores(probabilities, truth),
@@ -178,7 +191,7 @@ class GenreTrial(tune.Trainable):
             self._curve.append(row)
             if _rank(row) > _rank(self._best):
                 self._best = row
-                self._best_probabilities = probabilities
+                self._best_probabilities, self._predictions_are_saved = probabilities, False
             if self._is_trained():
                 return COMPLETE
             if self._epoch in self._milestones or time.monotonic() - started > self._report_seconds:
@@ -197,7 +210,7 @@ class GenreTrial(tune.Trainable):
         if self._learner is None:
             learner = self._family.learner(self._config, self._task, seed=self._seed)
             try:
-                self._go_on(learner)
+                learner = self._go_on(learner)
             except RunError as error:
                 # Such as one of mixed precision, where the GPU that it was trained on is gone.
                 print(f"trial {self._number} starts anew: {error}", file=sys.stderr)
@@ -205,8 +218,13 @@ class GenreTrial(tune.Trainable):
             self._learner = learner
         return self._learner
 
-    def _go_on(self, learner: Learner) -> None:
-        """Take up the last checkpoint; a trial without one starts at its beginning.
+    def _go_on(self, learner: Learner) -> Learner:
+        """Resume from the last checkpoint; a trial without one starts at its beginning.
+
+        Returns
+        -------
+        Learner
+            The learner, or the same in float32 if the trial had failed in half precision.
 
         Raises
         ------
@@ -218,7 +236,9 @@ class GenreTrial(tune.Trainable):
         checkpoint = self._patiently(lambda: read_checkpoint(self._run, self._number))
         if checkpoint is None or checkpoint.progress[TRIAL_ID] != self._name:
             # Of a trial that the journal, cut short, did not know any more: its number was given anew.
-            return
+            return learner
+        if checkpoint.progress.get("precision") == "float32":
+            learner = learner.in_full_precision() or learner
         if checkpoint.state:
             learner.restore(checkpoint.state)
         self._epoch = checkpoint.progress["epoch"]
@@ -226,6 +246,8 @@ class GenreTrial(tune.Trainable):
         self._best = checkpoint.progress["best"]
         # Reported again from the first epoch on, because a driver that died too knows none of them.
         self._curve = checkpoint.progress["curve"]
+        self._best_probabilities = checkpoint.best_probabilities
+        return learner
 
     def _save(self, started: float, *, ended: bool) -> None:
         """Write predictions and checkpoint; what a disk or a bucket refuses now is tried again later."""
@@ -270,13 +292,15 @@ class GenreTrial(tune.Trainable):
             "seconds": self._seconds + time.monotonic() - started,
             "best": self._best,
             "curve": self._curve,
+            "precision": self._learner.precision,
         }
-        write_checkpoint(self._run, self._number, Checkpoint(progress, self._learner.state()))
+        state = self._learner.state()
+        write_checkpoint(self._run, self._number, Checkpoint(progress, state, self._best_probabilities))
         ended = time.monotonic()
         self._due = ended + max(self._checkpoint_seconds, (ended - begun) / CHECKPOINT_SHARE)
 
     def _save_predictions(self) -> None:
-        if self._best_probabilities is None:
+        if self._best_probabilities is None or self._predictions_are_saved:
             return
         task = self._task
         validated = task.validated
@@ -289,7 +313,7 @@ class GenreTrial(tune.Trainable):
             self._best_probabilities,
             epoch=int(self._best["epoch"]),
         )
-        self._best_probabilities = None
+        self._predictions_are_saved = True
 
 
 def accuracy(result: Mapping[str, Any]) -> float:
