@@ -13,6 +13,8 @@ from data.dataset.choice_correction import Corrected, correct_for_choice
 from data.dataset.epoch_predictions import SUFFIX, read_epochs
 from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError, RunError
+from results.evaluation.groups import groups_by_track
+from results.evaluation.trials import Trial, scored
 from search.storage.run_folder import RunFolder, require_epoch
 
 MAX_TRIALS = 200
@@ -115,6 +117,16 @@ def correct_best(
         n_ranked=len(candidates),
         n_unread=len(tried) - len(present),
     )
+
+
+def correct_run(trial: Trial) -> ChoiceCorrection | None:
+    """Correct the score of the best trial of a run for the choice among the run's trials."""
+    ranked = scored(trial.run.trials())
+    candidates = [
+        Candidate(trial.run, trial.info.classes, str(trial_id), int(epoch))
+        for trial_id, epoch in zip(ranked["trial_id"], ranked["best_epoch"], strict=True)
+    ]
+    return correct_best(candidates, groups_by_track(trial.run))
 
 
 class _Predictions(NamedTuple):
