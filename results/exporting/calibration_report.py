@@ -50,8 +50,8 @@ def calibration_section(calibration: Calibration | None) -> str:
         "## Probabilities",
         "",
         f"Calibrated by temperature scaling: T = {calibration.temperature:.2f}, fitted on the validated"
-        " tracks, applied after the vote of the segments. It changes no prediction. `results.predict` applies it; the"
-        " network's own outputs, in every format, are those before it.",
+        " tracks, applied after the vote of the segments. It changes no prediction. `results.predict` applies"
+        " it; the network's own outputs, in every format, are those before it.",
         "",
         "| | expected calibration error | log loss |",
         "| --- | ---: | ---: |",
