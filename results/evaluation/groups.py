@@ -25,6 +25,6 @@ def groups_by_track(run: RunFolder) -> dict[str, str]:
 
 
 def track_groups(tracks: Sequence[str], group_of: Mapping[str, str]) -> TrackGroups | None:
-    """Number the groups of some tracks; None where each track is a group of its own, or none is known."""
+    """Make the groups of the tracks; None if no group holds two of them."""
     groups = TrackGroups.of([group_of.get(track, track) for track in tracks])
     return groups if groups.clustered else None

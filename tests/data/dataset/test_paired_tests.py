@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from data.dataset.paired_tests import mcnemar, paired
+from data.dataset.paired_tests import mcnemar, paired, sign_flip_test
+from data.dataset.track_groups import TrackGroups
 
 
 def test_paired_is_the_exact_mcnemar_test() -> None:
