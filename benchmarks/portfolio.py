@@ -3,8 +3,9 @@
 Draws configurations at random from the family's space, trains each on every cache, with several splits of
 each, and prints those whose mean score is the best. A score is the validation accuracy of the best epoch,
 less the BASELINE's on the same split. A configuration that trains longer than ``--slower`` times the BASELINE
-is left out. Run it with ``python -m benchmarks.portfolio --cache DIR``: the `PORTFOLIO` of `features_mlp` was
-found so on 299 real recordings in five styles, and not on GTZAN or the demo data, on which it is judged.
+is left out. Run it with ``python -m benchmarks.portfolio --cache DIR --family NAME --halves FILE``: only
+the recordings of the half ``development`` are used, so that the other half, GTZAN and the demo data can judge
+the choice.
 """
 
 from __future__ import annotations
@@ -14,18 +15,27 @@ import json
 import math
 import os
 import time
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from benchmarks.tables import features_task
+import spaces
+from data.cache.cache import Cache
+from data.dataset.splits import make_split
+from data.dataset.task import search_task
+
+HALF = "development"
 
 
 class Place(NamedTuple):
-    """A cache and the seed of its split."""
+    """A family, a cache, the tracks of it that are used (None: all), and the seed of the split."""
 
+    family: str
     cache: str
+    halves: str | None
     seed: int
 
 
@@ -49,7 +59,14 @@ class Result(NamedTuple):
 
 @lru_cache(maxsize=16)
 def task_of(place: Place, folds: int) -> Any:
-    return features_task(place.cache, folds=folds, test_fraction=0.0, seed=place.seed)
+    cache = Cache.open(place.cache)
+    rows = cache.rows(cache.kind_of(spaces.get(place.family).reads))
+    if place.halves is not None:
+        table = pd.read_csv(place.halves)
+        chosen = np.flatnonzero(np.isin(rows.track_id, table.loc[table["half"] == HALF, "file"]))
+        columns = ("X", "track_id", "segment", "label", "group")
+        rows = replace(rows, **{name: getattr(rows, name)[chosen] for name in columns})
+    return search_task(rows, make_split(rows.tracks(), folds=folds, test_fraction=0.0, seed=place.seed))
 
 
 def train(
@@ -64,7 +81,6 @@ def train(
 
 
 def _train(config: dict[str, Any], family: str, task: Any, seed: int, limit: float) -> tuple[float, float]:
-    import spaces
     from data.dataset.track_scores import scores, track_probabilities
 
     truth = task.track_label[task.validated]
@@ -100,6 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--cache", action="append", required=True, help="a cache; may be repeated")
     parser.add_argument("--family", default="features_mlp")
+    parser.add_argument("--halves", help="CSV file,half")
     parser.add_argument("--draws", type=int, default=240, help="configurations")
     parser.add_argument("--splits", type=int, default=4, help="splits of each cache")
     parser.add_argument("--folds", type=int, default=5)
@@ -108,11 +125,14 @@ def main() -> None:
     parser.add_argument("--slower", type=float, default=2.0)
     given = parser.parse_args()
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1"}
-    import spaces
     from data.pipeline.ray_map import spread
 
     family = spaces.get(given.family)
-    places = [Place(cache, seed) for cache in given.cache for seed in range(given.splits)]
+    places = [
+        Place(given.family, cache, given.halves, seed)
+        for cache in given.cache
+        for seed in range(given.splits)
+    ]
     work = partial(train, family=given.family, places=places, folds=given.folds)
     reference = work(family.baseline(given.max_epochs), limits=(math.inf,) * len(places))
     limits = tuple(given.slower * seconds for seconds in reference.seconds)

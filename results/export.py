@@ -10,6 +10,7 @@ from data.console import Command
 from data.errors import RunError, SettingsError
 
 if TYPE_CHECKING:
+    from results.evaluation.correction import ChoiceCorrection
     from results.evaluation.trials import Trial
     from results.ranking.boards import Board
 
@@ -35,6 +36,11 @@ _SPARE = 20
     help="An ensemble of K that votes: the best of each family first, then the next best.",
 )
 @click.option(
+    "--ensemble",
+    is_flag=True,
+    help="An ensemble whose members and weights are selected on the validated tracks.",
+)
+@click.option(
     "--format",
     "formats",
     type=click.Choice(FORMATS),
@@ -49,32 +55,41 @@ def main(
     runs: str,
     trial_id: str | None,
     top: int | None,
+    ensemble: bool,
     formats: tuple[str, ...],
     cache: str | None,
 ) -> None:
     """Train the best configuration of a RUN, or of all runs, on train + validation and export it.
 
-    With --top K, K configurations are trained, and vote. The locked test is scored once, by the exported
-    files, and the scoring is recorded in the run.
+    With --top K, K configurations are trained, and vote. With --ensemble, the members and their weights are
+    selected on the out-of-fold predictions, and the vote is scored by cross-fitting. The locked test is
+    scored once, by the exported files, and the scoring is recorded in the run.
     """
     from results.evaluation.trials import find_trial
     from results.exporting.writer import export_trial
     from search.storage.run_folder import RunFolder
 
     extra = tuple(dict.fromkeys(each for each in formats if each != "keras"))
+    if ensemble:
+        if top is not None:
+            raise SettingsError("--ensemble does not go with --top, which fixes the number of members")
+        _export_ensemble(run, out, runs=runs, trial_id=trial_id, cache=cache, formats=extra)
+        return
     if top is not None:
         _export_top(top, run, out, runs=runs, trial_id=trial_id, cache=cache, formats=extra)
         return
-    among = None
+    among, correction = None, None
     if run == BEST:
         if trial_id is not None:
             raise RunError(f"--trial {trial_id}: name its run too, in place of 'best'")
-        trial, among = _best(runs)
+        trial, among, correction = _best(runs)
     else:
         trial = find_trial(RunFolder.at(runs, run), trial_id)
     name = f"{trial.run.name}:{'BASELINE' if trial.baseline else trial.trial_id}"
     click.echo(f"Training {name} for {trial.best_epoch} epochs on train + validation.", err=True)
-    metrics = export_trial(trial, out, runs=runs, among=among, cache=cache, formats=extra)
+    metrics = export_trial(
+        trial, out, runs=runs, among=among, cache=cache, formats=extra, correction=correction
+    )
     _tell(metrics, out, trial.info.cache.synthetic)
 
 
@@ -103,13 +118,59 @@ def _export_top(
     named = ", ".join(f"{trial.run.name}:{trial.trial_id} ({trial.info.family})" for trial in trials)
     click.echo(f"Training {top} members on train + validation: {named}.", err=True)
     metrics = export_ensemble(trials, out, runs=runs, among=_compared(ranked), cache=cache, formats=formats)
-    best = max(trials, key=lambda trial: trial.val_accuracy)
-    if metrics["validation"]["accuracy"] < best.val_accuracy:
+    mean = sum(trial.val_accuracy for trial in trials) / len(trials)
+    if metrics["validation"]["accuracy"] < mean:
         click.echo(
-            f"The vote is worse in validation than {best.run.name}:{best.trial_id} alone"
-            f" ({100 * best.val_accuracy:.1f} %): fewer members may serve better.",
+            f"Warning: the vote is worse in validation than its members' mean ({100 * mean:.1f} %);"
+            " --ensemble selects members and weights.",
             err=True,
         )
+    _tell(metrics, out, board.info.cache.synthetic)
+
+
+def _export_ensemble(
+    run: str,
+    out: str,
+    *,
+    runs: str,
+    trial_id: str | None,
+    cache: str | None,
+    formats: tuple[str, ...],
+) -> None:
+    """Select members and weights on the validated tracks, and export them."""
+    from results.exporting.ensemble_writer import export_ensemble
+    from results.ranking.boards import boards
+    from results.ranking.selection import MAX_CANDIDATES, candidates, select
+    from search.storage.run_folder import RunFolder
+
+    if trial_id is not None:
+        raise SettingsError(f"--trial {trial_id}: one trial is no ensemble; leave out --ensemble or --trial")
+    if run != BEST:
+        RunFolder.at(runs, run).info()  # reports a run that does not exist
+    ranked, _ = boards(runs, top=MAX_CANDIDATES, names=None if run == BEST else [run])
+    board = _comparable(ranked, runs)
+    selected = select(candidates(board, runs))
+    click.echo(selected.sentence(), err=True)
+    if len(selected.trials) < 2:
+        best = selected.trials[0]
+        raise RunError(
+            f"--ensemble: the best vote is {best.run.name}:{best.trial_id} alone; leave out --ensemble"
+        )
+    named = ", ".join(
+        f"{trial.run.name}:{trial.trial_id} ({trial.info.family}, {weight:.2f})"
+        for trial, weight in zip(selected.trials, selected.weights, strict=True)
+    )
+    click.echo(f"Training {len(selected.trials)} members on train + validation: {named}.", err=True)
+    metrics = export_ensemble(
+        selected.trials,
+        out,
+        runs=runs,
+        among=_compared(ranked),
+        cache=cache,
+        formats=formats,
+        weights=selected.weights,
+        selection=selected.sentence(),
+    )
     _tell(metrics, out, board.info.cache.synthetic)
 
 
@@ -124,15 +185,17 @@ def _tell(metrics: dict[str, Any], out: str, synthetic: bool) -> None:
     click.echo(f"Exported to {out}. Next: python -m results.predict {out} AUDIO...")
 
 
-def _best(runs: str) -> tuple[Trial, int]:
-    """Find the best trial of all runs, which must be on the same data, and tell among how many it is."""
+def _best(runs: str) -> tuple[Trial, int, ChoiceCorrection | None]:
+    """Find the best trial of all runs on the same data, the number of trials, and its corrected score."""
     from results.evaluation.trials import find_trial
     from results.ranking.boards import boards
     from search.storage.run_folder import RunFolder
 
     ranked, _ = boards(runs, top=1)
-    chosen = _comparable(ranked, runs).entries[0]
-    return find_trial(RunFolder.at(runs, chosen.run), chosen.trial_id), _compared(ranked)
+    board = _comparable(ranked, runs)
+    chosen = board.entries[0]
+    trial = find_trial(RunFolder.at(runs, chosen.run), chosen.trial_id)
+    return trial, _compared(ranked), board.correction
 
 
 def _compared(ranked: list[Board]) -> int:

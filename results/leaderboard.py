@@ -117,6 +117,8 @@ def _board_record(board: Board) -> dict[str, Any]:
         "n_validated": info.n_validated,
         "ranked": board.ranked,
         "unranked": board.unranked,
+        "n_groups": board.n_groups,
+        "correction": None if board.correction is None else board.correction.record(),
         "entries": [asdict(entry) for entry in board.entries],
     }
 
@@ -158,6 +160,7 @@ def _print_comparison(comparison: Comparison, form: str) -> None:
 
 
 def _sentences(record: dict[str, Any]) -> list[str]:
+    from results.evaluation.groups import INDEPENDENT
     from results.ranking.table import SYNTHETIC
 
     lines = [
@@ -167,7 +170,7 @@ def _sentences(record: dict[str, Any]) -> list[str]:
     ]
     lines += [
         f"{record['n']} tracks: only A right on {record['only_a_right']}, only B on"
-        f" {record['only_b_right']}; exact McNemar p = {record['mcnemar_p']:.3g}",
+        f" {record['only_b_right']}; {record['test']}, p = {record['p_value']:.3g}",
         f"A - B: {record['difference']:+.1f} points [{record['difference_low']:+.1f},"
         f" {record['difference_high']:+.1f}] (paired bootstrap, 95 %)",
         "The two differ." if record["distinct"] else "The two cannot be told apart on these tracks.",
@@ -179,6 +182,8 @@ def _sentences(record: dict[str, Any]) -> list[str]:
     ]
     if chosen:
         lines.append(f"{' and '.join(chosen)} on these tracks, a choice that the test takes no account of.")
+    if record["n_groups"] is None:
+        lines.append(INDEPENDENT)
     if not record["same_split"]:
         lines.append(
             "The two were split in different ways, so each track was judged by models that saw different"

@@ -19,8 +19,17 @@ SOME_FAILED = 1
 @click.argument("export_dir", metavar="EXPORT_DIR")
 @click.argument("audio", metavar="AUDIO...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON a file.")
+@click.option(
+    "--min-confidence",
+    metavar="P",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Answer 'unsure' where the probability of the likeliest genre is below P.",
+)
 @click.pass_context
-def main(ctx: click.Context, export_dir: str, audio: tuple[str, ...], as_json: bool) -> None:
+def main(
+    ctx: click.Context, export_dir: str, audio: tuple[str, ...], as_json: bool, min_confidence: float
+) -> None:
     """Name the genre of AUDIO: files, folders (searched with all their subfolders), globs, or -.
 
     With - the names are read from standard input, one a line. A file that cannot be read is reported on
@@ -57,7 +66,11 @@ def main(ctx: click.Context, export_dir: str, audio: tuple[str, ...], as_json: b
             click.echo(printable(" ".join(f"Skipped: {error}".split())), err=True)
             continue
         read += 1
-        click.echo(json.dumps(record(prediction), ensure_ascii=False) if as_json else text(prediction))
+        click.echo(
+            json.dumps(record(prediction, min_confidence=min_confidence), ensure_ascii=False)
+            if as_json
+            else text(prediction, min_confidence=min_confidence)
+        )
     if not read:
         raise AudioError(
             f"none of the {failed} files could be read"

@@ -1,7 +1,7 @@
 """One split for all families of a collection, which stays as it is when tracks are added.
 
-The first deal is `splits.make_split`. It is stored in the cache by seed, test fraction and number of
-folds. Tracks that are added later join it without moving others; a hold-out is its fold 0.
+The first deal is made by `data.dataset.splits.make_split` and stored in the cache, by seed, test fraction and
+number of folds. Tracks that are added later join it without moving others; a hold-out is its fold 0.
 """
 
 from __future__ import annotations

@@ -91,5 +91,6 @@ def read_epochs(table: pa.Table) -> np.ndarray:
     if version != _FORMAT or not pa.types.is_fixed_size_list(table.schema.field("predicted").type):
         raise RunError(f"predictions of epochs: version {version!r}, but this program reads {_FORMAT!r}")
     column = table["predicted"].combine_chunks()
-    flat = column.flatten().to_numpy()
-    return np.asarray(flat, dtype=np.uint8).reshape(len(column), column.type.list_size)
+    # Not `to_numpy`, which imports pandas.
+    flat = np.from_dlpack(column.flatten())
+    return np.array(flat, dtype=np.uint8).reshape(len(column), column.type.list_size)

@@ -55,7 +55,7 @@ def accuracy_interval(right: np.ndarray, groups: TrackGroups) -> tuple[np.ndarra
     """Compute the interval of accuracies, at `LEVEL`: Wilson's, on the effective number of tracks.
 
     It covers the true accuracy more reliably than the percentiles of a bootstrap over groups, above all with
-    few groups and near 100 % (see `benchmarks/intervals.py`), and needs no resampling.
+    few groups and near 100 % (see `benchmarks/uncertainty.py`), and needs no resampling.
 
     Parameters
     ----------

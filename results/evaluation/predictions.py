@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from data.dataset.metrics import judge
+from data.dataset.track_groups import TrackGroups
+from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.trials import Trial
 
 
@@ -24,13 +26,16 @@ class Judgement:
     probabilities : ndarray of float64, shape (n, n_classes)
         Out-of-fold probabilities.
     numbers : dict
-        As `data.dataset.metrics.judge` gives them.
+        As `data.dataset.metrics.judge` returns them.
+    groups : TrackGroups or None
+        Groups of the tracks; None where they are taken as independent.
     """
 
     track_id: list[str]
     truth: np.ndarray
     probabilities: np.ndarray
     numbers: dict[str, Any]
+    groups: TrackGroups | None = None
 
     @classmethod
     def of(cls, trial: Trial) -> Judgement:
@@ -46,4 +51,6 @@ class Judgement:
         number = {genre: index for index, genre in enumerate(classes)}
         truth = np.array([number[label] for label in frame["label"]], dtype=np.int64)
         probabilities = frame[[f"p.{genre}" for genre in classes]].to_numpy(np.float64)
-        return cls(frame["track_id"].tolist(), truth, probabilities, judge(probabilities, truth, classes))
+        tracks = frame["track_id"].tolist()
+        groups = track_groups(tracks, groups_by_track(trial.run))
+        return cls(tracks, truth, probabilities, judge(probabilities, truth, classes, groups), groups)

@@ -10,11 +10,15 @@ from typing import Any
 import click
 import numpy as np
 
+from data.dataset.calibration import apply_temperature
 from data.dataset.metrics import judge
+from data.dataset.task import Task
 from data.dataset.track_scores import vote
 from data.errors import HarnessError, RunError
+from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.predictions import Judgement
 from results.evaluation.trials import Trial, find_trial
+from results.exporting.calibration_report import fitted_calibration
 from results.exporting.ensemble_card import ensemble_card
 from results.exporting.formats import check_available
 from results.exporting.refit import Refit, refit
@@ -30,6 +34,7 @@ from results.model import files as bundle
 from results.model.classifier import Classifier
 from results.model.ensemble import EnsembleConfig
 from results.ranking.boards import Board
+from results.ranking.selection import out_of_fold_vote
 from search.storage.run_folder import RunFolder
 
 
@@ -95,6 +100,8 @@ def export_ensemble(
     among: int,
     cache: str | None = None,
     formats: Sequence[str] = (),
+    weights: Sequence[float] | None = None,
+    selection: str = "",
 ) -> dict[str, Any]:
     """Export trials on the same data and split as one model that votes.
 
@@ -110,6 +117,10 @@ def export_ensemble(
         As for `results.exporting.writer.export_trial`.
     among : int
         Scored trials among which the members were chosen.
+    weights : sequence of float, optional
+        Weight of each member's probabilities; equal by default.
+    selection : str
+        How members and weights were selected, for the card.
 
     Returns
     -------
@@ -133,7 +144,11 @@ def export_ensemble(
         raise RunError("the members of an ensemble must be of the same data and split")
     with new_folder(out) as folder:
         check_available(formats)
-        metrics = {"validation": _validation(trials)}
+        shares = [1 / len(trials)] * len(trials) if weights is None else list(weights)
+        probabilities, truth, groups, numbers = out_of_fold_vote(trials, shares)
+        metrics = {"validation": numbers}
+        calibration = fitted_calibration(probabilities, truth, groups)
+        temperature = 1.0 if calibration is None else calibration.temperature
         names = [f"{number}-{trial.info.family}" for number, trial in enumerate(trials, start=1)]
         created = datetime.now(UTC).isoformat(timespec="seconds")
         locked: list[np.ndarray] = []
@@ -155,36 +170,35 @@ def export_ensemble(
             cache_fingerprint=info.cache.data,
             split_fingerprint=info.split_fingerprint,
             created=created,
+            weights=[] if weights is None else list(weights),
+            temperature=temperature,
         )
         earlier: list[dict[str, Any]] = []
         if trained.locked is not None:
             earlier = earlier_scorings(trials[0], runs)
-            metrics["test"] = _score(trials, np.mean(locked, axis=0), trained.locked.track_label, created)
+            vote_on_test = apply_temperature(np.average(locked, axis=0, weights=shares), temperature)
+            metrics["test"] = _score(trials, vote_on_test, trained.locked, created)
         card = ensemble_card(
-            trials, metrics, n_trained=trained.n_tracks, among=among, earlier_scorings=earlier
+            trials,
+            metrics,
+            n_trained=trained.n_tracks,
+            among=among,
+            earlier_scorings=earlier,
+            weights=shares,
+            calibration=calibration,
+            selection=selection,
         )
         with writing(out):
             bundle.write_json(folder, bundle.CONFIG, config.model_dump(mode="json"))
             bundle.write_json(folder, bundle.LABELS, info.classes)
-            write_account(folder, metrics, card, info, f"ensemble of {len(trials)}")
+            write_account(folder, metrics, card, info, f"ensemble of {len(trials)}", calibration)
     return metrics
 
 
-def _score(
-    trials: Sequence[Trial], probabilities: np.ndarray, truth: np.ndarray, when: str
-) -> dict[str, Any]:
+def _score(trials: Sequence[Trial], probabilities: np.ndarray, locked: Task, when: str) -> dict[str, Any]:
     """Score the locked test by the vote, and record that it was."""
-    result = judge(probabilities, truth, trials[0].info.classes)
+    groups = track_groups(locked.track_id.tolist(), groups_by_track(trials[0].run))
+    result = judge(probabilities, locked.track_label, trials[0].info.classes, groups)
     members = "+".join(f"{trial.run.name}:{trial.trial_id}" for trial in trials)
     record_scoring(trials[0], result, run=members, trial_id="ensemble", when=when)
     return result
-
-
-def _validation(trials: Sequence[Trial]) -> dict[str, Any]:
-    """Numbers of the vote on the validated tracks: the mean of the members' out-of-fold probabilities."""
-    first, *others = (Judgement.of(trial) for trial in trials)
-    shares = [first.probabilities]
-    for other in others:
-        row = {track: number for number, track in enumerate(other.track_id)}
-        shares.append(other.probabilities[[row[track] for track in first.track_id]])
-    return judge(np.mean(shares, axis=0), first.truth, trials[0].info.classes)

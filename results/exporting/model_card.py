@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from data.analysis.embeddings import ENCODERS
+from data.dataset.calibration import Calibration
+from results.evaluation.correction import ChoiceCorrection
 from results.evaluation.descriptions import from_pictures, source, split
+from results.evaluation.groups import INDEPENDENT
 from results.evaluation.trials import Trial
+from results.exporting.calibration_report import calibration_section
 from results.model.files import PICTURE, BundleConfig
 
 _GTZAN = frozenset(
@@ -29,6 +33,8 @@ def model_card(
     n_trained: int,
     among: int,
     earlier_scorings: list[dict[str, Any]],
+    calibration: Calibration | None = None,
+    correction: ChoiceCorrection | None = None,
 ) -> str:
     """Write the model card.
 
@@ -46,6 +52,10 @@ def model_card(
         Scored trials, of all runs that were looked at, among which this one was chosen.
     earlier_scorings : list of dict
         Earlier scorings of the same locked test, as in ``test_scores.json``.
+    calibration : Calibration, optional
+        Of the validated tracks; None where no temperature could be fitted.
+    correction : ChoiceCorrection, optional
+        The validation accuracy corrected for choosing the trial.
 
     Returns
     -------
@@ -54,7 +64,8 @@ def model_card(
     """
     sections = [
         _head(trial),
-        numbers_section([trial], metrics, among, earlier_scorings),
+        numbers_section([trial], metrics, among, earlier_scorings, correction),
+        calibration_section(calibration),
         data_section(trial, n_trained),
         *encoder_sections(trial),
         _search(trial, config),
@@ -107,7 +118,11 @@ def takes(trial: Trial) -> str:
 
 
 def numbers_section(
-    trials: Sequence[Trial], metrics: dict[str, Any], among: int, earlier: list[dict[str, Any]]
+    trials: Sequence[Trial],
+    metrics: dict[str, Any],
+    among: int,
+    earlier: list[dict[str, Any]],
+    correction: ChoiceCorrection | None = None,
 ) -> str:
     """Write the numbers, among how many trials the choice was made, and how often the test was looked at."""
     info = trials[0].info
@@ -122,11 +137,19 @@ def numbers_section(
     lines += [
         "",
         "Accuracy is by track: the segments of a track vote with their mean probability. Intervals are"
-        " Wilson's. The validation accuracy belongs to the networks of the search, before the final"
-        " training, at the epoch at which it was highest.",
+        " Wilson's, on the effective number of tracks. The validation accuracy belongs to the networks of the"
+        " search, before the final training, at the epoch at which it was highest.",
     ]
+    n_groups = metrics["validation"].get("n_groups")
+    lines[-1] += (
+        " " + INDEPENDENT if n_groups is None else f" The validated tracks come in {n_groups} groups."
+    )
     if among > 1:
-        lines[-1] += f" {among} trials were compared by it, so it is somewhat too high for what was chosen."
+        lines[-1] += (
+            f" {among} trials were compared by it, so it is optimistic for the chosen one."
+            if correction is None
+            else f" {correction.sentence()}"
+        )
     if "test" in metrics:
         lines += [
             "",
@@ -206,7 +229,7 @@ def limits_section(trial: Trial, metrics: dict[str, Any]) -> str:
     limits = [
         f"It answers with one of {len(info.classes)} genres whatever it {given}.",
         f"It has judged {judged} like those it was trained on; other {other} may be judged much worse.",
-        "Its probabilities were not calibrated: 90 % does not mean right nine times of ten.",
+        "Its probabilities are for recordings like those that it was validated on, and for its genres only.",
     ]
     n = min(one["n"] for one in metrics.values())
     if n < 200:

@@ -19,14 +19,25 @@ from data.analysis.encoders.catalogue import copy_encoder
 from data.analysis.feature_names import FEATURES
 from data.analysis.parameters import Parameters
 from data.cache.rows import EMBEDDING_PREFIX, FEATURE_KIND, kinds_in
+from data.dataset.calibration import Calibration, apply_temperature
 from data.dataset.metrics import judge
 from data.dataset.task import Task
 from data.dataset.track_scores import vote
 from data.errors import ExportError, HarnessError, RunError
 from data.io.s3_errors import bucket_failure
+from results.evaluation.correction import ChoiceCorrection, correct_run
+from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.predictions import Judgement
 from results.evaluation.trials import Trial
+from results.exporting.calibration_report import (
+    CALIBRATION,
+    RELIABILITY,
+    fitted_calibration,
+    reliability_picture,
+)
 from results.exporting.confusion_plot import confusion_picture
+from results.exporting.encoder_chain import FOLDER as CHAIN
+from results.exporting.encoder_chain import build_chain, chain_formats, has_chain, noise_patches
 from results.exporting.formats import check_available, write_formats
 from results.exporting.model_card import model_card
 from results.exporting.refit import Refit, refit
@@ -47,6 +58,7 @@ def export_trial(
     among: int | None = None,
     cache: str | None = None,
     formats: Sequence[str] = (),
+    correction: ChoiceCorrection | None = None,
 ) -> dict[str, Any]:
     """Export a trial.
 
@@ -65,6 +77,8 @@ def export_trial(
         Where the run's cache lies, if not where ``run.json`` says.
     formats : sequence of str
         Further formats; see `results.exporting.formats`.
+    correction : ChoiceCorrection, optional
+        The trial's score corrected for choosing it; by default among the trials of its run.
 
     Returns
     -------
@@ -85,20 +99,31 @@ def export_trial(
         among = trial.best_of
     with new_folder(out) as folder:
         check_available(formats)
-        metrics = {"validation": Judgement.of(trial).numbers}
+        judgement = Judgement.of(trial)
+        metrics = {"validation": judgement.numbers}
+        calibration = fitted_calibration(judgement.probabilities, judgement.truth, judgement.groups)
+        if correction is None and trial.best_of > 1:
+            correction = correct_run(trial)
         trained = refit(trial, cache=cache)
         with writing(out):
-            config = write_model(trial, trained, folder, formats)
+            config = write_model(trial, trained, folder, formats, calibration)
         earlier: list[dict[str, Any]] = []
         if trained.locked is not None:
             # Not before the training: another export may have scored meanwhile.
             earlier = earlier_scorings(trial, runs)
             metrics["test"] = _score_locked(trial, trained.locked, folder, config.created)
         card = model_card(
-            trial, config, metrics, n_trained=trained.n_tracks, among=among, earlier_scorings=earlier
+            trial,
+            config,
+            metrics,
+            n_trained=trained.n_tracks,
+            among=among,
+            earlier_scorings=earlier,
+            calibration=calibration,
+            correction=correction,
         )
         with writing(out):
-            write_account(folder, metrics, card, info, info.family)
+            write_account(folder, metrics, card, info, info.family, calibration)
     return metrics
 
 
@@ -145,8 +170,17 @@ def writing(out: str | Path) -> Iterator[None]:
         raise ExportError(f"--out {out}: cannot be written ({error})") from error
 
 
-def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[str]) -> bundle.BundleConfig:
+def write_model(
+    trial: Trial,
+    trained: Refit,
+    folder: Path,
+    formats: Sequence[str],
+    calibration: Calibration | None = None,
+) -> bundle.BundleConfig:
     """Write the files from which a model is loaded: network, configuration, preprocessing, labels.
+
+    The temperature of the calibration is part of the configuration; without one the model's probabilities
+    stay as they are, as those of an ensemble's members do.
 
     Raises
     ------
@@ -166,6 +200,7 @@ def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[st
         split_fingerprint=info.split_fingerprint,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=library_versions(),
+        temperature=1.0 if calibration is None else calibration.temperature,
     )
     parameters = Parameters.model_validate(info.cache.parameters)
     kinds = kinds_in(trained.kind)
@@ -187,11 +222,32 @@ def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[st
         rows = trained.trained.X[np.arange(min(_CHECKED, len(trained.trained.X)))]
         inputs = spaces.get(info.family).prepare(rows, trained.fitted.preparation)
         write_formats(trained.fitted.model, folder, formats, inputs)
+        _write_chain(trained, preprocess, folder, formats)
     return config
 
 
-def write_account(folder: Path, metrics: dict[str, Any], card: str, info: RunInfo, model: str) -> None:
-    """Write what tells how good an export is: the metrics, the model card and a picture of the confusions.
+def _write_chain(trained: Refit, preprocess: bundle.Preprocess, folder: Path, formats: Sequence[str]) -> None:
+    """Write encoder and head as one network too, where the model reads one encoder that allows it."""
+    wanted = chain_formats(formats)
+    name, embedding = next(iter(preprocess.parameters.embeddings.items()), ("", None))
+    scaler = trained.fitted.preparation.get("scaler", [])
+    if not wanted or embedding is None or preprocess.reads != f"{EMBEDDING_PREFIX}{name}":
+        return
+    if has_chain(embedding, scaler):
+        chain = build_chain(trained.fitted.model, embedding, scaler, folder / ENCODERS / name)
+        (folder / CHAIN).mkdir()
+        write_formats(chain, folder / CHAIN, wanted, noise_patches())
+
+
+def write_account(
+    folder: Path,
+    metrics: dict[str, Any],
+    card: str,
+    info: RunInfo,
+    model: str,
+    calibration: Calibration | None = None,
+) -> None:
+    """Write how good an export is: metrics, model card, pictures of confusions and reliability.
 
     Parameters
     ----------
@@ -205,6 +261,8 @@ def write_account(folder: Path, metrics: dict[str, Any], card: str, info: RunInf
         Record of the run.
     model : str
         What the title of the picture calls the model.
+    calibration : Calibration, optional
+        Of the validated tracks; None where no temperature could be fitted.
     """
     bundle.write_json(folder, bundle.METRICS, metrics)
     (folder / bundle.CARD).write_text(card, encoding="utf-8")
@@ -212,13 +270,21 @@ def write_account(folder: Path, metrics: dict[str, Any], card: str, info: RunInf
     marked = ", SYNTHETIC data" if info.cache.synthetic else ""
     title = f"{model}, {shown}{marked}: {metrics[shown]['n']} tracks"
     confusion_picture(folder / bundle.PICTURE, metrics[shown]["confusion"], info.classes, title)
+    if calibration is not None:
+        bundle.write_json(folder, CALIBRATION, calibration.record())
+        n = metrics["validation"]["n"]
+        reliability_picture(folder / RELIABILITY, calibration, f"{model}, validation{marked}: {n} tracks")
 
 
 def _score_locked(trial: Trial, locked: Task, folder: Path, when: str) -> dict[str, Any]:
     """Score the locked test through the exported files, and record that it was."""
-    rows = Classifier.load(folder).judge_rows(locked.X)
+    classifier = Classifier.load(folder)
+    rows = classifier.judge_rows(locked.X)
     probabilities = vote(rows, locked.track, len(locked.track_id))
-    result = judge(probabilities, locked.track_label, trial.info.classes)
+    if classifier.config.temperature != 1:
+        probabilities = apply_temperature(probabilities, classifier.config.temperature)
+    groups = track_groups(locked.track_id.tolist(), groups_by_track(trial.run))
+    result = judge(probabilities, locked.track_label, trial.info.classes, groups)
     record_scoring(trial, result, run=trial.run.name, trial_id=trial.trial_id, when=when)
     return result
 

@@ -13,6 +13,7 @@ from data.analysis.embeddings import ENCODERS, open_encoders
 from data.analysis.feature_names import FEATURES
 from data.analysis.segments import row_shape
 from data.cache.rows import FEATURE_KIND, kinds_in
+from data.dataset.calibration import apply_temperature
 from data.dataset.task import Inputs
 from data.dataset.track_scores import vote
 from data.errors import ExportError, HarnessError
@@ -175,6 +176,8 @@ class Classifier:
         if not np.isfinite(rows).all():
             raise HarnessError(f"{path}: the model gives no finite answer to this file")
         mean = vote(rows, np.zeros(len(rows), dtype=np.int64), 1)[0]
+        if self.config.temperature != 1:
+            mean, rows = (apply_temperature(each, self.config.temperature) for each in (mean, rows))
         return Prediction(
             path=str(path),
             probabilities={self.labels[number]: float(mean[number]) for number in np.argsort(-mean)},

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from data.dataset.calibration import apply_temperature
 from data.errors import ExportError
 from results.model import files as bundle
 from results.model.classifier import Classifier, Prediction
@@ -32,6 +33,10 @@ class EnsembleConfig(BaseModel):
         The data, and who saw what of it; the same for all members.
     created : str
         Time in ISO 8601, UTC.
+    weights : list of float
+        Weight of each member's probabilities, above 0; equal weights if empty.
+    temperature : float
+        By which the probabilities of the vote are calibrated, above 0; 1 leaves them as they are.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -43,6 +48,8 @@ class EnsembleConfig(BaseModel):
     cache_fingerprint: str
     split_fingerprint: str
     created: str
+    weights: list[float] = []
+    temperature: float = Field(default=1.0, gt=0)
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Ensemble:
     labels : list of str
         Genres.
     members : tuple of Classifier
-        The models; each has one vote.
+        The models that vote, with the weights of the configuration.
     """
 
     config: EnsembleConfig
@@ -81,6 +88,11 @@ class Ensemble:
             raise ExportError(
                 f"{place / bundle.CONFIG}: members are not names of subfolders; export it again"
             )
+        wrong_number = len(config.weights) not in (0, len(config.members))
+        if wrong_number or any(not 0 < weight < np.inf for weight in config.weights):
+            raise ExportError(
+                f"{place / bundle.CONFIG}: weights are not one positive number per member; export it again"
+            )
         members = tuple(Classifier.load(place / name) for name in config.members)
         for name, member in zip(config.members, members, strict=True):
             if member.labels != labels:
@@ -95,7 +107,7 @@ class Ensemble:
         return self.members[0].from_pictures
 
     def predict(self, path: str | Path) -> Prediction:
-        """Name the genre of a file: the mean of what the members say of the whole file.
+        """Name the genre of a file: the weighted mean of the members' probabilities of the whole file.
 
         The timeline has the segments of the member with the shortest ones; at each of them every member says
         what it says of its own segment there.
@@ -105,24 +117,31 @@ class Ensemble:
         AudioError
             If the file cannot be used.
         """
-        said = [member.predict(path) for member in self.members]
-        mean = {label: float(np.mean([one.probabilities[label] for one in said])) for label in self.labels}
-        starts = max((one.start_s for one in said), key=len)
+        predictions = [member.predict(path) for member in self.members]
+        probabilities = self._vote([prediction.probabilities for prediction in predictions])
+        starts = max((prediction.start_s for prediction in predictions), key=len)
         return Prediction(
             path=str(path),
-            probabilities=dict(sorted(mean.items(), key=lambda pair: -pair[1])),
+            probabilities=dict(sorted(probabilities.items(), key=lambda pair: -pair[1])),
             start_s=starts,
-            segments=[_at(start, said, self.labels) for start in starts],
+            segments=[
+                self._vote([_segment_at(start, prediction) for prediction in predictions]) for start in starts
+            ],
         )
 
+    def _vote(self, by_member: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Average the members' probabilities by their weights, and calibrate the mean."""
+        shares = np.array([[each[label] for label in self.labels] for each in by_member])
+        mean = np.average(shares, axis=0, weights=self.config.weights or None)
+        if self.config.temperature != 1:
+            mean = apply_temperature(mean, self.config.temperature)
+        return dict(zip(self.labels, map(float, mean), strict=True))
 
-def _at(second: float, said: Sequence[Prediction], labels: Sequence[str]) -> dict[str, float]:
-    """Mean of what the members say of their segments at a time."""
-    here = []
-    for one in said:
-        number = int(np.searchsorted(one.start_s, second + 1e-9, side="right")) - 1
-        here.append(one.segments[max(number, 0)])
-    return {label: float(np.mean([each[label] for each in here])) for label in labels}
+
+def _segment_at(second: float, prediction: Prediction) -> dict[str, float]:
+    """Return a member's probabilities of its segment at a time."""
+    number = int(np.searchsorted(prediction.start_s, second + 1e-9, side="right")) - 1
+    return prediction.segments[max(number, 0)]
 
 
 def is_ensemble(folder: str | Path) -> bool:

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data.analysis.parameters import Parameters
 from data.errors import ExportError
@@ -55,6 +55,8 @@ class BundleConfig(BaseModel):
         Time in ISO 8601, UTC.
     versions : dict
         Versions of Python and of the libraries.
+    temperature : float
+        By which the probabilities of tracks are calibrated, above 0; 1 leaves them as they are.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -71,6 +73,7 @@ class BundleConfig(BaseModel):
     split_fingerprint: str
     created: str
     versions: dict[str, str]
+    temperature: float = Field(default=1.0, gt=0)
 
 
 class Preprocess(BaseModel):

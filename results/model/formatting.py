@@ -8,13 +8,21 @@ from typing import Any
 from data.io.folder import printable
 from results.model.classifier import Prediction
 
+UNSURE = "unsure"
+"""Answer in place of a genre whose probability is below the least confidence."""
 
-def record(prediction: Prediction, **also: Any) -> dict[str, Any]:
-    """JSON-like content of a prediction: the genre, all probabilities, and the segments in time."""
+
+def answer(prediction: Prediction, min_confidence: float) -> str:
+    """Return the genre, or `UNSURE` if its probability is below `min_confidence`."""
+    return prediction.genre if prediction.probabilities[prediction.genre] >= min_confidence else UNSURE
+
+
+def record(prediction: Prediction, *, min_confidence: float = 0.0, **also: Any) -> dict[str, Any]:
+    """Return JSON-like content of a prediction: the genre, all probabilities, and the segments in time."""
     return {
         "file": printable(prediction.path),
         **also,
-        "genre": prediction.genre,
+        "genre": answer(prediction, min_confidence),
         "probabilities": prediction.probabilities,
         "segments": [
             {"start_s": start, "probabilities": share}
@@ -23,10 +31,12 @@ def record(prediction: Prediction, **also: Any) -> dict[str, Any]:
     }
 
 
-def text(prediction: Prediction) -> str:
+def text(prediction: Prediction, *, min_confidence: float = 0.0) -> str:
     """Lines that tell the genres, the likeliest first, and the timeline of a track of several segments."""
     count = len(prediction.segments)
     lines = [f"{printable(prediction.path)} ({count} segment{'s' if count > 1 else ''})"]
+    if answer(prediction, min_confidence) == UNSURE:
+        lines[0] += f": {UNSURE} (no genre has {100 * min_confidence:g} %)"
     width = max(map(len, prediction.probabilities))
     lines += [
         f"  {genre:<{width}}  {100 * share:5.1f} %" for genre, share in prediction.probabilities.items()

@@ -9,10 +9,13 @@ from typing import Any
 import click
 import numpy as np
 
-from data.dataset.intervals import LEVEL, wilson
-from data.dataset.paired_tests import mcnemar
+from data.dataset.intervals import LEVEL, accuracy_interval, wilson
+from data.dataset.paired_tests import sign_flip_test
+from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError, RunError
 from results.evaluation.columns import read_columns
+from results.evaluation.correction import Candidate, ChoiceCorrection, correct_best
+from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.trials import SCORED
 from results.ranking.comparison import right_tracks
 from search.storage.run_folder import CacheRef, RunFolder, RunInfo
@@ -60,8 +63,8 @@ class Entry:
     synthetic : bool
         Whether the data was synthesised.
     tied : bool or None
-        Whether the exact McNemar test, on the tracks that both validated, leaves open which of this entry
-        and the first is better; None for the first itself, and where a judgement was not kept.
+        Whether the paired test, on the tracks that both validated, leaves open which of this entry and the
+        first is better; None for the first itself, and where a judgement was not kept.
     """
 
     rank: int
@@ -99,6 +102,11 @@ class Board:
         The best, the best of each family and the BASELINE of each run, by rank.
     ranked, unranked : int
         Trials with a score, and those without (failed, or not ended).
+    n_groups : int or None
+        Groups of the validated tracks, by which intervals and tests are computed; None where no groups of
+        several tracks are known and the tracks are taken as independent.
+    correction : ChoiceCorrection or None
+        The score of the first entry, corrected for choosing it.
     """
 
     number: int
@@ -107,6 +115,19 @@ class Board:
     entries: list[Entry]
     ranked: int
     unranked: int
+    n_groups: int | None = None
+    correction: ChoiceCorrection | None = None
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """What a `Board` shows of a group of runs."""
+
+    entries: list[Entry]
+    ranked: int
+    unranked: int
+    n_groups: int | None
+    correction: ChoiceCorrection | None
 
 
 @dataclass
@@ -167,9 +188,20 @@ def boards(
         raise RunError(f"--runs {runs}: no trial has ended with a score yet; let a search go on")
     ranked: list[Board] = []
     for group in groups.values():
-        entries, total, unranked = _entries(group, top)
+        ranking = _entries(group, top)
         info = group.infos[0]
-        ranked.append(Board(len(ranked) + 1, info, _why(info, ranked), entries, total, unranked))
+        ranked.append(
+            Board(
+                number=len(ranked) + 1,
+                info=info,
+                why=_why(info, ranked),
+                entries=ranking.entries,
+                ranked=ranking.ranked,
+                unranked=ranking.unranked,
+                n_groups=ranking.n_groups,
+                correction=ranking.correction,
+            )
+        )
     return ranked, silent
 
 
@@ -226,8 +258,8 @@ def _has_score(trials: _Columns) -> list[bool]:
     ]
 
 
-def _entries(group: _Group, top: int) -> tuple[list[Entry], int, int]:
-    """Entries to show of a group, and how many trials have, and have not, a score."""
+def _entries(group: _Group, top: int) -> _Ranked:
+    """Rank the trials of a group and choose the entries to show."""
     lengths = [len(trials["status"]) for trials in group.tables]
     firsts = np.cumsum([0, *lengths[:-1]])
     run = np.repeat(np.arange(len(lengths)), lengths)
@@ -267,12 +299,53 @@ def _entries(group: _Group, top: int) -> tuple[list[Entry], int, int]:
         )
         entries.append(entry)
     by_name = {folder.name: (folder, info) for folder, info in zip(group.runs, group.infos, strict=True)}
-    first = _right(entries[0], by_name)
+    rights = [_right(entry, by_name) for entry in entries]
+    group_of = _groups(group.runs)
+    marked = [_with_interval(entry, right, group_of) for entry, right in zip(entries, rights, strict=True)]
     marked = [
-        entries[0],
-        *(replace(entry, tied=_tied(first, _right(entry, by_name))) for entry in entries[1:]),
+        marked[0],
+        *(
+            replace(entry, tied=_tied(rights[0], right, group_of))
+            for entry, right in zip(marked[1:], rights[1:], strict=True)
+        ),
     ]
-    return marked, len(with_score), len(run) - len(with_score)
+    candidates = [
+        Candidate(
+            group.runs[run[row]],
+            group.infos[run[row]].classes,
+            str(table["trial_id"][row]),
+            int(table["best_epoch"][row]),
+        )
+        for row in best_first.tolist()
+    ]
+    return _Ranked(
+        entries=marked,
+        ranked=len(with_score),
+        unranked=len(run) - len(with_score),
+        n_groups=_group_count(rights, group_of),
+        correction=correct_best(candidates, group_of),
+    )
+
+
+def _groups(runs: Sequence[RunFolder]) -> dict[str, str]:
+    """Read the groups of the tracks from the first run that stored them."""
+    return next(filter(None, map(groups_by_track, runs)), {})
+
+
+def _group_count(rights: Sequence[dict[str, bool] | None], group_of: Mapping[str, str]) -> int | None:
+    """Count the groups of the validated tracks; None where the tracks are taken as independent."""
+    tracks = next(filter(None, rights), {})
+    groups = track_groups(list(tracks), group_of) if tracks else None
+    return None if groups is None else groups.n_groups
+
+
+def _with_interval(entry: Entry, right: dict[str, bool] | None, group_of: Mapping[str, str]) -> Entry:
+    """Widen the interval of an entry if its tracks come in groups."""
+    groups = None if not right else track_groups(list(right), group_of)
+    if groups is None or right is None:
+        return entry
+    low, high = accuracy_interval(np.array(list(right.values())), groups)
+    return replace(entry, low=float(low), high=float(high))
 
 
 def _right(entry: Entry, runs: Mapping[str, tuple[RunFolder, RunInfo]]) -> dict[str, bool] | None:
@@ -284,11 +357,13 @@ def _right(entry: Entry, runs: Mapping[str, tuple[RunFolder, RunInfo]]) -> dict[
         return None
 
 
-def _tied(first: dict[str, bool] | None, other: dict[str, bool] | None) -> bool | None:
-    """Whether the test leaves open which of two is better, on the tracks that both judged."""
+def _tied(
+    first: dict[str, bool] | None, other: dict[str, bool] | None, group_of: Mapping[str, str]
+) -> bool | None:
+    """Whether the paired test cannot tell which of two is better, on the tracks that both validated."""
     if first is None or other is None:
         return None
-    both = first.keys() & other.keys()
-    only_first = sum(first[track] and not other[track] for track in both)
-    only_other = sum(other[track] and not first[track] for track in both)
-    return mcnemar(only_first, only_other) >= 1 - LEVEL
+    both = sorted(first.keys() & other.keys())
+    difference = np.array([int(first[track]) - int(other[track]) for track in both])
+    groups = track_groups(both, group_of) or TrackGroups.independent(len(both))
+    return sign_flip_test(difference, groups) >= 1 - LEVEL

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from data.dataset.intervals import wilson
+from data.dataset.intervals import accuracy_interval
 from data.dataset.paired_tests import Paired, paired
+from data.dataset.track_groups import TrackGroups
 from data.errors import RunError
 from results.evaluation.columns import read_columns
+from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.trials import Trial
 from search.storage.run_folder import RunFolder
 
@@ -31,6 +33,8 @@ class Comparison:
         Whether both saw the same folds.
     left_out : int
         Tracks that only one of the two validated, and which do not count.
+    intervals : dict of str to (float, float)
+        95 % interval of the accuracy of ``a`` and ``b``.
     """
 
     a: Trial
@@ -40,13 +44,14 @@ class Comparison:
     test: Paired
     same_split: bool
     left_out: int
+    intervals: dict[str, tuple[float, float]]
 
     def record(self) -> dict[str, Any]:
         """As JSON-like content; shares from 0 to 1, the difference in points."""
         test = self.test
         sides = {}
         for name, trial, right in (("a", self.a, self.right_a), ("b", self.b, self.right_b)):
-            low, high = wilson(right, test.n)
+            low, high = self.intervals[name]
             sides[name] = {
                 "run": trial.run.name,
                 "family": trial.info.family,
@@ -65,7 +70,10 @@ class Comparison:
             "synthetic": self.a.info.cache.synthetic,
             "only_a_right": test.only_a,
             "only_b_right": test.only_b,
-            "mcnemar_p": test.p_value,
+            "n_groups": test.n_groups if test.clustered else None,
+            "test": test.test_name,
+            "p_value": test.p_value,
+            "mcnemar_p": None if test.clustered else test.p_value,
             "difference": 100 * test.difference,
             "difference_low": 100 * test.low,
             "difference_high": 100 * test.high,
@@ -100,14 +108,19 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
     if not both:
         raise RunError(f"--compare: {a.run.name} and {b.run.name} validated no track in common")
     hits_a, hits_b = (np.array([right[track] for track in both]) for right in (right_a, right_b))
+    groups = track_groups(both, groups_by_track(a.run) or groups_by_track(b.run))
+    low, high = accuracy_interval(
+        np.column_stack([hits_a, hits_b]), groups or TrackGroups.independent(len(both))
+    )
     return Comparison(
         a=a,
         b=b,
         right_a=int(hits_a.sum()),
         right_b=int(hits_b.sum()),
-        test=paired(hits_a, hits_b, seed=seed),
+        test=paired(hits_a, hits_b, groups, seed=seed),
         same_split=a.info.split_fingerprint == b.info.split_fingerprint,
         left_out=len(right_a.keys() ^ right_b.keys()),
+        intervals={side: (float(low[number]), float(high[number])) for number, side in enumerate(("a", "b"))},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from results.evaluation.descriptions import split
+from results.evaluation.groups import INDEPENDENT
 from results.ranking.boards import Board, Entry
 
 HEADINGS = (
@@ -54,6 +55,10 @@ def title(board: Board) -> str:
     )
 
 
+def _test(board: Board) -> str:
+    return "exact McNemar test" if board.n_groups is None else f"sign-flip test over {board.n_groups} groups"
+
+
 def notes(board: Board) -> list[str]:
     """Say what must be said beside the numbers."""
     found = []
@@ -64,13 +69,19 @@ def notes(board: Board) -> list[str]:
     if any(entry.tied for entry in board.entries):
         found.append(
             f"{TIED} cannot be told apart from the first: on the same {board.info.n_validated} tracks the"
-            " exact McNemar test finds p >= 0.05 (not corrected for the many that are compared)."
+            f" {_test(board)} finds p >= 0.05 (not corrected for the many that are compared)."
         )
-    if board.ranked > 1:
+    if board.correction is not None:
+        found.append(board.correction.sentence())
+    elif board.ranked > 1:
         found.append(
-            f"The first is the best of {board.ranked} on these very tracks: its figure is somewhat too high,"
-            " and no test here takes account of the choice."
+            f"Rank 1 was selected from {board.ranked} trials on these tracks; its accuracy is optimistic."
         )
+    found.append(
+        INDEPENDENT
+        if board.n_groups is None
+        else f"Intervals and tests are by the {board.n_groups} groups that the tracks come in."
+    )
     if any(entry.tied is None for entry in board.entries[1:]):
         found.append("Not all could be tested against the first: a judgement of the tracks is missing.")
     if any(entry.status == "PRUNED" for entry in board.entries):

@@ -57,7 +57,7 @@ class Musicnn(Encoder):
     def __init__(self, weights: WeightFiles) -> None:
         import tensorflow as tf
 
-        self._network = _network(weights)
+        self._network = load_network(weights)
         # A plain graph: `predict` would cost more per call, and another trace per number of patches.
         self._run = tf.function(
             lambda patches: self._network(patches, training=False),
@@ -112,7 +112,14 @@ def log_mel_patches(y: np.ndarray) -> np.ndarray:
     return padded.reshape(n_patches, _N_FRAMES, _N_MELS).astype(np.float32, copy=False)
 
 
-def _network(weights: WeightFiles) -> keras.Model:
+def load_network(weights: WeightFiles) -> keras.Model:
+    """Build the network with its published weights; see `musicnn_network.build`.
+
+    Raises
+    ------
+    EncoderError
+        If the files are missing or damaged, or hold the weights of another network.
+    """
     from data.analysis.encoders import musicnn_network
 
     network = musicnn_network.build()

@@ -1,9 +1,22 @@
 from __future__ import annotations
 
+from statistics import NormalDist
+
+import numpy as np
 import pytest
 from scipy.stats import binomtest
+from scipy.stats import t as student_t
 
-from data.dataset.intervals import wilson
+from data.dataset.intervals import (
+    accuracy_interval,
+    effective_tracks,
+    mean_interval,
+    metric_interval,
+    student_quantile,
+    wilson,
+)
+from data.dataset.scores import Metric, score
+from data.dataset.track_groups import TrackGroups
 
 
 def test_wilson_equals_scipy() -> None:
@@ -26,3 +39,83 @@ def test_wilson_is_bounded_at_the_ends() -> None:
 def test_wilson_of_one_number_is_one_number() -> None:
     low, high = wilson(61, 100)
     assert float(low) < 0.61 < float(high)
+
+
+def clustered(seed: int, *, n_groups: int = 60, size: int = 5) -> tuple[np.ndarray, TrackGroups]:
+    """Tracks of which all of a group are right, or all wrong."""
+    rng = np.random.default_rng(seed)
+    groups = TrackGroups.of([f"g{number}" for number in range(n_groups) for _ in range(size)])
+    return (rng.random(n_groups) < 0.7)[groups.number], groups
+
+
+def test_identical_tracks_of_a_group_count_once() -> None:
+    right, groups = clustered(0)
+    z, t = NormalDist().inv_cdf(0.975), student_quantile(59)
+    # The variance over groups has the divisor of a sample, 59, in place of 60.
+    assert float(effective_tracks(right, groups)) == pytest.approx(59 * (z / t) ** 2)
+
+
+def test_the_interval_of_independent_tracks_is_wilsons() -> None:
+    right = np.arange(50) < 31
+    low, high = accuracy_interval(right, TrackGroups.independent(50))
+    assert (float(low), float(high)) == tuple(float(bound) for bound in wilson(31, 50))
+
+
+def test_intervals_of_many_models_are_those_of_each() -> None:
+    first, groups = clustered(0)
+    second, _ = clustered(1)
+    low, high = accuracy_interval(np.column_stack([first, second]), groups)
+    for number, right in enumerate((first, second)):
+        assert accuracy_interval(right, groups) == (low[number], high[number])
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_with_all_tracks_alike_each_group_counts_as_one_track(right: bool) -> None:
+    _, groups = clustered(0, n_groups=30)
+    low, high = accuracy_interval(np.full(groups.n_tracks, right), groups)
+    # 30 of 30 independent tracks: Wilson's bound is 88.6 %; a little wider for the unknown variance.
+    assert (low if right else 1 - high) == pytest.approx(0.8775, abs=0.004)
+    assert (high if right else 1 - low) == 1
+
+
+def test_one_group_says_almost_nothing() -> None:
+    low, high = accuracy_interval(np.arange(40) < 30, TrackGroups.of(["a"] * 40))
+    assert high - low > 0.7
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 5, 10, 100])
+def test_student_quantile_is_scipys(degrees: int) -> None:
+    assert student_quantile(degrees) == pytest.approx(student_t.ppf(0.975, degrees), rel=2e-3)
+
+
+def test_a_bootstrap_over_groups_draws_whole_groups() -> None:
+    right, groups = clustered(3)
+    low, high = mean_interval(right, groups)
+    by_group = right.reshape(60, 5)
+    rng = np.random.default_rng(1)
+    means = by_group[rng.integers(60, size=(4000, 60))].mean(axis=(1, 2))
+    expected = np.percentile(means, [2.5, 97.5])
+    assert low == pytest.approx(expected[0], abs=0.02)
+    assert high == pytest.approx(expected[1], abs=0.02)
+    assert low <= expected[0] + 0.005
+    assert high >= expected[1] - 0.005
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1"])
+def test_the_interval_of_each_metric_holds_its_value(metric: Metric) -> None:
+    rng = np.random.default_rng(0)
+    groups = TrackGroups.of(rng.integers(0, 40, 200).astype(str))
+    truth = rng.integers(0, 3, 200)
+    predicted = np.where(rng.random(200) < 0.7, truth, rng.integers(0, 3, 200))
+    low, high = metric_interval(truth, predicted, 3, metric, groups)
+    value = score(np.eye(3)[predicted], truth).value(metric)
+    assert 0 < low < value < high < 1
+    assert 0.05 < high - low < 0.3
+
+
+def test_accuracy_has_about_the_same_interval_by_bootstrap() -> None:
+    right, groups = clustered(4, n_groups=200)
+    low, high = metric_interval(np.ones(1000, int), right.astype(int), 2, "accuracy", groups)
+    expected = accuracy_interval(right, groups)
+    assert low == pytest.approx(float(expected[0]), abs=0.01)
+    assert high == pytest.approx(float(expected[1]), abs=0.01)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from data.dataset.paired_tests import mcnemar, paired
+from data.dataset.paired_tests import mcnemar, paired, sign_flip_test
+from data.dataset.track_groups import TrackGroups
 
 
 def test_paired_is_the_exact_mcnemar_test() -> None:
@@ -48,3 +51,59 @@ def test_the_seed_decides_the_bootstrap() -> None:
 def test_mcnemar_is_the_binomial_test(only_a: int, only_b: int) -> None:
     expected = binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
     assert mcnemar(only_a, only_b) == pytest.approx(expected, rel=1e-12)
+
+
+def enumerated(by_group: list[int]) -> float:
+    """P value by going through all signs."""
+    signs = np.array(np.meshgrid(*[[-1, 1]] * len(by_group))).reshape(len(by_group), -1)
+    return float(np.mean(np.abs(np.array(by_group) @ signs) >= abs(sum(by_group))))
+
+
+@pytest.mark.parametrize(
+    "by_group", [[3, -1], [2, 2, 1, -1], [5, 1, 1, 1, -2, 3], [4], [1, 1, 1, -1, 2, -3, 6, 2, 2]]
+)
+def test_the_sign_flip_test_goes_through_all_signs(by_group: list[int]) -> None:
+    difference, names = [], []
+    for number, total in enumerate(by_group):
+        difference += [int(np.sign(total))] * abs(total) + [1, -1]
+        names += [f"g{number}"] * (abs(total) + 2)
+    groups = TrackGroups.of(names)
+    assert sign_flip_test(np.array(difference), groups) == pytest.approx(enumerated(by_group))
+
+
+def test_groups_of_one_track_give_the_mcnemar_test() -> None:
+    rng = np.random.default_rng(0)
+    difference = rng.choice([-1, 0, 1], size=300, p=[0.1, 0.75, 0.15])
+    # One group of two tracks that agree makes no difference, but takes the way over groups.
+    groups = TrackGroups.of([*map(str, range(300)), "pair", "pair"])
+    assert groups.clustered
+    expected = mcnemar(int((difference == 1).sum()), int((difference == -1).sum()))
+    assert sign_flip_test(np.append(difference, [0, 0]), groups) == pytest.approx(expected)
+
+
+def test_a_difference_in_one_group_only_proves_nothing() -> None:
+    a = np.ones(60, dtype=bool)
+    b = a.copy()
+    b[:20] = False
+    by_track, by_group = paired(a, b), paired(a, b, TrackGroups.of(np.repeat(["x", "y", "z"], 20)))
+    assert by_track.distinct
+    assert by_group.p_value == 1
+    assert not by_group.distinct
+    assert by_group.test_name == "exact sign-flip test over 3 groups"
+    assert by_group.low <= 0 < by_group.high
+    assert by_group.difference == by_track.difference == pytest.approx(1 / 3)
+
+
+def test_groups_without_a_difference_have_p_1() -> None:
+    assert sign_flip_test(np.zeros(4, dtype=int), TrackGroups.of(["a", "a", "b", "b"])) == 1
+
+
+def test_a_large_table_is_tested_at_once() -> None:
+    rng = np.random.default_rng(0)
+    difference = rng.choice([-1, 0, 1], size=100_000, p=[0.12, 0.75, 0.13])
+    groups = TrackGroups.of(rng.integers(0, 20_000, 100_000).astype(str))
+    p_value = sign_flip_test(difference, groups)
+    by_group = groups.sums(difference)
+    # With so many groups the sum is as good as normal.
+    expected = 2 * NormalDist().cdf(-abs(by_group.sum()) / float(np.sqrt((by_group**2).sum())))
+    assert p_value == pytest.approx(expected, rel=0.05)
