@@ -64,6 +64,8 @@ class CacheInfo(BaseModel):
     collection : str, optional
         Hex digest of tracks, content, labels and groups; see `data.cache.fingerprints`. A cache of version 1
         has none; `Cache.collection` computes it.
+    decoding : int
+        Version of the choice of audio decoders; 1, libsndfile for all formats, if the cache does not say.
     versions : dict
         Versions of the libraries that made it.
     """
@@ -76,6 +78,7 @@ class CacheInfo(BaseModel):
     parameters: dict[str, Any]
     fingerprint: str
     collection: str | None = None
+    decoding: int = 1
     versions: dict[str, str]
 
 
