@@ -1,7 +1,7 @@
-"""A cache: what was taken from the audio once, in Parquet, and how it is read again.
+"""Read a cache: features and tensors that were extracted from audio once, in Parquet.
 
-A cache folder holds ``cache.json`` (`CacheInfo`), ``manifest.parquet`` (one row a file), ``features.parquet``
-(one row a segment) and, where asked for, ``melspec/*.parquet``, ``image/*.parquet`` and
+A cache folder holds ``cache.json`` (`CacheInfo`), ``manifest.parquet`` (one row per file),
+``features.parquet`` (one row per segment) and, if requested, ``melspec/*.parquet``, ``image/*.parquet`` and
 ``embedding-NAME/*.parquet``, with the files of each encoder under ``encoders/NAME``.
 """
 
@@ -52,11 +52,11 @@ class CacheInfo(BaseModel):
     format : int
         Version of the layout.
     source : str
-        Where the rows come from: ``"audio"``, ``"images"``, ``"demo"`` or ``"features-csv"``.
+        Source of the rows: ``"audio"``, ``"images"``, ``"demo"`` or ``"features-csv"``.
     synthetic : bool
-        Whether the audio was synthesised; every number taken from it is marked so.
+        Whether the audio was synthesised; every result from it is marked as such.
     parameters : dict
-        How features and tensors were taken from the audio: sample rate in Hz, lengths in samples, segment
+        How features and tensors were extracted from the audio: sample rate in Hz, lengths in samples, segment
         length in seconds.
     fingerprint : str
         Hex digest of all parameters and the collection, which the tables repeat: an interrupted write is
@@ -64,6 +64,8 @@ class CacheInfo(BaseModel):
     collection : str, optional
         Hex digest of tracks, content, labels and groups; see `data.cache.fingerprints`. A cache of version 1
         has none; `Cache.collection` computes it.
+    decoding : int
+        Version of the choice of audio decoders; 1, libsndfile for all formats, if the cache does not say.
     versions : dict
         Versions of the libraries that made it.
     """
@@ -76,19 +78,20 @@ class CacheInfo(BaseModel):
     parameters: dict[str, Any]
     fingerprint: str
     collection: str | None = None
+    decoding: int = 1
     versions: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Cache:
-    """A cache that is there and readable.
+    """An open cache.
 
     Attributes
     ----------
     folder : Folder
-        Where it lies.
+        Its folder.
     info : CacheInfo
-        What it holds.
+        Content of its ``cache.json``.
     """
 
     folder: Folder
@@ -101,7 +104,7 @@ class Cache:
         Raises
         ------
         CacheError
-            If there is none, one that may not be read, or one of another version.
+            If there is none, or it cannot be read, or it has another version.
         """
         folder = Folder.at(uri)
         try:
@@ -117,10 +120,10 @@ class Cache:
             raise CacheError(
                 f"{uri}: cannot be read ({error.strerror or error}); give the folder of a cache"
             ) from error
-        found = content.get("format") if isinstance(content, dict) else None
-        if found not in READABLE_FORMATS:
+        version = content.get("format") if isinstance(content, dict) else None
+        if version not in READABLE_FORMATS:
             raise CacheError(
-                f"{uri}/cache.json: a cache of version {found}, but this program reads versions up to"
+                f"{uri}/cache.json: a cache of version {version}, but this program reads versions up to"
                 f" {FORMAT}; prepare it again in a new folder"
             )
         try:
@@ -160,7 +163,7 @@ class Cache:
 
     @cached_property
     def features(self) -> Rows:
-        """The 57 published features, one row a segment.
+        """The 57 published features, one row per segment.
 
         Raises
         ------
@@ -187,10 +190,10 @@ class Cache:
 
     @cached_property
     def melspec(self) -> Rows:
-        """Log-mel spectrograms: float16 dB, shape (n, n_mels, n_frames), one a window.
+        """Log-mel spectrograms: float16 dB, shape (n, n_mels, n_frames), one per window.
 
-        ``X`` is mapped from files that all processes of a node share, so that it takes memory once, and only
-        as far as it is used; ``segment`` counts the windows of a track.
+        ``X`` is mapped from files that all processes of a node share: it takes memory once, and only for the
+        rows in use; ``segment`` counts the windows of a track.
 
         Raises
         ------
@@ -201,7 +204,7 @@ class Cache:
 
     @cached_property
     def image(self) -> Rows:
-        """Pictures: uint8 RGB, shape (n, height, width, 3), one a window; shared as `melspec` is."""
+        """Pictures: uint8 RGB, shape (n, height, width, 3), one per window; shared as `melspec` is."""
         return self._tensors("image")
 
     @property
@@ -226,7 +229,7 @@ class Cache:
         return "+".join([FEATURE_KIND, *(f"{EMBEDDING_PREFIX}{name}" for name in self.encoder_weights)])
 
     def tables(self, kind: Kind) -> Iterator[pa.Table]:
-        """Tensors as Arrow tables, one a shard: the key columns, and ``tensor`` as a fixed-shape tensor.
+        """Tensors as Arrow tables, one per shard: the key columns, and ``tensor`` as a fixed-shape tensor.
 
         Raises
         ------
@@ -244,14 +247,15 @@ class Cache:
         ----------
         kind : str
             ``features``, ``melspec``, ``image``, ``embedding-NAME``, or several of the first and the last
-            kind, joined by ``+``: their columns side by side, as float32.
+            kind, joined by ``+``: their columns side by side, as float32. `EMBEDDED` is features and all
+            embeddings.
 
         Raises
         ------
         CacheError
             If the cache has no such input, or a table of it is missing or damaged.
         """
-        kinds = kinds_in(kind)
+        kinds = kinds_in(self.kind_of(kind))
         if len(kinds) > 1:
             return joined([self.rows(each) for each in kinds], self.folder.uri)
         match kind:
@@ -276,7 +280,7 @@ class Cache:
 
 
 def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
-    """Say how to come by what a cache lacks: features, or tensors of a kind.
+    """Explain how to add what a cache lacks: features, or tensors of a kind.
 
     Parameters
     ----------
@@ -294,12 +298,12 @@ def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
 
 
 def require_current(table: pq.ParquetFile, fingerprint: str, folder: Folder) -> None:
-    """Refuse a table that was written for another ``cache.json`` than is there: a kill came between the two.
+    """Refuse a table that does not belong to ``cache.json``: preparation was killed between the two.
 
     Parameters
     ----------
     table : ParquetFile
-        The table; one of an older version is let pass.
+        The table; one of an older version is accepted.
     fingerprint : str
         That of ``cache.json``.
     folder : Folder
@@ -315,14 +319,14 @@ def require_current(table: pq.ParquetFile, fingerprint: str, folder: Folder) -> 
 
 
 def of_one_preparation(folder: Folder, source: str) -> bool:
-    """Whether the tables of a cache belong together; after a kill between their replacements they do not.
+    """Whether the tables of a cache belong together; they do not if preparation was killed in between.
 
     Parameters
     ----------
     folder : Folder
         The cache.
     source : str
-        Where its rows come from: one of pictures has no features.
+        Source of its rows; a cache of images has no features.
     """
     names = ["manifest.parquet"] if source == "images" else ["manifest.parquet", "features.parquet"]
     if not all(folder.exists(name) for name in names):
@@ -332,13 +336,13 @@ def of_one_preparation(folder: Folder, source: str) -> bool:
 
 def _written_for(table: pq.ParquetFile) -> bytes | None:
     """Fingerprint of the cache that a table was written for; None if it is of an older version."""
-    told: bytes | None = (table.metadata.metadata or {}).get(FINGERPRINT)
-    return told
+    fingerprint: bytes | None = (table.metadata.metadata or {}).get(FINGERPRINT)
+    return fingerprint
 
 
 def interrupted(folder: Folder) -> CacheError:
-    """Say that a cache is half made, and what to do."""
+    """Error for a cache whose preparation was interrupted."""
     return CacheError(
         f"{folder.uri}: preparing this cache was interrupted; run the same 'python -m data.prepare' again,"
-        " what was done is kept"
+        " finished work is kept"
     )
