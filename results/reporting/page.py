@@ -10,7 +10,7 @@ from typing import Any
 
 from data.errors import RunError
 from results.evaluation.descriptions import source, split
-from results.evaluation.predictions import Judgement
+from results.evaluation.predictions import OutOfFoldPredictions
 from results.ranking.boards import Board, boards
 from results.ranking.table import HEADINGS, LEFT, SYNTHETIC, cells, notes, title
 from results.reporting.confusion import confusion, genres, surely_wrong
@@ -123,7 +123,7 @@ def _section(one: Material, name: str) -> dict[str, Any]:
         "no_judgement": "",
     }
     try:
-        judgement = Judgement.of(one.best)
+        judgement = OutOfFoldPredictions.of(one.best)
     except RunError as error:
         section["no_judgement"] = str(error)
         return section

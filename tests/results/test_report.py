@@ -88,7 +88,7 @@ def test_bad_input_is_one_line_and_writes_nothing(made_runs: Path, tmp_path: Pat
     write_scores(tmp_path / "runs", "young", [None, None])
     for arguments, told in (
         (("nobody", "--runs", str(made_runs)), "no run 'nobody'"),
-        (("young", "--runs", str(tmp_path / "runs")), "run 'young': no trial of it has ended with a score"),
+        (("young", "--runs", str(tmp_path / "runs")), "run 'young': no trial has ended with a score"),
         (("first", "--runs", str(made_runs), "--out", str(tmp_path)), "is a folder; name a file"),
     ):
         out = () if "--out" in arguments else ("--out", str(tmp_path / "out.html"))
