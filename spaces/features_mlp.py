@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from data.cache.rows import Kind
+from data.analysis.kinds import Kind
 from data.dataset.task import Task
 from spaces.training.dense.scalers import SCALERS, apply_scaler
 from spaces.training.family import Config, Family, Learner

@@ -15,7 +15,7 @@ import pytest
 
 from data.analysis.encoders.musicnn_weights import find_weights
 from data.analysis.feature_names import FEATURES
-from data.cache.cache import FORMAT, CacheInfo
+from data.cache.format import FORMAT, CacheInfo
 from data.cache.rows import Rows
 from data.errors import EncoderError
 from data.io.folder import Folder

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from data.cache.rows import Kind
+from data.analysis.kinds import Kind
 from data.dataset.task import Task
 from data.errors import SettingsError
 

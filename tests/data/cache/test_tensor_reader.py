@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.cache.cache import FINGERPRINT, Cache
+from data.cache.cache import Cache
+from data.cache.format import FINGERPRINT
 from data.cache.memory_map import MappedTensors, map_column
 from data.cache.shards import TrackTensors, write_shard
 from data.cache.tensor_reader import read_tables, read_tensors

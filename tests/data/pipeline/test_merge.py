@@ -12,7 +12,8 @@ import soundfile
 from click.testing import CliRunner
 
 from data import inspect
-from data.cache.cache import FINGERPRINT, Cache
+from data.cache.cache import Cache
+from data.cache.format import FINGERPRINT
 from data.errors import CacheError
 from tests.data.test_prepare import assert_same, prepared, run
 from tests.support.collection import SR, clip, make_collection
