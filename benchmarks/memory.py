@@ -77,9 +77,7 @@ def main() -> None:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     family = spaces.get(options.family)
-    (getattr(family, "set_up", None) or __import__("spaces.training.device").training.device.set_up)(
-        cpus=1, gpus=False
-    )
+    family.set_up(cpus=1, gpus=False)
     with tempfile.TemporaryDirectory() as folder:
         cache = options.cache
         if cache is None and family.reads == "features":

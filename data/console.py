@@ -1,4 +1,4 @@
-"""What every command has in common: ``--debug``, one-line errors, exit status 2, the consoles."""
+"""The click command class of all commands (``--debug``, one-line errors, exit status 2) and the consoles."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except (HarnessError, OSError) as error:
-            told = error if isinstance(error, HarnessError) else bucket_failure(error)
-            if told is None or ctx.meta[_DEBUG]:
+            cause = error if isinstance(error, HarnessError) else bucket_failure(error)
+            if cause is None or ctx.meta[_DEBUG]:
                 raise
             from data.io.folder import printable
 
-            raise _BadInput(printable(" ".join(str(told).split()))) from error
+            raise _BadInput(printable(" ".join(str(cause).split()))) from error

@@ -1,4 +1,4 @@
-"""``python -m data.inspect``: what is in a cache, and whether it can be trusted."""
+"""``python -m data.inspect``: show the content of a cache and its faults."""
 
 from __future__ import annotations
 

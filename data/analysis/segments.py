@@ -1,4 +1,4 @@
-"""From an audio file to what a cache would hold of it: the way of every model that is asked about a file."""
+"""Inputs of one audio file for a model: the same as a cache would hold."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from data.errors import CacheError
 def of_file(
     path: str | Path, parameters: Parameters, kind: Kind, *, encoders: str = ""
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Take the inputs of one kind from a file, by the code that prepares caches.
+    """Extract the inputs of one kind from a file, with the code that prepares caches.
 
     Parameters
     ----------
     path : str or Path
-        An audio file; a picture where `parameters` say that the collection was pictures.
+        An audio file, or an image if `parameters.from_pictures`.
     parameters : Parameters
         How to analyse.
     kind : str
@@ -43,7 +43,7 @@ def of_file(
     X : ndarray, shape (n, ...)
         Rows as a cache of these parameters holds them.
     start_s : ndarray of float64, shape (n,)
-        Where each begins, in seconds.
+        Start of each row in seconds.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def of_file(
     """
     from threadpoolctl import threadpool_limits
 
-    # One thread, as in the preparation: more of them add in another order.
+    # One thread, as in the preparation: several would add in another order.
     with threadpool_limits(1):
         if kind == FEATURE_KIND:
             return features_of_file(path, parameters)

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cache:
-    """A cache that is there and readable.
+    """An open cache.
 
     Attributes
     ----------
     folder : Folder
-        Where it lies.
+        Its folder.
     info : CacheInfo
-        What it holds.
+        Content of its ``cache.json``.
     """
 
     folder: Folder
@@ -46,7 +46,7 @@ class Cache:
         Raises
         ------
         CacheError
-            If there is none, one that may not be read, or one of another version.
+            If there is none, or it cannot be read, or it has another version.
         """
         folder = Folder.at(uri)
         try:
@@ -62,10 +62,10 @@ class Cache:
             raise CacheError(
                 f"{uri}: cannot be read ({error.strerror or error}); give the folder of a cache"
             ) from error
-        found = content.get("format") if isinstance(content, dict) else None
-        if found not in READABLE_FORMATS:
+        version = content.get("format") if isinstance(content, dict) else None
+        if version not in READABLE_FORMATS:
             raise CacheError(
-                f"{uri}/cache.json: a cache of version {found}, but this program reads versions up to"
+                f"{uri}/cache.json: a cache of version {version}, but this program reads versions up to"
                 f" {FORMAT}; prepare it again in a new folder"
             )
         try:
@@ -105,7 +105,7 @@ class Cache:
 
     @cached_property
     def features(self) -> Rows:
-        """The 57 published features, one row a segment.
+        """The 57 published features, one row per segment.
 
         Raises
         ------
@@ -132,10 +132,10 @@ class Cache:
 
     @cached_property
     def melspec(self) -> Rows:
-        """Log-mel spectrograms: float16 dB, shape (n, n_mels, n_frames), one a window.
+        """Log-mel spectrograms: float16 dB, shape (n, n_mels, n_frames), one per window.
 
-        ``X`` is mapped from files that all processes of a node share, so that it takes memory once, and only
-        as far as it is used; ``segment`` counts the windows of a track.
+        ``X`` is mapped from files that all processes of a node share: it takes memory once, and only for the
+        rows in use; ``segment`` counts the windows of a track.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class Cache:
 
     @cached_property
     def image(self) -> Rows:
-        """Pictures: uint8 RGB, shape (n, height, width, 3), one a window; shared as `melspec` is."""
+        """Pictures: uint8 RGB, shape (n, height, width, 3), one per window; shared as `melspec` is."""
         return self._tensors("image")
 
     @property
@@ -171,7 +171,7 @@ class Cache:
         return "+".join([FEATURE_KIND, *(f"{EMBEDDING_PREFIX}{name}" for name in self.encoder_weights)])
 
     def tables(self, kind: Kind) -> Iterator[pa.Table]:
-        """Tensors as Arrow tables, one a shard: the key columns, and ``tensor`` as a fixed-shape tensor.
+        """Tensors as Arrow tables, one per shard: the key columns, and ``tensor`` as a fixed-shape tensor.
 
         Raises
         ------
@@ -187,14 +187,15 @@ class Cache:
         ----------
         kind : str
             ``features``, ``melspec``, ``image``, ``embedding-NAME``, or several of the first and the last
-            kind, joined by ``+``: their columns side by side, as float32.
+            kind, joined by ``+``: their columns side by side, as float32. `EMBEDDED` is features and all
+            embeddings.
 
         Raises
         ------
         CacheError
             If the cache has no such input, or a table of it is missing or damaged.
         """
-        kinds = kinds_in(kind)
+        kinds = kinds_in(self.kind_of(kind))
         if len(kinds) > 1:
             return joined([self.rows(each) for each in kinds], self.folder.uri)
         match kind:

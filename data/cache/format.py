@@ -22,7 +22,7 @@ FORMAT = 2
 READABLE_FORMATS = (1, FORMAT)
 """Versions that are read: the first had no fingerprint of the collection."""
 FINGERPRINT = b"genre_search.fingerprint"
-"""Key in the metadata of a table; its value is the fingerprint of the cache that it was written for."""
+"""Key of a table's metadata under which stands the fingerprint of the cache that it was written for."""
 
 
 class CacheInfo(BaseModel):
@@ -33,11 +33,11 @@ class CacheInfo(BaseModel):
     format : int
         Version of the layout.
     source : str
-        Where the rows come from: ``"audio"``, ``"images"``, ``"demo"`` or ``"features-csv"``.
+        Source of the rows: ``"audio"``, ``"images"``, ``"demo"`` or ``"features-csv"``.
     synthetic : bool
-        Whether the audio was synthesised; every number taken from it is marked so.
+        Whether the audio was synthesised; every result from it is marked as such.
     parameters : dict
-        How features and tensors were taken from the audio: sample rate in Hz, lengths in samples, segment
+        How features and tensors were extracted from the audio: sample rate in Hz, lengths in samples, segment
         length in seconds.
     fingerprint : str
         Hex digest of all parameters and the collection, which the tables repeat: an interrupted write is
@@ -61,14 +61,14 @@ class CacheInfo(BaseModel):
 
 
 def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
-    """Describe how to add the features or the tensors that a cache lacks.
+    """Explain how to add what a cache lacks: features, or tensors of a kind.
 
     Parameters
     ----------
     folder : Folder
         The cache.
     source : str
-        What it was made of; inputs can be added only to a cache made of audio.
+        What it was made of; only what was made of audio can be added to.
     kind : str
         ``melspec``, ``image``, ``embedding musicnn``, or nothing for features.
     """
@@ -79,14 +79,14 @@ def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
 
 
 def require_current(table: pq.ParquetFile, fingerprint: str, folder: Folder) -> None:
-    """Refuse a table of another preparation than ``cache.json``: writing the cache was interrupted.
+    """Refuse a table that does not belong to ``cache.json``: preparation was killed between the two.
 
     Parameters
     ----------
     table : ParquetFile
-        The table; one without a fingerprint, of an older version, is accepted.
+        The table; one of an older version is accepted.
     fingerprint : str
-        The fingerprint in ``cache.json``.
+        That of ``cache.json``.
     folder : Folder
         The cache.
 
@@ -100,14 +100,14 @@ def require_current(table: pq.ParquetFile, fingerprint: str, folder: Folder) -> 
 
 
 def of_one_preparation(folder: Folder, source: str) -> bool:
-    """Whether the tables of a cache were written together; an interrupted write leaves tables that were not.
+    """Whether the tables of a cache belong together; they do not if preparation was killed in between.
 
     Parameters
     ----------
     folder : Folder
         The cache.
     source : str
-        Where its rows come from: one of pictures has no features.
+        Source of its rows; a cache of images has no features.
     """
     names = ["manifest.parquet"] if source == "images" else ["manifest.parquet", "features.parquet"]
     if not all(folder.exists(name) for name in names):
@@ -117,13 +117,13 @@ def of_one_preparation(folder: Folder, source: str) -> bool:
 
 def _written_for(table: pq.ParquetFile) -> bytes | None:
     """Fingerprint of the cache that a table was written for; None if it is of an older version."""
-    recorded: bytes | None = (table.metadata.metadata or {}).get(FINGERPRINT)
-    return recorded
+    fingerprint: bytes | None = (table.metadata.metadata or {}).get(FINGERPRINT)
+    return fingerprint
 
 
 def interrupted(folder: Folder) -> CacheError:
-    """Return the error for a cache whose preparation was interrupted."""
+    """Error for a cache whose preparation was interrupted."""
     return CacheError(
         f"{folder.uri}: preparing this cache was interrupted; run the same 'python -m data.prepare' again,"
-        " what was done is kept"
+        " finished work is kept"
     )

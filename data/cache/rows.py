@@ -1,4 +1,4 @@
-"""Rows of a cache: input arrays with their track, segment, label and group."""
+"""Input arrays with their track, segment, label and group."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ KEYS = ("track_id", "segment", "label", "group")
 """Key columns that every table of a cache begins with."""
 
 Array = np.ndarray | MappedTensors
-"""An array, or tensors in mapped files, which are indexed as one is."""
+"""An array, or tensors in mapped files, which are indexed like one."""
 
 
 class Origin(NamedTuple):
-    """Where tensors lie.
+    """Where tensors are stored.
 
     Attributes
     ----------
@@ -43,12 +43,12 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one kind of input, one a segment.
+    """Rows of one kind of input, one per segment.
 
     Attributes
     ----------
     X : ndarray or MappedTensors, shape (n, ...)
-        The input: float64 features, or tensors in the type that they are cached in. Read-only.
+        The input: float64 features, or tensors in the dtype that they are cached in. Read-only.
     track_id, label, group : ndarray of object, shape (n,)
         The track that each row comes from, its genre and its group, as `str`.
     segment : ndarray of int32, shape (n,)
@@ -56,7 +56,7 @@ class Rows:
     blocks : tuple of (str, int)
         Kinds whose columns are side by side in `X`, with their widths; empty for tensors.
     origin : Origin or None
-        Where other processes find `X` again; None where it is small enough to be sent to them.
+        Where other processes can open `X`; None if it is small enough to be sent to them.
     """
 
     X: Array
@@ -69,7 +69,7 @@ class Rows:
 
     @classmethod
     def of(cls, X: Array, table: pa.Table) -> Rows:
-        """Put inputs, shape (n, ...), together with the key columns of an Arrow table of n rows."""
+        """Combine inputs, shape (n, ...), with the key columns of an Arrow table of n rows."""
         return cls(
             X=X,
             track_id=np.array(table["track_id"].to_pylist(), dtype=object),
@@ -79,7 +79,7 @@ class Rows:
         )
 
     def tracks(self) -> pd.DataFrame:
-        """One row a track, sorted by ``track_id``: ``track_id``, ``label``, ``group``, each as object."""
+        """One row per track, sorted by ``track_id``: ``track_id``, ``label``, ``group``, each as object."""
         import pandas as pd
 
         frame = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""What is in a cache, and what is wrong with it: numbers, without how they are shown."""
+"""Describe the content and the faults of a cache, as numbers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 SILENT = 1e-4
-"""A clip with no sample above this share of full scale, -80 dB, is silent."""
+"""A clip with no sample above this fraction of full scale, -80 dB, is silent."""
 CLIPPED = 1e-3
-"""A clip with more than this share of its samples at full scale is clipped."""
+"""A clip with more than this fraction of its samples at full scale is clipped."""
 SHORT = 0.5
-"""A clip below this share of the wanted segment length is short."""
+"""A clip below this fraction of the segment length is short."""
 _FROM_AUDIO = ("audio", "demo")
 _LEAK_PARTS = 5
 _AT_ONCE = 4096
@@ -85,11 +85,11 @@ def _durations(seconds: np.ndarray) -> dict[str, float] | None:
     if not len(seconds):
         return None
     quantiles = {"shortest": 0.0, "median": 0.5, "longest": 1.0}
-    found = {name: round(float(np.quantile(seconds, q)), 3) for name, q in quantiles.items()}
-    return found | {"total": round(float(seconds.sum()), 3)}
+    lengths = {name: round(float(np.quantile(seconds, q)), 3) for name, q in quantiles.items()}
+    return lengths | {"total": round(float(seconds.sum()), 3)}
 
 
-def _near(manifest: pq.ParquetFile, wanted: set[str]) -> list[tuple[str, str]]:
+def _near(manifest: pq.ParquetFile, track_ids: set[str]) -> list[tuple[str, str]]:
     """Pairs of those tracks whose landmarks agree."""
     names: list[str] = manifest.read(["track_id"])["track_id"].to_pylist()
 
@@ -97,7 +97,7 @@ def _near(manifest: pq.ParquetFile, wanted: set[str]) -> list[tuple[str, str]]:
         for batch in manifest.iter_batches(_AT_ONCE, columns=["track_id", "landmarks"]):
             rows = zip(batch["track_id"].to_pylist(), batch["landmarks"].to_pylist(), strict=True)
             yield [
-                np.frombuffer(marks if marks and name in wanted else b"", dtype=LANDMARK)
+                np.frombuffer(marks if marks and name in track_ids else b"", dtype=LANDMARK)
                 for name, marks in rows
             ]
 
@@ -109,7 +109,7 @@ def _named(tracks: pd.DataFrame, chosen: pd.Series[bool]) -> list[str]:
 
 
 def _heard(tracks: pd.DataFrame, info: CacheInfo) -> dict[str, list[str] | None]:
-    """Find what only the audio tells of."""
+    """Find faults that only the audio shows."""
     if info.source not in _FROM_AUDIO:
         return dict.fromkeys(("short", "silent", "clipped"))
     return {
@@ -120,15 +120,15 @@ def _heard(tracks: pd.DataFrame, info: CacheInfo) -> dict[str, list[str] | None]
 
 
 def _copies(tracks: pd.DataFrame, manifest: pq.ParquetFile, *, heard: bool) -> dict[str, Any]:
-    """Find tracks of one recording, what they would leak, and where their labels contradict each other."""
+    """Find tracks of one recording, the leak that they would cause, and contradicting labels."""
     track_id, label = tracks["track_id"].astype(str).tolist(), tracks["label"].astype(str).tolist()
     exact = [rows for rows in tracks.groupby("sha256").indices.values() if len(rows) > 1]
     pairs = [(int(rows[0]), int(row)) for rows in exact for row in rows[1:]]
-    # Of exact copies one stands for all: the others would only repeat what it has in common with the rest.
+    # One of several exact copies is compared: the others would give the same pairs.
     row_of = dict(zip(track_id, range(len(track_id)), strict=True))
-    one = set(tracks.drop_duplicates("sha256")["track_id"])
+    first_copies = set(tracks.drop_duplicates("sha256")["track_id"])
     marked = "landmarks" in manifest.schema_arrow.names
-    near = [(row_of[a], row_of[b]) for a, b in _near(manifest, one)] if marked else []
+    near = [(row_of[a], row_of[b]) for a, b in _near(manifest, first_copies)] if marked else []
     recording = united_groups(track_id, pairs + near)
     size = Counter(recording)
     chance = [1 - (1 / _LEAK_PARTS) ** (size[name] - 1) for name in recording]

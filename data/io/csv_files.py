@@ -1,4 +1,4 @@
-"""Small CSV files that a user gives by an option."""
+"""CSV files that a user names in an option."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def read_listing(
     path : str or Path
         The file.
     columns : tuple of str
-        Columns that it needs; others may stand beside them.
+        Required columns; others are ignored.
     option : str
-        Option that named it, for the message.
+        Option that names it, for the message.
     error : type
         Class of the error.
 

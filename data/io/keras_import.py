@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 _UNASKED = ("matplotlib", "sklearn")
-"""What Keras imports where it is installed, for galleries and wrappers that nobody here asks it for."""
+"""Modules that Keras imports if installed, for features that this project does not use."""
 
 
 def import_keras() -> None:

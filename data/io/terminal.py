@@ -14,7 +14,7 @@ def out() -> Console:
     """Console of standard output: results."""
     from rich.console import Console
 
-    # Names of tracks and runs are shown as they are: "[remix]" is no markup.
+    # Names of tracks and runs are shown as they are: "[remix]" is not markup.
     return Console(markup=False, emoji=False)
 
 

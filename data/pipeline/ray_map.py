@@ -1,4 +1,4 @@
-"""Work spread over the cores of this machine or of a Ray cluster."""
+"""Spread work over the cores of this machine or of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _Result = TypeVar("_Result")
 _PROJECT = Path(__file__).resolve().parents[2]
 """Folder that holds our packages."""
 _ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Variable of Ray's that is 0 where a cluster is one machine."""
+"""Ray's variable that is 0 if a cluster is one machine."""
 _PATIENCE = 10
-"""Seconds that a cluster has to answer."""
+"""Seconds to wait for a cluster's answer."""
 _BOTH = 2
-"""Pairs of versions that Ray names where they differ: the cluster's and our own."""
+"""Pairs of versions in Ray's message if they differ: the cluster's and this environment's."""
 _AHEAD = 2
-"""Tasks in flight a core: one at work and one waiting, so that memory stays flat however many there are."""
+"""Tasks in flight per core: one running and one waiting, so memory use does not grow with their number."""
 _DEMAND = 32
-"""Tasks in flight at least, on a cluster that was given: one without idle cores grows by what waits."""
+"""Fewest tasks in flight on a given cluster: waiting tasks make it add nodes."""
 
 
 def spread(
@@ -39,12 +39,12 @@ def spread(
     workers: int | None = None,
     address: str | None = None,
 ) -> Iterator[_Result]:
-    """Yield the result of each item, in the order in which they are done.
+    """Yield the result of each item, in the order of completion.
 
     Parameters
     ----------
     work : callable
-        What to do with an item; it and the items are sent to other processes.
+        Function of an item; both are sent to other processes.
     items : sequence
         The items.
     workers : int, optional
@@ -58,13 +58,13 @@ def spread(
     SettingsError
         If no cluster answers at `address`.
     HarnessError
-        If a process dies at its work, again and again. What `work` itself raises comes as it was raised.
+        If a worker process dies repeatedly. Exceptions of `work` itself are raised unchanged.
     """
     if address is None and (workers == 1 or len(items) == 1):
         yield from map(work, items)
         return
 
-    def one(item: _Item) -> _Result:
+    def run_item(item: _Item) -> _Result:
         return work(item)
 
     def limit() -> int:
@@ -73,7 +73,7 @@ def spread(
         if workers is not None:
             # On a cluster that was given, what is in flight may all be at work.
             return workers if address is not None else _AHEAD * workers
-        # Asked anew each time: nodes come and go.
+        # Queried each time: nodes come and go.
         ahead = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
         return ahead if address is None else max(_DEMAND, ahead)
 
@@ -81,7 +81,7 @@ def spread(
         import ray
         from ray.exceptions import RayError, RayTaskError
 
-        task = ray.remote(num_cpus=1)(one)
+        task = ray.remote(num_cpus=1)(run_item)
         waiting = iter(items)
         running = [task.remote(item) for item in islice(waiting, limit())]
         while running:
@@ -93,7 +93,7 @@ def spread(
             except RayError as error:
                 reason = str(error).partition("\n")[0]
                 raise HarnessError(
-                    f"a worker process died at its work ({reason}); if memory ran out, give fewer --workers,"
+                    f"a worker process died ({reason}); if memory ran out, give fewer --workers,"
                     " and run the same command again"
                 ) from error
             running += [task.remote(item) for item in islice(waiting, max(0, limit() - len(running)))]
@@ -213,7 +213,7 @@ def _listening_on_loopback() -> Iterator[None]:
 
 
 def _require_listener(address: str) -> None:
-    """Refuse an address at which nobody listens, for which Ray itself would wait many minutes."""
+    """Refuse an address without a listener; Ray itself would wait many minutes."""
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal()) or "://" in address:
         return
@@ -221,5 +221,5 @@ def _require_listener(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
     except OSError as error:
         raise SettingsError(
-            f"--address {address}: nobody listens there ({error}); give HOST:PORT of the cluster's head"
+            f"--address {address}: no cluster listens there ({error}); give HOST:PORT of the cluster's head"
         ) from error

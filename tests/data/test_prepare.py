@@ -233,7 +233,7 @@ def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio")
     result = run("--audio", audio, "--cache", tmp_path / "cache", "--address", "127.0.0.1:1")
     assert result.exit_code == 2
-    assert "--address 127.0.0.1:1: nobody listens there" in result.output
+    assert "--address 127.0.0.1:1: no cluster listens there" in result.output
 
 
 def test_a_segment_length_out_of_bounds(tmp_path: Path) -> None:
@@ -349,24 +349,24 @@ def test_a_folder_with_an_audio_files_name_is_skipped(tmp_path: Path) -> None:
     )
 
 
-def test_what_nobody_analyses_is_told_and_strictly_refused(tmp_path: Path) -> None:
+def test_ignored_files_are_reported_and_strictly_refused(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=2, seconds=2)
     genre = next(path for path in sorted(audio.iterdir()) if path.is_dir())
     (genre / "song.m4a").write_bytes(b"x")
     done = prepared(audio, tmp_path / "cache")
-    assert "left alone: 1 .m4a" in done.stdout
+    assert "ignored: 1 .m4a" in done.stdout
     refused = run("--audio", audio, "--cache", tmp_path / "strict", "--strict")
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
-    assert "1 .m4a (--strict: take them away)" in refused.stderr
+    assert "1 .m4a (--strict: remove them)" in refused.stderr
     assert not (tmp_path / "strict").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--window-seconds", 5), "--window-seconds: does not go with audio of which no --melspec is taken"),
-        (("--melspec", "--image-size", 64), "--image-size: does not go with audio of which no --image"),
-        (("--n-mels", 64), "--n-mels: does not go with audio of which neither --melspec nor --image"),
+        (("--window-seconds", 5), "--window-seconds: does not go with audio without --melspec"),
+        (("--melspec", "--image-size", 64), "--image-size: does not go with audio without --image"),
+        (("--n-mels", 64), "--n-mels: does not go with audio without --melspec or --image"),
     ],
 )
 def test_options_of_tensors_that_are_not_taken_are_refused(
@@ -378,7 +378,7 @@ def test_options_of_tensors_that_are_not_taken_are_refused(
     assert said in refused.stderr
 
 
-def test_a_table_waits_for_nobody_who_holds_the_cache(tmp_path: Path) -> None:
+def test_a_table_is_refused_while_the_cache_is_locked(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     with claimed(Folder.at(tmp_path / "cache")):
         refused = run("--features-csv", tmp_path / "none.csv", "--cache", tmp_path / "cache")

@@ -132,7 +132,7 @@ def test_nobody_answers_at_an_address(small_cache: Path, tmp_path: Path) -> None
         timeout=120,
     )
     assert result.returncode == 2, result.stderr
-    assert "--address 127.0.0.1:1: nobody listens there" in result.stderr
+    assert "--address 127.0.0.1:1: no cluster listens there" in result.stderr
 
 
 def test_a_stopped_search_keeps_everything_and_resume_ends_it(

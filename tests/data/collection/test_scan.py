@@ -111,11 +111,11 @@ def test_a_missing_groups_file(tmp_path: Path) -> None:
         read_groups(tmp_path / "gone.csv", ["rock/a.wav"])
 
 
-def test_what_is_left_alone_is_told(tmp_path: Path) -> None:
+def test_ignored_files_are_summarised(tmp_path: Path) -> None:
     touch(tmp_path, "rock/a.wav", "pop/b.wav", "rock/.hidden", "rock/live/c.wav")
     touch(tmp_path, *(f"jazz/{number}.m4a" for number in range(3)), "pop/notes.TXT", "pop/README")
-    told = left_alone(tmp_path)
-    assert told.startswith("3 .m4a, ")
+    summary = left_alone(tmp_path)
+    assert summary.startswith("3 .m4a, ")
     for part in ("1 folders", "1 .txt", "1 without a suffix", "; no usable file in jazz"):
-        assert part in told
+        assert part in summary
     assert left_alone(touch(tmp_path / "clean", "rock/a.wav", "pop/b.wav")) == ""

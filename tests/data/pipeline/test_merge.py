@@ -58,7 +58,7 @@ def test_an_update_interrupted_among_its_replacements_is_noticed_and_finished(
         assert (shown.exit_code, shown.stderr.count("\n")) == (2, 1)
     else:
         np.testing.assert_array_equal(Cache.open(cache).features.X, before.X)
-    # Between the two tables, only what was analysed anew can be told from what is of yesterday.
+    # Killed between the two tables: only newly analysed rows differ from the old ones.
     assert f"{again} of 5 files analysed" in prepared(audio, cache, *options).output
     assert_same(cache, whole)
     if options:

@@ -12,7 +12,9 @@ from data.pipeline.ray_map import cluster
 from tests.support.paths import ROOT
 
 
-def test_a_local_ray_that_does_not_start_is_told_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_ray_that_does_not_start_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fails(**options: object) -> None:
         assert options["address"] == "local"
         raise Exception("the node timed out")  # noqa: TRY002 - as Ray does
