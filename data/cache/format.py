@@ -45,6 +45,8 @@ class CacheInfo(BaseModel):
     collection : str, optional
         Hex digest of tracks, content, labels and groups; see `data.cache.fingerprints`. A cache of version 1
         has none; `Cache.collection` computes it.
+    decoding : int
+        Version of the choice of audio decoders; 1, libsndfile for all formats, if the cache does not say.
     versions : dict
         Versions of the libraries that made it.
     """
@@ -57,6 +59,7 @@ class CacheInfo(BaseModel):
     parameters: dict[str, Any]
     fingerprint: str
     collection: str | None = None
+    decoding: int = 1
     versions: dict[str, str]
 
 

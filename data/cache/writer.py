@@ -37,7 +37,7 @@ GIVEN_GROUP = "given_group"
 OK = USABLE
 SKIPPED = "skipped"
 
-_LIBRARIES = ("librosa", "numpy", "pyarrow", "scipy", "soundfile", "soxr")
+_LIBRARIES = ("av", "librosa", "numpy", "pyarrow", "scipy", "soundfile", "soxr")
 
 
 def feature_schema() -> pa.Schema:

@@ -133,7 +133,7 @@ class Family(ABC):
 
     def release_memory(self) -> None:
         """Release what earlier trials of this process have kept on the device, after a lack of memory."""
-        from spaces.training.convolution.device_data import release
+        from spaces.training.device_data import release
 
         release()
 

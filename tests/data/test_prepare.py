@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from data import inspect, prepare
 from data.analysis.features import of_file
-from data.audio.decode import Audio, load
+from data.audio.decode import DECODING, Audio, load
 from data.cache.cache import Cache
 from data.errors import AudioError
 from data.io.folder import Folder
@@ -352,12 +352,12 @@ def test_a_folder_with_an_audio_files_name_is_skipped(tmp_path: Path) -> None:
 def test_ignored_files_are_reported_and_strictly_refused(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=2, seconds=2)
     genre = next(path for path in sorted(audio.iterdir()) if path.is_dir())
-    (genre / "song.m4a").write_bytes(b"x")
+    (genre / "song.mid").write_bytes(b"x")
     done = prepared(audio, tmp_path / "cache")
-    assert "ignored: 1 .m4a" in done.stdout
+    assert "ignored: 1 .mid" in done.stdout
     refused = run("--audio", audio, "--cache", tmp_path / "strict", "--strict")
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
-    assert "1 .m4a (--strict: remove them)" in refused.stderr
+    assert "1 .mid (--strict: fix or remove them)" in refused.stderr
     assert not (tmp_path / "strict").exists()
 
 
@@ -384,3 +384,27 @@ def test_a_table_is_refused_while_the_cache_is_locked(tmp_path: Path) -> None:
         refused = run("--features-csv", tmp_path / "none.csv", "--cache", tmp_path / "cache")
     assert refused.exit_code == 2
     assert "another process" in refused.stderr.lower()
+
+
+def test_a_cache_is_not_decoded_in_two_ways(tmp_path: Path) -> None:
+    root = make_collection(tmp_path / "audio", tracks=2)
+    for genre in ("genre0", "genre1"):
+        soundfile.write(root / genre / "a.mp3", clip(7), SR)
+    prepared(root, tmp_path / "cache")
+    folder = Folder.at(tmp_path / "cache")
+    info = folder.read_json("cache.json")
+    assert info["decoding"] == DECODING
+    assert {"av", "soundfile"} <= set(info["versions"])
+    codecs = folder.read_table("manifest.parquet", ["codec"])["codec"].to_pylist()
+    assert sorted(set(codecs)) == ["mp3", "pcm_16"]
+    # As an older version wrote it.
+    folder.write_json("cache.json", {key: value for key, value in info.items() if key != "decoding"})
+    prepared(root, tmp_path / "cache")
+    assert folder.read_json("cache.json")["decoding"] == 1
+    soundfile.write(root / "genre0" / "b.mp3", clip(8), SR)
+    result = run("--audio", root, "--cache", tmp_path / "cache")
+    assert result.exit_code == 2
+    assert (
+        "an older version decoded its 2 compressed files by another library; name a new folder"
+        in result.stderr
+    )
