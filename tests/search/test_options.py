@@ -13,7 +13,7 @@ from data.errors import RunError, SettingsError
 from search import SearchSettings, extend_search, run_search
 from search.storage.run_folder import RunFolder
 from search.storage.study import open_study
-from tests.conftest import make_rows, write_cache
+from tests.support.rows import make_rows, write_cache
 
 SMALL = {"layers": 1, "units_1": 16, "batch_size": 64, "optimizer": "adam", "decay": False, "epochs": 3}
 

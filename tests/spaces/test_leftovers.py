@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.results.test_quiet_output import python
+from tests.support.processes import python
 from tests.support.tensors import write_tensor_cache
 
 _TRIAL = """

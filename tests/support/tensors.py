@@ -13,7 +13,7 @@ from data.cache.fingerprints import fingerprint
 from data.cache.format import FORMAT, CacheInfo
 from data.cache.shards import TrackTensors, write_shard
 from data.io.folder import Folder
-from tests.conftest import GENRES, make_rows
+from tests.support.rows import GENRES, make_rows
 
 BANDS, FRAMES, SIZE = 16, 21, 32
 """Sizes of the tensors; so many frames have 0.5 s."""
