@@ -26,6 +26,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "small"), [("features_mlp", {}), ("melspec_cnn", {"blocks": 1, "filters": 4, "dense": 8})]
 )
