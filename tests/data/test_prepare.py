@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import soundfile
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
-from data import inspect, prepare
+from data import inspect
 from data.analysis.features import of_file
 from data.audio.decode import DECODING, Audio, load
 from data.cache.cache import Cache
@@ -21,25 +21,7 @@ from data.io.folder import Folder
 from data.io.lock import claimed
 from data.pipeline import worker as analysis
 from tests.support.collection import SR, clip, make_collection
-
-
-def run(*options: object) -> Result:
-    return CliRunner().invoke(prepare.main, [str(option) for option in options])
-
-
-def prepared(audio: Path, cache: Path, *options: object) -> Result:
-    result = run("--audio", audio, "--cache", cache, *options)
-    assert result.exit_code == 0, result.output
-    return result
-
-
-def assert_same(found: Path, wanted: Path) -> None:
-    """Two caches hold the same; matrix products may round differently from one run to the next."""
-    here, there = Cache.open(found), Cache.open(wanted)
-    assert here.info.fingerprint == there.info.fingerprint
-    for key in ("track_id", "segment", "label", "group"):
-        assert getattr(here.features, key).tolist() == getattr(there.features, key).tolist()
-    np.testing.assert_allclose(here.features.X, there.features.X, rtol=1e-3)
+from tests.support.preparing import assert_same, prepared, run
 
 
 def manifest(cache: Path) -> dict[str, dict[str, object]]:

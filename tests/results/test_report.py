@@ -36,6 +36,7 @@ def test_it_is_one_file_that_tells_what_was_searched(page: Path) -> None:
     assert '<link rel="stylesheet"' not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (400, "dark")])
 def test_each_plot_is_drawn_without_an_error(page: Path, width: int, scheme: str) -> None:
     with chromium() as browser:
