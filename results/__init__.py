@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from results.model.classifier import Classifier
     from results.model.ensemble import Ensemble
 
+try:
+    from data.siblings import require_own
+except Exception as error:  # whatever another project's module named data raises
+    raise ImportError(
+        f"the package 'data' of genre-search is hidden by another module ({error}); use the command"
+        " genre-search in place of python -m, or start in another folder",
+        name=__name__,
+    ) from error
+
 __all__ = ["load"]
+
+require_own(__name__, "spaces", "search")
 
 
 def load(folder: str | Path) -> Classifier | Ensemble:

@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     from search.api import extend_search, resume_search, run_search
     from search.settings import SearchSettings
 
+try:
+    from data.siblings import require_own
+except Exception as error:  # whatever another project's module named data raises
+    raise ImportError(
+        f"the package 'data' of genre-search is hidden by another module ({error}); use the command"
+        " genre-search in place of python -m, or start in another folder",
+        name=__name__,
+    ) from error
+
 __all__ = ["SearchSettings", "extend_search", "resume_search", "run_search"]
+
+require_own(__name__, "spaces")
 
 
 def __getattr__(name: str) -> Any:

@@ -247,14 +247,15 @@ class Cache:
         ----------
         kind : str
             ``features``, ``melspec``, ``image``, ``embedding-NAME``, or several of the first and the last
-            kind, joined by ``+``: their columns side by side, as float32.
+            kind, joined by ``+``: their columns side by side, as float32. `EMBEDDED` is features and all
+            embeddings.
 
         Raises
         ------
         CacheError
             If the cache has no such input, or a table of it is missing or damaged.
         """
-        kinds = kinds_in(kind)
+        kinds = kinds_in(self.kind_of(kind))
         if len(kinds) > 1:
             return joined([self.rows(each) for each in kinds], self.folder.uri)
         match kind:

@@ -7,8 +7,10 @@ import os
 import re
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 from data.errors import HarnessError, SettingsError
@@ -16,6 +18,8 @@ from data.errors import HarnessError, SettingsError
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
+_PROJECT = Path(__file__).resolve().parents[2]
+"""Folder that holds our packages."""
 _ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray's variable that is 0 if a cluster is one machine."""
 _PATIENCE = 10
@@ -124,15 +128,19 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
         _require_listener(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    with _listening_on_loopback() if address is None else contextlib.nullcontext():
-        connected = _connect(workers, address)
-    try:
-        yield
-    finally:
-        if connected:
-            import ray
+    with _hidden_working_folder() as folder:
+        with (
+            _listening_on_loopback() if address is None else contextlib.nullcontext(),
+            contextlib.chdir(folder),
+        ):
+            connected = _connect(workers, address)
+        try:
+            yield
+        finally:
+            if connected:
+                import ray
 
-            ray.shutdown()
+                ray.shutdown()
 
 
 def _connect(workers: int | None, address: str | None) -> bool:
@@ -167,6 +175,24 @@ def _connect(workers: int | None, address: str | None) -> bool:
             ) from error
         raise SettingsError(f"--address {address}: no Ray cluster answers there ({error})") from error
     return True
+
+
+@contextlib.contextmanager
+def _hidden_working_folder() -> Iterator[Path]:
+    """Folder to connect to Ray from, so that workers import our packages and not files of the user.
+
+    Ray puts the driver's working folder in front of the workers' ``sys.path``, where a ``data.py`` of the
+    user would hide our `data`. So Ray is started in an empty folder, which exists until Ray is stopped,
+    unless the packages themselves are imported from the working folder. A ``working_dir`` in
+    ``runtime_env`` does the same, but makes the first task and each actor seconds later, and contradicts
+    the one of ``ray job submit --working-dir``.
+    """
+    working_folder = Path.cwd()
+    if working_folder == _PROJECT:
+        yield working_folder
+        return
+    with tempfile.TemporaryDirectory(prefix="genre-search-", ignore_cleanup_errors=True) as empty:
+        yield Path(empty)
 
 
 @contextlib.contextmanager

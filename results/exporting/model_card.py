@@ -145,11 +145,9 @@ def numbers_section(
         " " + INDEPENDENT if n_groups is None else f" The validated tracks come in {n_groups} groups."
     )
     if among > 1:
-        lines[-1] += (
-            f" {among} trials were compared by it, so it is optimistic for the chosen one."
-            if correction is None
-            else f" {correction.sentence()}"
-        )
+        lines[-1] += f" {among} trials were compared by it, so it is optimistic for the chosen one."
+    if correction is not None:
+        lines[-1] += f" {correction.sentence()}"
     if "test" in metrics:
         lines += [
             "",

@@ -103,7 +103,7 @@ class GenreTrial(tune.Trainable):
         self._patience = patience
         self._report_seconds = report_seconds
         self._checkpoint_seconds = checkpoint_seconds
-        self._sees = _set_up_device()
+        self._sees = _set_up_device(family)
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -138,7 +138,7 @@ class GenreTrial(tune.Trainable):
             if outcome == OOM:
                 # The next trial of this process begins with all the memory there is.
                 self._learner = None
-                _release_device()
+                self._family.release_memory()
         self._seconds += time.monotonic() - started
         if outcome == FAIL and not error:
             error = f"the loss was not finite in epoch {self._epoch}"
@@ -318,20 +318,11 @@ def _outcome_of(error: Exception) -> str:
     return FAIL
 
 
-def _release_device() -> None:
-    """Forget the inputs that lie on the device for the next trial."""
-    from spaces.training.convolution.device_data import release
-
-    release()
-
-
-def _set_up_device() -> bool:
-    """Give TensorFlow the cores and GPUs that Ray gave the trial; return whether it sees them."""
+def _set_up_device(family: Family) -> bool:
+    """Give the family the cores and GPUs that Ray gave the trial; return whether it sees them."""
     import ray
-
-    from spaces.training.device import set_up
 
     process = ray.get_runtime_context()
     # Not OMP_NUM_THREADS, which Ray leaves alone where the user's environment has it.
     cpus = process.get_assigned_resources().get("CPU", 1.0)
-    return set_up(cpus=cpus, gpus=bool(process.get_accelerator_ids().get("GPU")))
+    return family.set_up(cpus=cpus, gpus=bool(process.get_accelerator_ids().get("GPU")))

@@ -28,7 +28,7 @@ def precision(capabilities: Sequence[tuple[int, int] | None]) -> str:
     return "mixed_float16" if able and all(able) else "float32"
 
 
-def set_up(*, cpus: float, gpus: bool) -> bool:
+def set_up(*, cpus: float, gpus: bool, deterministic: bool = False) -> bool:
     """Set threads and what is seen of the GPUs; to be called before TensorFlow's first operation.
 
     Parameters
@@ -39,6 +39,8 @@ def set_up(*, cpus: float, gpus: bool) -> bool:
         Whether the process has a share of the GPUs that it sees. It then takes of their memory what it needs,
         not all of it, for several trials share one; else it leaves them to those that have reserved them,
         which Ray by itself does not see to.
+    deterministic : bool
+        Use only deterministic implementations of TensorFlow's operations, which may be slower.
 
     Returns
     -------
@@ -51,6 +53,8 @@ def set_up(*, cpus: float, gpus: bool) -> bool:
     count = max(1, int(cpus))
     tf.config.threading.set_intra_op_parallelism_threads(count)
     tf.config.threading.set_inter_op_parallelism_threads(count)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
     if not gpus:
         tf.config.set_visible_devices([], "GPU")
         return True

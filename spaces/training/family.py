@@ -107,6 +107,36 @@ class Family(ABC):
     weights: Mapping[str, str] = MappingProxyType({})
     """SHA-256 of pretrained weights by network, for the record; empty for a family that has none."""
 
+    def set_up(self, *, cpus: float, gpus: bool, deterministic: bool = False) -> bool:
+        """Set up a worker process before its first trial.
+
+        The default sets up TensorFlow; a family that computes with something else overrides this method and
+        `release_memory`, and its workers then never import TensorFlow.
+
+        Parameters
+        ----------
+        cpus : float
+            Cores that the process has reserved.
+        gpus : bool
+            Whether the process has reserved a share of the GPUs that it sees.
+        deterministic : bool
+            Whether repeated runs on the same machine must give bit-identical results.
+
+        Returns
+        -------
+        bool
+            False if the process has reserved GPUs that the family cannot see.
+        """
+        from spaces.training.device import set_up
+
+        return set_up(cpus=cpus, gpus=gpus, deterministic=deterministic)
+
+    def release_memory(self) -> None:
+        """Release what earlier trials of this process have kept on the device, after a lack of memory."""
+        from spaces.training.convolution.device_data import release
+
+        release()
+
     @abstractmethod
     def space(self, trial: optuna.Trial, max_epochs: int) -> None:
         """Suggest the parameters of one trial, in Optuna's define-by-run manner.

@@ -19,6 +19,8 @@ from data.cache.cache import Cache
 from data.dataset.splits import make_split
 from data.dataset.task import search_task
 
+pytestmark = pytest.mark.slow
+
 
 def score(seconds: float, accuracy: float, trial: str = "0", epoch: int = 1) -> dict[str, object]:
     return {"seconds": seconds, "accuracy": accuracy, "trial": trial, "epoch": epoch}

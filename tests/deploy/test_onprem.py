@@ -19,6 +19,8 @@ from tests.support.hosts import SHARED, Host, Hosts, hosts, missing
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 RUN = "onprem"
 TRIALS, EPOCHS = 6, 90
 HEAD, FIRST, SECOND, LATE = 2, 3, 4, 5

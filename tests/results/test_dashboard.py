@@ -18,6 +18,8 @@ from search.storage.run_folder import RunFolder
 from tests.support.paths import ROOT
 from tests.support.runs import make_info
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def dashboard(runs: Path) -> Iterator[str]:

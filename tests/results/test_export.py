@@ -4,12 +4,16 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+import results
 from data.cache.cache import Cache
+from data.errors import ExportError
 from results.export import main
 from search.storage.provenance import library_versions
+from search.storage.run_folder import RunFolder
 from tests.support.runs import AVERAGED, make_run, write_scores
 
 
@@ -118,3 +122,88 @@ def test_out_must_be_given() -> None:
     done = run("first")
     assert done.exit_code == 2
     assert "--out" in done.stderr
+
+
+def test_an_ensemble_is_selected_and_its_weights_are_stored(runs: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    folder = RunFolder.at(runs, "first")
+    trials = folder.trials()
+    frame = folder.predictions("first_00000")
+    truth = np.array([["blues", "disco", "metal"].index(label) for label in frame["label"]])
+    # Each of two trials is sure of another half of the tracks and undecided on the rest.
+    for number in range(3):
+        shares = np.full((len(truth), 3), 1 / 3) + 0.01 * rng.random((len(truth), 3))
+        sure = np.arange(len(truth)) % 2 == number
+        shares[sure] += np.eye(3)[truth[sure]]
+        folder.write_predictions(
+            f"first_{number:05d}",
+            frame["track_id"].to_numpy(),
+            frame["label"].to_numpy(),
+            ("blues", "disco", "metal"),
+            shares / shares.sum(axis=1, keepdims=True),
+            int(trials["best_epoch"][number]),
+        )
+    done = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"), "--ensemble")
+    assert done.exit_code == 0, done.output
+    assert "by cross-fitting, the best single trial" in done.stderr
+    assert "(recommended)" in done.stderr
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert len(config["weights"]) == len(config["members"]) >= 2
+    assert sum(config["weights"]) == pytest.approx(1)
+    assert "| weight |" in (tmp_path / "out" / "README.md").read_text()
+    assert results.load(tmp_path / "out").config.weights == config["weights"]
+    broken = config | {"weights": [1.0]}
+    (tmp_path / "out" / "config.json").write_text(json.dumps(broken))
+    with pytest.raises(ExportError, match="weights are not one positive number per member"):
+        results.load(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--ensemble", "--top", "2"], "--ensemble does not go with --top"),
+        (["--ensemble", "--trial", "t1"], "one trial is no ensemble; leave out --ensemble"),
+    ],
+)
+def test_what_does_not_go_with_an_ensemble(
+    runs: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    done = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"), *options)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_an_ensemble_needs_stored_predictions(tmp_path: Path) -> None:
+    write_scores(tmp_path, "a", [0.5, 0.7])
+    done = run("a", "--runs", str(tmp_path), "--out", str(tmp_path / "out"), "--ensemble")
+    assert done.exit_code == 2
+    assert "--ensemble: 0 trials with stored predictions are too few" in done.stderr
+
+
+def test_the_card_says_how_far_the_probabilities_can_be_trusted(runs: Path, tmp_path: Path) -> None:
+    done = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    card = (tmp_path / "out" / "README.md").read_text()
+    calibration = json.loads((tmp_path / "out" / "calibration.json").read_text())
+    assert f"T = {calibration['temperature']:.2f}" in card
+    assert "expected calibration error" in card
+    assert "after correction for choosing among 3 trials" in card
+    assert "No groups of tracks (artists, albums) are known" in card
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["temperature"] == calibration["temperature"]
+
+
+def test_a_temperature_that_cannot_be_fitted_is_said(runs: Path, tmp_path: Path) -> None:
+    folder = RunFolder.at(runs, "untested")
+    frame = folder.predictions("untested_00001")
+    genres = ("blues", "disco", "metal")
+    certain = np.array([[float(genre == label) for genre in genres] for label in frame["label"]])
+    epoch = int(folder.trials()["best_epoch"][1])
+    tracks, labels = frame["track_id"].to_numpy(), frame["label"].to_numpy()
+    folder.write_predictions("untested_00001", tracks, labels, genres, certain, epoch)
+    out = tmp_path / "out"
+    done = run("untested", "--runs", str(runs), "--trial", "untested_00001", "--out", str(out))
+    assert done.exit_code == 0, done.output
+    assert "exported as they are: no temperature can be fitted" in done.stderr
+    assert "no temperature could be fitted" in (out / "README.md").read_text()
+    assert not (out / "calibration.json").exists()

@@ -182,3 +182,15 @@ def test_a_name_that_is_no_text_is_judged(exported: Path, song: Path, tmp_path: 
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["file"].endswith(r"caf\xe9.wav")
+
+
+def test_below_the_least_confidence_the_answer_is_unsure(exported: Path, song: Path) -> None:
+    sure = json.loads(run(str(exported), str(song), "--json").stdout)
+    best = max(sure["probabilities"].values())
+    below, above = str(best - 0.001), str(min(best + 0.001, 1.0))
+    assert json.loads(run(str(exported), str(song), "--json", "--min-confidence", below).stdout) == sure
+    unsure = json.loads(run(str(exported), str(song), "--json", "--min-confidence", above).stdout)
+    assert unsure == sure | {"genre": "unsure"}
+    text = run(str(exported), str(song), "--min-confidence", above).stdout
+    assert text.startswith(f"{song} (1 segment): unsure (no genre has ")
+    assert run(str(exported), str(song), "--min-confidence", "1.5").exit_code == 2

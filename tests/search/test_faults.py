@@ -26,6 +26,8 @@ from tests.support.held import Lost
 from tests.support.paths import ROOT
 from tests.support.waiting import running, wait_until
 
+pytestmark = pytest.mark.slow
+
 EPOCHS, HELD = 90, 20
 
 

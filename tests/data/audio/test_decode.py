@@ -45,6 +45,18 @@ def test_same_samples_have_the_same_digest_in_another_format(tmp_path: Path) -> 
     assert wav.sha256 == flac.sha256 != other.sha256
 
 
+def test_further_rates_are_resampled_from_the_file_itself(tmp_path: Path) -> None:
+    # Longer than one block, at a rate of its own.
+    y = np.random.default_rng(0).normal(scale=0.1, size=3 * 2**17)
+    path = write(tmp_path / "a.wav", y, 44_100)
+    audio = load(path, other_rates=[16_000, 44_100, SR])
+    assert audio.others.keys() == {16_000, 44_100, SR}
+    for rate, samples in audio.others.items():
+        np.testing.assert_array_equal(samples, load(path, sample_rate=rate).y)
+    assert audio.others[SR] is audio.y
+    assert not load(path).others
+
+
 @pytest.mark.parametrize(("sr", "channels"), [(8000, 1), (192_000, 1), (44_100, 6)])
 def test_rates_and_channels_are_brought_to_mono_at_the_wanted_rate(
     tmp_path: Path, sr: int, channels: int

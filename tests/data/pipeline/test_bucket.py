@@ -15,6 +15,8 @@ from data.errors import CacheError
 from data.io.folder import Folder
 from tests.support.collection import make_collection
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_cache_in_a_bucket_is_made_rerun_and_read_as_a_local_one(tmp_path: Path, bucket: str) -> None:
     audio = make_collection(tmp_path / "audio")

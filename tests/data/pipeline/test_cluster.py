@@ -12,6 +12,8 @@ from tests.data.test_prepare import assert_same
 from tests.support.collection import make_collection
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 _NODES = """
 import subprocess, sys
 import ray

@@ -11,6 +11,8 @@ from results.exporting import formats
 from results.exporting.formats import check_available, write_formats
 from results.quiet import import_keras
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def network() -> Any:

@@ -58,7 +58,7 @@ def test_a_model_of_pictures_says_that_it_takes_pictures(exported: Path, made_ru
     numbers: dict[str, Any] = {"n_trained": 10, "among": 4, "earlier_scorings": []}
     for card in (
         model_card(trial, read_config(exported, BundleConfig), metrics, **numbers),
-        ensemble_card([trial, trial], metrics, **numbers),
+        ensemble_card([trial, trial], metrics, weights=[0.5, 0.5], **numbers),
     ):
         assert "usic genres from pictures of spectrograms" in card
         assert "Data: pictures of spectrograms; " in card
@@ -78,7 +78,7 @@ def test_a_test_that_an_earlier_search_had_seen_is_said_to_be_too_high(
         warm = dataclasses.replace(trial, info=trial.info.model_copy(update={"warm_start": start}))
         for card in (
             model_card(warm, read_config(exported, BundleConfig), metrics, **numbers),
-            ensemble_card([trial, warm], metrics, **numbers),
+            ensemble_card([trial, warm], metrics, weights=[0.5, 0.5], **numbers),
         ):
             note = "began with the best of run `earlier`, which had searched on 7 of them"
             assert (note in card) is told

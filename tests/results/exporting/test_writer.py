@@ -23,6 +23,8 @@ FILES = {
     "metrics.json",
     "README.md",
     "confusion.png",
+    "calibration.json",
+    "reliability.png",
 }
 
 

@@ -55,6 +55,8 @@ def test_segments_vote_with_their_mean(exported: Path, song: Path, bundle_copy: 
     content = json.loads((bundle_copy / "preprocess.json").read_text())
     content["parameters"]["segment_seconds"] = 1.0
     (bundle_copy / "preprocess.json").write_text(json.dumps(content))
+    config = json.loads((bundle_copy / "config.json").read_text())
+    (bundle_copy / "config.json").write_text(json.dumps(config | {"temperature": 1.0}))
     prediction = results.load(bundle_copy).predict(song)
     assert prediction.start_s == [0.0, 1.0]
     for genre, share in prediction.probabilities.items():

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data.dataset.epoch_predictions import SUFFIX, EpochPredictions
+from data.dataset.splits import Split
 from data.errors import HarnessError, RunError
 from data.io.folder import Folder
 from results.ranking.boards import boards
+from results.ranking.table import notes
 from search.storage.run_folder import CacheRef, RunFolder
-from tests.support.runs import make_info, write_scores
+from tests.support.runs import make_info, write_judgement, write_scores
 
 
 def cache_ref(digit: str) -> CacheRef:
@@ -181,3 +184,60 @@ def test_a_record_that_cannot_be_read_takes_nothing_else_down(
     shutil.rmtree(tmp_path / "a")
     with pytest.raises(HarnessError, match=r"other/run\.json"):
         boards(str(tmp_path))
+
+
+def grouped_run(runs: Path) -> RunFolder:
+    """Three trials on 100 tracks in 20 groups; the predictions of a group are all right or all wrong."""
+    run = write_scores(runs, "a", [0.6, 0.8, 0.75])
+    for number, right in enumerate((60, 80, 75)):
+        write_judgement(run, f"t{number}", right)
+    tracks = np.array([f"blues/{number:03d}" for number in range(100)], dtype=object)
+    artists = np.array([f"artist {number // 5}" for number in range(100)], dtype=object)
+    run.write_split(Split(tracks, np.arange(100) % 2, np.full(100, "blues", dtype=object), artists))
+    return run
+
+
+def test_intervals_and_marks_are_by_group(tmp_path: Path) -> None:
+    grouped_run(tmp_path / "grouped")
+    write_scores(tmp_path / "plain", "a", [0.6, 0.8, 0.75])
+    for number, right in enumerate((60, 80, 75)):
+        write_judgement(RunFolder.at(tmp_path / "plain", "a"), f"t{number}", right)
+    ((grouped,), _), ((plain,), _) = (boards(str(tmp_path / name)) for name in ("grouped", "plain"))
+    assert (grouped.n_groups, plain.n_groups) == (20, None)
+    for mine, other in zip(grouped.entries, plain.entries, strict=True):
+        assert mine.high - mine.low > 1.8 * (other.high - other.low)
+    # 20 tracks more, but in four groups: as many heads of four coins are nothing special.
+    assert [entry.tied for entry in plain.entries] == [None, True, False]
+    assert [entry.tied for entry in grouped.entries] == [None, True, True]
+    assert any("20 groups" in note for note in notes(grouped))
+    assert any(note.startswith("No groups of tracks") for note in notes(plain))
+
+
+def test_the_best_is_corrected_for_choosing_also_its_epoch(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    run = write_scores(tmp_path, "a", [0.5] * 12)
+    tracks = np.array([f"blues/{number:03d}" for number in range(100)], dtype=object)
+    best = []
+    for number in range(12):
+        # Blues or not by the toss of a coin, in each of ten epochs.
+        epochs = EpochPredictions(100)
+        shares = np.zeros((10, 100, 3))
+        shares[..., :2] = rng.dirichlet([1, 1], (10, 100))
+        for epoch in shares:
+            epochs.add(epoch)
+        chosen = int((epochs.array() == 0).mean(axis=1).argmax())
+        best.append(float((epochs.array()[chosen] == 0).mean()))
+        labels = np.full(100, "blues", dtype=object)
+        run.write_predictions(f"t{number}", tracks, labels, ("blues", "disco", "metal"), shares[chosen], 3)
+        (run.folder / "predictions").write_table(f"t{number}{SUFFIX}", epochs.table())
+    run.write_tables(run.trials().assign(val_accuracy=best), run.history())
+    ((board,), _) = boards(str(tmp_path))
+    assert board.correction is not None
+    assert board.correction.corrected.epochs
+    assert board.correction.corrected.raw == max(best) > 0.6
+    assert abs(board.correction.corrected.corrected - 0.5) < 0.04
+    assert "after correction for choosing among 12 trials and their epochs" in board.correction.sentence()
+    (run.folder / "predictions").remove(f"t0{SUFFIX}")
+    ((board,), _) = boards(str(tmp_path))
+    assert board.correction is not None
+    assert not board.correction.corrected.epochs

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data.cache.cache import Cache
+from data.dataset.splits import Split
 from data.errors import RunError
 from results.evaluation.trials import named_trial
 from results.ranking.comparison import compare
-from tests.support.runs import make_run
+from tests.support.runs import make_run, write_judgement, write_scores
 
 
 def test_trials_of_one_split_are_paired_on_all_tracks(made_runs: Path) -> None:
@@ -46,3 +48,24 @@ def test_other_data_cannot_be_paired(made_runs: Path, other_cache_dir: Path, tmp
     a, b = named_trial("first", str(made_runs)), named_trial("other", str(tmp_path))
     with pytest.raises(RunError, match="on different data"):
         compare(a, b)
+
+
+def test_groups_are_compared_as_a_whole(tmp_path: Path) -> None:
+    run = write_scores(tmp_path, "a", [0.6, 0.8])
+    for number, right in enumerate((60, 80)):
+        write_judgement(run, f"t{number}", right)
+    a, b = (named_trial(f"a:t{number}", str(tmp_path)) for number in (0, 1))
+    alone = compare(a, b).record()
+    assert alone["distinct"]
+    assert (alone["n_groups"], alone["test"]) == (None, "exact McNemar test")
+    tracks = np.array([f"blues/{number:03d}" for number in range(100)], dtype=object)
+    artists = np.array([f"artist {number // 5}" for number in range(100)], dtype=object)
+    run.write_split(Split(tracks, np.arange(100) % 2, np.full(100, "blues", dtype=object), artists))
+    grouped = compare(a, b).record()
+    # Four groups differ, all in one direction: 2 of 2^4 signs are as uneven.
+    assert grouped["p_value"] == 0.125
+    assert not grouped["distinct"]
+    assert grouped["difference"] == alone["difference"] == -20
+    assert grouped["difference_low"] < alone["difference_low"]
+    assert grouped["a"]["high"] > alone["a"]["high"]
+    assert (grouped["n_groups"], grouped["test"]) == (20, "exact sign-flip test over 20 groups")

@@ -23,6 +23,8 @@ from search.storage.study import open_study
 from tests.support.paths import ROOT
 from tests.support.waiting import running, wait_until
 
+pytestmark = pytest.mark.slow
+
 TRIALS = 12
 
 
