@@ -28,6 +28,8 @@ def test_it_is_one_file_that_tells_what_was_searched(page: Path) -> None:
     assert [file.name for file in page.parent.iterdir()] == ["report.html"]
     for part in ("SYNTHETIC", "Leaderboard", "seed 0", "locked away", "Tracks most surely wrong", "2 folds"):
         assert part in text
+    assert "after correction for choosing among 3 trials" in text
+    assert "No groups of tracks (artists, albums) are known" in text
     assert "Trials that failed" in text
     assert '<td class="left">ValueError: &lt;too wide&gt;</td>' in text
     assert 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in text
