@@ -17,8 +17,8 @@ import spaces
 from data.analysis.embeddings import ENCODERS
 from data.analysis.encoders.catalogue import copy_encoder
 from data.analysis.feature_names import FEATURES
+from data.analysis.kinds import EMBEDDING_PREFIX, FEATURE_KIND, kinds_in
 from data.analysis.parameters import Parameters
-from data.cache.rows import EMBEDDING_PREFIX, FEATURE_KIND, kinds_in
 from data.dataset.calibration import Calibration, apply_temperature
 from data.dataset.metrics import judge
 from data.dataset.task import Task

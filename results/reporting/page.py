@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from data.errors import RunError
+from results.evaluation.correction import correct_run
 from results.evaluation.descriptions import source, split
 from results.evaluation.predictions import OutOfFoldPredictions
 from results.ranking.boards import Board, boards
@@ -156,18 +157,19 @@ def _facts(run_data: RunData) -> list[tuple[str, str]]:
     options = " ".join(
         f"{key} {info.settings[key]}" for key in ("searcher", "scheduler") if key in info.settings
     )
-    spent = (
-        f"{info.seconds / 60:.1f} minutes; " if info.seconds else ""
-    )  # recorded when the search ends or stops
-    base = run_data.trials["val_accuracy"].iloc[0]
-    lift = (
-        "" if base != base else f", {100 * (run_data.best.val_accuracy - base):+.1f} points over the BASELINE"
-    )
+    # The duration is recorded when the search stops.
+    duration = f"{info.seconds / 60:.1f} minutes; " if info.seconds else ""
+    best, baseline = run_data.best, run_data.trials["val_accuracy"].iloc[0]
+    has_baseline = baseline == baseline
+    lift = f", {100 * (best.val_accuracy - baseline):+.1f} points over the BASELINE" if has_baseline else ""
+    correction = correct_run(best)
+    corrected = [] if correction is None else [("correction", correction.sentence())]
     return [
         ("family", info.family),
-        ("best", f"{run_data.best.trial_id}: {100 * run_data.best.val_accuracy:.1f} %{lift}"),
+        ("best", f"{best.trial_id}: {100 * best.val_accuracy:.1f} %{lift}"),
+        *corrected,
         ("trials", f"{len(run_data.trials)} of {info.trials} ({counts}), at most {info.max_epochs} epochs"),
-        ("search", f"{options}; seed {info.seed}; {spent}{info.status}"),
+        ("search", f"{options}; seed {info.seed}; {duration}{info.status}"),
         (
             "data",
             f"{source(info)}; {len(info.classes)} genres"

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from data.cache.cache import CacheInfo
+from data.cache.format import CacheInfo
 from results.evaluation.descriptions import reads_images, source, split
 from search.storage.run_folder import CacheRef, RunInfo
 from tests.support.runs import make_info
