@@ -144,13 +144,13 @@ def numbers_section(
     n_groups = metrics["validation"].get("n_groups")
     lines[-1] += " " + INDEPENDENT if n_groups is None else f" The validated tracks form {n_groups} groups."
     if among > 1:
-        lines[-1] += f" It was used to select among {among} trials, so it is optimistic for this one."
+        lines[-1] += f" The validation accuracy selected this trial among {among}, so it is optimistic."
     if correction is not None:
         lines[-1] += f" {correction.sentence()}"
     if "test" in metrics:
         lines += [
             "",
-            "The test tracks were held out from the whole search; these files were evaluated on them once.",
+            "The test tracks were held out from the search; the exported files were evaluated on them.",
         ]
         lines += [_warm_start_note(trial) for trial in trials if _test_tracks_seen(trial)]
         lines += ["", _scoring_note(earlier)]
@@ -165,6 +165,7 @@ def numbers_section(
 
 
 def _test_tracks_seen(trial: Trial) -> int:
+    """Count the test tracks that were used by the run that warm-started the trial's run."""
     return int((trial.info.warm_start or {}).get("test_tracks_seen", 0))
 
 

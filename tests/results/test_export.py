@@ -48,7 +48,8 @@ def test_the_card_names_the_number_of_compared_trials(runs: Path, tmp_path: Path
     for name, trials in (("again", 2), ("best", 7)):
         done = run(name, "--runs", str(runs), "--out", str(tmp_path / name))
         assert done.exit_code == 0, done.output
-        assert f"It was used to select among {trials} trials" in (tmp_path / name / "README.md").read_text()
+        card = (tmp_path / name / "README.md").read_text()
+        assert f"The validation accuracy selected this trial among {trials}," in card
 
 
 def test_an_error_of_the_training_does_not_name_out(
@@ -72,7 +73,7 @@ def test_a_trial_and_a_moved_cache(runs: Path, cache_dir: Path, tmp_path: Path) 
     assert done.exit_code == 0, done.output
     assert exported_trial(out) == ("untested", "untested_00000")
     # It was not selected by its score.
-    assert "used to select" not in (out / "README.md").read_text()
+    assert "selected this trial" not in (out / "README.md").read_text()
     assert json.loads((out / "config.json").read_text())["versions"] == library_versions()
     assert "test accuracy" not in done.stdout
 

@@ -185,12 +185,12 @@ def test_a_file_name_that_is_not_valid_utf8_is_read(
 
 
 def test_a_probability_below_the_minimum_confidence_is_unsure(exported: Path, song: Path) -> None:
-    sure = json.loads(run(str(exported), str(song), "--json").stdout)
-    best = max(sure["probabilities"].values())
+    confident = json.loads(run(str(exported), str(song), "--json").stdout)
+    best = max(confident["probabilities"].values())
     below, above = str(best - 0.001), str(min(best + 0.001, 1.0))
-    assert json.loads(run(str(exported), str(song), "--json", "--min-confidence", below).stdout) == sure
+    assert json.loads(run(str(exported), str(song), "--json", "--min-confidence", below).stdout) == confident
     unsure = json.loads(run(str(exported), str(song), "--json", "--min-confidence", above).stdout)
-    assert unsure == sure | {"genre": "unsure"}
+    assert unsure == confident | {"genre": "unsure"}
     text = run(str(exported), str(song), "--min-confidence", above).stdout
     assert text.startswith(f"{song} (1 segment): unsure (no genre has ")
     assert run(str(exported), str(song), "--min-confidence", "1.5").exit_code == 2

@@ -47,7 +47,7 @@ def test_the_card_names_the_faults_of_gtzan(exported: Path, made_runs: Path) -> 
     assert "SYNTHETIC" not in card
     assert "a given partition" in card
     assert "stopped before its last epoch" in card
-    assert "used to select" not in card  # a single trial
+    assert "selected this trial" not in card  # a single trial
 
 
 def test_the_card_of_an_image_model_mentions_no_audio(exported: Path, made_runs: Path) -> None:
