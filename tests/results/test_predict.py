@@ -169,6 +169,7 @@ def test_debug_keeps_the_traceback(tmp_path: Path) -> None:
     assert type(done.exception).__name__ == "ExportError"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["named", "listed"])
 def test_a_name_that_is_no_text_is_judged(exported: Path, song: Path, tmp_path: Path, given: str) -> None:
     odd = os.fsencode(tmp_path) + b"/caf\xe9.wav"

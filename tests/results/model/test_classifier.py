@@ -25,6 +25,7 @@ def test_genres_come_with_probabilities_best_first(exported: Path, song: Path) -
     assert len(prediction.segments) == 1
 
 
+@pytest.mark.slow
 def test_a_moved_export_judges_the_same_in_a_fresh_process(
     exported: Path, song: Path, tmp_path: Path
 ) -> None:
