@@ -1,4 +1,4 @@
-# Set up once, then work: every target needs Python 3.11 to 3.13 and nothing else.
+# Every target needs Python 3.11 to 3.13 and nothing else; the first one creates the environment.
 .DEFAULT_GOAL := help
 .PHONY: help venv search test test-all lint docs coverage embeddings bench lock
 
@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
-venv: $(VENV)/.installed  ## make .venv from the lock file
+venv: $(VENV)/.installed  ## create .venv from the lock file
 
 search: $(VENV)/.installed  ## search on the demo data, then show the leaderboard
 	$(BIN)/python -m search.run --family features_mlp
@@ -47,13 +47,13 @@ bench: $(VENV)/.installed-dev  ## run the short benchmarks
 	$(BIN)/python -m benchmarks.overhead
 
 COMPILE := uv pip compile --universal --fork-strategy fewest --python-version 3.11 --no-header --no-annotate --upgrade
-lock:  ## write the lock files anew (needs uv)
+lock:  ## update the lock files (needs uv)
 	$(COMPILE) --extra dev pyproject.toml --output-file requirements-dev.lock
 	$(COMPILE) --constraints requirements-dev.lock pyproject.toml --output-file requirements.lock
 	$(COMPILE) --constraints requirements-dev.lock --extra bench pyproject.toml --output-file requirements-bench.lock
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv found; name one: make PYTHON=/path/to/python"; exit 2; }
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv found; specify one: make PYTHON=/path/to/python"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from data.splits import make_split
-from data.task import Task, search_task
 
 import spaces
 from benchmarks.tables import random_cache
 from data.cache import Cache
+from data.dataset.splits import make_split
+from data.dataset.task import Task, search_task
 from spaces.training.family import Family
 
 _REPORTS = 10

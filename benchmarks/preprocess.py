@@ -36,7 +36,7 @@ def naive(path: str) -> np.ndarray:
 
     y, sr = librosa.load(path, sr=SR)
     mirrored = {"y": y, "pad_mode": "reflect"}
-    H, P = librosa.decompose.hpss(librosa.stft(y, pad_mode="reflect"))
+    H, P = librosa.decompose.hpss(librosa.stft(y, pad_mode="reflect"))  # type: ignore[attr-defined]
     series = {
         "chroma_stft": feature.chroma_stft(sr=sr, **mirrored),
         "rms": feature.rms(**mirrored),
@@ -48,7 +48,7 @@ def naive(path: str) -> np.ndarray:
         "perceptr": librosa.util.fix_length(librosa.istft(P), size=len(y)),
     }
     series |= {f"mfcc{n + 1}": row for n, row in enumerate(feature.mfcc(sr=sr, n_mfcc=20, **mirrored))}
-    onsets = librosa.onset.onset_strength(y=y, sr=sr, aggregate=np.median)
+    onsets = librosa.onset.onset_strength(y=y, sr=sr, aggregate=np.median)  # type: ignore[attr-defined]
     values = {"tempo": float(feature.tempo(onset_envelope=onsets, sr=sr)[0])}
     for name, row in series.items():
         values |= {f"{name}_mean": float(np.mean(row)), f"{name}_var": float(np.var(row))}

@@ -126,7 +126,7 @@ def _tflite(model: keras.Model, target: Path, saved: Path, X: np.ndarray) -> np.
 
 
 def _onnx(model: keras.Model, target: Path, _saved: Path, X: np.ndarray) -> np.ndarray:
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     from results.exporting.onnx_erfc import register_erfc
 

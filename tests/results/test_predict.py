@@ -167,6 +167,7 @@ def test_debug_keeps_the_traceback(tmp_path: Path) -> None:
     assert type(done.exception).__name__ == "ExportError"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["argument", "stdin"])
 def test_a_file_name_that_is_not_valid_utf8_is_read(
     exported: Path, song: Path, tmp_path: Path, source: str

@@ -185,7 +185,7 @@ def _downloaded(name: str) -> Path:
 
 def _readable(source: str) -> None:
     """Refuse what is not a whole HDF5 file."""
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
     if not Path(source).is_file():
         raise SettingsError(

@@ -25,6 +25,7 @@ def test_genres_are_sorted_by_probability(exported: Path, song: Path) -> None:
     assert len(prediction.segments) == 1
 
 
+@pytest.mark.slow
 def test_a_moved_export_predicts_the_same_in_a_new_process(
     exported: Path, song: Path, tmp_path: Path
 ) -> None:
