@@ -78,8 +78,6 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     family = spaces.get(options.family)
     family.set_up(cpus=1, gpus=False)
-        cpus=1, gpus=False
-    )
     with tempfile.TemporaryDirectory() as folder:
         cache = options.cache
         if cache is None and family.reads == "features":

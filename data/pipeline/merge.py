@@ -13,8 +13,8 @@ from data.analysis.feature_names import FEATURES
 from data.analysis.landmarks import LANDMARK, united_groups
 from data.analysis.parameters import Parameters
 from data.audio.decode import DECODING
-from data.cache.cache import FINGERPRINT, CacheInfo
 from data.cache.fingerprints import collection_fingerprint, preparation_fingerprint
+from data.cache.format import FINGERPRINT, CacheInfo
 from data.cache.writer import (
     GIVEN_GROUP,
     OK,

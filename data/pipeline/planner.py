@@ -20,8 +20,9 @@ from data.analysis.embeddings import ENCODERS
 from data.analysis.encoders.catalogue import EncoderFiles
 from data.analysis.parameters import Parameters, extended
 from data.audio.decode import DECODING, RECODED_SINCE
-from data.cache.cache import Cache, CacheInfo, of_one_preparation
+from data.cache.cache import Cache
 from data.cache.fingerprints import fingerprint
+from data.cache.format import CacheInfo, of_one_preparation
 from data.cache.shards import tidy_shards
 from data.cache.writer import OK
 from data.collection.groups import kept_groups

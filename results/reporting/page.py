@@ -9,8 +9,9 @@ from importlib.resources import files
 from typing import Any
 
 from data.errors import RunError
+from results.evaluation.correction import correct_run
 from results.evaluation.descriptions import source, split
-from results.evaluation.predictions import Judgement
+from results.evaluation.predictions import OutOfFoldPredictions
 from results.ranking.boards import Board, boards
 from results.ranking.table import HEADINGS, LEFT, SYNTHETIC, cells, notes, title
 from results.reporting.confusion import confusion, genres, surely_wrong
@@ -123,7 +124,7 @@ def _section(one: Material, name: str) -> dict[str, Any]:
         "no_judgement": "",
     }
     try:
-        judgement = Judgement.of(one.best)
+        judgement = OutOfFoldPredictions.of(one.best)
     except RunError as error:
         section["no_judgement"] = str(error)
         return section
@@ -157,9 +158,12 @@ def _facts(one: Material) -> list[tuple[str, str]]:
     spent = f"{info.seconds / 60:.1f} minutes; " if info.seconds else ""  # told when a sitting ends
     base = one.trials["val_accuracy"].iloc[0]
     lift = "" if base != base else f", {100 * (one.best.val_accuracy - base):+.1f} points over the BASELINE"
+    correction = correct_run(one.best)
+    corrected = [] if correction is None else [("correction", correction.sentence())]
     return [
         ("family", info.family),
         ("best", f"{one.best.trial_id}: {100 * one.best.val_accuracy:.1f} %{lift}"),
+        *corrected,
         ("trials", f"{len(one.trials)} of {info.trials} ({counts}), at most {info.max_epochs} epochs"),
         ("search", f"{options}; seed {info.seed}; {spent}{info.status}"),
         (

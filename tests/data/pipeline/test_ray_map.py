@@ -49,6 +49,7 @@ with cluster(workers=2):
 """
 
 
+@pytest.mark.slow
 def test_a_ray_of_this_machine_listens_on_loopback_alone_and_starts_with_a_long_tmpdir(
     tmp_path: Path,
 ) -> None:
