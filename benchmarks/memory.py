@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from data.splits import make_split
+from data.task import Task, search_task
 
 import spaces
 from benchmarks.tables import random_cache
 from data.cache import Cache
-from data.splits import make_split
-from data.task import Task, search_task
 from spaces.training.family import Family
 
 _REPORTS = 10
@@ -77,7 +77,7 @@ def main() -> None:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     family = spaces.get(options.family)
-    (getattr(family, "set_up", None) or __import__("spaces.training.device").training.device.set_up)(cpus=1, gpus=False)
+    family.set_up(cpus=1, gpus=False)
     with tempfile.TemporaryDirectory() as folder:
         cache = options.cache
         if cache is None and family.reads == "features":
@@ -87,7 +87,9 @@ def main() -> None:
 
             cache = ensure()
         task = task_of(family, cache, options.folds)
-        print(f"{family.name}, {len(task.X)} rows, {len(task.folds)} folds, {options.epochs} epochs per trial")
+        print(
+            f"{family.name}, {len(task.X)} rows, {len(task.folds)} folds, {options.epochs} epochs per trial"
+        )
         print("trials  resident MB  compilation s per trial  share of CPU time")
         compilation, total, marks = 0.0, 0.0, []
         for number in range(1, options.trials + 1):

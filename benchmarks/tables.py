@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from data.analysis.feature_names import FEATURES
-from data.cache.cache import FORMAT, CacheInfo
+from data.cache.format import FORMAT, CacheInfo
 from data.io.folder import Folder
 
 if TYPE_CHECKING:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from data.errors import HarnessError
 from data.io.s3_errors import bucket_failure
+from data.io.terminal import err, out
 
-if TYPE_CHECKING:
-    from rich.console import Console
+__all__ = ["Command", "err", "out"]
 
 
 _DEBUG = "genre_search.debug"
@@ -56,20 +55,3 @@ class Command(click.Command):
             from data.io.folder import printable
 
             raise _BadInput(printable(" ".join(str(cause).split()))) from error
-
-
-@cache
-def out() -> Console:
-    """Console of standard output: results."""
-    from rich.console import Console
-
-    # Names of tracks and runs are shown as they are: "[remix]" is not markup.
-    return Console(markup=False, emoji=False)
-
-
-@cache
-def err() -> Console:
-    """Console of standard error: progress and notices."""
-    from rich.console import Console
-
-    return Console(stderr=True, markup=False, emoji=False)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from data.cache.cache import FORMAT
+from data.cache.format import FORMAT
 from data.console import Command, err, out
 from data.errors import CacheError
 from data.io.folder import Folder

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from data.analysis.encoders.catalogue import EncoderFiles
     from data.analysis.parameters import Parameters, Windows
-    from data.collection.scan import Found
+    from data.collection.collect import Collected
     from data.pipeline.planner import Preparation
 
 _Model = TypeVar("_Model", bound="BaseModel")
@@ -42,6 +42,11 @@ _MELSPEC = ("window_seconds",)
 _IMAGE = ("image_seconds", "image_size", "colormap")
 _TENSOR = ("overlap", "n_mels", "fmin", "fmax")
 """Options of one kind of tensor, or of all."""
+_LAYOUT = (
+    *("labels", "label_column", "group_column", "subset", "labels_from", "groups_from"),
+    *("flat", "merge_labels", "min_tracks"),
+)
+"""Options of the layout of a folder of audio."""
 _EMBEDDING_DETAILS = ("embedding_weights", "embedding_rate", "embedding_seconds")
 _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
 """Options of pretrained encoders."""
@@ -72,6 +77,31 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
     metavar="FILE",
     help="CSV file,group: files that no split may separate. A rerun without it keeps the groups.",
 )
+@click.option(
+    "--groups-from",
+    type=click.Choice(("artist", "album", "albumartist", "folder")),
+    help="Tag that names the groups, or the folder above each file.",
+)
+@click.option(
+    "--labels",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Table of labels (csv, tsv, jsonl, parquet; FMA's tracks.csv) of the files below --audio.",
+)
+@click.option(
+    "--label-column", metavar="NAME", help="Column of --labels with the genre.  [default: label or genre]"
+)
+@click.option(
+    "--group-column", metavar="NAME", help="Column of --labels with the group.  [default: group or artist]"
+)
+@click.option("--subset", type=click.Choice(("small", "medium", "large", "full")), help="Subset of FMA.")
+@click.option("--labels-from", type=click.Choice(("genre",)), help="Tag that names the genre.")
+@click.option("--flat", is_flag=True, help="Ignore subfolders of the genre folders.")
+@click.option("--merge-labels", is_flag=True, help="Join genres that differ in case, spaces or hyphens only.")
+@click.option(
+    "--min-tracks", type=click.IntRange(min=1), default=1, help="Leave out genres with fewer files."
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be analysed, and stop.")
 @click.option(
     "--segment-seconds", type=float, default=30.0, help="Length of a segment in seconds, approximately."
 )
@@ -123,6 +153,7 @@ def main(
     workers: int | None,
     address: str | None,
     strict: bool,
+    dry_run: bool,
     **analysis: Any,
 ) -> None:
     """Extract features (and optionally spectrograms) from audio into a cache.
@@ -139,7 +170,8 @@ def main(
         from data.collection import gtzan_table as gtzan
 
         _refuse(
-            (*_ANALYSIS, *_EMBEDDING, "image", "image_size", "workers", "address", "strict"), "--features-csv"
+            (*_ANALYSIS, *_EMBEDDING, "image", "image_size", "workers", "address", "strict", *_LAYOUT),
+            "--features-csv",
         )
         with claimed(Folder.at(cache)):
             gtzan.prepare(features_csv, cache, groups)
@@ -147,27 +179,34 @@ def main(
         return
     from data.pipeline.planner import Preparation
 
-    files, parameters, left = _collection(audio, images, analysis)
+    layout = {name: analysis.pop(name) for name in _LAYOUT}
+    collected, parameters = _collection(audio, images, layout | {"groups": groups}, analysis)
     encoders = _encoders(
         embeddings, weights=embedding_weights, rate=embedding_rate, seconds=embedding_seconds
     )
-    if left and strict:
-        raise SettingsError(f"{audio or images}: {left} (--strict: remove them)")
+    for warning in collected.warnings:
+        err().print(f"Warning: {warning}", highlight=False, soft_wrap=True)
+    if collected.notes and strict:
+        raise SettingsError(f"{audio or images}: {collected.notes[0]} (--strict: fix or remove them)")
+    if dry_run:
+        _show_plan(collected)
+        return
     with claimed(Folder.at(cache)):
         preparation = Preparation.plan(
-            cache, files, parameters, source="audio" if audio else "images", encoders=encoders
+            cache, collected.files, parameters, source="audio" if audio else "images", encoders=encoders
         )
-        _finish(preparation, groups, workers, address, strict)
-    if left:
-        out().print(f"  ignored: {left}", highlight=False, soft_wrap=True)
+        _finish(preparation, collected.groups, workers, address, strict)
+    _show_notes(collected)
 
 
 def _collection(
-    audio: Path | None, images: Path | None, analysis: dict[str, Any]
-) -> tuple[list[Found], Parameters, str]:
-    """Find the files, the parameters of their analysis, and a summary of the ignored files."""
+    audio: Path | None, images: Path | None, layout: dict[str, Any], analysis: dict[str, Any]
+) -> tuple[Collected, Parameters]:
+    """Find the files, and the parameters of their analysis."""
     from data.audio.spectrogram_images import SUFFIXES
-    from data.collection.scan import find_files, left_alone
+    from data.collection.collect import Collected, Layout, collect
+    from data.collection.groups import match_groups
+    from data.collection.scan import scan_folder
 
     if audio is not None:
         if not analysis["melspec"]:
@@ -176,13 +215,20 @@ def _collection(
             _refuse(_IMAGE, "audio without --image")
         if not (analysis["melspec"] or analysis["image"]):
             _refuse(_TENSOR, "audio without --melspec or --image")
-        return find_files(audio), _parameters(**analysis), left_alone(audio)
+        parameters = _parameters(**analysis)
+        return collect(audio, Layout(**layout)), parameters
     if images is not None:
-        _refuse((*_ANALYSIS, *_EMBEDDING), "--images")
-        pictures: dict[str, Any] = {"inner": "images_original", "suffixes": SUFFIXES}
-        files = find_files(images, option="--images", **pictures)
+        _refuse((*_ANALYSIS, *_EMBEDDING, *_LAYOUT), "--images")
         parameters = _parameters(**(analysis | {"image": True, "melspec": False, "from_pictures": True}))
-        return files, parameters, left_alone(images, **pictures)
+        scan = scan_folder(images, option="--images", inner="images_original", suffixes=SUFFIXES)
+        notes = scan.notes()
+        groups = None
+        if layout["groups"]:
+            named = match_groups(layout["groups"], [file.track_id for file in scan.files])
+            groups = named.groups
+            if not named.is_complete:
+                notes.append(f"--groups {layout['groups']}: {named.summary()}")
+        return Collected(scan.files, groups, notes, scan.warnings()), parameters
     raise SettingsError("give either --audio DIR or --images DIR")
 
 
@@ -207,19 +253,21 @@ def _refuse(names: Iterable[str], source: str) -> None:
 
 
 def _finish(
-    preparation: Preparation, groups: str | None, workers: int | None, address: str | None, strict: bool
+    preparation: Preparation,
+    groups: Mapping[str, str] | None,
+    workers: int | None,
+    address: str | None,
+    strict: bool,
 ) -> None:
     """Analyse the files, write the cache and print its content."""
     from data.cache.writer import OK
-    from data.collection.scan import read_groups
 
     files = preparation.files
-    given = read_groups(groups, (file.track_id for file in files)) if groups else None
     with _progress() as progress:
         task = progress.add_task("analysing", total=len(preparation.todo))
         for count in preparation.run(workers=workers, address=address, strict=strict):
             progress.advance(task, count)
-    info = preparation.finish(given)
+    info = preparation.finish(groups)
     manifest = preparation.folder.read_table("manifest.parquet", ["label", "status"])
     usable = Counter(zip(*(column.to_pylist() for column in manifest.columns), strict=True))
     genres = {label: count for (label, status), count in usable.items() if status == OK}
@@ -298,6 +346,24 @@ def _progress() -> Progress:
         progress.TimeRemainingColumn(),
         console=err(),
     )
+
+
+def _show_notes(collected: Collected) -> None:
+    for note in collected.notes:
+        out().print(f"  {note}", highlight=False, soft_wrap=True)
+
+
+def _show_plan(collected: Collected) -> None:
+    """Print what a scan found: genres, groups, size."""
+    genres = Counter(file.label for file in collected.files)
+    size = sum(max(0, file.size) for file in collected.files)
+    text = ", ".join(f"{genre} {count}" for genre, count in sorted(genres.items()))
+    out().print(f"{len(collected.files)} files of {len(genres)} genres, {size / 1e6:.1f} MB", highlight=False)
+    out().print(f"  {text}", highlight=False, soft_wrap=True)
+    groups = collected.groups
+    if groups is not None:
+        out().print(f"  {len(set(groups.values()))} groups of {len(groups)} files", highlight=False)
+    _show_notes(collected)
 
 
 def _show_skipped(preparation: Preparation) -> None:

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Iterator
 
 import spaces
+from data.analysis.kinds import EMBEDDED, FEATURE_KIND
 from data.cache.cache import Cache
-from data.cache.rows import EMBEDDED, FEATURE_KIND
 from data.console import err
 from data.dataset.task import search_task
 from data.errors import CacheError, RunError, SettingsError

@@ -7,38 +7,19 @@ batches of 5, 30 epochs, standard scaling; 73.2 % on GTZAN, 8-fold.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from data.cache.rows import Kind
+from data.analysis.kinds import Kind
 from data.dataset.task import Task
+from spaces.training.dense.network import ACTIVATIONS, NORMALISATIONS, Architecture
 from spaces.training.dense.scalers import SCALERS, apply_scaler
 from spaces.training.family import Config, Family, Learner
 from spaces.training.learning_rates import OPTIMIZERS, SCHEDULES
 
 if TYPE_CHECKING:
-    import keras
     import optuna
-
-    from spaces.training.dense.epoch import CompiledEpoch
-    from spaces.training.dense.layers import FoldLayer
-
-_INPUT_DROPOUT, _DROPOUT = "input_dropout", "dropout"
-
-_COMPILED_AT_ONCE = 16
-"""Architectures that a worker process keeps compiled."""
-
-
-class Architecture(NamedTuple):
-    """What must be compiled anew: everything else is an argument of the compiled epoch."""
-
-    n_features: int
-    n_classes: int
-    units: tuple[int, ...]
-    activation: str
-    normalisation: str
 
 
 class FeaturesMLP(Family):
@@ -147,8 +128,8 @@ class FeaturesMLP(Family):
         for layer in range(1, layers + 1):
             trial.suggest_int(f"units_{layer}", 16, most_units[layer - 1])
         if layers:
-            trial.suggest_categorical("activation", ("relu", "gelu", "silu", "tanh"))
-            trial.suggest_categorical("normalisation", ("none", "batch", "layer"))
+            trial.suggest_categorical("activation", ACTIVATIONS)
+            trial.suggest_categorical("normalisation", NORMALISATIONS)
         trial.suggest_float("input_dropout", 0.0, 0.4)
         if layers:
             trial.suggest_float("dropout", 0.0, 0.6)
@@ -173,16 +154,17 @@ class FeaturesMLP(Family):
         from spaces.training.dense.epoch import Knobs
         from spaces.training.dense.learner import Recipe, ScaledFolds
 
+        layers = config["layers"]
         architecture = Architecture(
-            n_features=task.X.shape[1],
+            n_inputs=task.X.shape[1],
             n_classes=len(task.classes),
-            units=tuple(config[f"units_{layer}"] for layer in range(1, config["layers"] + 1)),
-            activation=config.get("activation", "linear"),
-            normalisation=config.get("normalisation", "none"),
+            units=tuple(config[f"units_{layer}"] for layer in range(1, layers + 1)),
+            **({name: config[name] for name in ("activation", "normalisation")} if layers else {}),
         )
         recipe = Recipe(
             scaler=config["scaler"],
             batch_size=config["batch_size"],
+            optimizer=config["optimizer"],
             schedule=config["schedule"],
             learning_rate=config["sgd_learning_rate" if config["optimizer"] == "sgd" else "learning_rate"],
             epochs=config["epochs"],
@@ -191,60 +173,15 @@ class FeaturesMLP(Family):
                 label_smoothing=config["label_smoothing"],
                 mixup=config["mixup"],
                 weight_decay=config["weight_decay"] if config["decay"] else 0.0,
-                dropout={name: config.get(name, 0.0) for name in (_INPUT_DROPOUT, _DROPOUT)},
+                input_dropout=config["input_dropout"],
+                dropout=config.get("dropout", 0.0),
             ),
         )
-
-        def export() -> keras.Model:
-            return _keras_network(architecture, config)
-
-        compiled = _compiled(architecture, config["optimizer"], len(task.folds))
-        return ScaledFolds(compiled, export, recipe, task, seed=seed)
+        return ScaledFolds(architecture, recipe, task, seed=seed)
 
     def prepare(self, X: np.ndarray, preparation: Mapping[str, Any]) -> np.ndarray:
         """Scale rows of features, shape (n, 57), to float32; see `Family.prepare`."""
         return apply_scaler(preparation["scaler"], X)
-
-
-def _fold_network(architecture: Architecture, n_folds: int) -> list[FoldLayer]:
-    """Layers of the network with a fold axis, as far as its logits."""
-    from spaces.training.dense import layers
-
-    normalisations = {"batch": layers.BatchNormalization, "layer": layers.LayerNormalization}
-    stack: list[FoldLayer] = [layers.Dropout(_INPUT_DROPOUT, 1)]
-    inputs = architecture.n_features
-    for number, units in enumerate(architecture.units, start=2):
-        stack.append(layers.Dense(n_folds, inputs, units))
-        if architecture.normalisation != "none":
-            stack.append(normalisations[architecture.normalisation](n_folds, units))
-        stack += [layers.Activation(architecture.activation), layers.Dropout(_DROPOUT, number)]
-        inputs = units
-    return [*stack, layers.Dense(n_folds, inputs, architecture.n_classes)]
-
-
-def _keras_network(architecture: Architecture, config: Config) -> keras.Model:
-    """Build the same network for one fold, of plain Keras layers, softmax included."""
-    import keras
-    from keras import layers
-
-    normalisations = {"batch": layers.BatchNormalization, "layer": layers.LayerNormalization}
-    inputs = keras.Input((architecture.n_features,), name="features")
-    x = layers.Dropout(config[_INPUT_DROPOUT])(inputs)
-    for units in architecture.units:
-        x = layers.Dense(units)(x)
-        if architecture.normalisation != "none":
-            x = normalisations[architecture.normalisation]()(x)
-        x = layers.Activation(architecture.activation)(x)
-        x = layers.Dropout(config[_DROPOUT])(x)
-    logits = layers.Dense(architecture.n_classes, name="logits")(x)
-    return keras.Model(inputs, layers.Softmax(name="genre")(logits))
-
-
-@lru_cache(maxsize=_COMPILED_AT_ONCE)
-def _compiled(architecture: Architecture, optimizer: str, n_folds: int) -> CompiledEpoch:
-    from spaces.training.dense.epoch import CompiledEpoch
-
-    return CompiledEpoch(_fold_network(architecture, n_folds), optimizer, architecture.n_classes)
 
 
 FAMILY = FeaturesMLP()

@@ -13,12 +13,12 @@ from data.analysis.feature_names import FEATURES
 from data.analysis.features import of_audio as features_of_audio
 from data.analysis.features import of_file as features_of_file
 from data.analysis.features import segment_bounds
+from data.analysis.kinds import EMBEDDING_PREFIX, FEATURE_KIND, Kind, kinds_in
 from data.analysis.parameters import Embedding, Parameters, Picture, Windows
 from data.analysis.spectrograms import tensors_of, window_frames, window_starts
 from data.analysis.stft import Spectrum
 from data.audio.decode import load
 from data.audio.spectrogram_images import load_picture
-from data.cache.rows import EMBEDDING_PREFIX, FEATURE_KIND, Kind, kinds_in
 from data.errors import CacheError
 
 

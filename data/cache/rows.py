@@ -8,20 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from data.analysis.kinds import Kind
 from data.cache.memory_map import MappedTensors
 from data.errors import CacheError
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-Kind = str
-"""A kind of input: ``features``, ``melspec``, ``image`` or ``embedding-NAME``, or several joined by ``+``."""
-
-FEATURE_KIND = "features"
-EMBEDDING_PREFIX = "embedding-"
-EMBEDDED = "embedding"
-"""What a family reads that takes features and all embeddings of a cache; see `Cache.kind_of`."""
 
 KEYS = ("track_id", "segment", "label", "group")
 """Key columns that every table of a cache begins with."""
@@ -93,11 +86,6 @@ class Rows:
             {"track_id": self.track_id, "label": self.label, "group": self.group}, dtype=object
         )
         return frame.drop_duplicates("track_id").sort_values("track_id").reset_index(drop=True)
-
-
-def kinds_in(kind: Kind) -> list[Kind]:
-    """Kinds that are joined in one: ``features+embedding-musicnn`` are two."""
-    return kind.split("+")
 
 
 def joined(parts: Sequence[Rows], uri: str) -> Rows:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.cache.rows import EMBEDDING_PREFIX
+from data.analysis.kinds import EMBEDDING_PREFIX
 from data.errors import CacheError
 from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.cache.cache import how_to_make, require_current
+from data.cache.format import how_to_make, require_current
 from data.cache.memory_map import MappedTensors, map_column
 from data.cache.rows import KEYS, Rows
 from data.cache.shards import damage_named, read_schema, read_shard, tensor_type

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from data.analysis.feature_names import FEATURES
 from data.analysis.parameters import Parameters
-from data.cache.cache import FINGERPRINT, CacheInfo
 from data.cache.fingerprints import USABLE, collection_fingerprint, preparation_fingerprint
+from data.cache.format import FINGERPRINT, CacheInfo
 from data.cache.rows import KEYS
 from data.errors import CacheError
 from data.io.folder import Folder
@@ -37,7 +37,7 @@ GIVEN_GROUP = "given_group"
 OK = USABLE
 SKIPPED = "skipped"
 
-_LIBRARIES = ("librosa", "numpy", "pyarrow", "scipy", "soundfile", "soxr")
+_LIBRARIES = ("av", "librosa", "numpy", "pyarrow", "scipy", "soundfile", "soxr")
 
 
 def feature_schema() -> pa.Schema:

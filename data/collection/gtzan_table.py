@@ -33,7 +33,7 @@ from data.analysis.landmarks import united_groups
 from data.analysis.parameters import Parameters
 from data.cache.cache import Cache
 from data.cache.writer import GIVEN_GROUP, OK, write_features
-from data.collection.scan import kept_groups, read_groups
+from data.collection.groups import kept_groups, read_groups
 from data.errors import CacheError
 from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure
@@ -58,7 +58,7 @@ def prepare(csv: str | Path, cache: str, groups: str | None = None) -> None:
     cache : str
         Folder or URI of the cache.
     groups : str, optional
-        CSV file of groups, see `scan.read_groups`; those that the cache was made with, by default.
+        CSV file of groups, see `groups.match_groups`; those that the cache was made with, by default.
 
     Raises
     ------

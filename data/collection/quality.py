@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data.analysis.landmarks import LANDMARK, united_groups
-from data.cache.cache import Cache, CacheInfo, require_current
+from data.cache.cache import Cache
+from data.cache.format import CacheInfo, require_current
 from data.cache.writer import OK
 from data.collection.near_duplicates import near_duplicates
 from data.errors import CacheError

@@ -7,9 +7,9 @@ import fcntl
 import os
 from collections.abc import Iterator
 
-from data.console import err
 from data.errors import CacheError
 from data.io.folder import Folder
+from data.io.terminal import err
 
 
 @contextlib.contextmanager

@@ -12,8 +12,9 @@ import numpy as np
 from data.analysis.feature_names import FEATURES
 from data.analysis.landmarks import LANDMARK, united_groups
 from data.analysis.parameters import Parameters
-from data.cache.cache import FINGERPRINT, CacheInfo
+from data.audio.decode import DECODING
 from data.cache.fingerprints import collection_fingerprint, preparation_fingerprint
+from data.cache.format import FINGERPRINT, CacheInfo
 from data.cache.writer import (
     GIVEN_GROUP,
     OK,
@@ -43,6 +44,7 @@ def assemble(
     *,
     with_old: bool,
     source: Literal["audio", "demo", "images"] = "audio",
+    decoding: int = DECODING,
 ) -> CacheInfo:
     """Write ``features.parquet`` and ``manifest.parquet``, then ``cache.json``.
 
@@ -66,6 +68,8 @@ def assemble(
         Whether there is an old cache whose tables belong together.
     source : str
         ``"audio"``, ``"demo"`` where the files were synthesised, or ``"images"`` where they are pictures.
+    decoding : int
+        Version of the choice of decoders that read the files; see `data.audio.decode.DECODING`.
 
     Raises
     ------
@@ -107,6 +111,7 @@ def assemble(
             parameters=parameters.model_dump(),
             fingerprint=preparation_fingerprint(parameters.model_dump(), collection),
             collection=collection,
+            decoding=decoding,
             versions=versions(),
         )
         for writer in writers:
@@ -186,7 +191,11 @@ def _manifest(
     import pyarrow as pa
 
     start = 0
-    for table in rows.chunks([name for name in _schema().names if name != GIVEN_GROUP]):
+    schema = _schema()
+    for table in rows.chunks([name for name in schema.names if name != GIVEN_GROUP]):
+        # An older manifest lacks some columns.
+        for name in set(schema.names) - {GIVEN_GROUP, *table.column_names}:
+            table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
         files = ordered[start : start + len(table)]
         for name, values in {
             "path": [printable(file.path) for file in files],

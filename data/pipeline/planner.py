@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Literal
 from data.analysis.embeddings import ENCODERS
 from data.analysis.encoders.catalogue import EncoderFiles
 from data.analysis.parameters import Parameters, extended
-from data.cache.cache import Cache, CacheInfo, of_one_preparation
+from data.audio.decode import DECODING, RECODED_SINCE
+from data.cache.cache import Cache
 from data.cache.fingerprints import fingerprint
+from data.cache.format import CacheInfo, of_one_preparation
 from data.cache.shards import tidy_shards
 from data.cache.writer import OK
-from data.collection.scan import Found, kept_groups
+from data.collection.groups import kept_groups
+from data.collection.scan import Found
 from data.errors import AudioError, CacheError
 from data.io.folder import Folder, printable
 from data.pipeline.merge import assemble
@@ -74,6 +77,8 @@ class Preparation:
         Nodes of the cluster that did the work; empty if this process did.
     encoders : sequence of EncoderFiles
         Encoders whose files the cache does not have yet.
+    decoding : int
+        Version of the choice of decoders that the cache states; see `data.audio.decode.DECODING`.
     """
 
     folder: Folder
@@ -88,6 +93,7 @@ class Preparation:
     with_old: bool = False
     nodes: set[str] = field(default_factory=set)
     encoders: Sequence[EncoderFiles] = ()
+    decoding: int = DECODING
 
     @classmethod
     def plan(
@@ -133,7 +139,34 @@ class Preparation:
             elif known[number] != _UNKNOWN:
                 continue
             preparation.todo.append(file)
+        if info is not None and source == "audio":
+            preparation._settle_decoding(info)
         return preparation
+
+    def _settle_decoding(self, info: CacheInfo) -> None:
+        """Keep the version of decoding of an old cache, and refuse to decode its other files in another way.
+
+        Raises
+        ------
+        CacheError
+            If the cache holds files of formats that are now decoded by another library, and more such files
+            must be decoded.
+        """
+        if info.decoding == DECODING:
+            return
+        todo = {file.track_id for file in self.todo}
+        recoded = [file for file in self.files if Path(file.path).suffix.lower() in RECODED_SINCE]
+        decoded = [file for file in recoded if file.track_id in todo]
+        kept = [file for file in recoded if file.track_id not in todo or file.track_id in self.held]
+        if not kept:
+            return
+        if decoded:
+            raise CacheError(
+                f"--cache {self.folder.uri}: an older version decoded its {len(kept)} compressed files by"
+                f" another library; name a new folder, so that they and {decoded[0].track_id} are decoded"
+                " alike"
+            )
+        self.decoding = info.decoding
 
     def run(self, *, workers: int | None, address: str | None, strict: bool) -> Iterator[int]:
         """Analyse new and changed files; yield the number of files of each batch when it is done.
@@ -190,6 +223,7 @@ class Preparation:
                 self.parameters,
                 with_old=self.with_old,
                 source=self.source,
+                decoding=self.decoding,
             )
             tidy_shards(self.folder)
             self.folder.remove_tree("parts")

@@ -34,8 +34,9 @@ def analysed_schema() -> pa.Schema:
 
     The manifest's fixed columns, then those that inspection and reruns need: size in bytes, time of change in
     nanoseconds and digest of the file, its channels, the peak and the clipped fraction of its samples, its
-    landmarks (see `landmarks`), and the name of the part. ``features`` are the float64 values of its
-    segments, one after another; null if the cache has them already.
+    landmarks (see `landmarks`), the name of the part, the codec, and the seconds that the file lacks.
+    ``features`` are the float64 values of its segments, one after another; null if the cache has them
+    already.
     """
     import pyarrow as pa
 
@@ -60,6 +61,8 @@ def manifest_extras() -> list[tuple[str, pa.DataType]]:
         ("clipped", pa.float64()),
         ("landmarks", pa.binary()),
         ("part", pa.string()),
+        ("codec", pa.string()),
+        ("missing_s", pa.float64()),
     ]
 
 
@@ -228,6 +231,8 @@ def _analyse(
         "channels": audio.channels,
         "peak": audio.peak,
         "clipped": audio.clipped,
+        "codec": audio.codec,
+        "missing_s": audio.missing_s,
         "landmarks": np.concatenate(marks).tobytes(),
         "features": X.tobytes() if features else None,
     }

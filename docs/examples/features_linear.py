@@ -6,7 +6,6 @@ Copy this file to ``spaces/``, and the family exists. No other file changes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -16,10 +15,7 @@ from spaces.training.dense.scalers import SCALERS, apply_scaler
 from spaces.training.family import Config, Family, Learner
 
 if TYPE_CHECKING:
-    import keras
     import optuna
-
-    from spaces.training.dense.epoch import CompiledEpoch
 
 
 class FeaturesLinear(Family):
@@ -48,42 +44,24 @@ class FeaturesLinear(Family):
         """Build the untrained networks of a configuration, one per fold of the task."""
         from spaces.training.dense.epoch import Knobs
         from spaces.training.dense.learner import Recipe, ScaledFolds
+        from spaces.training.dense.network import Architecture
 
-        n_features, n_classes = task.X.shape[1], len(task.classes)
         recipe = Recipe(
             scaler=config["scaler"],
             batch_size=config["batch_size"],
+            optimizer="adam",
             schedule="cosine",
             learning_rate=config["learning_rate"],
             epochs=config["epochs"],
             averaging=0.0,
-            knobs=Knobs(label_smoothing=0.0, mixup=0.0, weight_decay=config["weight_decay"], dropout={}),
+            knobs=Knobs(weight_decay=config["weight_decay"]),
         )
-        compiled = _compiled(n_features, n_classes, len(task.folds))
-        return ScaledFolds(compiled, lambda: _keras_network(n_features, n_classes), recipe, task, seed=seed)
+        architecture = Architecture(task.X.shape[1], len(task.classes))
+        return ScaledFolds(architecture, recipe, task, seed=seed)
 
     def prepare(self, X: np.ndarray, preparation: Mapping[str, Any]) -> np.ndarray:
         """Scale rows of features, shape (n, n_features); see `Family.prepare`."""
         return apply_scaler(preparation["scaler"], X)
-
-
-@lru_cache(maxsize=4)
-def _compiled(n_features: int, n_classes: int, n_folds: int) -> CompiledEpoch:
-    """Compile once per worker process; all configurations share the result."""
-    from spaces.training.dense.epoch import CompiledEpoch
-    from spaces.training.dense.layers import Dense
-
-    return CompiledEpoch([Dense(n_folds, n_features, n_classes)], "adam", n_classes)
-
-
-def _keras_network(n_features: int, n_classes: int) -> keras.Model:
-    """Build the same network from plain Keras layers, for the export."""
-    import keras
-    from keras import layers
-
-    inputs = keras.Input((n_features,), name="features")
-    logits = layers.Dense(n_classes, name="logits")(inputs)
-    return keras.Model(inputs, layers.Softmax(name="genre")(logits))
 
 
 FAMILY = FeaturesLinear()

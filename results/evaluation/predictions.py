@@ -1,4 +1,4 @@
-"""What a trial says of the tracks that it was validated on, out of fold."""
+"""Out-of-fold predictions of a trial on the validated tracks."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from results.evaluation.trials import Trial
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What a trial says of the validated tracks, at the epoch of its score.
+class OutOfFoldPredictions:
+    """Predictions of a trial on the validated tracks, at the epoch of its score.
 
     Attributes
     ----------
     track_id : list of str
-        Tracks.
+        Names of the tracks.
     truth : ndarray of int64, shape (n,)
-        Number of each track's genre.
+        Genre number per track.
     probabilities : ndarray of float64, shape (n, n_classes)
         Out-of-fold probabilities.
     numbers : dict
-        As `data.dataset.metrics.judge` returns them.
+        Metrics as returned by `data.dataset.metrics.judge`.
     groups : TrackGroups or None
-        Groups of the tracks; None where they are taken as independent.
+        Groups of the tracks; None if tracks are treated as independent.
     """
 
     track_id: list[str]
@@ -38,13 +38,13 @@ class Judgement:
     groups: TrackGroups | None = None
 
     @classmethod
-    def of(cls, trial: Trial) -> Judgement:
-        """Read the out-of-fold judgement of a trial.
+    def of(cls, trial: Trial) -> OutOfFoldPredictions:
+        """Read the out-of-fold predictions of a trial.
 
         Raises
         ------
         RunError
-            If it was not kept.
+            If they were not stored.
         """
         frame = trial.run.predictions(trial.trial_id, trial.best_epoch)
         classes = trial.info.classes

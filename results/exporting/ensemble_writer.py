@@ -16,7 +16,7 @@ from data.dataset.task import Task
 from data.dataset.track_scores import vote
 from data.errors import HarnessError, RunError
 from results.evaluation.groups import groups_by_track, track_groups
-from results.evaluation.predictions import Judgement
+from results.evaluation.predictions import OutOfFoldPredictions
 from results.evaluation.trials import Trial, find_trial
 from results.exporting.calibration_report import fitted_calibration
 from results.exporting.ensemble_card import ensemble_card
@@ -85,7 +85,7 @@ def _network(trial: Trial) -> tuple[Any, ...]:
 def _is_judged(trial: Trial) -> bool:
     """Whether the trial's judgement is there; told if it is not."""
     try:
-        Judgement.of(trial)
+        OutOfFoldPredictions.of(trial)
     except HarnessError as error:
         click.echo(f"Left out of the vote: {' '.join(str(error).split())}", err=True)
         return False

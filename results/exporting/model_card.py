@@ -9,7 +9,7 @@ from typing import Any
 from data.analysis.embeddings import ENCODERS
 from data.dataset.calibration import Calibration
 from results.evaluation.correction import ChoiceCorrection
-from results.evaluation.descriptions import from_pictures, source, split
+from results.evaluation.descriptions import reads_images, source, split
 from results.evaluation.groups import INDEPENDENT
 from results.evaluation.trials import Trial
 from results.exporting.calibration_report import calibration_section
@@ -114,7 +114,7 @@ def encoder_sections(trial: Trial) -> list[str]:
 
 def takes(trial: Trial) -> str:
     """Name what a model of the trial is given."""
-    return "pictures of spectrograms" if from_pictures(trial.info) else "audio"
+    return "pictures of spectrograms" if reads_images(trial.info) else "audio"
 
 
 def numbers_section(
@@ -218,7 +218,7 @@ def _search(trial: Trial, config: BundleConfig) -> str:
 def limits_section(trial: Trial, metrics: dict[str, Any]) -> str:
     """Write what the model must not be trusted with."""
     info = trial.info
-    if from_pictures(info):
+    if reads_images(info):
         given, judged = "is shown, photographs included", "pictures"
         other = "scales, colours and axes"
     else:
@@ -248,7 +248,7 @@ def limits_section(trial: Trial, metrics: dict[str, Any]) -> str:
 
 def usage_section(trial: Trial) -> str:
     """Write how the export is used."""
-    file = "spectrogram.png" if from_pictures(trial.info) else "song.mp3"
+    file = "spectrogram.png" if reads_images(trial.info) else "song.mp3"
     return (
         "## Use\n\n"
         "```python\n"

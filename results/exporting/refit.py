@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import spaces
 from data.analysis.embeddings import ENCODERS
+from data.analysis.kinds import Kind
 from data.cache.cache import Cache
-from data.cache.rows import Kind
 from data.dataset.task import Task, locked_task, refit_task
 from data.errors import CacheError
 from data.io.folder import Folder

@@ -17,8 +17,8 @@ import spaces
 from data.analysis.embeddings import ENCODERS
 from data.analysis.encoders.catalogue import copy_encoder
 from data.analysis.feature_names import FEATURES
+from data.analysis.kinds import EMBEDDING_PREFIX, FEATURE_KIND, kinds_in
 from data.analysis.parameters import Parameters
-from data.cache.rows import EMBEDDING_PREFIX, FEATURE_KIND, kinds_in
 from data.dataset.calibration import Calibration, apply_temperature
 from data.dataset.metrics import judge
 from data.dataset.task import Task
@@ -27,7 +27,7 @@ from data.errors import ExportError, HarnessError, RunError
 from data.io.s3_errors import bucket_failure
 from results.evaluation.correction import ChoiceCorrection, correct_run
 from results.evaluation.groups import groups_by_track, track_groups
-from results.evaluation.predictions import Judgement
+from results.evaluation.predictions import OutOfFoldPredictions
 from results.evaluation.trials import Trial
 from results.exporting.calibration_report import (
     CALIBRATION,
@@ -99,7 +99,7 @@ def export_trial(
         among = trial.best_of
     with new_folder(out) as folder:
         check_available(formats)
-        judgement = Judgement.of(trial)
+        judgement = OutOfFoldPredictions.of(trial)
         metrics = {"validation": judgement.numbers}
         calibration = fitted_calibration(judgement.probabilities, judgement.truth, judgement.groups)
         if correction is None and trial.best_of > 1:

@@ -11,8 +11,8 @@ import numpy as np
 import spaces
 from data.analysis.embeddings import ENCODERS, open_encoders
 from data.analysis.feature_names import FEATURES
+from data.analysis.kinds import FEATURE_KIND, kinds_in
 from data.analysis.segments import row_shape
-from data.cache.rows import FEATURE_KIND, kinds_in
 from data.dataset.calibration import apply_temperature
 from data.dataset.task import Inputs
 from data.dataset.track_scores import vote

@@ -1,4 +1,4 @@
-"""An ensemble that is selected on the out-of-fold predictions of trials on the same data and split."""
+"""Select an ensemble on the out-of-fold predictions of trials on the same data and split."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from data.dataset.metrics import judge
 from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError, RunError
 from results.evaluation.groups import groups_by_track, track_groups
-from results.evaluation.predictions import Judgement
+from results.evaluation.predictions import OutOfFoldPredictions
 from results.evaluation.trials import Trial, find_trial
 from results.ranking.boards import Board
 from search.storage.run_folder import RunFolder
 
 MAX_CANDIDATES = 25
-"""Trials of a board among which members are selected: the best, and the best of each family."""
+"""Maximum number of best trials from which members are selected."""
 
 
 @dataclass(frozen=True)
 class SelectedEnsemble:
-    """Trials that vote, and how good their vote is.
+    """The members of an ensemble, and the score of their vote.
 
     Attributes
     ----------
     trials : list of Trial
-        The members, the heaviest first.
+        The members, by descending weight.
     weights : list of float
         Their weights, which sum to 1.
     choice : EnsembleChoice
         The selection, scored by cross-fitting.
     n_tracks : int
-        Common validated tracks.
+        Number of tracks that all candidates validated.
     """
 
     trials: list[Trial]
@@ -55,28 +55,28 @@ class SelectedEnsemble:
 
 
 def candidates(board: Board, runs: str) -> list[Trial]:
-    """Find the trials of a board whose predictions were stored, the best first, each network once.
+    """Find the trials of a board with stored predictions, best first, without repeated networks.
 
     Parameters
     ----------
     board : Board
-        With at least `MAX_CANDIDATES` of its best entries.
+        A board with at least its `MAX_CANDIDATES` best entries.
     runs : str
         Folder of the runs.
     """
-    found: list[Trial] = []
+    trials: list[Trial] = []
     networks = set()
     for entry in board.entries:
         try:
             trial = find_trial(RunFolder.at(runs, entry.run), entry.trial_id)
-            Judgement.of(trial)
+            OutOfFoldPredictions.of(trial)
         except HarnessError:
             continue
         network = (trial.info.family, repr(sorted(trial.config.items())), trial.best_epoch, trial.info.seed)
         if network not in networks:
             networks.add(network)
-            found.append(trial)
-    return found
+            trials.append(trial)
+    return trials
 
 
 def select(trials: Sequence[Trial], *, seed: int = 0) -> SelectedEnsemble:
@@ -87,7 +87,7 @@ def select(trials: Sequence[Trial], *, seed: int = 0) -> SelectedEnsemble:
     trials : sequence of Trial
         Candidates on the same data and split.
     seed : int
-        Seed of the parts for cross-fitting.
+        Seed of the cross-fitting partition.
 
     Raises
     ------
@@ -96,17 +96,19 @@ def select(trials: Sequence[Trial], *, seed: int = 0) -> SelectedEnsemble:
     """
     if len(trials) < 2:
         raise RunError(f"--ensemble: {len(trials)} trials with stored predictions are too few; search more")
-    judgements = [Judgement.of(trial) for trial in trials]
-    common = sorted(set.intersection(*(set(judgement.track_id) for judgement in judgements)))
+    predictions = [OutOfFoldPredictions.of(trial) for trial in trials]
+    common = sorted(set.intersection(*(set(prediction.track_id) for prediction in predictions)))
     groups = track_groups(common, _group_of(trials)) or TrackGroups.independent(len(common))
     if groups.n_groups < 2:
         raise RunError("--ensemble: the trials validated fewer than two groups of tracks in common")
     rows = []
-    for judgement in judgements:
-        row_of = {track: row for row, track in enumerate(judgement.track_id)}
+    for prediction in predictions:
+        row_of = {track: row for row, track in enumerate(prediction.track_id)}
         rows.append([row_of[track] for track in common])
-    models = np.array([judgement.probabilities[row] for judgement, row in zip(judgements, rows, strict=True)])
-    choice = select_ensemble(models, judgements[0].truth[rows[0]], groups, seed=seed)
+    models = np.array(
+        [prediction.probabilities[row] for prediction, row in zip(predictions, rows, strict=True)]
+    )
+    choice = select_ensemble(models, predictions[0].truth[rows[0]], groups, seed=seed)
     members = choice.members
     return SelectedEnsemble(
         [trials[number] for number in members],
@@ -117,13 +119,14 @@ def select(trials: Sequence[Trial], *, seed: int = 0) -> SelectedEnsemble:
 
 
 def _group_of(trials: Sequence[Trial]) -> dict[str, str]:
+    """Read the groups of the tracks from the first run that stored them."""
     return next(filter(None, (groups_by_track(trial.run) for trial in trials)), {})
 
 
 def out_of_fold_vote(
     trials: Sequence[Trial], weights: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray, TrackGroups | None, dict[str, Any]]:
-    """Average the members' out-of-fold probabilities, all on the same tracks.
+    """Average the members' out-of-fold probabilities on the tracks of the first member.
 
     Returns
     -------
@@ -136,7 +139,7 @@ def out_of_fold_vote(
     numbers : dict
         As `data.dataset.metrics.judge` returns them.
     """
-    first, *others = (Judgement.of(trial) for trial in trials)
+    first, *others = (OutOfFoldPredictions.of(trial) for trial in trials)
     total = weights[0] * first.probabilities
     for weight, other in zip(weights[1:], others, strict=True):
         row_of = {track: number for number, track in enumerate(other.track_id)}

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from results.evaluation.predictions import Judgement
+from results.evaluation.predictions import OutOfFoldPredictions
 from results.reporting.figure import ACCENT, GOOD, Figure, axis, numbers
 
 _WRONG = 15
 
 
-def confusion(judgement: Judgement, classes: list[str]) -> Figure:
+def confusion(judgement: OutOfFoldPredictions, classes: list[str]) -> Figure:
     """Draw the confusion matrix."""
     counts = np.array(judgement.numbers["confusion"])
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -43,7 +43,7 @@ def confusion(judgement: Judgement, classes: list[str]) -> Figure:
     )
 
 
-def genres(judgement: Judgement) -> Figure:
+def genres(judgement: OutOfFoldPredictions) -> Figure:
     """Precision and recall of each genre."""
     by_genre = judgement.numbers["genres"]
     return Figure(
@@ -67,7 +67,7 @@ def genres(judgement: Judgement) -> Figure:
     )
 
 
-def surely_wrong(judgement: Judgement, classes: list[str]) -> list[dict[str, Any]]:
+def surely_wrong(judgement: OutOfFoldPredictions, classes: list[str]) -> list[dict[str, Any]]:
     """Tracks that are judged wrong with the highest probability, the surest first."""
     chosen = judgement.probabilities.argmax(axis=1)
     sure = judgement.probabilities.max(axis=1)

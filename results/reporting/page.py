@@ -11,7 +11,7 @@ from typing import Any
 from data.errors import RunError
 from results.evaluation.correction import correct_run
 from results.evaluation.descriptions import source, split
-from results.evaluation.predictions import Judgement
+from results.evaluation.predictions import OutOfFoldPredictions
 from results.ranking.boards import Board, boards
 from results.ranking.table import HEADINGS, LEFT, SYNTHETIC, cells, notes, title
 from results.reporting.confusion import confusion, genres, surely_wrong
@@ -124,7 +124,7 @@ def _section(one: Material, name: str) -> dict[str, Any]:
         "no_judgement": "",
     }
     try:
-        judgement = Judgement.of(one.best)
+        judgement = OutOfFoldPredictions.of(one.best)
     except RunError as error:
         section["no_judgement"] = str(error)
         return section

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from data.analysis.kinds import Kind, kinds_in
 from data.cache.fingerprints import preparation_fingerprint, same_input
-from data.cache.rows import Kind, kinds_in
 from data.dataset.splits import Split
 from data.errors import RunError
 from data.io.folder import Folder

@@ -14,9 +14,9 @@ import yaml
 
 from search.storage.run_folder import RunFolder
 from search.storage.study import open_study
-from tests.conftest import make_rows, write_cache
 from tests.support.hosts import SHARED, Host, Hosts, hosts, missing
 from tests.support.paths import ROOT
+from tests.support.rows import make_rows, write_cache
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow

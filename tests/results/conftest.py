@@ -12,7 +12,7 @@ from data.cache.cache import Cache
 from results.evaluation.trials import find_trial
 from results.exporting.writer import export_trial
 from search.storage.run_folder import RunFolder
-from tests.conftest import make_rows, write_cache
+from tests.support.rows import make_rows, write_cache
 from tests.support.runs import AVERAGED, WIDE, make_run
 
 

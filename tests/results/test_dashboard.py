@@ -75,7 +75,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     RunFolder.at(tmp_path, "young").write_info(make_info("young"))
     for name, told in (
         ("nobody", "no run 'nobody'"),
-        ("young", "study.journal is missing; has its search begun?"),
+        ("young", "study.journal is missing; has its search started?"),
     ):
         done = CliRunner().invoke(main, [name, "--runs", str(tmp_path), "--port", "0"])
         assert done.exit_code == 2

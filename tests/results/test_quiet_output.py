@@ -1,13 +1,6 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
-from tests.support.paths import ROOT
-
-
-def python(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+from tests.support.processes import python
 
 
 def test_keras_comes_without_a_word() -> None:

@@ -38,6 +38,7 @@ def test_it_is_one_file_that_tells_what_was_searched(page: Path) -> None:
     assert '<link rel="stylesheet"' not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (400, "dark")])
 def test_each_plot_is_drawn_without_an_error(page: Path, width: int, scheme: str) -> None:
     with chromium() as browser:
@@ -90,7 +91,7 @@ def test_bad_input_is_one_line_and_writes_nothing(made_runs: Path, tmp_path: Pat
     write_scores(tmp_path / "runs", "young", [None, None])
     for arguments, told in (
         (("nobody", "--runs", str(made_runs)), "no run 'nobody'"),
-        (("young", "--runs", str(tmp_path / "runs")), "run 'young': no trial of it has ended with a score"),
+        (("young", "--runs", str(tmp_path / "runs")), "run 'young': no trial has ended with a score"),
         (("first", "--runs", str(made_runs), "--out", str(tmp_path)), "is a folder; name a file"),
     ):
         out = () if "--out" in arguments else ("--out", str(tmp_path / "out.html"))

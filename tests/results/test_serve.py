@@ -112,6 +112,7 @@ def test_openapi_names_what_can_be_asked(client: Any) -> None:
     assert {"200", "413", "422"} <= set(described["paths"]["/predict"]["post"]["responses"])
 
 
+@pytest.mark.slow
 def test_the_page_shows_genres_over_time(exported: Path, song: Path, tmp_path: Path) -> None:
     import uvicorn
 

@@ -178,6 +178,7 @@ def test_a_run_that_ended_meanwhile_is_not_gone_on_with(
     assert here.info() == finished
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_seed_are_equal(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
     tables: list[pd.DataFrame] = []
     for name in ("first", "second"):
@@ -233,6 +234,7 @@ def test_other_schedulers_and_searchers_run(
         assert (trials["status"] == "COMPLETE").all()
 
 
+@pytest.mark.slow
 def test_time_budget_ends_the_search(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
     settings = SearchSettings.checked(
         family="features_mlp",

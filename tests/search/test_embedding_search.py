@@ -105,6 +105,7 @@ def test_an_export_without_its_encoder_is_one_line(run: RunFolder, tmp_path: Pat
         Classifier.load(tmp_path / "export")
 
 
+@pytest.mark.slow
 def test_a_run_outlives_an_encoder_that_is_added_to_its_cache(
     ray_cluster: None, run: RunFolder, audio: Path, tmp_path: Path
 ) -> None:

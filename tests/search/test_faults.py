@@ -26,9 +26,7 @@ from tests.support.held import Lost
 from tests.support.paths import ROOT
 from tests.support.waiting import running, wait_until
 
-pytestmark = pytest.mark.slow
-
-EPOCHS, HELD = 90, 20
+EPOCHS, HELD = 16, 6
 
 
 def search(*arguments: object) -> Result:
@@ -49,6 +47,7 @@ def actors(folder: Path) -> list[int]:
     return [pid for pid in pids if lives(pid)]
 
 
+@pytest.mark.slow
 def test_killed_workers_and_a_killed_driver_lose_nothing(
     ray_cluster: None, small_cache: Path, tmp_path: Path
 ) -> None:
@@ -64,7 +63,7 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
     options = ["--family", "features_mlp", "--cache", str(small_cache), "--runs", str(tmp_path)]
     options += ["--name", "cut", "--trials", "4", "--max-epochs", str(EPOCHS), "--folds", "2"]
     options += ["--searcher", "random", "--scheduler", "none", "--max-concurrent", "1", "--no-portfolio"]
-    fixed = ["layers=2", "units_1=768", "units_2=384", "batch_size=5", f"epochs={EPOCHS}", "activation=relu"]
+    fixed = ["layers=2", "units_1=64", "units_2=32", "batch_size=16", f"epochs={EPOCHS}", "activation=relu"]
     for pair in fixed:
         options += ["--set", pair]
     hold(1, until=HELD)
@@ -121,7 +120,7 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
     assert (info.status, info.reason) == ("finished", "all trials")
     assert info.seconds > sat
     assert trials["status"].tolist() == ["COMPLETE"] * 4
-    assert trials["epochs"].tolist() == [30, EPOCHS, EPOCHS, EPOCHS]
+    assert trials["epochs"].tolist() == [EPOCHS] * 4
     assert (trials["seconds"] > 5000).tolist() == [False, False, True, False]
     assert trials["trial_id"].is_unique
     counts = history.groupby("trial_id")["epoch"].agg(["count", "max"])
@@ -195,6 +194,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_search_in_order(ray_cluster: None, small_cache: Path, small_disk: Path) -> None:
     filler = small_disk / "filler"
     filler.write_bytes(bytes(2_650_000))
@@ -225,6 +225,7 @@ def test_a_full_disk_ends_the_search_in_order(ray_cluster: None, small_cache: Pa
         assert np.isclose(trials["val_accuracy"].iloc[number], value)
 
 
+@pytest.mark.slow
 def test_a_folder_out_of_reach_ends_the_search_and_no_trial_fails(
     ray_cluster: None, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

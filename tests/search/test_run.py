@@ -122,6 +122,7 @@ def test_debug_shows_where(tmp_path: Path) -> None:
     assert type(result.exception).__name__ == "CacheError"
 
 
+@pytest.mark.slow
 def test_nobody_answers_at_an_address(small_cache: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "search.run", "--family", "features_mlp", "--address", "127.0.0.1:1"]
     result = subprocess.run(
@@ -135,6 +136,7 @@ def test_nobody_answers_at_an_address(small_cache: Path, tmp_path: Path) -> None
     assert "--address 127.0.0.1:1: no cluster listens there" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_stopped_search_keeps_everything_and_resume_ends_it(
     ray_cluster: None, small_cache: Path, tmp_path: Path
 ) -> None:

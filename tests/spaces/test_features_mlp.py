@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 from typing import Any
 
@@ -15,7 +16,7 @@ from data.dataset.track_scores import scores, track_probabilities
 from data.errors import RunError
 from spaces.training.dense import learner as dense_folds
 from spaces.training.dense.scalers import Scaler, fit_scaler
-from tests.conftest import make_rows
+from tests.support.rows import make_rows
 
 FAMILY = spaces.get("features_mlp")
 
@@ -173,15 +174,47 @@ def test_fit_on_all_rows_validates_on_none() -> None:
     assert outcome.probabilities[0].shape == (0, 3)
 
 
-def test_architecture_is_compiled_once() -> None:
-    from spaces.features_mlp import _compiled
+def test_networks_of_other_widths_are_not_compiled_again() -> None:
+    from spaces.training.dense.epoch import compiled_epoch
 
-    task = task_of()
-    FAMILY.learner({**FULL, "dropout": 0.11}, task, seed=0)
-    before = _compiled.cache_info()
-    FAMILY.learner({**FULL, "dropout": 0.5, "mixup": 0.0, "batch_size": 5, "scaler": "power"}, task, seed=9)
-    after = _compiled.cache_info()
-    assert (after.hits, after.misses) == (before.hits + 1, before.misses)
+    task = task_of(folds=2, tracks=8)
+    for config in (FULL, {**FULL, "units_1": 20, "activation": "silu", "optimizer": "rmsprop"}):
+        FAMILY.learner(config, task, seed=0).run_epoch(0)
+    assert compiled_epoch(2, "batch").trace_count == 1
+
+
+def test_many_trials_leave_a_bounded_number_of_graphs() -> None:
+    from tensorflow.python.framework.func_graph import FuncGraph
+
+    def graphs() -> int:
+        gc.collect()
+        return sum(isinstance(each, FuncGraph) for each in gc.get_objects())
+
+    task = task_of(folds=2, tracks=8)
+    # Every compiled function that this part of the space can ask for.
+    for layers in (1, 2):
+        for normalisation in ("none", "layer"):
+            config = {**FULL, "layers": layers, "normalisation": normalisation}
+            FAMILY.learner(config, task, seed=0).run_epoch(0)
+    before = graphs()
+    for number in range(8):
+        config = {
+            **FULL,
+            "layers": 1 + number % 2,
+            "units_1": 17 + number,
+            "activation": ("relu", "gelu", "silu", "tanh")[number % 4],
+            "normalisation": ("none", "layer")[number // 4],
+            "optimizer": ("adam", "rmsprop")[number % 2],
+        }
+        FAMILY.learner(config, task, seed=0).run_epoch(0)
+    assert graphs() == before
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused() -> None:
+    learner = FAMILY.learner(FULL, task_of(), seed=0)
+    state = {name: value for name, value in learner.state().items() if name != "format"}
+    with pytest.raises(RunError, match="another version of the program"):
+        learner.restore(state)
 
 
 def test_a_scaler_is_fitted_once_for_all_trials_of_a_task(monkeypatch: pytest.MonkeyPatch) -> None:

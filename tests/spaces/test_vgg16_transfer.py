@@ -241,6 +241,7 @@ def test_pictures_too_small_are_one_line(tmp_path: Path, monkeypatch: pytest.Mon
         spaces.get("vgg16_transfer").for_search(small.X.tensor_shape, weights=NONE)
 
 
+@pytest.mark.slow
 def test_a_search_records_the_weights(ray_cluster: None, tmp_path: Path, task: Task) -> None:
     from results.evaluation.trials import find_trial
     from results.exporting.refit import refit

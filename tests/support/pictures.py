@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from data.cache.cache import FORMAT, Cache, CacheInfo
+from data.cache.cache import Cache
+from data.cache.format import FORMAT, CacheInfo
 from data.cache.rows import Rows
 from data.cache.shards import TrackTensors, write_shard
 from data.dataset.splits import make_split

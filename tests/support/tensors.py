@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from data.analysis.feature_names import FEATURES
 from data.analysis.parameters import Melspec, Parameters, Picture
-from data.cache.cache import FORMAT, CacheInfo
 from data.cache.fingerprints import fingerprint
+from data.cache.format import FORMAT, CacheInfo
 from data.cache.shards import TrackTensors, write_shard
 from data.io.folder import Folder
-from tests.conftest import GENRES, make_rows
+from tests.support.rows import GENRES, make_rows
 
 BANDS, FRAMES, SIZE = 16, 21, 32
 """Sizes of the tensors; so many frames have 0.5 s."""

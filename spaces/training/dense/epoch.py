@@ -1,113 +1,126 @@
-"""One epoch of one architecture, for all folds together, as one compiled function.
+"""One epoch of a dense network, for all folds together, as one compiled function.
 
-``Model.fit`` costs some 4 ms a step on networks of this size; the same step inside a compiled loop costs a
-tenth, and a fold axis makes one step serve all folds: see ``benchmarks/folds.py``. The function is compiled
-once an architecture and a number of folds, and serves every configuration of it: weights, data, order,
-learning rates, dropout rates and seeds are its arguments.
+``Model.fit`` costs some 4 ms per step on networks of this size; the same step inside a compiled loop costs a
+tenth, and a fold axis makes one step serve all folds: see ``benchmarks/folds.py``. The function is compiled once
+per number of hidden layers and normalisation. Widths, folds, activation, optimizer, data, order, learning rates,
+dropout rates and seeds are its arguments: compilation costs more than many small networks' training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from spaces.training.batching import Batches
-from spaces.training.dense.layers import Dense, Dropout, FoldLayer, Pass
-from spaces.training.optimizers import make_optimizer
+from spaces.training.dense import layers
+from spaces.training.dense.activations import activate
+from spaces.training.dense.network import ACTIVATIONS, Architecture
+from spaces.training.learning_rates import OPTIMIZERS
+from spaces.training.optimizers import MOST_SLOTS, update
 
 State = tuple[tf.Tensor, ...]
-"""Values of the weights, of the optimizer's variables, and of the weights' moving averages, by fold."""
+"""Weights, optimizer slots, number of steps, and the weights' moving averages, each but the number by fold."""
+
+_NORM_RANKS = {"none": 0, "batch": 4, "layer": 2}
+"""Weights of each normalisation."""
+_INPUT_DROPOUT = 1
+"""Number of the first dropout's draws; those of the hidden layers follow."""
 
 
 @dataclass(frozen=True)
 class Knobs:
-    """What a configuration sets without changing the architecture.
+    """Numbers of a configuration that change neither the weights nor the compiled function.
 
     Attributes
     ----------
     label_smoothing : float
-        Share of the target that is spread over all genres (Szegedy et al., 2016).
+        Fraction of the target that is spread over all genres (Szegedy et al., 2016).
     mixup : float
         Parameter of the Beta distribution that mixes pairs of rows (Zhang et al., 2018); 0 mixes none.
     weight_decay : float
         Decoupled decay of kernels, as a multiple of the learning rate (Loshchilov and Hutter, 2019).
-    dropout : mapping of str to float
-        Dropout rates by name.
+    input_dropout, dropout : float
+        Dropout rates of the input and of the hidden layers.
     """
 
-    label_smoothing: float
-    mixup: float
-    weight_decay: float
-    dropout: Mapping[str, float]
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    weight_decay: float = 0.0
+    input_dropout: float = 0.0
+    dropout: float = 0.0
 
 
 class CompiledEpoch:
-    """An architecture with its optimizer, and the function that trains all folds of it for one epoch.
+    """The function that trains all folds of a network for one epoch; use `compiled_epoch` to share it.
 
     Parameters
     ----------
-    layers : sequence of FoldLayer
-        The network as far as its logits.
-    optimizer : str
-        One of `spaces.training.learning_rates.OPTIMIZERS`.
-    n_classes : int
-        Number of genres.
+    depth : int
+        Number of hidden layers.
+    normalisation : str
+        One of `spaces.training.dense.network.NORMALISATIONS`.
     """
 
-    def __init__(self, layers: Sequence[FoldLayer], optimizer: str, n_classes: int) -> None:
-        self._layers = list(layers)
-        self._n_classes = n_classes
-        self._dropout_names = sorted({layer.rate_name for layer in layers if isinstance(layer, Dropout)})
-        self._weights = [weight for layer in layers for weight in layer.weights]
-        self._trainable = [weight for weight in self._weights if weight.trainable]
-        self._kernels = [layer.kernel for layer in layers if isinstance(layer, Dense)]
-        self._optimizer = make_optimizer(optimizer)
-        self._optimizer.build(self._trainable)
-        self._variables = [*self._weights, *self._optimizer.variables]
-        self._fresh = [np.asarray(variable) for variable in self._variables]
-        n_folds, n_inputs, _ = self._kernels[0].shape
-        floats = tf.TensorSpec([], tf.float32)
-        rows = tf.TensorSpec([n_folds, None, n_inputs], tf.float32)
-        state = [tf.TensorSpec(value.shape, value.dtype) for value in self._fresh]
+    def __init__(self, depth: int, normalisation: str) -> None:
+        self._depth = depth
+        self._normalisation = normalisation
+        ranks = [3, 2, *[2] * _NORM_RANKS[normalisation]]
+        self._per_layer = len(ranks)
+        self._weights = [_variable(rank) for rank in [*ranks * depth, 3, 2]]
+        moving = (4, 5) if normalisation == "batch" else ()
+        self._trained = [
+            position
+            for position in range(len(self._weights))
+            if position >= depth * self._per_layer or position % self._per_layer not in moving
+        ]
+        self._kernels = [*range(0, depth * self._per_layer, self._per_layer), len(self._weights) - 2]
+        self._slots = [
+            [_variable(self._weights[position].shape.rank) for _ in range(MOST_SLOTS)]
+            for position in self._trained
+        ]
+        self._steps = tf.Variable(0.0)
+        self._variables = [*self._weights, *(slot for slots in self._slots for slot in slots), self._steps]
+        number, integer = tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int32)
+        rows = tf.TensorSpec([None, None, None], tf.float32)
         self._run = tf.function(
             self._epoch,
             input_signature=[
-                (*state, *state[: len(self._weights)]),
+                tuple(tf.TensorSpec(each.shape, tf.float32) for each in [*self._variables, *self._weights]),
                 rows,
-                tf.TensorSpec([n_folds, None], tf.int32),
+                tf.TensorSpec([None, None], tf.int32),
                 rows,
-                tf.TensorSpec([None, n_folds, None], tf.int32),
-                tf.TensorSpec([None, n_folds, None], tf.float32),
+                tf.TensorSpec([None, None, None], tf.int32),
+                tf.TensorSpec([None, None, None], tf.float32),
                 tf.TensorSpec([None], tf.float32),
                 tf.TensorSpec([2], tf.int32),
-                floats,
-                (floats, floats, floats, dict.fromkeys(self._dropout_names, floats)),
+                number,
+                integer,
+                integer,
+                (number,) * 5,
             ],
             # It would leave generated source among the temporary files where Ray ends the process.
             autograph=False,
         )
 
     @property
-    def n_parameters(self) -> int:
-        """Number of trainable numbers of one fold."""
-        return int(sum(np.prod(weight.shape[1:]) for weight in self._trainable))
+    def trace_count(self) -> int:
+        """How often the function has been compiled: at most once."""
+        return int(self._run.experimental_get_tracing_count())
 
-    def initial_state(self, seeds: Sequence[int]) -> State:
-        """Fresh weights, drawn from a seed for each fold, and a fresh optimizer."""
-        folds = []
-        for seed in seeds:
-            rng = np.random.default_rng(seed)
-            folds.append([value for layer in self._layers for value in layer.initial(rng)])
+    def initial_state(self, architecture: Architecture, seeds: Sequence[int]) -> State:
+        """Draw weights from one seed per fold; the optimizer starts at zero."""
+        folds = [architecture.initial_weights(seed) for seed in seeds]
         weights = [np.stack(values) for values in zip(*folds, strict=True)]
-        values = (*weights, *self._fresh[len(weights) :], *weights)
-        return tuple(tf.convert_to_tensor(value) for value in values)
+        slots = [np.zeros_like(weights[position]) for position in self._trained for _ in range(MOST_SLOTS)]
+        return tuple(map(tf.constant, (*weights, *slots, np.float32(0), *weights)))
 
     def judged_weights(self, state: State, fold: int) -> list[np.ndarray]:
-        """Weights that a fold is judged and exported by: the averaged ones, in the network's order."""
+        """Weights that a fold is evaluated and exported with: the averaged ones, in Keras's order."""
         return [value.numpy()[fold] for value in state[len(self._variables) :]]
 
     def run(
@@ -121,9 +134,11 @@ class CompiledEpoch:
         rates: np.ndarray,
         seed: tuple[int, int],
         keep: float,
+        activation: str,
+        optimizer: str,
         knobs: Knobs,
     ) -> tuple[State, np.ndarray, np.ndarray, np.ndarray]:
-        """Train for one epoch, then judge.
+        """Train for one epoch, then evaluate.
 
         Parameters
         ----------
@@ -140,9 +155,13 @@ class CompiledEpoch:
         seed : tuple of two int
             Seed of the epoch's noise.
         keep : float
-            Share of the weights' moving average that the epoch keeps; 0 judges the weights as they are.
+            Fraction of the weights' moving average that the epoch keeps; 0 evaluates the weights as they are.
+        activation : str
+            One of `spaces.training.dense.network.ACTIVATIONS`.
+        optimizer : str
+            One of `spaces.training.learning_rates.OPTIMIZERS`.
         knobs : Knobs
-            The configuration.
+            The rest of the configuration.
 
         Returns
         -------
@@ -151,13 +170,18 @@ class CompiledEpoch:
         loss : ndarray of float32, shape (n_folds,)
             Mean training loss over steps.
         accuracy : ndarray of float32, shape (n_folds,)
-            Share of the training rows that are right after the epoch.
+            Fraction of the training rows that are classified correctly after the epoch.
         probabilities : ndarray of float32, shape (n_folds, n_valid, n_classes)
             For the validation rows, after the epoch.
         """
-        numbers = (knobs.label_smoothing, knobs.mixup, knobs.weight_decay)
-        dropout = {name: tf.constant(knobs.dropout[name], tf.float32) for name in self._dropout_names}
-        state, *judged = self._run(
+        numbers = (
+            knobs.label_smoothing,
+            knobs.mixup,
+            knobs.weight_decay,
+            knobs.input_dropout,
+            knobs.dropout,
+        )
+        state, *evaluated = self._run(
             state,
             x,
             y,
@@ -167,9 +191,11 @@ class CompiledEpoch:
             tf.constant(rates, tf.float32),
             tf.constant(seed, tf.int32),
             tf.constant(keep, tf.float32),
-            (*(tf.constant(number, tf.float32) for number in numbers), dropout),
+            tf.constant(ACTIVATIONS.index(activation)),
+            tf.constant(OPTIMIZERS.index(optimizer)),
+            tuple(tf.constant(number, tf.float32) for number in numbers),
         )
-        loss, accuracy, probabilities = (value.numpy() for value in judged)
+        loss, accuracy, probabilities = (value.numpy() for value in evaluated)
         return state, loss, accuracy, probabilities
 
     def _epoch(
@@ -183,34 +209,41 @@ class CompiledEpoch:
         rates: tf.Tensor,
         seed: tf.Tensor,
         keep: tf.Tensor,
-        knobs: tuple[Any, ...],
+        activation: tf.Tensor,
+        optimizer: tf.Tensor,
+        knobs: tuple[tf.Tensor, ...],
     ) -> tuple[State, tf.Tensor, tf.Tensor, tf.Tensor]:
-        variables = len(self._variables)
-        for variable, value in zip(self._variables, state[:variables], strict=True):
+        n_variables = len(self._variables)
+        for variable, value in zip(self._variables, state[:n_variables], strict=True):
             variable.assign(value)
-        *numbers, dropout = knobs
         steps = tf.shape(rates)[0]
 
         def step(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            given = Pass(counts[number][:, :, None], tf.random.fold_in(seed, number), dropout)
-            batch = tf.gather(x, rows[number], batch_dims=1)
-            genres = tf.gather(y, rows[number], batch_dims=1)
-            loss = self._step(batch, genres, counts[number], given, rates[number], *numbers)
+            loss = self._step(
+                tf.gather(x, rows[number], batch_dims=1),
+                tf.gather(y, rows[number], batch_dims=1),
+                counts[number],
+                tf.random.fold_in(seed, number),
+                rates[number],
+                activation,
+                optimizer,
+                knobs,
+            )
             return number + 1, total + loss
 
-        _, total = tf.while_loop(lambda number, _: number < steps, step, (0, tf.zeros([x.shape[0]])))
-        trained = tuple(tf.identity(variable.value) for variable in self._variables)
-        averages = []
-        for weight, average in zip(self._weights, state[variables:], strict=True):
-            averages.append(keep * average + (1.0 - keep) * weight.value)
-            weight.assign(averages[-1])
-        right = tf.argmax(self._logits(x, Pass()), axis=2, output_type=tf.int32) == y
+        _, total = tf.while_loop(lambda number, _: number < steps, step, (0, tf.zeros([tf.shape(x)[0]])))
+        trained = [variable.read_value() for variable in self._variables]
+        averages = [
+            keep * average + (1.0 - keep) * weight
+            for average, weight in zip(state[n_variables:], trained[: len(self._weights)], strict=True)
+        ]
+        right = tf.argmax(self._logits(averages, x, activation), axis=2, output_type=tf.int32) == y
         real = tf.cast(y >= 0, tf.float32)
         return (
             (*trained, *averages),
             total / tf.cast(steps, tf.float32),
             tf.reduce_sum(tf.cast(right, tf.float32) * real, axis=1) / tf.reduce_sum(real, axis=1),
-            tf.nn.softmax(self._logits(x_valid, Pass())),
+            tf.nn.softmax(self._logits(averages, x_valid, activation)),
         )
 
     def _step(
@@ -218,35 +251,97 @@ class CompiledEpoch:
         x: tf.Tensor,
         y: tf.Tensor,
         counts: tf.Tensor,
-        given: Pass,
+        seed: tf.Tensor,
         rate: tf.Tensor,
-        smoothing: tf.Tensor,
-        mixup: tf.Tensor,
-        decay: tf.Tensor,
+        activation: tf.Tensor,
+        optimizer: tf.Tensor,
+        knobs: tuple[tf.Tensor, ...],
     ) -> tf.Tensor:
-        """Take one optimizer step; give the loss of each fold."""
-        target = tf.one_hot(y, self._n_classes) * (1.0 - smoothing) + smoothing / self._n_classes
-        x, target = _mix(x, target, mixup, given.seed)
-        with tf.GradientTape() as tape:
-            losses = tf.nn.softmax_cross_entropy_with_logits(target, self._logits(x, given))
+        """Take one optimizer step; return the loss of each fold."""
+        smoothing, mixup, decay, input_dropout, dropout = knobs
+        n_classes = tf.shape(self._weights[-1].read_value())[1]
+        target = tf.one_hot(y, n_classes) * (1.0 - smoothing) + smoothing / tf.cast(n_classes, tf.float32)
+        x, target = _mix(x, target, mixup, seed)
+        x = layers.dropout(x, input_dropout, seed, _INPUT_DROPOUT)
+        weights = [weight.read_value() for weight in self._weights]
+        trained = [weights[position] for position in self._trained]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(trained)
+            logits = self._logits(weights, x, activation, counts[:, :, None], seed, dropout)
+            losses = tf.nn.softmax_cross_entropy_with_logits(target, logits)
             by_fold = tf.reduce_sum(losses * counts, axis=1) / tf.reduce_sum(counts, axis=1)
             # A sum over folds: each fold's gradient is that of its own mean.
             loss = tf.reduce_sum(by_fold)
-        gradients = tape.gradient(loss, [weight.value for weight in self._trainable])
-        for kernel in self._kernels:
-            kernel.value.assign_sub(rate * decay * kernel.value)
-        self._optimizer.learning_rate.assign(rate)
-        self._optimizer.apply(gradients, self._trainable)
+        gradients = tape.gradient(loss, trained)
+        with tf.control_dependencies(gradients):
+            for kernel in self._kernels:
+                self._weights[kernel].assign_sub(rate * decay * weights[kernel])
+            number = self._steps.assign_add(1.0, read_value=True)
+
+            def apply(name: str) -> tf.Tensor:
+                for position, gradient, slots in zip(self._trained, gradients, self._slots, strict=True):
+                    update(name, self._weights[position], gradient, slots, rate, number)
+                return tf.constant(0)
+
+            tf.switch_case(optimizer, [lambda name=name: apply(name) for name in OPTIMIZERS])
         return by_fold
 
-    def _logits(self, x: tf.Tensor, given: Pass) -> tf.Tensor:
-        for layer in self._layers:
-            x = layer(x, given)
-        return x
+    def _logits(
+        self,
+        weights: Sequence[tf.Tensor],
+        x: tf.Tensor,
+        activation: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        seed: tf.Tensor | None = None,
+        rate: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Apply the network; with a mask of the counted rows in training, without one in evaluation."""
+        for hidden in range(self._depth):
+            first = hidden * self._per_layer
+            kernel, bias, *norm = weights[first : first + self._per_layer]
+            x = self._normalised(layers.dense(x, kernel, bias), norm, first + 4, mask)
+            x = activate(x, activation)
+            if mask is not None:
+                x = layers.dropout(x, rate, seed, _INPUT_DROPOUT + 1 + hidden)
+        return layers.dense(x, *weights[-2:])
+
+    def _normalised(
+        self, x: tf.Tensor, norm: Sequence[tf.Tensor], moving: int, mask: tf.Tensor | None
+    ) -> tf.Tensor:
+        """Normalise a hidden layer; in training, update its moving moments, which begin at `moving`."""
+        match self._normalisation:
+            case "batch":
+                gamma, beta, *moments = norm
+                if mask is None:
+                    mean, variance = (moment[:, None] for moment in moments)
+                else:
+                    mean, variance = layers.batch_moments(x, mask)
+                    for position, before, batch in zip(
+                        (moving, moving + 1), moments, (mean, variance), strict=True
+                    ):
+                        change = (1.0 - layers.MOMENTUM) * (batch[:, 0] - before)
+                        self._weights[position].assign_add(change)
+            case "layer":
+                gamma, beta = norm
+                mean, variance = layers.row_moments(x)
+            case _:
+                return x
+        return layers.normalise(x, mean, variance, gamma, beta)
 
 
-def _mix(x: tf.Tensor, target: tf.Tensor, mixup: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mix each row with its neighbour in the shuffled batch, all by one share drawn from a Beta."""
+@cache
+def compiled_epoch(depth: int, normalisation: str) -> CompiledEpoch:
+    """Return the process's compiled epoch; there are few, so each is kept."""
+    return CompiledEpoch(depth, normalisation)
+
+
+def _variable(rank: int) -> tf.Variable:
+    """Make a variable whose dimensions are open."""
+    return tf.Variable(tf.zeros([1] * rank), shape=tf.TensorShape([None] * rank), dtype=tf.float32)
+
+
+def _mix(x: tf.Tensor, target: tf.Tensor, mixup: tf.Tensor, seed: tf.Tensor) -> tuple[Any, Any]:
+    """Mix each row with its neighbour in the shuffled batch, all by one weight drawn from a Beta."""
 
     def mixed() -> tuple[tf.Tensor, tf.Tensor]:
         # A Beta is a ratio of two Gammas.
@@ -257,4 +352,5 @@ def _mix(x: tf.Tensor, target: tf.Tensor, mixup: tf.Tensor, seed: tf.Tensor) -> 
             share * target + (1.0 - share) * tf.roll(target, 1, axis=1),
         )
 
-    return tf.cond(mixup > 0.0, mixed, lambda: (x, target))
+    mixed_x, mixed_target = tf.cond(mixup > 0.0, mixed, lambda: (x, target))
+    return mixed_x, mixed_target

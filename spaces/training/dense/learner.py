@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from data.dataset.task import Task
 from data.errors import RunError
 from spaces.training.batching import INITIAL, deal_batches, mixed_seed
-from spaces.training.dense.epoch import CompiledEpoch, Knobs
+from spaces.training.dense.epoch import Knobs, compiled_epoch
+from spaces.training.dense.network import Architecture
 from spaces.training.dense.scalers import Scaler, apply_scaler, fit_scaler
 from spaces.training.family import EpochOutcome, Fitted, Learner
 from spaces.training.learning_rates import learning_rates
+
+_FORMAT_KEY, _FORMAT = "format", 2
+"""Version of the checkpoint's layout; the first had none and held the variables of Keras's optimizers."""
 
 _kept: list[tuple[Task, dict[str, list[Scaler]]]] = []
 """The scalers of one task, by name: trials share it, and a fit by powers takes longer than many epochs."""
@@ -40,7 +43,9 @@ class Recipe:
     scaler : str
         One of `spaces.training.dense.scalers.SCALERS`.
     batch_size : int
-        Rows a step.
+        Most rows per step.
+    optimizer : str
+        One of `spaces.training.learning_rates.OPTIMIZERS`.
     schedule : str
         One of `spaces.training.learning_rates.SCHEDULES`.
     learning_rate : float
@@ -55,6 +60,7 @@ class Recipe:
 
     scaler: str
     batch_size: int
+    optimizer: str
     schedule: str
     learning_rate: float
     epochs: int
@@ -67,10 +73,8 @@ class ScaledFolds(Learner):
 
     Parameters
     ----------
-    compiled : CompiledEpoch
-        The architecture; it may be shared with other learners of the process.
-    export : callable
-        Gives the plain Keras model of the same architecture, softmax included.
+    architecture : Architecture
+        The network, of any input width.
     recipe : Recipe
         How to train.
     task : Task
@@ -81,15 +85,14 @@ class ScaledFolds(Learner):
 
     def __init__(
         self,
-        compiled: CompiledEpoch,
-        export: Callable[[], keras.Model],
+        architecture: Architecture,
         recipe: Recipe,
         task: Task,
         *,
         seed: int,
     ) -> None:
-        self._compiled = compiled
-        self._export = export
+        self._architecture = architecture
+        self._compiled = compiled_epoch(len(architecture.units), architecture.normalisation)
         self._recipe = recipe
         self._seed = seed
         self._scalers = _fitted_scalers(recipe.scaler, task)
@@ -101,8 +104,8 @@ class ScaledFolds(Learner):
         for number, fold in enumerate(task.folds):
             y[number, : len(fold.train)] = task.y[fold.train]
         self._y = tf.constant(y)
-        self._state = compiled.initial_state(self._fold_seeds(INITIAL))
-        self.n_parameters = compiled.n_parameters
+        self._state = self._compiled.initial_state(architecture, self._fold_seeds(INITIAL))
+        self.n_parameters = architecture.n_parameters
 
     def _stacked(self, task: Task, rows: list[np.ndarray]) -> tf.Tensor:
         """Scaled rows of each fold by its own scaler, filled up with zeros to the largest fold."""
@@ -137,30 +140,36 @@ class ScaledFolds(Learner):
             seed=(mixed_seed(self._seed, epoch), epoch),
             # The first epochs are averaged evenly, so that the initial weights leave no trace.
             keep=min(recipe.averaging, epoch / (epoch + 1)),
+            activation=self._architecture.activation,
+            optimizer=recipe.optimizer,
             knobs=recipe.knobs,
         )
         judged = tuple(probabilities[fold, :size] for fold, size in enumerate(self._valid_sizes))
         return EpochOutcome(float(loss.mean()), float(accuracy.mean()), judged)
 
     def state(self) -> dict[str, np.ndarray]:
-        """All variables, by their position."""
-        return {str(position): value.numpy() for position, value in enumerate(self._state)}
+        """All variables, by their position, and the format of this state."""
+        arrays = {str(position): value.numpy() for position, value in enumerate(self._state)}
+        return {_FORMAT_KEY: np.array(_FORMAT), **arrays}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `state` gave.
+        """Restore what `state` returned.
 
         Raises
         ------
         RunError
-            If the state has other variables, or variables of other shapes.
+            If the state has another format, other variables, or variables of other shapes.
         """
-        here = {name: value.shape for name, value in self.state().items()}
-        if {name: value.shape for name, value in state.items()} != here:
+        if _FORMAT_KEY not in state or int(state[_FORMAT_KEY]) != _FORMAT:
+            raise RunError("the checkpoint was written by another version of the program; start anew")
+        expected = {name: value.shape for name, value in self.state().items()}
+        if {name: value.shape for name, value in state.items()} != expected:
             raise RunError("the checkpoint is of another network than the configuration builds; start anew")
         self._state = tuple(tf.constant(state[str(position)]) for position in range(len(self._state)))
 
     def fitted(self, fold: int = 0) -> Fitted:
         """Return the network of a fold as it is now, with its scaler."""
-        model = self._export()
+        knobs = self._recipe.knobs
+        model = self._architecture.keras_model(input_dropout=knobs.input_dropout, dropout=knobs.dropout)
         model.set_weights(self._compiled.judged_weights(self._state, fold))
         return Fitted(model, {"scaler": self._scalers[fold]})

@@ -16,7 +16,8 @@ from data import inspect, prepare
 from data.analysis.parameters import Melspec, Picture
 from data.analysis.spectrograms import colour_table, image, melspec, window_starts
 from data.analysis.stft import Spectrum
-from data.cache.cache import Cache, how_to_make
+from data.cache.cache import Cache
+from data.cache.format import how_to_make
 from data.errors import CacheError, SettingsError
 from data.io.folder import Folder
 from tests.support.collection import SR, clip, make_collection

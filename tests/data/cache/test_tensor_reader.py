@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.cache.cache import FINGERPRINT, Cache
+from data.cache.cache import Cache
+from data.cache.format import FINGERPRINT
 from data.cache.memory_map import MappedTensors, map_column
 from data.cache.shards import TrackTensors, write_shard
 from data.cache.tensor_reader import read_tables, read_tensors
@@ -171,7 +172,10 @@ def test_a_full_scratch_disk_is_an_error_and_not_the_end(folder: Folder, scratch
     path = folder.local / "melspec" / "b.parquet"
     pq.write_table(pq.read_table(path), path, compression="zstd")
     # In a process of its own, which a write into a hole of the file would end by a signal.
-    code = "from tests.data.cache.test_tensor_reader import read; import sys; read(sys.argv[1])"
+    code = (
+        "import sys; from data.io.folder import Folder; from data.cache.tensor_reader import read_tensors;"
+        "read_tensors(Folder.at(sys.argv[1]), 'melspec', '0' * 64)"
+    )
     with small_disk(scratch, "8k"):
         result = subprocess.run(
             [sys.executable, "-c", code, folder.path], cwd=ROOT, capture_output=True, text=True, check=False
@@ -180,11 +184,6 @@ def test_a_full_scratch_disk_is_an_error_and_not_the_end(folder: Folder, scratch
         assert "CacheError" in result.stderr
         assert "cannot be written (No space left on device); free space there" in result.stderr
         assert not list(scratch.glob(".tmp-*"))
-
-
-def read(cache: str) -> None:
-    """Read the tensors of a cache without ``cache.json``."""
-    read_tensors(Folder.at(cache), "melspec", "0" * 64)
 
 
 def test_a_shard_that_is_missing_is_named(folder: Folder) -> None:

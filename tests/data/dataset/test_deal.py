@@ -13,7 +13,7 @@ from data.dataset.deal import FOLDER, deal, stored_deal, usable_tracks
 from data.dataset.splits import TEST, Split, make_split
 from data.errors import CacheError, SplitError
 from data.io.folder import Folder
-from tests.conftest import make_rows, write_cache
+from tests.support.rows import make_rows, write_cache
 
 
 def collection(counts: dict[str, int], *, group_size: int = 1, first: int = 0) -> pd.DataFrame:

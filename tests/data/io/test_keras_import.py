@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.results.test_quiet_output import python
+from tests.support.processes import python
 
 
 @pytest.mark.parametrize("before", ["", "import sklearn.base"])

@@ -65,7 +65,9 @@ def commands(uri: str, small_cache: Path) -> list[Result]:
 
 def test_a_bucket_that_refuses(refusing: str, small_cache: Path) -> None:
     for result in commands(refusing, small_cache):
-        assert_refused(result, "s3://closed: refused (ACCESS_DENIED at ", "may these credentials read")
+        assert_refused(
+            result, "s3://closed: refused (ACCESS_DENIED at ", "check that these credentials can read"
+        )
 
 
 def test_no_credentials(refusing: str, small_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.test_prepare import assert_same
 from tests.support.collection import make_collection
 from tests.support.paths import ROOT
+from tests.support.preparing import assert_same
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,8 @@ import pytest
 
 from data.cache.cache import Cache
 from data.demo import ensure
-from tests.data.test_prepare import assert_same, prepared
 from tests.support.collection import make_collection
+from tests.support.preparing import assert_same, prepared
 from tests.support.waiting import running, wait_until
 
 pytestmark = pytest.mark.slow

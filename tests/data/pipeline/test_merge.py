@@ -12,10 +12,11 @@ import soundfile
 from click.testing import CliRunner
 
 from data import inspect
-from data.cache.cache import FINGERPRINT, Cache
+from data.cache.cache import Cache
+from data.cache.format import FINGERPRINT
 from data.errors import CacheError
-from tests.data.test_prepare import assert_same, prepared, run
 from tests.support.collection import SR, clip, make_collection
+from tests.support.preparing import assert_same, prepared, run
 
 
 @pytest.mark.parametrize("options", [(), ("--melspec", "--window-seconds", "0.5")])

@@ -48,6 +48,7 @@ with cluster(workers=2):
 """
 
 
+@pytest.mark.slow
 def test_a_ray_of_this_machine_listens_on_loopback_alone() -> None:
     environment = {**os.environ, "LISTENING_TEST": "yes"}
     done = subprocess.run(

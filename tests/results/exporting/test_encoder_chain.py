@@ -32,6 +32,7 @@ def noise(seed: int) -> np.ndarray:
     return rng.normal(scale=rng.uniform(0.01, 0.5), size=7 * SAMPLE_RATE).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_the_chain_gives_what_its_parts_give_in_every_format(weights: Path, tmp_path: Path) -> None:
     encoder = Musicnn(find_weights(weights))
     X = np.stack([pool(encoder.encode(noise(seed)), "mean-std") for seed in range(4)])

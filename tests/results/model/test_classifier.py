@@ -11,8 +11,8 @@ import pytest
 
 import results
 from data.errors import AudioError
-from tests.conftest import make_rows
 from tests.support.paths import ROOT
+from tests.support.rows import make_rows
 
 
 def test_genres_come_with_probabilities_best_first(exported: Path, song: Path) -> None:

@@ -71,6 +71,7 @@ def test_the_locked_test_was_scored_once_by_the_vote(voted: Path, runs_copy: Pat
     assert "This was the first scoring" in card
 
 
+@pytest.mark.slow
 def test_moved_elsewhere_it_answers_the_same_in_a_fresh_process(
     voted: Path, song: Path, tmp_path: Path
 ) -> None:

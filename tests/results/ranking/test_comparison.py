@@ -13,7 +13,7 @@ from results.ranking.comparison import compare
 from tests.support.runs import make_run, write_judgement, write_scores
 
 
-def test_trials_of_one_split_are_paired_on_all_tracks(made_runs: Path) -> None:
+def test_trials_of_the_same_split_are_paired_on_all_tracks(made_runs: Path) -> None:
     a = named_trial("first:first_00001", str(made_runs))
     b = named_trial("again:again_00001", str(made_runs))
     comparison = compare(a, b)
@@ -34,7 +34,7 @@ def test_a_trial_equals_itself(made_runs: Path) -> None:
     assert record["difference"] == 0
 
 
-def test_of_other_splits_only_common_tracks_count(made_runs: Path) -> None:
+def test_with_different_splits_only_common_tracks_count(made_runs: Path) -> None:
     a = named_trial("first:BASELINE", str(made_runs))
     b = named_trial("untested:BASELINE", str(made_runs))
     comparison = compare(a, b)
@@ -43,7 +43,9 @@ def test_of_other_splits_only_common_tracks_count(made_runs: Path) -> None:
     assert comparison.left_out == b.info.n_validated - a.info.n_validated
 
 
-def test_other_data_cannot_be_paired(made_runs: Path, other_cache_dir: Path, tmp_path: Path) -> None:
+def test_trials_on_different_data_cannot_be_paired(
+    made_runs: Path, other_cache_dir: Path, tmp_path: Path
+) -> None:
     make_run(tmp_path, Cache.open(other_cache_dir), "other", [{}])
     a, b = named_trial("first", str(made_runs)), named_trial("other", str(tmp_path))
     with pytest.raises(RunError, match="on different data"):

@@ -16,7 +16,7 @@ from data.errors import CacheError, RunError
 from search.storage.run_folder import RunFolder
 from search.tune import trial as module
 from search.tune.trial import GenreTrial
-from tests.conftest import make_rows
+from tests.support.rows import make_rows
 
 FAMILY = spaces.get("features_mlp")
 CONFIG = {**FAMILY.BASELINE, "batch_size": 16, "epochs": 6, "trial_number": 4, "trial_id": "local"}

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from spaces.training import device
-from tests.results.test_quiet_output import python
+from tests.support.processes import python
 
 
 @pytest.mark.parametrize(

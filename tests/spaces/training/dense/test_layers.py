@@ -5,88 +5,60 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from spaces.training.dense.layers import (
-    Activation,
-    BatchNormalization,
-    Dense,
-    Dropout,
-    FoldLayer,
-    LayerNormalization,
-    Pass,
-)
+from spaces.training.dense import layers
 
 FOLDS, ROWS, UNITS = 3, 10, 5
+RNG = np.random.default_rng(0)
+X = tf.constant(RNG.normal(2, 3, size=(FOLDS, ROWS, UNITS)), tf.float32)
 
 
-def inputs() -> tf.Tensor:
-    return tf.constant(np.random.default_rng(0).normal(2, 3, size=(FOLDS, ROWS, UNITS)), tf.float32)
+def weights(*shape: int) -> tf.Tensor:
+    return tf.constant(RNG.uniform(0.5, 1.5, size=(FOLDS, *shape)), tf.float32)
 
 
-def training(counted: int = ROWS) -> Pass:
-    mask = (np.arange(ROWS) < counted).astype(np.float32)
-    return Pass(
-        tf.constant(np.tile(mask[None, :, None], (FOLDS, 1, 1))), tf.constant([1, 2]), {"d": tf.constant(0.4)}
-    )
-
-
-def drawn(layer: FoldLayer) -> list[list[np.ndarray]]:
-    """Give each fold weights of its own; return them by fold."""
-    rng = np.random.default_rng(1)
-    for weight in layer.weights:
-        weight.assign(rng.uniform(0.5, 1.5, size=weight.shape))
-    return [[np.asarray(weight)[fold] for weight in layer.weights] for fold in range(FOLDS)]
-
-
-@pytest.mark.parametrize(
-    ("layer", "counterpart"),
-    [
-        (lambda: Dense(FOLDS, UNITS, 4), lambda: keras.layers.Dense(4)),
-        (lambda: BatchNormalization(FOLDS, UNITS), lambda: keras.layers.BatchNormalization()),
-        (lambda: LayerNormalization(FOLDS, UNITS), lambda: keras.layers.LayerNormalization()),
-        (lambda: Activation("gelu"), lambda: keras.layers.Activation("gelu")),
-        (lambda: Dropout("d", 1), lambda: keras.layers.Dropout(0.4)),
-    ],
-)
-def test_each_fold_is_judged_as_its_keras_counterpart_judges(layer, counterpart) -> None:
-    x, ours = inputs(), layer()
-    by_fold = drawn(ours)
-    judged = ours(x, Pass())
+def test_each_fold_has_its_own_dense_layer() -> None:
+    kernel, bias = weights(UNITS, 4), weights(4)
+    y = layers.dense(X, kernel, bias)
     for fold in range(FOLDS):
-        plain = counterpart()
+        plain = keras.layers.Dense(4)
         plain.build((None, UNITS))
-        plain.set_weights(by_fold[fold])
-        assert judged[fold].numpy() == pytest.approx(plain(x[fold], training=False).numpy(), abs=1e-5)
+        plain.set_weights([kernel[fold].numpy(), bias[fold].numpy()])
+        assert y[fold].numpy() == pytest.approx(plain(X[fold]).numpy(), abs=1e-5)
 
 
-def test_batch_normalisation_trains_as_keras_does_on_the_rows_that_count() -> None:
-    x, ours = inputs(), BatchNormalization(FOLDS, UNITS)
-    by_fold = drawn(ours)
-    normalised = ours(x, training(counted=7))
+def test_normalising_by_row_moments_is_keras_layer_normalization() -> None:
+    gamma, beta = weights(UNITS), weights(UNITS)
+    y = layers.normalise(X, *layers.row_moments(X), gamma, beta)
+    for fold in range(FOLDS):
+        plain = keras.layers.LayerNormalization()
+        plain.build((None, UNITS))
+        plain.set_weights([gamma[fold].numpy(), beta[fold].numpy()])
+        assert y[fold].numpy() == pytest.approx(plain(X[fold]).numpy(), abs=1e-5)
+
+
+def test_normalising_by_batch_moments_is_keras_batch_normalization_of_the_counted_rows() -> None:
+    gamma, beta = weights(UNITS), weights(UNITS)
+    mask = np.tile((np.arange(ROWS) < 7).astype(np.float32)[None, :, None], (FOLDS, 1, 1))
+    y = layers.normalise(X, *layers.batch_moments(X, tf.constant(mask)), gamma, beta)
     for fold in range(FOLDS):
         plain = keras.layers.BatchNormalization()
         plain.build((None, UNITS))
-        plain.set_weights(by_fold[fold])
-        expected = plain(x[fold, :7], training=True).numpy()
-        assert normalised[fold, :7].numpy() == pytest.approx(expected, abs=1e-4)
-        for here, there in zip(ours.weights, plain.get_weights(), strict=True):
-            assert np.asarray(here)[fold] == pytest.approx(there, abs=1e-4)
+        zeros, ones = np.zeros(UNITS, np.float32), np.ones(UNITS, np.float32)
+        plain.set_weights([gamma[fold].numpy(), beta[fold].numpy(), zeros, ones])
+        expected = plain(X[fold, :7], training=True).numpy()
+        assert y[fold, :7].numpy() == pytest.approx(expected, abs=1e-4)
 
 
 def test_dropout_keeps_the_mean_and_follows_the_seed() -> None:
-    x = tf.ones((2, 2000, 4))
-    given = Pass(tf.ones((2, 2000, 1)), tf.constant([1, 2]), {"d": tf.constant(0.4)})
-    first, again, other = Dropout("d", 1)(x, given), Dropout("d", 1)(x, given), Dropout("d", 2)(x, given)
+    x, rate, seed = tf.ones((2, 2000, 4)), tf.constant(0.4), tf.constant([1, 2])
+    first, again, other = (layers.dropout(x, rate, seed, number) for number in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     assert float(tf.reduce_mean(first)) == pytest.approx(1.0, abs=0.05)
     assert float(tf.reduce_mean(tf.cast(first == 0.0, tf.float32))) == pytest.approx(0.4, abs=0.02)
-    # What is drawn is the folds' in common, so that none depends on how many others there are.
+    # The folds share the draw, so that none depends on how many others exist.
     assert np.array_equal(first[0], first[1])
 
 
-def test_kernels_are_drawn_by_glorots_rule() -> None:
-    kernel, bias = Dense(2, 300, 100).initial(np.random.default_rng(0))
-    bound = np.sqrt(6 / 400)
-    assert np.abs(kernel).max() <= bound
-    assert kernel.std() == pytest.approx(bound / np.sqrt(3), rel=0.02)
-    assert not bias.any()
+def test_a_dropout_rate_of_zero_changes_nothing() -> None:
+    assert np.array_equal(layers.dropout(X, tf.constant(0.0), tf.constant([1, 2]), 1), X)
