@@ -169,7 +169,7 @@ def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
     if len(truth) < 2 or not np.isfinite(probabilities).all():
         raise CalibrationError(
             f"no temperature can be fitted on {len(truth)} tracks"
-            + ("" if len(truth) < 2 else ", of which one has a probability that is not a finite number")
+            + ("" if len(truth) < 2 else ": a probability is not a finite number")
         )
     logits = np.log(np.maximum(probabilities, PROBABILITY_FLOOR))
     of_truth = logits[np.arange(len(truth)), truth]
@@ -188,13 +188,13 @@ def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
             " validate on more tracks"
         )
     bounds = (np.log(_COLDEST), np.log(_HOTTEST))
-    found = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
-    if min(found - bounds[0], bounds[1] - found) < _BOUND_TOLERANCE:
+    log_temperature = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
+    if min(log_temperature - bounds[0], bounds[1] - log_temperature) < _BOUND_TOLERANCE:
         raise CalibrationError(
-            f"{place}: the best would be beyond {np.exp(found):.2g}, so the probabilities say next to nothing"
+            f"{place}: the best would be beyond {np.exp(log_temperature):.2g}, so the probabilities say next to nothing"
             " about the genre; validate on more tracks"
         )
-    return float(np.exp(found))
+    return float(np.exp(log_temperature))
 
 
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
