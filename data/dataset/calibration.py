@@ -191,8 +191,8 @@ def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
     log_temperature = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
     if min(log_temperature - bounds[0], bounds[1] - log_temperature) < _BOUND_TOLERANCE:
         raise CalibrationError(
-            f"{place}: the best would be beyond {np.exp(log_temperature):.2g}, so the probabilities say next to nothing"
-            " about the genre; validate on more tracks"
+            f"{place}: the best would be beyond {np.exp(log_temperature):.2g}, so the probabilities say next"
+            " to nothing about the genre; validate on more tracks"
         )
     return float(np.exp(log_temperature))
 
