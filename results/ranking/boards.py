@@ -228,8 +228,8 @@ def _read(
             errors.append(error)
     if errors and not readable_runs:
         raise errors[0]
-    for error in errors:
-        click.echo(f"Skipped: {' '.join(str(error).split())}", err=True)
+    for failure in errors:
+        click.echo(f"Skipped: {' '.join(str(failure).split())}", err=True)
     collections = {info.cache.collection: info.cache for _, info, _ in readable_runs if info.cache.collection}
     return [
         (run, _with_collection(info, collections.values()), trials) for run, info, trials in readable_runs
