@@ -36,7 +36,8 @@ def rate(nodes: int) -> float:
 
     from search import SearchSettings, run_search
     from search import driver as tuning
-    from search.tune.trial import COMPLETE, GenreTrial
+    from search.outcomes import COMPLETE
+    from search.tune.trial import GenreTrial
 
     class Sleeper(GenreTrial):
         """A trial of fixed length."""

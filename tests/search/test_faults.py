@@ -77,7 +77,7 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
     ) as process:
         wait_until(lambda: epoch(1) == HELD, what="trial 1 was held", alive=process)
         # Nobody else may search in the run meanwhile.
-        assert "is there already" in search(*options).stderr
+        assert "exists already" in search(*options).stderr
         again = search("--resume", "cut", "--runs", tmp_path)
         assert (again.exit_code, again.stderr.count("\n")) == (2, 1)
         assert "another process is searching in" in again.stderr
@@ -210,7 +210,7 @@ def test_a_full_disk_ends_the_search_in_order(ray_cluster: None, small_cache: Pa
         # Small enough that the checkpoint of a slow trial does not fill the disk again.
         set={"layers": 1, "units_1": 16},
     )
-    with pytest.raises(RunError, match="the disk is full; what was written stays readable; make room"):
+    with pytest.raises(RunError, match="the disk is full; all written files stay readable; free some space"):
         run_search(settings)
     run = RunFolder.at(small_disk / "runs", "full")
     assert run.info().status == "running"
