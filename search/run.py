@@ -53,7 +53,7 @@ _PLACE_OPTIONS = ("runs", "cache", "address", "max_concurrent", "cpus_per_trial"
     "--grace-period",
     metavar="N",
     type=int,
-    help="Epochs before a trial may be stopped.  [default: a quarter; with hyperband two rungs below the end]",
+    help="Epochs before a trial may be stopped.  [default: a quarter; hyperband: two rungs below the end]",
 )
 @click.option(
     "--reduction-factor", metavar="N", type=int, default=3, help="ASHA continues one trial in N at each rung."
