@@ -84,7 +84,7 @@ def test_a_killed_sitting_is_counted_though_no_trial_had_ended(
     recorder = Recorder(RunFolder.at(tmp_path, "run"), searcher, seconds=100.0)
     recorder.on_step_end(1, [])
     recorder.on_step_end(2, [])
-    monkeypatch.setattr(module, "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(module, "_DURATION_SECONDS", 0.0)
     recorder.on_step_end(3, [])
     assert [name for name, _ in told] == ["seconds"] * 2
     assert 100.0 < told[0][1] < told[1][1] < 160.0

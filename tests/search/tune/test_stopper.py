@@ -50,7 +50,7 @@ def test_a_bucket_that_is_gone_is_told_in_its_own_words() -> None:
     ending = make(target=None)
     traceback = (
         "Traceback (most recent call last):\nOSError: AWS Error\n\nThe above exception was the direct cause:"
-        "\n\nsearch.trial.StorageError: cannot be reached (AWS Error)\n"
+        "\n\nsearch.tune.trial.StorageError: cannot be reached (AWS Error)\n"
     )
     ending("a", {"outcome": "UNREACHABLE", "val_accuracy": 0.0, "done": True, "error": traceback})
     assert (ending.reason, ending.details) == (NO_STORAGE, "cannot be reached (AWS Error)")
