@@ -112,5 +112,6 @@ def test_without_a_node_it_says_once_that_it_waits(
         node["Alive"] = alive
         capacity.on_step_begin(0, [])
     assert (
-        capsys.readouterr().err.count("Waiting for a node: --cpus-per-trial 1: the cluster has only 0 CPUs") == 2
+        capsys.readouterr().err.count("Waiting for a node: --cpus-per-trial 1: the cluster has only 0 CPUs")
+        == 2
     )
