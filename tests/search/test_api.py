@@ -127,9 +127,9 @@ def test_a_finished_run_is_neither_resumed_nor_overwritten(run: RunFolder) -> No
 @pytest.mark.parametrize(
     ("family", "gpus", "share", "fit", "said"),
     [
-        ("melspec_cnn", 2.0, 0.0, 4, "2 GPUs are left alone"),
+        ("melspec_cnn", 2.0, 0.0, 4, "2 GPUs stay unused"),
         ("melspec_cnn", 2.0, 0.5, 4, ""),
-        ("melspec_cnn", 2.0, 2.0, 1, "on the first of the 2 GPUs that it reserves"),
+        ("melspec_cnn", 2.0, 2.0, 1, "on the first of its 2 reserved GPUs"),
         ("melspec_cnn", 0.0, 0.0, 4, ""),
         ("features_mlp", 2.0, 0.0, 4, ""),
     ],

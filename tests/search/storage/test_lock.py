@@ -26,7 +26,7 @@ def test_a_run_has_one_search_at_a_time(run: RunFolder) -> None:
             pass
     with claimed(run, new=False):
         pass
-    with pytest.raises(RunError, match="choose another name, or go on with it by --resume one"):
+    with pytest.raises(RunError, match="choose another name, or resume it by --resume one"):
         refuse_existing(run)
 
 
@@ -38,7 +38,7 @@ def test_a_name_is_free_again_if_the_disk_was_full_at_once(run: RunFolder) -> No
 
 def test_a_folder_that_cannot_be_made(run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(RunError, match="cannot be made"), claimed(run, new=True):
+    with pytest.raises(RunError, match="cannot be created"), claimed(run, new=True):
         pass
 
 
@@ -65,5 +65,5 @@ def test_a_run_without_a_study(run: RunFolder) -> None:
     with pytest.raises(RunError, match=r"study\.journal is missing"):
         open_study(run)
     run.folder.write("study.journal", b"")
-    with pytest.raises(RunError, match="no whole study in it"):
+    with pytest.raises(RunError, match="it contains no complete study"):
         open_study(run)
