@@ -1,4 +1,4 @@
-"""What a search found: leaderboard, comparison, export, and an exported model's answers.
+"""Results of searches: leaderboard, comparison, reports, exports and predictions.
 
 Examples
 --------
@@ -32,12 +32,12 @@ require_own(__name__, "spaces", "search")
 
 
 def load(folder: str | Path) -> Classifier | Ensemble:
-    """Load an exported model, or an ensemble of them, which then names the genre of audio files.
+    """Load an exported model or ensemble, which predicts the genre of audio files.
 
     Raises
     ------
     ExportError
-        If a file of the export is missing or is not what it should be.
+        If a file of the export is missing or invalid.
     """
     from results.model.classifier import Classifier
     from results.model.ensemble import Ensemble, is_ensemble

@@ -1,4 +1,4 @@
-"""How trustworthy the probabilities of an export are: fitted, described in the card, drawn."""
+"""Calibrate an export: fit the temperature, describe it in the model card, plot the reliability."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def fitted_calibration(
     truth : ndarray of int, shape (n_tracks,)
         Genre numbers.
     groups : TrackGroups or None
-        Groups of the tracks.
+        Groups of the tracks; None if tracks are treated as independent.
     """
     try:
         return calibrate(probabilities, truth, groups or TrackGroups.independent(len(truth)))
     except CalibrationError as error:
-        click.echo(f"Probabilities are exported as they are: {error}.", err=True)
+        click.echo(f"Warning: the probabilities are exported without calibration: {error}.", err=True)
         return None
 
 
@@ -43,28 +43,28 @@ def calibration_section(calibration: Calibration | None) -> str:
     """Write the card's section about the probabilities."""
     if calibration is None:
         return (
-            "## Probabilities\n\nThe probabilities are not calibrated: no temperature could be fitted, so"
-            " 90 % does not mean right nine times in ten."
+            "## Probabilities\n\nThe probabilities are not calibrated, because no temperature could be"
+            " fitted: a prediction with 90 % may be wrong more often than once in ten."
         )
     lines = [
         "## Probabilities",
         "",
         f"Calibrated by temperature scaling: T = {calibration.temperature:.2f}, fitted on the validated"
-        " tracks, applied after the vote of the segments. It changes no prediction. `results.predict` applies"
-        " it; the network's own outputs, in every format, are those before it.",
+        " tracks and applied to the mean over the segments. It changes no predicted genre. `results.predict`"
+        " applies it; the outputs of the network itself, in every format, are not calibrated.",
         "",
         "| | expected calibration error | log loss |",
         "| --- | ---: | ---: |",
         f"| before | {100 * calibration.ece_before:.1f} % | {calibration.loss_before:.3f} |",
         f"| after | {100 * calibration.ece_after:.1f} % | {calibration.loss_after:.3f} |",
         "",
-        "After: by cross-fitting, each track with a temperature that was fitted without it.",
+        "The values after calibration are cross-fitted: each track uses a temperature fitted without it.",
         "",
         f"![reliability]({RELIABILITY})",
         "",
-        "What `results.predict --min-confidence P` would answer of the validated tracks:",
+        "Effect of `results.predict --min-confidence P` on the validated tracks:",
         "",
-        "| P | answered | accuracy of the answers |",
+        "| P | tracks with a prediction | their accuracy |",
         "| ---: | ---: | ---: |",
     ]
     for row in calibration.coverage:
@@ -73,17 +73,17 @@ def calibration_section(calibration: Calibration | None) -> str:
     return "\n".join(lines)
 
 
-def reliability_picture(path: Path, calibration: Calibration, title: str) -> None:
-    """Draw accuracy against confidence, before and after calibration, with the number of tracks.
+def plot_reliability(path: Path, calibration: Calibration, title: str) -> None:
+    """Plot accuracy against confidence, before and after calibration, with the number of tracks.
 
     Parameters
     ----------
     path : Path
         The PNG file to write.
     calibration : Calibration
-        What is drawn.
+        The calibration to plot.
     title : str
-        Which model and tracks.
+        Title of the plot: the model and the tracks.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -96,10 +96,10 @@ def reliability_picture(path: Path, calibration: Calibration, title: str) -> Non
         ("before", calibration.reliability_before, "s", "#b0b0b0"),
         ("after", after, "o", "#1f77b4"),
     ):
-        filled: Sequence[ReliabilityBin] = [each for each in bins if each.n]
+        filled: Sequence[ReliabilityBin] = [group for group in bins if group.n]
         upper.plot(
-            [each.confidence for each in filled],
-            [each.accuracy for each in filled],
+            [group.confidence for group in filled],
+            [group.accuracy for group in filled],
             marker=marker,
             color=colour,
             label=name,
@@ -109,8 +109,8 @@ def reliability_picture(path: Path, calibration: Calibration, title: str) -> Non
     upper.set_title(title, fontsize=10, wrap=True)
     upper.legend(loc="upper left")
     lower.bar(
-        [(each.low + each.high) / 2 for each in after],
-        [each.n for each in after],
+        [(group.low + group.high) / 2 for group in after],
+        [group.n for group in after],
         width=0.9 / len(after),
         color="#1f77b4",
     )

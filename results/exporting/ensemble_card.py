@@ -11,9 +11,9 @@ from results.exporting.calibration_report import calibration_section
 from results.exporting.model_card import (
     SYNTHETIC,
     data_section,
+    input_name,
     limits_section,
     numbers_section,
-    takes,
     usage_section,
 )
 
@@ -29,13 +29,13 @@ def ensemble_card(
     calibration: Calibration | None = None,
     selection: str = "",
 ) -> str:
-    """Write the model card of several trials that vote; see `results.exporting.model_card.model_card`."""
+    """Write the model card of an ensemble; see `results.exporting.model_card.model_card`."""
     first = trials[0]
     info = first.info
     head = (
-        f"# Music genres from {takes(first)}, by a vote of {len(trials)} networks\n\n"
-        f"A classifier of {len(info.classes)} genres: {', '.join(info.classes)}. Each member takes the file"
-        " in its own way; their probabilities are averaged, with the weights below."
+        f"# Music genres from {input_name(first)}: an ensemble of {len(trials)} networks\n\n"
+        f"A classifier of {len(info.classes)} genres: {', '.join(info.classes)}. Each member"
+        " preprocesses the file in its own way; their probabilities are averaged with the weights below."
     )
     if info.cache.synthetic:
         head += f"\n\n{SYNTHETIC}"
@@ -52,7 +52,7 @@ def ensemble_card(
             f" | {100 * trial.val_accuracy:.1f} % | {trial.best_epoch} |"
         )
     lines += ["", selection] if selection else []
-    lines += ["", "The members alone were not scored on the test."] if "test" in metrics else []
+    lines += ["", "The members were not evaluated individually on the test set."] if "test" in metrics else []
     sections = [
         head,
         numbers_section(trials, metrics, among, earlier_scorings),

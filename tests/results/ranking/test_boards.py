@@ -202,38 +202,40 @@ def grouped_run(runs: Path) -> RunFolder:
     return run
 
 
-def test_intervals_and_marks_are_by_group(tmp_path: Path) -> None:
+def test_intervals_and_marks_account_for_groups(tmp_path: Path) -> None:
     grouped_run(tmp_path / "grouped")
     write_scores(tmp_path / "plain", "a", [0.6, 0.8, 0.75])
     for number, right in enumerate((60, 80, 75)):
         write_judgement(RunFolder.at(tmp_path / "plain", "a"), f"t{number}", right)
     ((grouped,), _), ((plain,), _) = (boards(str(tmp_path / name)) for name in ("grouped", "plain"))
     assert (grouped.n_groups, plain.n_groups) == (20, None)
-    for mine, other in zip(grouped.entries, plain.entries, strict=True):
-        assert mine.high - mine.low > 1.8 * (other.high - other.low)
-    # 20 tracks more, but in four groups: as many heads of four coins are nothing special.
+    for clustered, independent in zip(grouped.entries, plain.entries, strict=True):
+        assert clustered.high - clustered.low > 1.8 * (independent.high - independent.low)
+    # The 20 additional correct tracks form only four groups, which is not significant.
     assert [entry.tied for entry in plain.entries] == [None, True, False]
     assert [entry.tied for entry in grouped.entries] == [None, True, True]
     assert any("20 groups" in note for note in notes(grouped))
     assert any(note.startswith("No groups of tracks") for note in notes(plain))
 
 
-def test_the_best_is_corrected_for_choosing_also_its_epoch(tmp_path: Path) -> None:
+def test_the_best_score_is_corrected_for_the_selection_of_trial_and_epoch(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     run = write_scores(tmp_path, "a", [0.5] * 12)
     tracks = np.array([f"blues/{number:03d}" for number in range(100)], dtype=object)
     best = []
     for number in range(12):
-        # Blues or not by the toss of a coin, in each of ten epochs.
+        # Random predictions in ten epochs.
         epochs = EpochPredictions(100)
-        shares = np.zeros((10, 100, 3))
-        shares[..., :2] = rng.dirichlet([1, 1], (10, 100))
-        for epoch in shares:
+        probabilities = np.zeros((10, 100, 3))
+        probabilities[..., :2] = rng.dirichlet([1, 1], (10, 100))
+        for epoch in probabilities:
             epochs.add(epoch)
-        chosen = int((epochs.array() == 0).mean(axis=1).argmax())
-        best.append(float((epochs.array()[chosen] == 0).mean()))
+        best_epoch = int((epochs.array() == 0).mean(axis=1).argmax())
+        best.append(float((epochs.array()[best_epoch] == 0).mean()))
         labels = np.full(100, "blues", dtype=object)
-        run.write_predictions(f"t{number}", tracks, labels, ("blues", "disco", "metal"), shares[chosen], 3)
+        run.write_predictions(
+            f"t{number}", tracks, labels, ("blues", "disco", "metal"), probabilities[best_epoch], 3
+        )
         (run.folder / "predictions").write_table(f"t{number}{SUFFIX}", epochs.table())
     run.write_tables(run.trials().assign(val_accuracy=best), run.history())
     ((board,), _) = boards(str(tmp_path))

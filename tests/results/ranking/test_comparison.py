@@ -52,22 +52,22 @@ def test_trials_on_different_data_cannot_be_paired(
         compare(a, b)
 
 
-def test_groups_are_compared_as_a_whole(tmp_path: Path) -> None:
+def test_related_tracks_are_compared_by_group(tmp_path: Path) -> None:
     run = write_scores(tmp_path, "a", [0.6, 0.8])
     for number, right in enumerate((60, 80)):
         write_judgement(run, f"t{number}", right)
     a, b = (named_trial(f"a:t{number}", str(tmp_path)) for number in (0, 1))
-    alone = compare(a, b).record()
-    assert alone["distinct"]
-    assert (alone["n_groups"], alone["test"]) == (None, "exact McNemar test")
+    independent = compare(a, b).record()
+    assert independent["distinct"]
+    assert (independent["n_groups"], independent["test"]) == (None, "exact McNemar test")
     tracks = np.array([f"blues/{number:03d}" for number in range(100)], dtype=object)
     artists = np.array([f"artist {number // 5}" for number in range(100)], dtype=object)
     run.write_split(Split(tracks, np.arange(100) % 2, np.full(100, "blues", dtype=object), artists))
     grouped = compare(a, b).record()
-    # Four groups differ, all in one direction: 2 of 2^4 signs are as uneven.
+    # Four groups differ, all in the same direction: p = 2 / 2^4.
     assert grouped["p_value"] == 0.125
     assert not grouped["distinct"]
-    assert grouped["difference"] == alone["difference"] == -20
-    assert grouped["difference_low"] < alone["difference_low"]
-    assert grouped["a"]["high"] > alone["a"]["high"]
+    assert grouped["difference"] == independent["difference"] == -20
+    assert grouped["difference_low"] < independent["difference_low"]
+    assert grouped["a"]["high"] > independent["a"]["high"]
     assert (grouped["n_groups"], grouped["test"]) == (20, "exact sign-flip test over 20 groups")
