@@ -37,7 +37,8 @@ def rate(nodes: int) -> float:
 
     from search import SearchSettings, run_search
     from search import driver as tuning
-    from search.tune.trial import COMPLETE, GenreTrial
+    from search.outcomes import COMPLETE
+    from search.tune.trial import GenreTrial
 
     class Sleeper(GenreTrial):
         """A trial of fixed length."""
@@ -76,9 +77,9 @@ def rate(nodes: int) -> float:
     for _ in range(nodes):
         cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    trial, callback = tuning.GenreTrial, tuning._followers
+    trial, callback = tuning.GenreTrial, tuning._capacity
     tuning.GenreTrial = Sleeper
-    tuning._followers = lambda *given: [*callback(*given), Clock()]
+    tuning._capacity = lambda *given: [*callback(*given), Clock()]
     try:
         with tempfile.TemporaryDirectory() as folder:
             run_search(
@@ -93,7 +94,7 @@ def rate(nodes: int) -> float:
                 )
             )
     finally:
-        tuning.GenreTrial, tuning._followers = trial, callback
+        tuning.GenreTrial, tuning._capacity = trial, callback
         ray.shutdown()
         cluster.shutdown()
     # From the time when every node has its worker until the first one is idle.

@@ -25,7 +25,8 @@ def no_op_trial(started: Path, workers: int) -> type:
     """Make a trial that trains nothing; the first ones wait until there is a file for each worker."""
     from ray import tune
 
-    from search.tune.trial import COMPLETE, RUNNING, TRIAL_NUMBER
+    from search.outcomes import COMPLETE, RUNNING
+    from search.tune.trial import TRIAL_NUMBER
 
     class NoOpTrial(tune.Trainable):
         def setup(self, config: dict[str, Any], *, milestones: tuple[int, ...], **shared: Any) -> None:

@@ -78,16 +78,17 @@ class FfmpegFile:
         self._following = self._decoded()
         # The header may state the rate of the core of an HE-AAC stream, half of the real one: a frame knows.
         # A frame that only counts the others may decode to silence.
-        self._first = None
+        first = None
         if self._frames is None or self._frames.count > 0:
             try:
-                self._first = next(self._following, None)
+                first = next(self._following, None)
             except UnusableError:
                 self._container.close()
                 raise
-        if self._first is None:
+        if first is None:
             self._container.close()
             raise UnusableError("holds no samples")
+        self._first = first
 
     def __enter__(self) -> Self:
         return self
@@ -170,7 +171,7 @@ class FfmpegFile:
                     continue
                 if packet.is_corrupt and packet.size:
                     self._lost_s += seconds
-                yield from frames
+                yield from (frame for frame in frames if isinstance(frame, av.AudioFrame))
         except av.error.PatchWelcomeError as error:
             raise UnusableError(
                 "FFmpeg cannot decode its codec, or the joined parts differ in rate; convert it to FLAC"
@@ -204,8 +205,8 @@ def _as_float(frame: av.AudioFrame) -> np.ndarray:
     """Convert the samples of a frame to float32, shape (n, channels); full scale is 1."""
     values = frame.to_ndarray()
     values = values.T if frame.format.is_planar else values.reshape(-1, len(frame.layout.channels))
+    samples = np.asarray(values, dtype=np.float32)
     if values.dtype == np.uint8:
-        return (values.astype(np.float32) - 128) / 128
-    if np.issubdtype(values.dtype, np.integer):
-        return values.astype(np.float32) / np.float32(-float(np.iinfo(values.dtype).min))
-    return values.astype(np.float32)
+        return (samples - 128) / 128
+    # Signed integers: the largest negative one is -1.
+    return samples / 2 ** (8 * values.dtype.itemsize - 1) if values.dtype.kind == "i" else samples

@@ -11,7 +11,7 @@ import numpy as np
 from data.analysis.landmarks import LANDMARK, united_groups
 from data.cache.cache import Cache
 from data.cache.format import CacheInfo, require_current
-from data.cache.writer import OK
+from data.cache.writer import GIVEN_GROUP, OK
 from data.collection.near_duplicates import near_duplicates
 from data.errors import CacheError
 
@@ -40,8 +40,10 @@ def inspect(cache: Cache) -> dict[str, Any]:
         tracks, or None where the cache was not made from audio; ``exact_duplicates`` are known of all, in a
         table of features as tracks of equal numbers.
         Durations in seconds, rates in Hz.
-        ``leak`` is the share of validation tracks that would have a copy among the training tracks if a
-        five-fold split were made by track alone, which no split of this program is.
+        ``leak`` is the fraction of validation tracks that would have a copy, or a track of their group, in
+        training if a five-fold split were made by track alone; no split of this program is.
+        ``named`` is the number of tracks whose group the user gave, ``codecs`` counts tracks by codec (empty
+        for older caches), ``incomplete`` lists tracks that lack up to 50 ms.
 
     Raises
     ------
@@ -76,6 +78,9 @@ def inspect(cache: Cache) -> dict[str, Any]:
         "duration_s": _durations(tracks["duration_s"].dropna().to_numpy(float)),
         "sample_rates": {str(int(k)): v for k, v in sorted(Counter(tracks["sample_rate"].dropna()).items())},
         "skipped": dict(zip(skipped["track_id"], skipped["reason"], strict=True)),
+        "named": int(tracks[GIVEN_GROUP].notna().sum()) if GIVEN_GROUP in tracks else 0,
+        "codecs": dict(sorted(Counter(tracks["codec"].dropna()).items())) if "codec" in tracks else {},
+        "incomplete": _named(tracks, tracks["missing_s"] > 0) if "missing_s" in tracks else [],
         **_heard(tracks, cache.info),
         **_copies(tracks, manifest, heard=cache.info.source in _FROM_AUDIO),
     }
@@ -130,8 +135,10 @@ def _copies(tracks: pd.DataFrame, manifest: pq.ParquetFile, *, heard: bool) -> d
     marked = "landmarks" in manifest.schema_arrow.names
     near = [(row_of[a], row_of[b]) for a, b in _near(manifest, first_copies)] if marked else []
     recording = united_groups(track_id, pairs + near)
-    size = Counter(recording)
-    chance = [1 - (1 / _LEAK_PARTS) ** (size[name] - 1) for name in recording]
+    # A track of the same artist or album in training leaks as a copy does.
+    together = united_groups(tracks["group"].astype(str).tolist(), pairs + near)
+    size = Counter(together)
+    chance = [1 - (1 / _LEAK_PARTS) ** (size[name] - 1) for name in together]
     labels: dict[str, set[str]] = {}
     for name, genre in zip(recording, label, strict=True):
         labels.setdefault(name, set()).add(genre)

@@ -93,7 +93,7 @@ def deal(
     tracks : DataFrame
         One row per usable track, sorted: ``track_id``, ``label``, ``group``.
     folds : int
-        Number of folds; 1 deals `HOLD_OUT` folds, of which `Split.hold_out` takes the first.
+        Number of folds; 1 deals `HOLD_OUT` folds; `Split.hold_out` takes the first.
     test_fraction : float
         Fraction of the tracks in the locked test set, from 0 (none) to 0.5.
     seed : int

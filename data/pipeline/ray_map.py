@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
+import shutil
 import socket
 import sys
 import tempfile
@@ -26,6 +28,9 @@ _PATIENCE = 10
 """Seconds to wait for a cluster's answer."""
 _BOTH = 2
 """Pairs of versions in Ray's message if they differ: the cluster's and this environment's."""
+_LONGEST_TMPDIR = 40
+"""Bytes of ``TMPDIR`` up to which the names of Ray's sockets, about 65 bytes more, stay within 107."""
+_SHORT_FOLDER = "/tmp"  # noqa: S108 - mkdtemp makes a folder of this user inside
 _AHEAD = 2
 """Tasks in flight per core: one running and one waiting, so memory use does not grow with their number."""
 _DEMAND = 32
@@ -143,6 +148,32 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
                 ray.shutdown()
 
 
+def _temporary_folder() -> str | None:
+    """Folder for the session of a Ray that is started here; None is Ray's own choice.
+
+    The paths of its sockets must not exceed 107 bytes. If ``TMPDIR`` is too long for that, a folder in
+    ``/tmp`` is used, and deleted at the end of this process.
+
+    Raises
+    ------
+    SettingsError
+        If ``TMPDIR`` is too long and ``/tmp`` cannot be used instead.
+    """
+    named = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR", "")
+    length = len(os.fsencode(named))
+    if length <= _LONGEST_TMPDIR:
+        return None
+    try:
+        folder = tempfile.mkdtemp(prefix="ray-", dir=_SHORT_FOLDER)
+    except OSError as error:
+        raise SettingsError(
+            f"TMPDIR {named}: too long for Ray ({length} bytes, at most {_LONGEST_TMPDIR});"
+            " name a shorter folder"
+        ) from error
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def _connect(workers: int | None, address: str | None) -> bool:
     """Connect to Ray, unless this process is connected already."""
     import ray
@@ -157,6 +188,7 @@ def _connect(workers: int | None, address: str | None) -> bool:
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level="error",
+                _temp_dir=_temporary_folder(),
             )
         else:
             ray.init(address=address, log_to_driver=False, logging_level="error")

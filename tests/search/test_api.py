@@ -120,7 +120,7 @@ def test_a_finished_run_is_neither_resumed_nor_overwritten(run: RunFolder) -> No
     runs = str(run.folder.local.parent)
     with pytest.raises(RunError, match="--resume small: the run is finished"):
         resume_search("small", runs=runs)
-    with pytest.raises(RunError, match=r"--name small: .* is there already"):
+    with pytest.raises(RunError, match=r"--name small: .* exists already"):
         run_search(SearchSettings(**{**run.info().settings, "runs": runs}))
 
 

@@ -77,7 +77,7 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
     ) as process:
         wait_until(lambda: epoch(1) == HELD, what="trial 1 was held", alive=process)
         # Nobody else may search in the run meanwhile.
-        assert "is there already" in search(*options).stderr
+        assert "exists already" in search(*options).stderr
         again = search("--resume", "cut", "--runs", tmp_path)
         assert (again.exit_code, again.stderr.count("\n")) == (2, 1)
         assert "another process is searching in" in again.stderr
@@ -210,7 +210,7 @@ def test_a_full_disk_ends_the_search_in_order(ray_cluster: None, small_cache: Pa
         # Small enough that the checkpoint of a slow trial does not fill the disk again.
         set={"layers": 1, "units_1": 16},
     )
-    with pytest.raises(RunError, match="the disk is full; what was written stays readable; make room"):
+    with pytest.raises(RunError, match="the disk is full; all written files stay readable; free some space"):
         run_search(settings)
     run = RunFolder.at(small_disk / "runs", "full")
     assert run.info().status == "running"
@@ -243,7 +243,7 @@ def test_a_folder_out_of_reach_ends_the_search_and_no_trial_fails(
         patch.setattr(tuning, "GenreTrial", Lost)
         with pytest.raises(RunError, match=r"far: cannot be reached \(AWS Error NETWORK") as said:
             run_search(settings)
-    assert f"'python -m search.run --resume far --runs {tmp_path}' goes on" in str(said.value)
+    assert f"'python -m search.run --resume far --runs {tmp_path}'" in str(said.value)
     run = RunFolder.at(tmp_path, "far")
     assert run.info().status == "running"
     assert not any(trial.state.is_finished() for trial in open_study(run).trials)

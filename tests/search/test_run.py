@@ -91,14 +91,14 @@ def test_a_given_partition(ray_cluster: None, small_cache: Path, tmp_path: Path)
         ),
         (
             ("--family", "features_mlp", "--cache", "SMALL", "--searcher", "cmaes", "--space", "LAYERS"),
-            "layers leaves out the BASELINE's 2, and --searcher cmaes would draw it at random",
+            "layers excludes the BASELINE's 2, so --searcher cmaes would draw it at random",
         ),
         (("--extend", "nothing", "--trials", "2"), "no run 'nothing'"),
         (("--extend", "nothing"), "--extend nothing: --trials is missing"),
-        (("--extend", "one", "--resume", "other"), "--extend does not go with --resume"),
+        (("--extend", "one", "--resume", "other"), "--extend cannot be used with --resume"),
         (("--resume", "nothing"), "no run 'nothing'"),
-        (("--resume", "nothing", "--trials", "5"), "--trials does not go with --resume"),
-        (("--resume", "nothing", "--no-portfolio"), "--no-portfolio does not go with --resume"),
+        (("--resume", "nothing", "--trials", "5"), "--trials cannot be used with --resume"),
+        (("--resume", "nothing", "--no-portfolio"), "--no-portfolio cannot be used with --resume"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(

@@ -33,15 +33,15 @@ from search.settings import SearchSettings
         ({"name": "a:b"}, "--name a:b: a run's name is one folder's name"),
         ({"name": "best"}, "--name best: stands for the best of all runs"),
         ({"seed": -1}, "--seed -1"),
-        ({"folds": 3, "splits": "given.csv"}, "--folds does not go with --splits"),
-        ({"test_fraction": 0.1, "splits": "given.csv"}, "--test-fraction does not go with --splits"),
+        ({"folds": 3, "splits": "given.csv"}, "--folds cannot be used with --splits"),
+        ({"test_fraction": 0.1, "splits": "given.csv"}, "--test-fraction cannot be used with --splits"),
         (
             {"reduction_factor": 4, "scheduler": "none"},
-            "--reduction-factor does not go with --scheduler none",
+            "--reduction-factor cannot be used with --scheduler none",
         ),
         ({"patience": 30, "max_epochs": 20}, "--patience 30: longer than --max-epochs 20"),
-        ({"grace_period": 5, "scheduler": "none"}, "--grace-period does not go with --scheduler none"),
-        ({"brackets": 2, "scheduler": "median"}, "--brackets does not go with --scheduler median"),
+        ({"grace_period": 5, "scheduler": "none"}, "--grace-period cannot be used with --scheduler none"),
+        ({"brackets": 2, "scheduler": "median"}, "--brackets cannot be used with --scheduler median"),
         ({"brackets": 3}, "--brackets 3: at most 2 with --max-epochs 100, --grace-period 25 and"),
         (
             {"scheduler": "hyperband", "max_epochs": 2},
@@ -51,7 +51,7 @@ from search.settings import SearchSettings
         ({"stagnation": 0}, "--stagnation 0"),
         ({"set": ("lr",)}, "--set lr: expected KEY=VALUE"),
         ({"set": ("=3",)}, "--set =3: expected KEY=VALUE"),
-        ({"searcher": "grid", "warm_start": "old"}, "--warm-start does not go with --searcher grid"),
+        ({"searcher": "grid", "warm_start": "old"}, "--warm-start cannot be used with --searcher grid"),
     ],
 )
 def test_bad_settings_are_one_line(options: dict[str, Any], said: str) -> None:

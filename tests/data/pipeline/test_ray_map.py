@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import ray
@@ -49,8 +50,12 @@ with cluster(workers=2):
 
 
 @pytest.mark.slow
-def test_a_ray_of_this_machine_listens_on_loopback_alone() -> None:
-    environment = {**os.environ, "LISTENING_TEST": "yes"}
+def test_a_ray_of_this_machine_listens_on_loopback_alone_and_starts_with_a_long_tmpdir(
+    tmp_path: Path,
+) -> None:
+    temporary = tmp_path / ("x" * 100)
+    temporary.mkdir()
+    environment = {**os.environ, "LISTENING_TEST": "yes", "TMPDIR": str(temporary)}
     done = subprocess.run(
         [sys.executable, "-c", _LISTENING],
         capture_output=True,

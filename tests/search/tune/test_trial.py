@@ -32,7 +32,7 @@ def run(tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
     # TensorFlow takes its threads before its first operation only, and this process has had many.
-    monkeypatch.setattr(module, "_set_up_device", lambda family: True)
+    monkeypatch.setattr(module, "_set_up_device", lambda _family: True)
     rows = make_rows()
     task = search_task(rows, make_split(rows.tracks(), folds=3, test_fraction=0.2, seed=0))
     made = []
