@@ -1,12 +1,13 @@
 """Memory and compilation of one worker process that trains many random configurations, one after another.
 
-Goals: less than 1 MB of resident memory per trial once the process has warmed up, and less than 3 % of the CPU
-time spent on compilation. Run it with ``python -m benchmarks.memory [--family NAME] [--trials N]``.
+Goals: less than 1 MB of resident memory per trial once the process has warmed up, and less than 3 % of the
+CPU time spent on compilation. Run it with ``python -m benchmarks.memory [--family NAME] [--trials N]``.
 
-Each trial does what a worker of a search does: it suggests a configuration at random, builds its learner, trains
-and evaluates a few epochs, and drops the learner. Compilation is the CPU time of a trial's first epoch beyond the
-mean of its later ones, plus the time to build the learner. `features_mlp` runs on a random table in the shape of
-the published one, the families on tensors on the demo data set unless ``--cache`` names another cache.
+Each trial does what a worker of a search does: it suggests a configuration at random, builds its learner,
+trains and evaluates a few epochs, and drops the learner. Compilation is the CPU time of a trial's first epoch
+beyond the mean of its later ones, plus the time to build the learner. `features_mlp` runs on a random table
+in the shape of the published one, the families on tensors on the demo data set unless ``--cache`` names
+another cache.
 """
 
 from __future__ import annotations
@@ -101,7 +102,8 @@ def main() -> None:
                 gc.collect()
                 marks.append((number, resident_bytes() / 1e6))
                 print(
-                    f"{number:6} {marks[-1][1]:12.0f} {compilation / number:24.3f} {compilation / total:18.1%}",
+                    f"{number:6} {marks[-1][1]:12.0f}"
+                    f" {compilation / number:24.3f} {compilation / total:18.1%}",
                     flush=True,
                 )
     half = marks[len(marks) // 2 :]

@@ -153,9 +153,13 @@ def test_a_plain_installation_works_among_modules_of_the_same_names(
     # The libraries, but not our editable installation: files ending in .pth count in the first folder only.
     libraries = {str(Path(module.__file__).parents[1]) for module in (click, pytest) if module.__file__}
     (site_packages / "libraries.pth").write_text("\n".join(libraries))
-    install = ["install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
-    done = run(tmp_path, environment / "bin/python", "-m", "pip", *install, "--ignore-installed", source)
-    assert done.returncode == 0, done.stderr
+    build = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
+    built = run(source, sys.executable, "-c", build, tmp_path)
+    assert built.returncode == 0, built.stderr
+    wheel = tmp_path / built.stdout.splitlines()[-1]
+    install = ["install", "--quiet", "--no-index", "--no-deps", "--ignore-installed"]
+    installed = run(tmp_path, environment / "bin/python", "-m", "pip", *install, wheel)
+    assert installed.returncode == 0, installed.stderr
     where = run(tmp_path, environment / "bin/python", "-c", "import data; print(data.__file__)")
     assert where.stdout.strip() == str(site_packages / "data/__init__.py")
     check_the_way_through(environment / "bin/genre-search", crowded, small_cache)
