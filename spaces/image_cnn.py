@@ -35,6 +35,7 @@ class ImageCNN(Family):
         "size": 300,
         "scale": "unit",
         "shift": False,
+        "input_pooling": "none",
         "blocks": 3,
         "filters": 32,
         "growth": 1.0,

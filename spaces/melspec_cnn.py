@@ -34,6 +34,7 @@ class MelspecCNN(Family):
     BASELINE: ClassVar[Config] = {
         "standardise": "none",
         "pieces": 1,
+        "input_pooling": "none",
         "blocks": 3,
         "filters": 32,
         "growth": 1.0,

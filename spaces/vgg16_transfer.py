@@ -6,6 +6,7 @@ at 1e-4, batches of 42, 10 epochs; 45 % on GTZAN.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -16,7 +17,13 @@ from data.dataset.task import Fold, Task, TensorRows
 from data.errors import SettingsError
 from spaces.training.family import Config, Family, Fitted, Learner
 from spaces.training.learning_rates import OPTIMIZERS, SCHEDULES
-from spaces.training.transfer.backbones import BACKBONES, build, check_size, pooled
+from spaces.training.transfer.backbones import (
+    BACKBONES,
+    avoid_custom_gradients,
+    build,
+    check_size,
+    pooled,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -218,6 +225,7 @@ class Heads(Learner):
             adapt=_standardise if config["standardise"] else None,
         )
         self.n_parameters = self._folds.n_parameters
+        self.precision = self._folds.precision
 
     def _core(self, shape: tuple[int, ...]) -> keras.Model:
         """Build what is trained: from the frozen part's outputs to logits."""
@@ -226,7 +234,9 @@ class Heads(Learner):
         inputs = keras.Input(shape, name="frozen")
         x = inputs
         if self._frozen.unfrozen:
-            x = pooled(self._pooling, self._parts().suffix(x))
+            suffix = self._parts().suffix
+            avoid_custom_gradients(suffix)
+            x = pooled(self._pooling, suffix(x))
         head = build_head(self._config, x.shape[1], self._n_classes)
         return keras.Model(inputs, head(x), name="core")
 
@@ -245,6 +255,15 @@ class Heads(Learner):
                 if isinstance(layer, keras.layers.Dropout):
                     layer.rate = 0.0
         return parts
+
+    def in_full_precision(self) -> Learner | None:
+        """Return the untrained learner in float32; see `Learner.in_full_precision`."""
+        folds = self._folds.in_full_precision()
+        if folds is None:
+            return None
+        learner = copy.copy(self)
+        learner._folds, learner.precision = folds, folds.precision
+        return learner
 
     def run_epoch(self, epoch: int) -> EpochOutcome:
         """Train each fold for one epoch, counted from 0, and judge its validation rows."""

@@ -21,6 +21,7 @@ from search.storage.run_folder import RunFolder
 
 _PROGRESS = "progress"
 _STATE = "state."
+_BEST = "best_probabilities"
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,14 @@ class Checkpoint:
         JSON-compatible: ``epoch`` (number of finished epochs), ``seconds``, ``best`` and ``curve``.
     state : mapping of str to ndarray
         From `spaces.training.family.Learner.state`.
+    best_probabilities : ndarray or None
+        Probabilities of the validated tracks at the best epoch, shape (n_validated, n_classes): a resumed trial
+        on a GPU may never reach the same epoch's score again. None in checkpoints of earlier versions.
     """
 
     progress: dict[str, Any]
     state: Mapping[str, np.ndarray]
+    best_probabilities: np.ndarray | None = None
 
 
 def write_checkpoint(run: RunFolder, number: int, checkpoint: Checkpoint) -> None:
@@ -44,6 +49,8 @@ def write_checkpoint(run: RunFolder, number: int, checkpoint: Checkpoint) -> Non
     content = io.BytesIO()
     progress = np.frombuffer(json.dumps(checkpoint.progress).encode(), dtype=np.uint8)
     arrays = {_STATE + name: array for name, array in checkpoint.state.items()}
+    if checkpoint.best_probabilities is not None:
+        arrays[_BEST] = checkpoint.best_probabilities
     np.savez(content, allow_pickle=False, **{_PROGRESS: progress}, **arrays)
     _folder(run).write(_name(number), content.getvalue())
 
@@ -63,6 +70,7 @@ def read_checkpoint(run: RunFolder, number: int) -> Checkpoint | None:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             progress = json.loads(arrays[_PROGRESS].tobytes())
+            best = arrays[_BEST] if _BEST in arrays.files else None
             state = {
                 name.removeprefix(_STATE): arrays[name] for name in arrays.files if name.startswith(_STATE)
             }
@@ -70,7 +78,7 @@ def read_checkpoint(run: RunFolder, number: int) -> Checkpoint | None:
         raise RunError(
             f"{_folder(run).uri}/{_name(number)}: the checkpoint is truncated ({error})"
         ) from error
-    return Checkpoint(progress, state)
+    return Checkpoint(progress, state, best)
 
 
 def remove_checkpoint(run: RunFolder, number: int) -> None:

@@ -114,6 +114,7 @@ class GenreTrial(tune.Trainable):
         self._seconds = 0.0
         self._best: dict[str, float] = {}
         self._best_probabilities: np.ndarray | None = None
+        self._predictions_are_saved = False
         self._learner: Learner | None = None
 
     def step(self) -> dict[str, Any]:
@@ -146,6 +147,7 @@ class GenreTrial(tune.Trainable):
             "error": error,
             "done": outcome != RUNNING,
             "sees_gpu": self._sees_gpu,
+            "precision": self._learner.precision if self._learner else "",
         }
 
     def _advance(self, started: float) -> str:
@@ -160,7 +162,18 @@ class GenreTrial(tune.Trainable):
             self._epoch += 1
             probabilities = track_probabilities(self._task, outcome.probabilities)
             if not (math.isfinite(outcome.train_loss) and np.isfinite(probabilities).all()):
-                return FAIL
+                again = learner.in_full_precision()
+                if again is None:
+                    return FAIL
+                print(
+                    f"trial {self._number}: not finite in {learner.precision} in epoch {self._epoch};"
+                    " it is trained again in float32",
+                    file=sys.stderr,
+                )
+                learner = self._learner = again
+                self._epoch, self._curve, self._reported = 0, [], 0
+                self._best, self._best_probabilities = {}, None
+                continue
             row = {
                 "epoch": self._epoch,
                 **scores(probabilities, truth),
@@ -170,7 +183,7 @@ class GenreTrial(tune.Trainable):
             self._curve.append(row)
             if _rank(row) > _rank(self._best):
                 self._best = row
-                self._best_probabilities = probabilities
+                self._best_probabilities, self._predictions_are_saved = probabilities, False
             if self._is_trained():
                 return COMPLETE
             if self._epoch in self._milestones or time.monotonic() - started > self._report_seconds:
@@ -192,7 +205,7 @@ class GenreTrial(tune.Trainable):
         if self._learner is None:
             learner = self._family.learner(self._config, self._task, seed=self._seed)
             try:
-                self._restore(learner)
+                learner = self._restore(learner)
             except RunError as error:
                 # For example a mixed-precision checkpoint from a GPU that is no longer available.
                 print(f"trial {self._number} restarts from its first epoch: {error}", file=sys.stderr)
@@ -200,8 +213,13 @@ class GenreTrial(tune.Trainable):
             self._learner = learner
         return self._learner
 
-    def _restore(self, learner: Learner) -> None:
-        """Restore the last checkpoint; without one, the trial starts at its first epoch.
+    def _restore(self, learner: Learner) -> Learner:
+        """Resume from the last checkpoint; without one, the trial starts at its first epoch.
+
+        Returns
+        -------
+        Learner
+            The learner, or the same in float32 if the trial had failed in half precision.
 
         Raises
         ------
@@ -213,7 +231,9 @@ class GenreTrial(tune.Trainable):
         checkpoint = self._with_retries(lambda: read_checkpoint(self._run, self._number))
         if checkpoint is None or checkpoint.progress[TRIAL_ID] != self._name:
             # A truncated journal lost a trial, and its number was assigned again: ignore the old file.
-            return
+            return learner
+        if checkpoint.progress.get("precision") == "float32":
+            learner = learner.in_full_precision() or learner
         if checkpoint.state:
             learner.restore(checkpoint.state)
         self._epoch = checkpoint.progress["epoch"]
@@ -221,6 +241,8 @@ class GenreTrial(tune.Trainable):
         self._best = checkpoint.progress["best"]
         # All epochs are reported again, because a new driver does not know them.
         self._curve = checkpoint.progress["curve"]
+        self._best_probabilities = checkpoint.best_probabilities
+        return learner
 
     def _save(self, started: float, *, ended: bool) -> None:
         """Write predictions and a checkpoint; a failed write is repeated at the next opportunity."""
@@ -265,13 +287,15 @@ class GenreTrial(tune.Trainable):
             "seconds": self._seconds + time.monotonic() - started,
             "best": self._best,
             "curve": self._curve,
+            "precision": self._learner.precision,
         }
-        write_checkpoint(self._run, self._number, Checkpoint(progress, self._learner.state()))
+        state = self._learner.state()
+        write_checkpoint(self._run, self._number, Checkpoint(progress, state, self._best_probabilities))
         ended = time.monotonic()
         self._due = ended + max(self._checkpoint_seconds, (ended - started_writing) / CHECKPOINT_SHARE)
 
     def _save_predictions(self) -> None:
-        if self._best_probabilities is None:
+        if self._best_probabilities is None or self._predictions_are_saved:
             return
         task = self._task
         validated = task.validated
@@ -284,7 +308,7 @@ class GenreTrial(tune.Trainable):
             self._best_probabilities,
             epoch=int(self._best["epoch"]),
         )
-        self._best_probabilities = None
+        self._predictions_are_saved = True
 
 
 def accuracy(result: Mapping[str, Any]) -> float:

@@ -58,16 +58,7 @@ def set_up(*, cpus: float, gpus: bool, deterministic: bool = False) -> bool:
     if not gpus:
         tf.config.set_visible_devices([], "GPU")
         return True
-    grow_memory()
     return bool(tf.config.list_physical_devices("GPU"))
-
-
-def grow_memory() -> None:
-    """Let TensorFlow take each GPU's memory as it needs it."""
-    import tensorflow as tf
-
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def device_precision() -> str:
@@ -76,6 +67,14 @@ def device_precision() -> str:
 
     details = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
     return precision([detail.get("compute_capability") for detail in details])
+
+
+def gpu_names() -> list[str]:
+    """Model names of the GPUs that this process uses; empty on a CPU."""
+    import tensorflow as tf
+
+    details = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
+    return [str(detail.get("device_name")) for detail in details]
 
 
 @contextlib.contextmanager

@@ -50,15 +50,16 @@ class Feed:
         ------
         data : tf.Tensor, shape (n_data, ...)
             Inputs.
-        places : ndarray of int32, shape (n_steps of the piece, n_batch)
-            Rows of `data` that each step takes.
+        places : ndarray of int64, shape (n_steps of the piece, n_batch)
+            Rows of `data` that each step takes. TensorFlow keeps int32 in host memory, so that each step
+            would copy its row numbers to the GPU.
         steps : slice
             Which of the steps these are.
         """
         if not len(rows):
             return
         if self.resident:
-            yield _on_device(self._X), rows.astype(np.int32), slice(0, len(rows))
+            yield _on_device(self._X), rows.astype(np.int64), slice(0, len(rows))
             return
         step_bytes = max(1, self._X.nbytes // len(self._X) * rows.shape[1])
         each = max(1, _PIECE_BYTES // step_bytes)
@@ -75,7 +76,7 @@ class Feed:
     def _read(self, rows: np.ndarray) -> tuple[tf.Tensor, np.ndarray]:
         # Sorted, so that a disk is read forwards; once each, however often steps take it.
         chosen, places = np.unique(rows, return_inverse=True)
-        return _to_device(self._X[chosen]), places.reshape(rows.shape).astype(np.int32)
+        return _to_device(self._X[chosen]), places.reshape(rows.shape).astype(np.int64)
 
 
 def _on_device(X: Inputs) -> tf.Tensor:

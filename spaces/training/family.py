@@ -51,6 +51,15 @@ class Learner(ABC):
 
     n_parameters: int
     """Trainable numbers of one fold's network."""
+    precision: str = "float32"
+    """Keras's dtype policy that it computes by: ``float32`` or ``mixed_float16``."""
+
+    def in_full_precision(self) -> Learner | None:
+        """Return the untrained learner in float32; None if this one already computes in it.
+
+        A trial whose loss is not finite in half precision is trained again with it before it counts as failed.
+        """
+        return None
 
     @abstractmethod
     def run_epoch(self, epoch: int) -> EpochOutcome:

@@ -27,7 +27,8 @@ _JUDGED_TENSORS = 32
 _JUDGED_VECTORS = 256
 """The same of rows that are vectors: they are small, and what they cost is to read a large layer."""
 
-_STAGE = "stage"
+_STAGE, _FORMAT_KEY, _FORMAT = "stage", "format", 2
+"""Keys of a state beside its variables, and the version of its layout: the first had no version."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +117,14 @@ class TensorFolds(Learner):
         # The networks of earlier trials lie in reference cycles, and a GPU's memory with them.
         gc.collect()
         self._build, self._recipe, self._task, self._seed = build, recipe, task, seed
-        self._policy = policy or device_precision()
+        self._adapt, self._resident_bytes = adapt, resident_bytes
+        self.precision = policy or device_precision()
         self._feed = Feed(task.X, resident_bytes=resident_bytes)
         self._initial: list[list[np.ndarray]] = []
         sample = min(_SAMPLE, max(1, _SAMPLE_BYTES * len(task.X) // max(1, task.X.nbytes)))
         for number, fold in enumerate(task.folds):
             keras.utils.set_random_seed(mixed_seed(seed, number, INITIAL))
-            with dtype_policy(self._policy):
+            with dtype_policy(self.precision):
                 model = build()
             if adapt is not None:
                 spread = np.unique(np.linspace(0, len(fold.train) - 1, sample).astype(np.int64))
@@ -161,7 +163,7 @@ class TensorFolds(Learner):
         unfreeze = self._recipe.stages[stage].unfreeze
         if unfreeze is not None:
             unfreeze(self._core)
-        with dtype_policy(self._policy):
+        with dtype_policy(self.precision):
             self._steps = TrainingSteps(
                 self._core,
                 self._recipe.optimizer,
@@ -169,7 +171,7 @@ class TensorFolds(Learner):
                 label_smoothing=self._recipe.label_smoothing,
                 augment=self._recipe.augment,
             )
-        fresh = [tf.identity(variable.value) for variable in self._steps.variables]
+        fresh = [tf.identity(variable) for variable in self._steps.variables]
         self._optimizers = [fresh for _ in self._weights]
 
     def run_epoch(self, epoch: int) -> EpochOutcome:
@@ -205,7 +207,7 @@ class TensorFolds(Learner):
             one, found = self._steps.run(
                 data,
                 tf.constant(places),
-                tf.constant(self._task.y[rows[steps]]),
+                tf.constant(self._task.y[rows[steps]], tf.int64),
                 tf.constant(counts[steps]),
                 tf.constant(rates[steps]),
                 tf.constant((seed, epoch), tf.int32),
@@ -230,7 +232,7 @@ class TensorFolds(Learner):
         """Copy the variables of the fold that is in the network."""
         if self._held is not None:
             self._weights[self._held] = [tf.identity(one.value) for one in self._core.weights]
-            self._optimizers[self._held] = [tf.identity(one.value) for one in self._steps.variables]
+            self._optimizers[self._held] = [tf.identity(variable) for variable in self._steps.variables]
 
     def _probabilities(self, rows: np.ndarray) -> np.ndarray:
         """Judge rows by the network as it is, float32, shape (n_rows, n_classes)."""
@@ -242,10 +244,24 @@ class TensorFolds(Learner):
         none = np.empty((0, self._core.output_shape[-1]), dtype=np.float32)
         return np.concatenate([none, *found])[: len(rows)]
 
+    def in_full_precision(self) -> TensorFolds | None:
+        """Return the untrained learner in float32; None if this one already computes in it."""
+        if self.precision == "float32":
+            return None
+        return TensorFolds(
+            self._build,
+            self._recipe,
+            self._task,
+            seed=self._seed,
+            adapt=self._adapt,
+            resident_bytes=self._resident_bytes,
+            policy="float32",
+        )
+
     def state(self) -> dict[str, np.ndarray]:
         """Weights that are no longer as they were built, and the optimizer's variables, by fold."""
         self._keep()
-        found: dict[str, np.ndarray] = {_STAGE: np.array(self._stage)}
+        found: dict[str, np.ndarray] = {_FORMAT_KEY: np.array(_FORMAT), _STAGE: np.array(self._stage)}
         for number, initial in enumerate(self._initial):
             for position, (tensor, before) in enumerate(zip(self._weights[number], initial, strict=True)):
                 value = tensor.numpy()
@@ -264,6 +280,8 @@ class TensorFolds(Learner):
         RunError
             If the state has other variables, or variables of other shapes.
         """
+        if _FORMAT_KEY not in state or int(state[_FORMAT_KEY]) != _FORMAT:
+            raise RunError("the checkpoint was written by another version of the program; start anew")
         other = RunError("the checkpoint is of another network than the configuration builds; start anew")
         if _STAGE not in state or int(state[_STAGE]) >= len(self._recipe.stages):
             raise other
@@ -275,7 +293,7 @@ class TensorFolds(Learner):
             for position, value in enumerate(values)
         }
         optimizers = {name for name in here if ".optimizer." in name}
-        given = {name: value.shape for name, value in state.items() if name != _STAGE}
+        given = {name: value.shape for name, value in state.items() if name not in (_STAGE, _FORMAT_KEY)}
         if not optimizers <= set(given) or any(here.get(name) != shape for name, shape in given.items()):
             raise other
         self._held = None

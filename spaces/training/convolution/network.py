@@ -20,6 +20,9 @@ KERNELS = ("square", "vertical", "horizontal", "both")
 """Shapes of the first convolution's kernels: 3 x 3; along frequency, for timbre; along time, for rhythm; or
 half of the filters of each (Pons et al., 2016, "Experimenting with musically motivated CNNs")."""
 
+INPUT_POOLING = {"none": (1, 1), "time": (1, 2), "both": (2, 2)}
+"""Average pooling of frequency and time before the first block: half the frames take half the time on a CPU."""
+
 STANDARDISE = "standardise"
 """Name of the layer that holds the inputs' mean and variance."""
 
@@ -35,6 +38,7 @@ _TOGETHER = 64
 
 def suggest_network(trial: optuna.Trial) -> None:
     """Suggest the parameters that `build` reads."""
+    trial.suggest_categorical("input_pooling", tuple(INPUT_POOLING))
     trial.suggest_int("blocks", 2, 5)
     trial.suggest_categorical("filters", (16, 24, 32, 48))
     trial.suggest_categorical("growth", (1.0, 1.5, 2.0))
@@ -71,6 +75,10 @@ def build(inputs: keras.KerasTensor, x: keras.KerasTensor, config: Config, n_cla
     import keras
     from keras import layers
 
+    # Runs from before this parameter existed have no such key.
+    size = INPUT_POOLING[config.get("input_pooling", "none")]
+    if size != (1, 1):
+        x = layers.AveragePooling2D(size, padding="same", name="input_pooling")(x)
     pools = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
     for number in range(config["blocks"]):
         filters = max(_GROUPS, round(config["filters"] * config["growth"] ** number / _GROUPS) * _GROUPS)

@@ -12,7 +12,8 @@ import keras
 import tensorflow as tf
 
 from spaces.training.convolution.augmentation import crop
-from spaces.training.optimizers import make_optimizer
+from spaces.training.convolution.loss_scale import LossScale
+from spaces.training.optimizers import slot_count, update
 
 Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 """Changes a batch of inputs and targets, by a seed."""
@@ -57,18 +58,21 @@ class TrainingSteps:
         self._decay = weight_decay
         self._smoothing = label_smoothing
         self._augment = augment
-        inner = make_optimizer(optimizer)
-        # Gradients of float16 vanish below 6e-8: the loss is scaled up, and they are scaled down again.
+        self._optimizer = optimizer
+        self._slots = [
+            [tf.Variable(tf.zeros(variable.shape), trainable=False) for _ in range(slot_count(optimizer))]
+            for variable in self._trainable
+        ]
+        self._steps = tf.Variable(0.0, trainable=False)
         half = keras.config.dtype_policy().name == "mixed_float16"
-        self._optimizer = keras.optimizers.LossScaleOptimizer(inner) if half else inner
-        self._optimizer.build(self._trainable)
-        self._rate = inner.learning_rate
+        self._scale = LossScale() if half else None
         self.run = tf.function(self._run, reduce_retracing=True, autograph=False)
 
     @property
-    def variables(self) -> list[keras.Variable]:
-        """What the optimizer keeps."""
-        return list(self._optimizer.variables)
+    def variables(self) -> list[tf.Variable]:
+        """Slots of the optimizer, its number of steps, and the loss scale in half precision."""
+        scale = self._scale.variables if self._scale is not None else []
+        return [*(slot for slots in self._slots for slot in slots), self._steps, *scale]
 
     def _run(
         self,
@@ -86,7 +90,7 @@ class TrainingSteps:
         ----------
         data : tf.Tensor, shape (n_data, ...)
             Inputs.
-        rows, genres : tf.Tensor of int32, shape (n_steps, n_batch)
+        rows, genres : tf.Tensor of int64, shape (n_steps, n_batch)
             Rows of `data` that each step takes, and their genres.
         counts : tf.Tensor of float32, shape (n_steps, n_batch)
             1 for rows that count, 0 for rows that fill up.
@@ -108,10 +112,17 @@ class TrainingSteps:
 
         def step(number: tf.Tensor, loss: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, ...]:
             x = as_batch(tf.gather(data, rows[number]))
-            one, found = self._step(
-                x, genres[number], counts[number], rates[number], tf.random.fold_in(seed, first + number)
+            step_seed = tf.random.fold_in(seed, first + number)
+            step_loss, step_right, done = self._step(
+                x, genres[number], counts[number], rates[number], step_seed
             )
-            return number + 1, loss + one, right + found
+            counted = tf.cast(done, tf.float32)
+            return (
+                number + tf.cast(done, tf.int32),
+                # A product would make NaN of an overflow that is tried again.
+                loss + tf.where(done, step_loss, 0.0),
+                right + counted * step_right,
+            )
 
         _, loss, right = tf.while_loop(
             lambda number, *_: number < steps, step, (0, tf.zeros([]), tf.zeros([]))
@@ -120,7 +131,8 @@ class TrainingSteps:
 
     def _step(
         self, x: tf.Tensor, genres: tf.Tensor, counts: tf.Tensor, rate: tf.Tensor, seed: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Take a step; return its loss, the number of correct rows, and whether the next batch follows."""
         n_classes = self._core.output_shape[-1]
         target = tf.one_hot(genres, n_classes) * (1.0 - self._smoothing) + self._smoothing / n_classes
         if x.shape.rank == 4 and self._core.input_shape[2] != x.shape[2]:
@@ -132,15 +144,29 @@ class TrainingSteps:
             losses = tf.nn.softmax_cross_entropy_with_logits(target, logits)
             loss = tf.reduce_sum(losses * counts) / tf.reduce_sum(counts)
             total = tf.add_n([loss, *(tf.cast(penalty, tf.float32) for penalty in self._core.losses)])
-            scaled = self._optimizer.scale_loss(total)
+            scaled = total if self._scale is None else total * self._scale.value
         gradients = tape.gradient(scaled, [variable.value for variable in self._trainable])
-        if self._decay > 0:
-            for kernel in self._kernels:
-                kernel.assign_sub(rate * self._decay * kernel)
-        self._rate.assign(rate)
-        self._optimizer.apply(gradients, self._trainable)
+        done = tf.constant(True)
+        if self._scale is None:
+            self._apply(gradients, rate)
+        else:
+            gradients = [tf.cast(gradient, tf.float32) / self._scale.value for gradient in gradients]
+            finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
+            tf.cond(finite, lambda: self._apply(gradients, rate), lambda: tf.constant(0))
+            done = self._scale.adapt(finite)
         same = tf.argmax(logits, axis=1) == tf.argmax(target, axis=1)
-        return loss, tf.reduce_sum(tf.cast(same, tf.float32) * counts)
+        return loss, tf.reduce_sum(tf.cast(same, tf.float32) * counts), done
+
+    def _apply(self, gradients: list[tf.Tensor], rate: tf.Tensor) -> tf.Tensor:
+        """Decay the kernels and update all variables; return a number, as a branch of the graph must."""
+        with tf.control_dependencies(gradients):
+            if self._decay > 0:
+                for kernel in self._kernels:
+                    kernel.assign_sub(rate * self._decay * kernel)
+            number = self._steps.assign_add(1.0, read_value=True)
+            for variable, gradient, slots in zip(self._trainable, gradients, self._slots, strict=True):
+                update(self._optimizer, variable.value, gradient, slots, rate, number)
+        return tf.constant(0)
 
 
 class Judge:

@@ -186,3 +186,23 @@ def pooled_array(pooling: str, maps: np.ndarray) -> np.ndarray:
             return np.asarray(maps.max(axis=(1, 2)))
         case _:
             return maps.reshape(len(maps), -1)
+
+
+def avoid_custom_gradients(model: keras.Model) -> None:
+    """Replace `keras.activations.silu` in a network that is trained here and never exported.
+
+    TensorFlow registers the custom gradient of `tf.nn.silu`, and the graph with it, for the lifetime of the
+    process, so that each trial would leak its network.
+    """
+    import keras
+
+    for layer in model.layers:
+        if getattr(layer, "activation", None) is keras.activations.silu:
+            layer.activation = _silu
+
+
+def _silu(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Multiply by the sigmoid, in operations that have ordinary gradients."""
+    import keras
+
+    return x * keras.ops.sigmoid(x)

@@ -13,6 +13,7 @@ from data.cache.fingerprints import fingerprint
 from data.cache.rows import Origin
 from data.dataset.task import tensors_at
 from data.io.scratch import make_room, making, scratch_folder, used
+from spaces.training.device import gpu_names
 from spaces.training.transfer import weights as pretrained
 from spaces.training.transfer.backbones import BACKBONES, build, pooled_array
 
@@ -56,8 +57,11 @@ class Frozen(NamedTuple):
         backbone = BACKBONES[self.backbone]
         without = self.unfrozen + self.dropped
         layer = backbone.blocks[without - 1] if without else "output"
+        gpus = gpu_names()
         digest = fingerprint(
             {
+                # GPUs round differently, so a trial resumed on another device would see other inputs.
+                **({"device": gpus} if gpus else {}),
                 "format": _FORMAT,
                 "keras": keras.__version__,
                 "pictures": [self.origin.kind, self.origin.fingerprint, self.size],

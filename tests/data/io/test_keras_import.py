@@ -1,20 +1,73 @@
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from tests.support.processes import python
+from tests.support.paths import ROOT
+
+_STATE = """
+import keras
+print(keras.backend.backend(), keras.config.image_data_format(), keras.config.floatx(), keras.config.epsilon())
+"""
+_FIXED = "tensorflow channels_last float32 1e-07\n"
 
 
-@pytest.mark.parametrize("before", ["", "import sklearn.base"])
-def test_what_only_keras_would_use_is_not_imported_but_can_be(before: str) -> None:
-    done = python(
-        f"import sys\n{before}\n"
-        "had = 'sklearn' in sys.modules\n"
-        "from data.io.keras_import import import_keras\n"
-        "import_keras()\n"
-        "assert 'keras' in sys.modules and 'matplotlib' not in sys.modules\n"
-        "assert ('sklearn' in sys.modules) == had\n"
-        "import matplotlib.pyplot, sklearn.preprocessing\n"
-        "print(sklearn.preprocessing.StandardScaler.__name__, matplotlib.pyplot.figure.__name__)\n"
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert (done.stdout, done.stderr, done.returncode) == ("StandardScaler figure\n", "", 0)
+
+
+@pytest.mark.parametrize(
+    "backend", ["", "jax", "torch"],
+)
+def test_the_users_keras_settings_change_nothing(backend: str, tmp_path: Path) -> None:
+    settings = {
+        "backend": "tensorflow",
+        "image_data_format": "channels_first",
+        "floatx": "float64",
+        "epsilon": 1e-3,
+    }
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    environment = {"KERAS_HOME": str(tmp_path), **({"KERAS_BACKEND": backend} if backend else {})}
+    done = python(f"from data.io.keras_import import import_keras\nimport_keras()\n{_STATE}", **environment)
+    assert (done.stdout, done.stderr, done.returncode) == (_FIXED, "", 0)
+
+
+def test_a_trial_and_a_program_that_imported_keras_first_have_the_same_settings(tmp_path: Path) -> None:
+    (tmp_path / "keras.json").write_text(json.dumps({"image_data_format": "channels_first"}))
+    code = f"import keras, spaces\nspaces.get('melspec_cnn').set_up(cpus=1, gpus=False)\n{_STATE}"
+    done = python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="tensorflow")
+    assert (done.stdout, done.returncode) == (_FIXED, 0), done.stderr
+
+
+def test_another_backend_in_the_callers_program_is_refused_in_one_line() -> None:
+    code = (
+        "import keras\nkeras.backend.backend = lambda: 'torch'\n"
+        "from data.errors import HarnessError\n"
+        "from data.io.keras_import import import_keras\n"
+        "try:\n    import_keras()\nexcept HarnessError as error:\n    print(error)\n"
+    )
+    done = python(code)
+    assert done.stdout == (
+        "this process has imported Keras with the backend 'torch'; set KERAS_BACKEND=tensorflow before the first"
+        " import of keras\n"
+    ), done.stderr
+
+
+def test_modules_that_keras_would_import_are_not_hidden() -> None:
+    code = (
+        "import sys\nfrom data.io.keras_import import import_keras\nimport_keras()\n"
+        "print(sys.modules.get('sklearn', 'absent') is None, sys.modules.get('matplotlib', 'absent') is None)"
+    )
+    assert python(code).stdout == "False False\n"

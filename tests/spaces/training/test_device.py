@@ -6,6 +6,7 @@ import keras
 import pytest
 import tensorflow as tf
 
+from data.io import keras_import
 from spaces.training import device
 from tests.support.processes import python
 
@@ -31,7 +32,7 @@ def test_memory_grows_on_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         tf.config.experimental, "set_memory_growth", lambda gpu, grows: grown.append((gpu, grows))
     )
-    device.grow_memory()
+    keras_import.grow_memory()
     assert grown == [("GPU:0", True), ("GPU:1", True)]
 
 
@@ -53,7 +54,7 @@ def test_the_policy_before_comes_back() -> None:
 
 @pytest.mark.parametrize(
     ("cpus", "count", "gpus", "done"),
-    [(3.0, 3, True, "grown\nFalse\n"), (0.5, 1, False, "hidden [] GPU\nTrue\n")],
+    [(3.0, 3, True, "False\n"), (0.5, 1, False, "hidden [] GPU\nTrue\n")],
 )
 def test_a_trial_leaves_alone_what_it_has_not_reserved(
     cpus: float, count: int, gpus: bool, done: str
@@ -61,10 +62,19 @@ def test_a_trial_leaves_alone_what_it_has_not_reserved(
     said = python(
         "from spaces.training import device\n"
         "import tensorflow as tf\n"
-        "device.grow_memory = lambda: print('grown')\n"
         "tf.config.set_visible_devices = lambda *given: print('hidden', *given)\n"
         "tf.config.list_physical_devices = lambda kind: []\n"
         f"print(device.set_up(cpus={cpus}, gpus={gpus}))\n"
         f"assert tf.config.threading.get_intra_op_parallelism_threads() == {count}\n"
     )
     assert (said.stdout, said.returncode) == (done, 0), said.stderr
+
+
+def test_runs_can_be_made_deterministic() -> None:
+    said = python(
+        "from spaces.training import device\n"
+        "device.set_up(cpus=1, gpus=False, deterministic=True)\n"
+        "from tensorflow.python.framework import config\n"
+        "print(config.is_op_determinism_enabled())\n"
+    )
+    assert (said.stdout, said.returncode) == ("True\n", 0), said.stderr

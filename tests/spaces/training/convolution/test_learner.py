@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from tensorflow.python.framework.func_graph import FuncGraph
 
 from data.dataset.task import Fold, Task
 from data.errors import RunError
@@ -224,7 +226,35 @@ def test_the_device_says_how_precisely_is_trained(monkeypatch: pytest.MonkeyPatc
     half = learner()
     assert half._core.get_layer("convolution").compute_dtype == "float16"
     # The loss is scaled: gradients of half precision would vanish.
-    assert isinstance(half._steps._optimizer, keras.optimizers.LossScaleOptimizer)
+    assert half._steps._scale is not None
+    assert half.precision == "mixed_float16"
+    again = half.in_full_precision()
+    assert again is not None
+    assert again.precision == "float32"
+    assert again.in_full_precision() is None
+    assert np.array_equal(
+        again.run_epoch(0).probabilities[0], learner(policy="float32").run_epoch(0).probabilities[0]
+    )
+
+
+def test_many_trials_leave_a_bounded_number_of_graphs() -> None:
+    def graphs() -> int:
+        gc.collect()
+        return sum(isinstance(each, FuncGraph) for each in gc.get_objects())
+
+    counts = []
+    for filters in (2, 3, 4, 5):
+        trial = learner(build=lambda filters=filters: network(filters=filters))
+        trial.run_epoch(0)
+        del trial
+        counts.append(graphs())
+    assert counts[-1] == counts[0]
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused() -> None:
+    state = {name: value for name, value in learner().state().items() if name != "format"}
+    with pytest.raises(RunError, match="another version of the program"):
+        learner().restore(state)
 
 
 def test_statistics_are_of_as_many_rows_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:

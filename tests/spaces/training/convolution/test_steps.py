@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from spaces.training.convolution import loss_scale
 from spaces.training.convolution.steps import TrainingSteps, as_batch
+from spaces.training.device import dtype_policy
 
 N_INPUTS, N_CLASSES, RATE, L2 = 5, 3, 0.1, 0.02
 RNG = np.random.default_rng(0)
@@ -29,8 +31,8 @@ def step(core: keras.Model, *, counts: np.ndarray | None = None, **options: Any)
     counted = np.ones(len(X)) if counts is None else counts
     loss, right = steps.run(
         tf.constant(X),
-        tf.range(len(X))[None],
-        tf.constant(Y[None], tf.int32),
+        tf.range(len(X), dtype=tf.int64)[None],
+        tf.constant(Y[None], tf.int64),
         tf.constant(counted[None], tf.float32),
         tf.constant([RATE]),
         tf.constant((1, 2), tf.int32),
@@ -80,3 +82,65 @@ def test_rows_get_a_channel_unless_they_are_vectors() -> None:
     for shape, expected in (((2, 3), (2, 3)), ((2, 3, 4), (2, 3, 4, 1)), ((2, 3, 4, 3), (2, 3, 4, 3))):
         batch = as_batch(tf.zeros(shape, tf.uint8))
         assert (tuple(batch.shape), batch.dtype) == (expected, tf.float32)
+
+
+def half_precision_steps(monkeypatch: pytest.MonkeyPatch, *, start: float, **options: Any) -> tuple[Any, Any]:
+    """Steps that scale the loss; the network itself computes in float32, so that a test can choose the overflow."""
+    monkeypatch.setattr(loss_scale, "_START", start)
+    core = linear()
+    with dtype_policy("mixed_float16"):
+        steps = TrainingSteps(
+            core, "sgd", **{"weight_decay": 0.0, "label_smoothing": 0.0, "augment": None, **options}
+        )
+    return core, steps
+
+
+def take(steps: TrainingSteps, n_steps: int, x: np.ndarray = X) -> float:
+    loss, _ = steps.run(
+        tf.constant(x),
+        tf.constant(np.tile(np.arange(len(x)), (n_steps, 1))),
+        tf.constant(np.tile(Y, (n_steps, 1)), tf.int64),
+        tf.ones((n_steps, len(x))),
+        tf.fill([n_steps], RATE),
+        tf.constant((1, 2), tf.int32),
+        tf.constant(0, tf.int32),
+    )
+    return float(loss)
+
+
+def test_an_overflow_costs_a_repetition_and_neither_an_update_nor_decay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = linear()
+    reference = TrainingSteps(plain, "sgd", weight_decay=0.5, label_smoothing=0.0, augment=None)
+    expected = take(reference, 3)
+    # The scaled loss overflows float32 until the scale has been halved many times.
+    core, steps = half_precision_steps(monkeypatch, start=3e38, weight_decay=0.5)
+    core_kernel = core.get_weights()[0]
+    assert take(steps, 3) == pytest.approx(expected, rel=1e-5)
+    assert not np.array_equal(core.get_weights()[0], core_kernel)
+    for ours, theirs in zip(core.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+    assert float(steps._scale.value) < 3e38
+    assert float(steps._steps) == 3
+
+
+def test_the_loss_scale_has_a_floor_at_which_a_batch_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    core, steps = half_precision_steps(monkeypatch, start=4.0, weight_decay=0.5)
+    before = core.get_weights()
+    assert not np.isfinite(take(steps, 2, np.full_like(X, np.nan)))
+    assert float(steps._scale.value) == 1.0
+    for ours, unchanged in zip(core.get_weights(), before, strict=True):
+        assert np.array_equal(ours, unchanged)
+
+
+def test_the_loss_scale_grows_after_many_finite_steps_up_to_its_ceiling(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loss_scale, "_GROWTH_STEPS", 2)
+    monkeypatch.setattr(loss_scale, "_CEILING", 16.0)
+    _, steps = half_precision_steps(monkeypatch, start=4.0)
+    take(steps, 3)
+    assert float(steps._scale.value) == 8.0
+    take(steps, 9)
+    assert float(steps._scale.value) == 16.0
