@@ -17,8 +17,8 @@ def import_keras() -> None:
     """Import Keras and TensorFlow with fixed settings, silently unless that fails.
 
     Backend, image format, float type and epsilon are fixed, so that the user's ``keras.json`` and environment
-    cannot change which network is searched and exported. TensorFlow takes the memory of GPUs as it needs it, so
-    that other processes can share them.
+    cannot change which network is searched and exported. TensorFlow takes the memory of GPUs as it needs it,
+    so that other processes can share them.
 
     Raises
     ------

@@ -57,7 +57,8 @@ class Learner(ABC):
     def in_full_precision(self) -> Learner | None:
         """Return the untrained learner in float32; None if this one already computes in it.
 
-        A trial whose loss is not finite in half precision is trained again with it before it counts as failed.
+        A trial whose loss is not finite in half precision is trained again with it before it counts as
+        failed.
         """
         return None
 

@@ -1,8 +1,8 @@
 """Optimizer updates as functions over TensorFlow's fused kernels.
 
-Each function equals the Keras optimizer of that name with Keras's defaults. Keras's own optimizers pass through
-`ReplicaContext.all_reduce` inside a ``tf.function``, whose custom gradient registers the whole graph for the
-lifetime of the process: each trial would leak its network.
+Each function equals the Keras optimizer of that name with Keras's defaults. Keras's own optimizers pass
+through `ReplicaContext.all_reduce` inside a ``tf.function``, whose custom gradient registers the whole graph
+for the lifetime of the process: each trial would leak its network.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BETA_1, _BETA_2, _RHO, _MOMENTUM, _EPSILON = 0.9, 0.999, 0.9, 0.9, 1e-7
 
 
 def slot_count(optimizer: str) -> int:
-    """Return how many slots, each of the variable's shape and initially zero, an optimizer keeps per variable.
+    """Return the number of slots per variable; each has the variable's shape and is initially zero.
 
     Raises
     ------
@@ -47,8 +47,8 @@ def update(
     Parameters
     ----------
     optimizer : str
-        One of `OPTIMIZERS`: ``adam`` (Kingma and Ba, 2015), ``rmsprop`` (Tieleman and Hinton, 2012) or ``sgd``
-        with Nesterov momentum of 0.9.
+        One of `OPTIMIZERS`: ``adam`` (Kingma and Ba, 2015), ``rmsprop`` (Tieleman and Hinton, 2012) or
+        ``sgd`` with Nesterov momentum of 0.9.
     variable : tf.Variable of float32
         The weight.
     gradient : tf.Tensor of float32, shape of the variable

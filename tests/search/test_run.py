@@ -78,7 +78,10 @@ def test_a_given_partition(ray_cluster: None, small_cache: Path, tmp_path: Path)
         (("--family", "features_mlp", "--cache", "SMALL", "--folds", "17"), "17: genre 'blues' has 16"),
         (("--family", "features_mlp", "--cache", "SMALL", "--splits", "none.csv"), "none.csv: no such file"),
         (("--family", "features_mlp", "--cache", "SMALL", "--cpus-per-trial", "999"), "--cpus-per-trial 999"),
-        (("--family", "features_mlp", "--cache", "SMALL", "--gpus-per-trial", "1"), "the cluster has only 0 GPUs"),
+        (
+            ("--family", "features_mlp", "--cache", "SMALL", "--gpus-per-trial", "1"),
+            "the cluster has only 0 GPUs",
+        ),
         (("--family", "features_mlp", "--cache", "SMALL", "--set", "lr=1"), "--set: no parameter 'lr'"),
         (
             ("--family", "features_mlp", "--cache", "SMALL", "--space", "none.yaml"),

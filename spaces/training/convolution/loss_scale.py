@@ -32,8 +32,8 @@ class LossScale:
         Returns
         -------
         tf.Tensor of bool, shape ()
-            Whether training continues with the next batch. After an overflow the same batch is tried again with
-            half the scale, until the scale is 1: then the batch is skipped.
+            Whether training continues with the next batch. After an overflow the same batch is tried again
+            with half the scale, until the scale is 1: then the batch is skipped.
         """
         before = self.value.read_value()
         count = tf.where(finite, self._finite_steps + 1.0, 0.0)

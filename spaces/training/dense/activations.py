@@ -32,9 +32,9 @@ _VALUE_AND_SLOPE = (_relu, _gelu, _silu, _tanh)
 def activate(x: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     """Apply an activation.
 
-    The slope is computed beside the value and enters by ``value + slope * (x - x)``: the gradient of a branch in
-    the graph would cost more than a small layer, and `tf.nn.silu` has a custom gradient, which keeps its graph
-    for the lifetime of the process.
+    The slope is computed beside the value and enters by ``value + slope * (x - x)``: the gradient of a branch
+    in the graph would cost more than a small layer, and `tf.nn.silu` has a custom gradient, which keeps its
+    graph for the lifetime of the process.
 
     Parameters
     ----------

@@ -1,9 +1,10 @@
 """One epoch of a dense network, for all folds together, as one compiled function.
 
 ``Model.fit`` costs some 4 ms per step on networks of this size; the same step inside a compiled loop costs a
-tenth, and a fold axis makes one step serve all folds: see ``benchmarks/folds.py``. The function is compiled once
-per number of hidden layers and normalisation. Widths, folds, activation, optimizer, data, order, learning rates,
-dropout rates and seeds are its arguments: compilation costs more than many small networks' training.
+tenth, and a fold axis makes one step serve all folds: see ``benchmarks/folds.py``. The function is compiled
+once per number of hidden layers and normalisation. Widths, folds, activation, optimizer, data, order,
+learning rates, dropout rates and seeds are its arguments: compilation costs more than many small networks'
+training.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from spaces.training.learning_rates import OPTIMIZERS
 from spaces.training.optimizers import MOST_SLOTS, update
 
 State = tuple[tf.Tensor, ...]
-"""Weights, optimizer slots, number of steps, and the weights' moving averages, each but the number by fold."""
+"""Weights, optimizer slots, number of steps, and moving averages of the weights; all but steps per fold."""
 
 _NORM_RANKS = {"none": 0, "batch": 4, "layer": 2}
 """Weights of each normalisation."""

@@ -1,7 +1,7 @@
 """Layers as functions with a fold axis: the same layer once per fold, each with its own weights.
 
-Shapes begin with ``(n_folds, n_rows)``. The output for a fold depends on that fold's rows and weights alone. Each
-layer equals its Keras counterpart, with the fold axis in front of its weights.
+Shapes begin with ``(n_folds, n_rows)``. The output for a fold depends on that fold's rows and weights alone.
+Each layer equals its Keras counterpart, with the fold axis in front of its weights.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
 
 
 def batch_moments(x: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and variance of the counted rows, shape (n_folds, 1, units); mask has shape (n_folds, n_rows, 1)."""
+    """Return mean and variance of the counted rows, shape (n_folds, 1, units).
+
+    The mask has shape (n_folds, n_rows, 1).
+    """
     mean, variance = tf.nn.weighted_moments(x, axes=[1], frequency_weights=mask, keepdims=True)
     return mean, variance
 

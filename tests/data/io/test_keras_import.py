@@ -12,7 +12,8 @@ from tests.support.paths import ROOT
 
 _STATE = """
 import keras
-print(keras.backend.backend(), keras.config.image_data_format(), keras.config.floatx(), keras.config.epsilon())
+config = keras.config
+print(keras.backend.backend(), config.image_data_format(), config.floatx(), config.epsilon())
 """
 _FIXED = "tensorflow channels_last float32 1e-07\n"
 
@@ -29,7 +30,8 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "backend", ["", "jax", "torch"],
+    "backend",
+    ["", "jax", "torch"],
 )
 def test_the_users_keras_settings_change_nothing(backend: str, tmp_path: Path) -> None:
     settings = {
@@ -60,8 +62,8 @@ def test_another_backend_in_the_callers_program_is_refused_in_one_line() -> None
     )
     done = python(code)
     assert done.stdout == (
-        "this process has imported Keras with the backend 'torch'; set KERAS_BACKEND=tensorflow before the first"
-        " import of keras\n"
+        "this process has imported Keras with the backend 'torch'; set KERAS_BACKEND=tensorflow"
+        " before the first import of keras\n"
     ), done.stderr
 
 

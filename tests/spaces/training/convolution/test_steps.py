@@ -85,7 +85,7 @@ def test_rows_get_a_channel_unless_they_are_vectors() -> None:
 
 
 def half_precision_steps(monkeypatch: pytest.MonkeyPatch, *, start: float, **options: Any) -> tuple[Any, Any]:
-    """Steps that scale the loss; the network itself computes in float32, so that a test can choose the overflow."""
+    """Steps that scale the loss; the network computes in float32, so that a test can choose the overflow."""
     monkeypatch.setattr(loss_scale, "_START", start)
     core = linear()
     with dtype_policy("mixed_float16"):
