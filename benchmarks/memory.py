@@ -3,11 +3,10 @@
 Goals: less than 1 MB of resident memory per trial once the process has warmed up, and less than 3 % of the
 CPU time spent on compilation. Run it with ``python -m benchmarks.memory [--family NAME] [--trials N]``.
 
-Each trial does what a worker of a search does: it suggests a configuration at random, builds its learner,
-trains and evaluates a few epochs, and drops the learner. Compilation is the CPU time of a trial's first epoch
-beyond the mean of its later ones, plus the time to build the learner. `features_mlp` runs on a random table
-in the shape of the published one, the families on tensors on the demo data set unless ``--cache`` names
-another cache.
+Each trial does what a worker of a search does: it suggests a random configuration, builds its learner, trains
+and evaluates a few epochs, and drops the learner. Compilation is the CPU time of a trial's first epoch beyond
+the mean of its later ones, plus the time to build the learner. `features_mlp` runs on a random table in the
+shape of the published one, the families on tensors on the demo data set unless ``--cache`` names another.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ import optuna
 
 import spaces
 from benchmarks.tables import random_cache
-from data.cache import Cache
+from data.cache.cache import Cache
 from data.dataset.splits import make_split
 from data.dataset.task import Task, search_task
 from spaces.training.family import Family
@@ -101,11 +100,8 @@ def main() -> None:
             if number % max(1, options.trials // _REPORTS) == 0:
                 gc.collect()
                 marks.append((number, resident_bytes() / 1e6))
-                print(
-                    f"{number:6} {marks[-1][1]:12.0f}"
-                    f" {compilation / number:24.3f} {compilation / total:18.1%}",
-                    flush=True,
-                )
+                per_trial, share = compilation / number, compilation / total
+                print(f"{number:6} {marks[-1][1]:12.0f} {per_trial:24.3f} {share:18.1%}", flush=True)
     half = marks[len(marks) // 2 :]
     if len(half) > 1:
         growth = (half[-1][1] - half[0][1]) / (half[-1][0] - half[0][0])

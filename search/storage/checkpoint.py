@@ -36,7 +36,7 @@ class Checkpoint:
         From `spaces.training.family.Learner.state`.
     best_probabilities : ndarray or None
         Probabilities of the validated tracks at the best epoch, shape (n_validated, n_classes): a resumed
-        trial on a GPU may never reach the same epoch's score again. None in checkpoints of earlier versions.
+        trial on a GPU may never reach the same score again. None in checkpoints of earlier versions.
     """
 
     progress: dict[str, Any]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from data.analysis.kinds import Kind
+from data.cache.rows import Kind
 from data.dataset.task import Task
 from data.errors import SettingsError
 
@@ -57,8 +57,7 @@ class Learner(ABC):
     def in_full_precision(self) -> Learner | None:
         """Return the untrained learner in float32; None if this one already computes in it.
 
-        A trial whose loss is not finite in half precision is trained again with it before it counts as
-        failed.
+        A trial whose loss is not finite in half precision is trained again with it before it fails.
         """
         return None
 
@@ -143,7 +142,7 @@ class Family(ABC):
 
     def release_memory(self) -> None:
         """Release what earlier trials of this process have kept on the device, after a lack of memory."""
-        from spaces.training.device_data import release
+        from spaces.training.convolution.device_data import release
 
         release()
 

@@ -1,8 +1,8 @@
 """Optimizer updates as functions over TensorFlow's fused kernels.
 
-Each function equals the Keras optimizer of that name with Keras's defaults. Keras's own optimizers pass
-through `ReplicaContext.all_reduce` inside a ``tf.function``, whose custom gradient registers the whole graph
-for the lifetime of the process: each trial would leak its network.
+Each update equals that of the Keras optimizer of the same name with Keras's defaults. Keras's own optimizers
+pass through `ReplicaContext.all_reduce` inside a ``tf.function``, whose custom gradient registers the whole
+graph for the lifetime of the process: each trial would leak its network.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BETA_1, _BETA_2, _RHO, _MOMENTUM, _EPSILON = 0.9, 0.999, 0.9, 0.9, 1e-7
 
 
 def slot_count(optimizer: str) -> int:
-    """Return the number of slots per variable; each has the variable's shape and is initially zero.
+    """Return how many slots an optimizer keeps per variable, each of its shape and initially zero.
 
     Raises
     ------

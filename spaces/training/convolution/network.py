@@ -21,7 +21,7 @@ KERNELS = ("square", "vertical", "horizontal", "both")
 half of the filters of each (Pons et al., 2016, "Experimenting with musically motivated CNNs")."""
 
 INPUT_POOLING = {"none": (1, 1), "time": (1, 2), "both": (2, 2)}
-"""Average pooling of frequency and time before the first block; half the frames take half the time."""
+"""Average pooling of frequency and time before the first block: half the frames take half the time."""
 
 STANDARDISE = "standardise"
 """Name of the layer that holds the inputs' mean and variance."""

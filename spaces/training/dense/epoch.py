@@ -3,8 +3,7 @@
 ``Model.fit`` costs some 4 ms per step on networks of this size; the same step inside a compiled loop costs a
 tenth, and a fold axis makes one step serve all folds: see ``benchmarks/folds.py``. The function is compiled
 once per number of hidden layers and normalisation. Widths, folds, activation, optimizer, data, order,
-learning rates, dropout rates and seeds are its arguments: compilation costs more than many small networks'
-training.
+learning rates, dropout rates and seeds are its arguments: compilation can cost more than training.
 """
 
 from __future__ import annotations

@@ -20,10 +20,7 @@ def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
 
 
 def batch_moments(x: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return mean and variance of the counted rows, shape (n_folds, 1, units).
-
-    The mask has shape (n_folds, n_rows, 1).
-    """
+    """Mean and variance of the rows that a mask of shape (n_folds, n_rows, 1) counts: (n_folds, 1, units)."""
     mean, variance = tf.nn.weighted_moments(x, axes=[1], frequency_weights=mask, keepdims=True)
     return mean, variance
 

@@ -1,8 +1,8 @@
-"""The dense network of one configuration: its weights, and the same network in Keras layers."""
+"""The dense network of a configuration: its weights in Keras's order, and the same network in Keras layers."""
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -65,7 +65,7 @@ class Architecture(NamedTuple):
     def n_parameters(self) -> int:
         """Number of trainable numbers."""
         widths = (self.n_inputs, *self.units, self.n_classes)
-        products = sum(before * after + after for before, after in itertools.pairwise(widths))
+        products = sum(before * after + after for before, after in pairwise(widths))
         return products + (0 if self.normalisation == "none" else 2 * sum(self.units))
 
     def keras_model(self, *, input_dropout: float = 0.0, dropout: float = 0.0) -> keras.Model:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import errno
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,11 +13,12 @@ import pytest
 
 import spaces
 from data.dataset.splits import make_split
-from data.dataset.task import search_task
+from data.dataset.task import Task, search_task
 from data.errors import CacheError, RunError
 from search.storage.run_folder import RunFolder
 from search.tune import trial as module
 from search.tune.trial import GenreTrial
+from spaces.training.family import EpochOutcome
 from tests.support.rows import make_rows
 
 FAMILY = spaces.get("features_mlp")
@@ -290,3 +293,42 @@ def test_the_last_judgement_stays_where_its_score_was_heard_of(make: Maker, run:
     run.settle_predictions({"local": report["best_epoch"]})
     assert run.predictions("local").equals(kept)
     assert (run.folder / "predictions").names() == ["local.parquet"]
+
+
+def test_a_resumed_trial_keeps_the_predictions_of_its_best_epoch(make: Maker, run: RunFolder) -> None:
+    begun = make(checkpoint_seconds=0.0)
+    begun.train()
+    best = run.predictions("local")
+    run.folder.remove_tree("predictions")
+    resumed = make(checkpoint_seconds=0.0)
+    # Training that never reaches the score again, as on a GPU that rounds differently.
+    resumed._ready().run_epoch = lambda epoch: worthless(resumed._task)  # type: ignore[method-assign]
+    while not resumed.train()["done"]:
+        pass
+    assert run.predictions("local").equals(best)
+
+
+def worthless(task: Task) -> EpochOutcome:
+    """An epoch whose probabilities are all zero."""
+    zeros = tuple(np.zeros((len(fold.valid), len(task.classes)), np.float32) for fold in task.folds)
+    return EpochOutcome(9.0, 0.0, zeros)
+
+
+def test_a_loss_that_is_not_finite_in_half_precision_is_tried_in_float32(
+    make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = make()
+    half = trial._ready()
+    single = FAMILY.learner(trial._config, trial._task, seed=0)
+    half.precision = "mixed_float16"
+    half.in_full_precision = lambda: single  # type: ignore[method-assign]
+    run_epoch = half.run_epoch
+
+    def overflows(epoch: int) -> EpochOutcome:
+        outcome = run_epoch(epoch)
+        return dataclasses.replace(outcome, train_loss=math.nan) if epoch == 1 else outcome
+
+    half.run_epoch = overflows  # type: ignore[method-assign]
+    report = trial.train()
+    assert (report["outcome"], report["precision"]) == ("RUNNING", "float32")
+    assert [row["epoch"] for row in report["curve"]] == [1, 2]

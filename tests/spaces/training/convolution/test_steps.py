@@ -85,7 +85,7 @@ def test_rows_get_a_channel_unless_they_are_vectors() -> None:
 
 
 def half_precision_steps(monkeypatch: pytest.MonkeyPatch, *, start: float, **options: Any) -> tuple[Any, Any]:
-    """Steps that scale the loss; the network computes in float32, so that a test can choose the overflow."""
+    """Steps that scale the loss of a network in float32, so that a test can choose the overflow."""
     monkeypatch.setattr(loss_scale, "_START", start)
     core = linear()
     with dtype_policy("mixed_float16"):
@@ -113,14 +113,15 @@ def test_an_overflow_costs_a_repetition_and_neither_an_update_nor_decay(
 ) -> None:
     plain = linear()
     reference = TrainingSteps(plain, "sgd", weight_decay=0.5, label_smoothing=0.0, augment=None)
-    expected = take(reference, 3)
+    # Large inputs have large gradients.
+    expected = take(reference, 3, 20 * X)
     # The scaled loss overflows float32 until the scale has been halved many times.
     core, steps = half_precision_steps(monkeypatch, start=3e38, weight_decay=0.5)
     core_kernel = core.get_weights()[0]
-    assert take(steps, 3) == pytest.approx(expected, rel=1e-5)
+    assert take(steps, 3, 20 * X) == pytest.approx(expected, rel=1e-4)
     assert not np.array_equal(core.get_weights()[0], core_kernel)
     for ours, theirs in zip(core.get_weights(), plain.get_weights(), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
     assert float(steps._scale.value) < 3e38
     assert float(steps._steps) == 3
 
