@@ -302,7 +302,7 @@ def test_a_resumed_trial_keeps_the_predictions_of_its_best_epoch(make: Maker, ru
     run.folder.remove_tree("predictions")
     resumed = make(checkpoint_seconds=0.0)
     # Training that never reaches the score again, as on a GPU that rounds differently.
-    resumed._ready().run_epoch = lambda epoch: worthless(resumed._task)  # type: ignore[method-assign]
+    resumed._ready().run_epoch = lambda _epoch: worthless(resumed._task)  # type: ignore[method-assign]
     while not resumed.train()["done"]:
         pass
     assert run.predictions("local").equals(best)
