@@ -169,6 +169,7 @@ def _trainable(settings: SearchSettings, run: RunFolder, info: RunInfo, task: Ta
         patience=settings.patience,
         report_seconds=REPORT_SECONDS,
         checkpoint_seconds=REPORT_SECONDS,
+        deterministic=settings.deterministic,
     )
     return tune.with_resources(shared, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
 

@@ -83,6 +83,9 @@ _PLACE_OPTIONS = ("runs", "cache", "address", "max_concurrent", "cpus_per_trial"
     default=0,
     help="Seed of split, sampler, initial weights, shuffling and augmentation.",
 )
+@click.option(
+    "--deterministic", is_flag=True, help="Use deterministic operations only, which repeat on a GPU."
+)
 @click.option("--set", metavar="KEY=VALUE", multiple=True, help="Fix a parameter; may be repeated.")
 @click.option(
     "--space", metavar="FILE.yaml", help="File with other ranges: low, high, log or choices per parameter."

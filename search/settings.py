@@ -79,6 +79,8 @@ class SearchSettings(BaseModel):
         Folder of the runs.
     seed : int
         Seed of split, sampler, brackets, initial weights, shuffling and augmentation.
+    deterministic : bool
+        Whether TensorFlow uses only deterministic operations: exact repeats on a GPU, possibly slower.
     tensorboard : bool
         Whether to write TensorBoard event files.
     mlflow, wandb : str or None
@@ -115,6 +117,7 @@ class SearchSettings(BaseModel):
     address: str | None = None
     runs: str = "runs"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    deterministic: bool = False
     tensorboard: bool = False
     mlflow: str | None = None
     wandb: str | None = None

@@ -69,6 +69,7 @@ class GenreTrial(tune.Trainable):
         patience: int | None,
         report_seconds: float,
         checkpoint_seconds: float,
+        deterministic: bool = False,
     ) -> None:
         """Store what all trials of the search share, then prepare the first configuration.
 
@@ -86,6 +87,8 @@ class GenreTrial(tune.Trainable):
             Maximum time between reports, for the live view.
         checkpoint_seconds : float
             Minimum time between checkpoints. Writing them takes at most `CHECKPOINT_SHARE` of the time.
+        deterministic : bool
+            Whether TensorFlow uses only deterministic operations.
         """
         self._task = task
         self._family = family
@@ -95,7 +98,7 @@ class GenreTrial(tune.Trainable):
         self._patience = patience
         self._report_seconds = report_seconds
         self._checkpoint_seconds = checkpoint_seconds
-        self._sees_gpu = _set_up_device(family)
+        self._sees_gpu = _set_up_device(family, deterministic=deterministic)
         self._start(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -337,11 +340,13 @@ def _outcome_of(error: Exception) -> str:
     return FAIL
 
 
-def _set_up_device(family: Family) -> bool:
+def _set_up_device(family: Family, *, deterministic: bool) -> bool:
     """Set the family up for the cores and GPUs that Ray assigned; return whether it sees the GPUs."""
     import ray
 
     process = ray.get_runtime_context()
     # Not from OMP_NUM_THREADS: Ray does not overwrite a value in the user's environment.
     cpus = process.get_assigned_resources().get("CPU", 1.0)
-    return family.set_up(cpus=cpus, gpus=bool(process.get_accelerator_ids().get("GPU")))
+    return family.set_up(
+        cpus=cpus, gpus=bool(process.get_accelerator_ids().get("GPU")), deterministic=deterministic
+    )

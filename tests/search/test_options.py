@@ -50,6 +50,12 @@ def test_a_grid_is_tried_whole_and_then_done(run_with: Any, tmp_path: Path) -> N
         extend_search("grid", trials=1, runs=str(tmp_path))
 
 
+def test_a_deterministic_search_trains_and_is_recorded(run_with: Any) -> None:
+    run = run_with(name="exact", trials=2, scheduler="none", deterministic=True)
+    assert run.info().settings["deterministic"]
+    assert run.trials()["status"].tolist() == ["COMPLETE", "COMPLETE"]
+
+
 def test_the_portfolio_follows_the_baseline(run_with: Any) -> None:
     run = run_with(name="begun", trials=3, scheduler="none", set={"layers": 1, "units_1": 20})
     trials, points = run.trials(), run.info().portfolio

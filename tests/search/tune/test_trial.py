@@ -35,13 +35,14 @@ def run(tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
     # TensorFlow takes its threads before its first operation only, and this process has had many.
-    monkeypatch.setattr(module, "_set_up_device", lambda _family: True)
+    monkeypatch.setattr(module, "_set_up_device", lambda _family, **_options: True)
     rows = make_rows()
     task = search_task(rows, make_split(rows.tracks(), folds=3, test_fraction=0.2, seed=0))
     made = []
     # However slow the machine, reports come at the rungs only, unless a test asks for more.
     never = float("inf")
     pace: dict[str, Any] = {"patience": None, "report_seconds": never, "checkpoint_seconds": never}
+    pace["deterministic"] = False
 
     class Local(GenreTrial):
         def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
@@ -70,6 +71,13 @@ def test_reports_come_at_the_rungs_and_the_end(make: Maker) -> None:
     for name in ("val_accuracy", "val_loss", "val_macro_f1", "train_accuracy"):
         assert reports[-1][name] == best[name]
     assert reports[-1]["best_epoch"] == best["epoch"]
+
+
+def test_a_deterministic_trial_sets_its_process_up_so(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, bool] = {}
+    monkeypatch.setattr(module, "_set_up_device", lambda _family, **asked: options.update(asked) or True)
+    make(deterministic=True)
+    assert options == {"deterministic": True}
 
 
 def test_a_long_trial_reports_between_rungs(make: Maker) -> None:
