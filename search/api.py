@@ -15,7 +15,8 @@ from data.errors import CacheError, RunError, SettingsError
 from search.plan import make_plan
 from search.settings import SearchSettings
 from search.storage.lock import claimed
-from search.storage.run_folder import RunFolder, RunInfo
+from search.storage.run_folder import RunFolder
+from search.storage.run_info import RunInfo
 from search.storage.study import count_started, open_study, repair_journal
 from search.tune.resources import concurrent_trials, ray_cluster
 

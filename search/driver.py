@@ -33,7 +33,8 @@ from search.settings import SearchSettings
 from search.storage.checkpoint import tidy_checkpoints
 from search.storage.journal_mirror import JournalMirror, working_folder
 from search.storage.lock import disk_full, out_of_reach
-from search.storage.run_folder import STUDY, RunFolder, RunInfo
+from search.storage.run_folder import STUDY, RunFolder
+from search.storage.run_info import RunInfo
 from search.storage.study import count_ended, create_study, storage
 from search.tune.concurrency import Capacity
 from search.tune.optuna_searcher import TruthfulOptunaSearch

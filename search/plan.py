@@ -21,7 +21,8 @@ from search.sampling.warm_start import fit, warm_start
 from search.settings import SearchSettings
 from search.storage.lock import refuse_existing
 from search.storage.provenance import git_revision, library_versions
-from search.storage.run_folder import CacheRef, RunFolder, RunInfo
+from search.storage.run_folder import RunFolder
+from search.storage.run_info import CacheRef, RunInfo
 
 
 @dataclass(frozen=True)

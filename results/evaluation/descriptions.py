@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search.storage.run_folder import RunInfo
+from search.storage.run_info import RunInfo
 
 _SOURCES = {
     "audio": "features and spectrograms extracted from audio files",

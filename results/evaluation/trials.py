@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from data.errors import RunError
-from search.storage.run_folder import RunFolder, RunInfo, first_failure
+from search.storage.run_folder import RunFolder, first_failure
+from search.storage.run_info import RunInfo
 
 if TYPE_CHECKING:
     import pandas as pd

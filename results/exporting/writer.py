@@ -44,7 +44,8 @@ from results.exporting.refit import Refit, refit
 from results.model import files
 from results.model.classifier import Classifier
 from search.storage.provenance import library_versions
-from search.storage.run_folder import RunFolder, RunInfo
+from search.storage.run_folder import RunFolder
+from search.storage.run_info import RunInfo
 
 _CHECKED_ROWS = 64
 """Rows on which additional formats are compared with Keras."""

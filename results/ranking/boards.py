@@ -18,7 +18,8 @@ from results.evaluation.correction import Candidate, ChoiceCorrection, correct_b
 from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.trials import SCORED
 from results.ranking.comparison import correct_tracks
-from search.storage.run_folder import CacheRef, RunFolder, RunInfo
+from search.storage.run_folder import RunFolder
+from search.storage.run_info import CacheRef, RunInfo
 
 TRIALS = "trials.parquet"
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from results.evaluation.study import ended_at
 from results.evaluation.trials import Trial, config_of, find_trial, has_score
-from search.storage.run_folder import RunFolder, RunInfo
+from search.storage.run_folder import RunFolder
+from search.storage.run_info import RunInfo
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,8 @@ from data.cache.fingerprints import fingerprint
 from data.dataset.splits import make_split
 from data.dataset.task import search_task
 from data.dataset.track_scores import scores, track_probabilities
-from search.storage.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, CacheRef, RunFolder, RunInfo
+from search.storage.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
+from search.storage.run_info import CacheRef, RunInfo
 
 EPOCHS = 3
 FAMILY = spaces.get("features_mlp")

@@ -6,7 +6,7 @@ import pytest
 
 from data.cache.format import CacheInfo
 from results.evaluation.descriptions import reads_images, source, split
-from search.storage.run_folder import CacheRef, RunInfo
+from search.storage.run_info import CacheRef, RunInfo
 from tests.support.runs import make_info
 
 

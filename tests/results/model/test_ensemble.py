@@ -134,7 +134,7 @@ def test_a_trial_without_predictions_of_its_epoch_is_skipped(
     assert [trial.trial_id for trial in choose_members(board, 2, str(tmp_path))] == ["t2", "t3"]
     missing, other = capsys.readouterr().err.splitlines()
     assert "t0.parquet is missing" in missing
-    assert "t1.parquet: is of epoch 2" in other
+    assert "t1.parquet: belongs to epoch 2" in other
     with pytest.raises(RunError, match="only 2 different trials"):
         choose_members(board, 3, str(tmp_path))
 

@@ -13,7 +13,8 @@ from data.errors import HarnessError, RunError
 from data.io.folder import Folder
 from results.ranking.boards import boards
 from results.ranking.table import notes
-from search.storage.run_folder import CacheRef, RunFolder
+from search.storage.run_folder import RunFolder
+from search.storage.run_info import CacheRef
 from tests.support.runs import make_info, write_judgement, write_scores
 
 

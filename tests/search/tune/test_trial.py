@@ -93,7 +93,7 @@ def test_predictions_are_those_of_the_best_epoch(make: Maker, run: RunFolder) ->
     genres = np.array(["blues", "disco", "metal"])
     assert (genres[chosen] == saved["label"]).mean() == pytest.approx(report["val_accuracy"])
     assert run.predictions("local", report["best_epoch"]).equals(saved)
-    with pytest.raises(RunError, match=f"is of epoch {report['best_epoch']}, but the score is of epoch 99"):
+    with pytest.raises(RunError, match=f"belongs to epoch {report['best_epoch']}, but the score to epoch 99"):
         run.predictions("local", 99)
     assert [name.split("/")[0] for name in saved["track_id"]] == saved["label"].tolist()
 
