@@ -1,6 +1,6 @@
-# Set up once, then work: every target needs Python 3.11 to 3.13 and nothing else.
+# Every target needs Python 3.11 to 3.13 and nothing else; the first one creates the environment.
 .DEFAULT_GOAL := help
-.PHONY: help venv search test lint docs coverage embeddings bench lock
+.PHONY: help venv search test test-all lint docs coverage embeddings bench lock
 
 SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -10,20 +10,24 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
-venv: $(VENV)/.installed  ## make .venv from the lock file
+venv: $(VENV)/.installed  ## create .venv from the lock file
 
 search: $(VENV)/.installed  ## search on the demo data, then show the leaderboard
 	$(BIN)/python -m search.run --family features_mlp
 	$(BIN)/python -m results.leaderboard
 
-test: $(VENV)/.installed-dev  ## run all tests
+test: $(VENV)/.installed-dev  ## run the fast tests, in less than eight minutes
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.installed-dev  ## run all tests
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.installed-dev  ## ruff and mypy
+lint: $(VENV)/.installed-dev  ## ruff, import-linter and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
 embeddings: $(VENV)/.installed  ## install the weights of the music encoder MusiCNN
@@ -43,13 +47,13 @@ bench: $(VENV)/.installed-dev  ## run the short benchmarks
 	$(BIN)/python -m benchmarks.overhead
 
 COMPILE := uv pip compile --universal --fork-strategy fewest --python-version 3.11 --no-header --no-annotate --upgrade
-lock:  ## write the lock files anew (needs uv)
+lock:  ## update the lock files (needs uv)
 	$(COMPILE) --extra dev pyproject.toml --output-file requirements-dev.lock
 	$(COMPILE) --constraints requirements-dev.lock pyproject.toml --output-file requirements.lock
 	$(COMPILE) --constraints requirements-dev.lock --extra bench pyproject.toml --output-file requirements-bench.lock
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv found; name one: make PYTHON=/path/to/python"; exit 2; }
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv found; specify one: make PYTHON=/path/to/python"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python

@@ -1,1 +1,1 @@
-"""Measurements: each prints ratios taken in one run, with the machine and the versions."""
+"""Benchmarks; each prints ratios measured in one run, with the machine and the versions."""

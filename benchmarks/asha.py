@@ -102,7 +102,7 @@ def grid_seconds(task: Any, *, fit_all: bool) -> float:
 
 @dataclass(frozen=True)
 class Course:
-    """How a search went.
+    """Outcome of a search.
 
     Attributes
     ----------

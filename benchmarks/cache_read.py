@@ -1,4 +1,4 @@
-"""Reading all tensors of a cache against ``np.load`` of the same array, and what a further reader costs.
+"""Read all tensors of a cache, compared with ``np.load``; memory of a further reader.
 
 Goals: within 1.3 times ``np.load``; under 5 % of the data for each further process. Run it with
 ``python -m benchmarks.cache_read``: it writes 1,000 spectrograms of 128 x 1292, 331 MB, to a temporary

@@ -1,9 +1,10 @@
-"""Trials a minute on 1, 2, 4 and 8 nodes, and on paper what a search costs in hours of rented machines.
+"""Trials per minute on 1, 2, 4 and 8 nodes, and an estimate of a search's cost in hours of rented machines.
 
-Goal: 8 nodes give at least 0.9 of eight times what one gives. Run it with ``python -m benchmarks.cluster``
-(``--paper`` for the table alone). The nodes are Ray's own, on this machine, with one logical core each; a
-trial sleeps instead of training, so what is measured is the product's own driver: searcher, scheduler,
-journal and tables. Starting a worker process, some seconds a node, is left out: it is paid once a search.
+Goal: 8 nodes reach at least 0.9 of eight times the rate of one node. Run it with ``python -m
+benchmarks.cluster`` (``--paper`` for the table alone). The nodes are Ray's own, on this machine, with one
+logical core each; a trial sleeps instead of training, so that only the driver is measured: searcher,
+scheduler, journal and tables. Starting a worker process, some seconds per node, is not counted: it occurs
+once per search.
 """
 
 from __future__ import annotations
@@ -25,18 +26,19 @@ _METRICS = ("val_accuracy", "val_loss", "val_macro_f1", "train_loss", "train_acc
 _SECONDS = 4.0
 """Length of a trial."""
 _TRIALS = 8
-"""Trials a node."""
+"""Trials per node."""
 
 
 def rate(nodes: int) -> float:
-    """Trials a minute while all nodes are at work."""
+    """Trials per minute while all nodes are busy."""
     import ray
     from ray.cluster_utils import Cluster
     from ray.tune import Callback
 
     from search import SearchSettings, run_search
     from search import driver as tuning
-    from search.tune.trial import COMPLETE, GenreTrial
+    from search.outcomes import COMPLETE
+    from search.tune.trial import GenreTrial
 
     class Sleeper(GenreTrial):
         """A trial of fixed length."""
@@ -75,9 +77,9 @@ def rate(nodes: int) -> float:
     for _ in range(nodes):
         cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    trial, callback = tuning.GenreTrial, tuning._followers
+    trial, callback = tuning.GenreTrial, tuning._capacity
     tuning.GenreTrial = Sleeper
-    tuning._followers = lambda *given: [*callback(*given), Clock()]
+    tuning._capacity = lambda *given: [*callback(*given), Clock()]
     try:
         with tempfile.TemporaryDirectory() as folder:
             run_search(
@@ -92,17 +94,17 @@ def rate(nodes: int) -> float:
                 )
             )
     finally:
-        tuning.GenreTrial, tuning._followers = trial, callback
+        tuning.GenreTrial, tuning._capacity = trial, callback
         ray.shutdown()
         cluster.shutdown()
-    # From the moment when every node has its worker until the first has nothing more to do.
+    # From the time when every node has its worker until the first one is idle.
     first, last = starts[nodes - 1], starts[-1]
     return 60 * sum(first < end <= last for end in ends) / (last - first)
 
 
 @dataclass(frozen=True)
 class Work:
-    """What 100 trials of a family cost on GTZAN.
+    """Cost of 100 trials of a family on GTZAN.
 
     Attributes
     ----------
@@ -125,7 +127,7 @@ _MACHINES = {
     "g6.xlarge (1 L4)": 0.25 * 30.3e12,
     "g5.xlarge (1 A10G)": 0.25 * 31.2e12,
 }
-"""Floating-point operations a second that training reaches: an assumed 20 GFLOP/s a vCPU, and an assumed
+"""Floating-point operations per second that training reaches: an assumed 20 GFLOP/s per vCPU, and an assumed
 quarter of the vendor's single-precision peak on a GPU."""
 _FAMILIES = {
     "features_mlp": Work(1000, (1, 57, 1), 5, 100),
@@ -134,13 +136,13 @@ _FAMILIES = {
     "vgg16_transfer": Work(1000, (300, 300, 3), 1, 30),
 }
 _SHARE = 0.45
-"""Assumed share of all epochs that ASHA lets be trained."""
+"""Assumed fraction of all epochs that are trained under ASHA."""
 _OVERHEAD = 10.0
-"""Assumed seconds of a trial beside its training: tracing, compilation, checkpoints."""
+"""Assumed overhead of a trial in seconds: tracing, compilation, checkpoints."""
 
 
 def operations(family: str, shape: tuple[int, int, int]) -> tuple[float, float]:
-    """Operations of one row: those of each epoch, and those that are done once a search.
+    """Operations of one row: those of each epoch, and those that are done once per search.
 
     Training costs three forward passes (forward, gradient of inputs, gradient of weights), and a multiply-add
     is two operations. The networks are the published baselines.

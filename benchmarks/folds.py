@@ -38,7 +38,7 @@ def random_task() -> Task:
 
 
 def fold_axis(task: Task, units: tuple[int, int]) -> Callable[[int], object]:
-    """Return the product's own way: all folds in one batched matrix product a layer."""
+    """Return the product's own way: all folds in one batched matrix product per layer."""
     import spaces
 
     family = spaces.get("features_mlp")
@@ -95,7 +95,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
-    # As in a trial, which reserves one core.
+    # One core, as a trial reserves.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     task = random_task()

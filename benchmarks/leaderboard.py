@@ -41,7 +41,7 @@ def write(runs: Path) -> None:
 
 
 def least(arguments: list[str]) -> tuple[float, float]:
-    """Least wall and processor time of some rounds, in seconds."""
+    """Minimum wall and processor time of some rounds, in seconds."""
     walls, cores = [], []
     for _ in range(_ROUNDS):
         start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,10 +1,10 @@
-"""What a trial costs beyond its training: this search, and a plain function trainable with Tune's defaults.
+"""Overhead of a trial beyond its training: this search, and a plain function trainable with Tune's defaults.
 
-Goals: at least eight times the trials a minute of the plain one for the published network at 10 epochs, and
-under 5 % of a trial of 30 s. Run it with ``python -m benchmarks.overhead``; ``--trials`` and ``--plain`` say
-how many trials each side has. The data is random, in the shape of the published table, with a hold-out of a
-fifth; both sides run two trials at a time, draw learning rates at random and stop none early. The first
-trials of each side, in which processes start, are left out.
+Goals: at least eight times the trials per minute of the plain function for the published network at 10
+epochs, and under 5 % of a trial of 30 s. Run it with ``python -m benchmarks.overhead``; ``--trials`` and
+``--plain`` set the number of trials of each side. The data is random, in the shape of the published table,
+with a hold-out of a fifth; both sides run two trials at a time, draw learning rates at random and stop none
+early. The first trials of each side, in which processes start, are not counted.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _PUBLISHED = {
 
 
 def ours(cache: str, runs: str, trials: int) -> tuple[float, float]:
-    """Trials a minute, and the seconds that a trial costs beyond its training."""
+    """Trials per minute, and the seconds that a trial costs beyond its training."""
     from search import SearchSettings, run_search
     from search.storage.study import open_study
 
@@ -67,7 +67,7 @@ def ours(cache: str, runs: str, trials: int) -> tuple[float, float]:
 
 
 def plain(cache: str, folder: str, trials: int) -> float:
-    """Trials a minute of what one writes first: a function, ``Model.fit``, a report an epoch."""
+    """Trials per minute of a straightforward solution: a function, ``Model.fit``, one report per epoch."""
     import numpy as np
     from ray import tune
 
@@ -133,11 +133,11 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         cache = random_cache(Path(folder) / "cache")
-        # Tune's defaults for the plain one: the search itself would turn off what it does not need.
+        # Tune's defaults for the plain function; the search turns off what it does not need.
         per_minute_plain = plain(cache, folder, given.plain)
         per_minute, beyond = ours(cache, folder, given.trials)
     ray.shutdown()
-    print(f"published network, {_EPOCHS} epochs, two at a time; trials a minute after the first")
+    print(f"published network, {_EPOCHS} epochs, two at a time; trials per minute after the first")
     print(f"plain function trainable {per_minute_plain:7.1f}   ({given.plain} trials)")
     print(f"this search              {per_minute:7.1f}   ({given.trials} trials)")
     print(f"ratio                    {per_minute / per_minute_plain:7.1f}   (goal: 8)")

@@ -40,7 +40,7 @@ class Place(NamedTuple):
 
 
 class Result(NamedTuple):
-    """How one configuration did at each place.
+    """Scores of one configuration at each place.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ def _train(config: dict[str, Any], family: str, task: Any, seed: int, limit: flo
 
     truth = task.track_label[task.validated]
     learner = spaces.get(family).learner(config, task, seed=seed)
-    # The first epoch compiles, once an architecture and not once a configuration.
+    # The first epoch compiles, once per architecture, not once per configuration.
     outcome = learner.run_epoch(0)
     best, begun = 0.0, time.process_time()
     for epoch in range(1, config["epochs"] + 1):

@@ -1,7 +1,7 @@
 """Features by plain librosa calls and by ours, in one run.
 
-Goals on one core: 10 times as fast, 15 times as the aim; and 1.8 times more on two cores. Run it with
-``python -m benchmarks.preprocess [--audio DIR]``; without audio, clips of 30 s are made up.
+Goals on one core: at least 10 times as fast, ideally 15 times; and another 1.8 times on two cores. Run it
+with ``python -m benchmarks.preprocess [--audio DIR]``; without audio, synthetic clips of 30 s are used.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _REPEATS = 3
 
 
 def naive(path: str) -> np.ndarray:
-    """Take the published features by plain librosa calls, each of which starts from the samples."""
+    """Extract the published features by plain librosa calls, each of which starts from the samples."""
     import librosa
     from librosa import feature
 
     y, sr = librosa.load(path, sr=SR)
     mirrored = {"y": y, "pad_mode": "reflect"}
-    H, P = librosa.decompose.hpss(librosa.stft(y, pad_mode="reflect"))
+    H, P = librosa.decompose.hpss(librosa.stft(y, pad_mode="reflect"))  # type: ignore[attr-defined]
     series = {
         "chroma_stft": feature.chroma_stft(sr=sr, **mirrored),
         "rms": feature.rms(**mirrored),
@@ -48,7 +48,7 @@ def naive(path: str) -> np.ndarray:
         "perceptr": librosa.util.fix_length(librosa.istft(P), size=len(y)),
     }
     series |= {f"mfcc{n + 1}": row for n, row in enumerate(feature.mfcc(sr=sr, n_mfcc=20, **mirrored))}
-    onsets = librosa.onset.onset_strength(y=y, sr=sr, aggregate=np.median)
+    onsets = librosa.onset.onset_strength(y=y, sr=sr, aggregate=np.median)  # type: ignore[attr-defined]
     values = {"tempo": float(feature.tempo(onset_envelope=onsets, sr=sr)[0])}
     for name, row in series.items():
         values |= {f"{name}_mean": float(np.mean(row)), f"{name}_var": float(np.var(row))}
@@ -56,12 +56,12 @@ def naive(path: str) -> np.ndarray:
 
 
 def ours(path: str) -> np.ndarray:
-    """Take the same by one decode and one transform."""
+    """Extract the same features with one decode and one transform."""
     return of_file(path)[0][0]
 
 
 def seconds(work: Callable[[], object], repeats: int = _REPEATS) -> float:
-    """Least time of some repeats."""
+    """Minimum time of some repetitions."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -71,7 +71,7 @@ def seconds(work: Callable[[], object], repeats: int = _REPEATS) -> float:
 
 
 def made_up(folder: Path, count: int) -> list[str]:
-    """Write clips of chords, a beat and noise; time hardly depends on what is in them."""
+    """Write clips of chords, a beat and noise; the time hardly depends on their content."""
     import soundfile
 
     rng = np.random.default_rng(0)
@@ -87,7 +87,7 @@ def made_up(folder: Path, count: int) -> list[str]:
 
 
 def all_cores(work: Callable[[str], object], paths: list[str]) -> float:
-    """Seconds a clip with Ray tasks on all cores, warm."""
+    """Seconds per clip with Ray tasks on all cores, warm."""
     import ray
 
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
@@ -98,7 +98,7 @@ def all_cores(work: Callable[[str], object], paths: list[str]) -> float:
             for path in several:
                 work(path)
 
-        # As in a preparation, a task is a batch of clips.
+        # As in data.prepare, a task is a batch of clips.
         batches = [paths] * (8 * cores)
         list(spread(batch, batches[: 2 * cores]))
         return seconds(lambda: list(spread(batch, batches)), 2) / (len(paths) * len(batches))

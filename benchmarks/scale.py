@@ -1,11 +1,11 @@
-"""Trials a second and the time of a suggestion, as trials and workers grow; epochs are no-ops.
+"""Trials per second and the time of a suggestion, as trials and workers grow; epochs are no-ops.
 
-Goals: at least 12 trials a second, under 30 ms of driver CPU a trial, growth no worse than linear. Run it
+Goals: at least 12 trials per second, under 30 ms of driver CPU per trial, growth no worse than linear. Run it
 with ``python -m benchmarks.scale``; ``--full`` takes 200, 1,000 and 5,000 trials on 2, 16 and 64 workers
-(logical cores), which needs some gigabytes of memory and half an hour. Everything is the search's own, with
-journal, record and ASHA; only the trial is another: it reports a made-up score at each rung. The first trials
-wait for each other until all workers have started, which is timed by itself: 64 processes on few cores take
-longer than a thousand trials do, and no search has trials that end before its other workers are there.
+(logical cores), which needs some gigabytes of memory and half an hour. All parts are those of the search,
+with journal, record and ASHA, except the trial, which reports an artificial score at each rung. The first
+trials wait for each other until all workers have started, which is timed separately: 64 processes on few
+cores start more slowly than a thousand trials run, and no real trial ends before all workers have started.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def no_op_trial(started: Path, workers: int) -> type:
     """Make a trial that trains nothing; the first ones wait until there is a file for each worker."""
     from ray import tune
 
-    from search.tune.trial import COMPLETE, RUNNING, TRIAL_NUMBER
+    from search.outcomes import COMPLETE, RUNNING
+    from search.tune.trial import TRIAL_NUMBER
 
     class NoOpTrial(tune.Trainable):
         def setup(self, config: dict[str, Any], *, milestones: tuple[int, ...], **shared: Any) -> None:
@@ -65,14 +66,14 @@ def no_op_trial(started: Path, workers: int) -> type:
 
 
 class Pace(NamedTuple):
-    """How fast a search was, once its workers had started.
+    """Speed of a search once its workers have started.
 
     Attributes
     ----------
     start : float
         Seconds until then.
     rate, later_rate : float
-        Trials a second; of the later half of them.
+        Trials per second; of the later half of them.
     cpu, later_cpu : float
         Milliseconds of the driver's CPU a trial, likewise.
     suggestion : float
@@ -88,19 +89,19 @@ class Pace(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """Seconds of the driver's CPU, and of the clock."""
+    """Driver CPU time and wall time in seconds."""
 
     cpu: float
     wall: float
 
     @classmethod
     def now(cls) -> Moment:
-        """Read both."""
+        """Read both clocks."""
         return cls(time.process_time(), time.perf_counter())
 
 
 def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) -> Pace:
-    """Search, and see how fast that is."""
+    """Search and measure the speed."""
     import ray
 
     from search import SearchSettings, run_search
@@ -112,7 +113,7 @@ def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) 
     began = Moment.now()
     took: list[float] = []
     moments: dict[int, Moment] = {}
-    # The suggestion after the first of all workers comes when one of these has ended.
+    # After the first suggestion of each worker, the next one follows the end of a trial.
     halfway = (workers + trials) // 2
 
     class Timed(module.TruthfulOptunaSearch):  # type: ignore[name-defined,misc]

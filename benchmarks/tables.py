@@ -1,4 +1,4 @@
-"""Tables of features for the benchmarks: a random one in the shape of the published, and a task of any."""
+"""A random table of features in the shape of the published one, and a task from any cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from data.analysis.feature_names import FEATURES
-from data.cache.cache import FORMAT, CacheInfo
+from data.cache.format import FORMAT, CacheInfo
 from data.io.folder import Folder
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def random_cache(folder: Path, *, tracks: int = 1000, genres: int = 10) -> str:
 
 
 def features_task(cache: str, *, folds: int, test_fraction: float, seed: int) -> Task:
-    """Split a cache's features as a search does; give what trials see."""
+    """Split a cache's features as a search does; return what trials receive."""
     from data.cache.cache import Cache
     from data.dataset.splits import make_split
     from data.dataset.task import search_task

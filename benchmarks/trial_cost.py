@@ -43,7 +43,7 @@ class Stopwatch:
         def timed(*args: Any, **options: Any) -> Any:
             start = time.perf_counter()
             found = function(*args, **options)
-            # What TensorFlow promises is awaited.
+            # Wait for TensorFlow's asynchronous results.
             for value in found:
                 if hasattr(value, "numpy"):
                     value.numpy()
@@ -80,7 +80,7 @@ def steps_timed() -> Iterator[Stopwatch]:
 
 
 def share_of_steps(family: Any, task: Task, seconds: float) -> tuple[float, int, float]:
-    """Train the BASELINE for some time; give its seconds, its epochs and the share that is steps."""
+    """Train the BASELINE for some time; return its seconds, its epochs and the fraction spent in steps."""
     from data.dataset.track_scores import scores, track_probabilities
     from search.driver import REPORT_SECONDS
     from search.tune.trial import CHECKPOINT_SHARE
@@ -94,7 +94,7 @@ def share_of_steps(family: Any, task: Task, seconds: float) -> tuple[float, int,
             outcome = learner.run_epoch(epoch)
             scores(track_probabilities(task, outcome.probabilities), truth)
             epoch += 1
-            # As often as a search asks for it.
+            # As often as a search does.
             begun = time.perf_counter()
             if begun > due:
                 np.savez(Path(folder) / "state.npz", **learner.state())  # type: ignore[arg-type]
@@ -119,7 +119,7 @@ def whole_backbone(config: dict[str, Any], task: Task) -> Learner:
     n_inputs = rows * columns * channels if config["pooling"] == "flatten" else channels
 
     def network() -> keras.Model:
-        # The head is drawn first, as where it is alone: both begin with the same weights.
+        # The head is initialised first, as without the backbone, so that both start with the same weights.
         head = build_head(config, n_inputs, len(task.classes))
         backbone = build(config["backbone"], size, weights).whole
         backbone.trainable = False
@@ -163,7 +163,7 @@ def main() -> None:
     import_keras()
     import tensorflow as tf
 
-    # As in a trial, which reserves one core.
+    # One core, as a trial reserves.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     print(f"Python {platform.python_version()}, TensorFlow {tf.__version__}, {os.cpu_count()} cores")
@@ -182,7 +182,7 @@ def main() -> None:
         split = make_split(rows.tracks(), folds=family.default_folds, test_fraction=0.2, seed=0)
         task = search_task(rows, split)
         if name == "vgg16_transfer":
-            # Once a node, whoever comes first: no part of what a trial costs.
+            # Once per node, by the first process; not part of the cost of a trial.
             family.learner(family.baseline(1), task, seed=0)
         for which in ("first", "later"):
             whole, epochs, share = share_of_steps(family, task, given.seconds)

@@ -1,4 +1,4 @@
-"""Whether the statistics keep their promises, by simulation with known truth.
+"""Check the statistics by simulation with known truth.
 
 Three tables: how often a 95 % interval covers the true accuracy, how often a paired test calls two equally
 good models different (5 % is right), and what the correction for choosing estimates against what the chosen

@@ -1,17 +1,16 @@
-"""What every command has in common: ``--debug``, one-line errors, exit status 2, the consoles."""
+"""The click command class of all commands (``--debug``, one-line errors, exit status 2) and the consoles."""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from data.errors import HarnessError
 from data.io.s3_errors import bucket_failure
+from data.io.terminal import err, out
 
-if TYPE_CHECKING:
-    from rich.console import Console
+__all__ = ["Command", "err", "out"]
 
 
 _DEBUG = "genre_search.debug"
@@ -50,26 +49,9 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except (HarnessError, OSError) as error:
-            told = error if isinstance(error, HarnessError) else bucket_failure(error)
-            if told is None or ctx.meta[_DEBUG]:
+            cause = error if isinstance(error, HarnessError) else bucket_failure(error)
+            if cause is None or ctx.meta[_DEBUG]:
                 raise
             from data.io.folder import printable
 
-            raise _BadInput(printable(" ".join(str(told).split()))) from error
-
-
-@cache
-def out() -> Console:
-    """Console of standard output: results."""
-    from rich.console import Console
-
-    # Names of tracks and runs are shown as they are: "[remix]" is no markup.
-    return Console(markup=False, emoji=False)
-
-
-@cache
-def err() -> Console:
-    """Console of standard error: progress and notices."""
-    from rich.console import Console
-
-    return Console(stderr=True, markup=False, emoji=False)
+            raise _BadInput(printable(" ".join(str(cause).split()))) from error

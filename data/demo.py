@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from data.cache.cache import FORMAT
+from data.cache.format import FORMAT
 from data.console import Command, err, out
 from data.errors import CacheError
 from data.io.folder import Folder
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from data.analysis.parameters import Parameters
 
 CACHE = "cache/demo"
-"""Where the demo data set lies by default."""
+"""Default folder of the demo data set."""
 TRACKS = 30
 """Tracks of each style by default."""
 
@@ -83,7 +83,7 @@ def ensure(cache: str = CACHE, seed: int = 0, *, tracks: int = TRACKS, workers: 
             _make(folder, seed, tracks, workers)
     except OSError as error:
         raise CacheError(
-            f"{cache}: cannot be written ({error.strerror or error}); mend that and rerun"
+            f"{cache}: cannot be written ({error.strerror or error}); fix that and rerun"
         ) from error
     return cache
 
@@ -107,12 +107,10 @@ def _make(folder: Folder, seed: int, tracks: int, workers: int | None) -> None:
     from data.synthesis.styles import STYLES
 
     audio = folder / "audio"
-    wanted = [(style, number) for style in STYLES for number in range(tracks)]
-    missing = [
-        (style, number) for style, number in wanted if not (audio / style).exists(_name(style, number))
-    ]
+    clips = [(style, number) for style in STYLES for number in range(tracks)]
+    missing = [(style, number) for style, number in clips if not (audio / style).exists(_name(style, number))]
     err().print(
-        f"Making the demo data set, once: {len(wanted)} synthetic tracks in {len(STYLES)} styles,"
+        f"Making the demo data set, once: {len(clips)} synthetic tracks in {len(STYLES)} styles,"
         f" in {folder.uri}",
         highlight=False,
         soft_wrap=True,

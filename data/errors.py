@@ -7,19 +7,19 @@ its traceback.
 
 
 class HarnessError(Exception):
-    """Base class of every error that a user can cause and can mend."""
+    """Base class of every error that a user can cause and fix."""
 
 
 class AudioError(HarnessError):
-    """An audio file cannot be read, or what is in it cannot be used."""
+    """An audio file cannot be read or used."""
 
 
 class CacheError(HarnessError):
-    """A cache is missing, incomplete, of another version, or holds other data than what is asked of it."""
+    """A cache is missing, incomplete, of another version, or lacks the requested data."""
 
 
 class SplitError(HarnessError):
-    """Tracks cannot be split as asked."""
+    """Tracks cannot be split as requested."""
 
 
 class SettingsError(HarnessError):
@@ -27,11 +27,11 @@ class SettingsError(HarnessError):
 
 
 class RunError(HarnessError):
-    """A run folder is missing, unfinished, or not what is asked of it."""
+    """A run folder is missing, unfinished, or unsuitable."""
 
 
 class ExportError(HarnessError):
-    """An exported model is missing a file, or a file of it is not what it should be."""
+    """An exported model lacks a file, or a file of it is damaged."""
 
 
 class EncoderError(HarnessError):

@@ -1,4 +1,4 @@
-"""``python -m data.inspect``: what is in a cache, and whether it can be trusted."""
+"""``python -m data.inspect``: show the content of a cache and its faults."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _EXAMPLES = 3
+_NO_GROUPS = "none given: tracks of one artist may be on both sides of a split (data.prepare --groups-from)"
 _BAR = 40
 """Characters of the bar of a tag that is certain."""
 
@@ -75,7 +76,13 @@ def _table(found: dict[str, Any]) -> Table:
     segments = "no features" if found["segments"] is None else f"{found['segments']} segments"
     table.add_row("files", f"{found['files']}, {found['tracks']} usable, {segments}")
     table.add_row("genres", ", ".join(f"{genre} {count}" for genre, count in found["genres"].items()))
-    table.add_row("groups", str(found["groups"]))
+    most, fewest = max(found["genres"].values(), default=0), min(found["genres"].values(), default=0)
+    if fewest and most > fewest:
+        table.add_row(
+            "balance", f"the largest genre has {most / fewest:.1f} times the tracks of the smallest"
+        )
+    named = f"given for {found['named']} of {found['tracks']} tracks" if found["named"] else _NO_GROUPS
+    table.add_row("groups", f"{found['groups']}, {named}")
     if seconds:
         table.add_row(
             "length",
@@ -84,12 +91,15 @@ def _table(found: dict[str, Any]) -> Table:
         )
     rates = ", ".join(f"{rate} Hz {count}" for rate, count in found["sample_rates"].items())
     table.add_row("sample rates", rates or "unknown")
+    if found["codecs"]:
+        table.add_row("codecs", ", ".join(f"{codec} {count}" for codec, count in found["codecs"].items()))
     skipped = [f"{track}: {reason}" for track, reason in found["skipped"].items()]
     for title, tracks in (
         ("skipped", skipped),
         ("silent", found["silent"]),
         ("clipped", found["clipped"]),
         ("short", found["short"]),
+        ("lack up to 50 ms", found["incomplete"]),
         ("exact duplicates", _joined(found["exact_duplicates"])),
         ("near duplicates", _joined(found["near_duplicates"])),
         ("contradicting labels", found["contradicting"]),

@@ -1,4 +1,4 @@
-"""``python -m data.prepare``: audio, or the published table of features, to a cache."""
+"""``python -m data.prepare``: make a cache from audio, images, or the published table of features."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from data.analysis.encoders.catalogue import EncoderFiles
     from data.analysis.parameters import Parameters, Windows
-    from data.collection.scan import Found
+    from data.collection.collect import Collected
     from data.pipeline.planner import Preparation
 
 _Model = TypeVar("_Model", bound="BaseModel")
@@ -37,11 +37,16 @@ _ANALYSIS = (
     "n_fft",
     "hop_length",
 )
-"""Options that say how audio is analysed, where there is audio."""
+"""Options of the analysis of audio."""
 _MELSPEC = ("window_seconds",)
 _IMAGE = ("image_seconds", "image_size", "colormap")
 _TENSOR = ("overlap", "n_mels", "fmin", "fmax")
-"""Options that say how a kind of tensor is made, or any."""
+"""Options of one kind of tensor, or of all."""
+_LAYOUT = (
+    *("labels", "label_column", "group_column", "subset", "labels_from", "groups_from"),
+    *("flat", "merge_labels", "min_tracks"),
+)
+"""Options of the layout of a folder of audio."""
 _EMBEDDING_DETAILS = ("embedding_weights", "embedding_rate", "embedding_seconds")
 _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
 """Options of pretrained encoders."""
@@ -52,13 +57,13 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
     "--audio",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Folder with a folder for each genre (wav, au, aiff, mp3, flac, ogg, opus).",
+    help="Folder with one folder per genre.",
 )
 @click.option(
     "--features-csv",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The published table of features, instead of audio.",
+    help="Published table of features, instead of audio.",
 )
 @click.option(
     "--images",
@@ -66,21 +71,50 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
     type=click.Path(path_type=Path),
     help="Folder with a folder of spectrogram pictures (png, jpg) for each genre, instead of audio.",
 )
-@click.option("--cache", metavar="DIR_OR_URI", required=True, help="Where the cache is written.")
+@click.option("--cache", metavar="DIR_OR_URI", required=True, help="Folder of the cache.")
 @click.option(
     "--groups",
     metavar="FILE",
-    help="CSV file,group: files that a split must not separate. A rerun without it keeps those given before.",
+    help="CSV file,group: files that no split may separate. A rerun without it keeps the groups.",
 )
-@click.option("--segment-seconds", type=float, default=30.0, help="Wanted length of a segment.")
-@click.option("--melspec", is_flag=True, help="Cache log-mel spectrograms too.")
-@click.option("--window-seconds", type=float, help="Length of a spectrogram.  [default: 3]")
-@click.option("--image", is_flag=True, help="Cache pictures of log-mel spectrograms too.")
-@click.option("--image-seconds", type=float, help="Length that a picture shows.  [default: 30]")
-@click.option("--image-size", type=int, default=300, help="Height and width of a picture in pixels.")
-@click.option("--colormap", default="magma", help="Colour map of matplotlib for the pictures.")
-@click.option("--overlap", type=float, default=0.0, help="Share of a spectrogram that the next repeats.")
-@click.option("--n-mels", type=int, default=128, help="Mel bands of spectrograms and pictures.")
+@click.option(
+    "--groups-from",
+    type=click.Choice(("artist", "album", "albumartist", "folder")),
+    help="Tag that names the groups, or the folder above each file.",
+)
+@click.option(
+    "--labels",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Table of labels (csv, tsv, jsonl, parquet; FMA's tracks.csv) of the files below --audio.",
+)
+@click.option(
+    "--label-column", metavar="NAME", help="Column of --labels with the genre.  [default: label or genre]"
+)
+@click.option(
+    "--group-column", metavar="NAME", help="Column of --labels with the group.  [default: group or artist]"
+)
+@click.option("--subset", type=click.Choice(("small", "medium", "large", "full")), help="Subset of FMA.")
+@click.option("--labels-from", type=click.Choice(("genre",)), help="Tag that names the genre.")
+@click.option("--flat", is_flag=True, help="Ignore subfolders of the genre folders.")
+@click.option("--merge-labels", is_flag=True, help="Join genres that differ in case, spaces or hyphens only.")
+@click.option(
+    "--min-tracks", type=click.IntRange(min=1), default=1, help="Leave out genres with fewer files."
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be analysed, and stop.")
+@click.option(
+    "--segment-seconds", type=float, default=30.0, help="Length of a segment in seconds, approximately."
+)
+@click.option("--melspec", is_flag=True, help="Also cache log-mel spectrograms.")
+@click.option("--window-seconds", type=float, help="Length of a spectrogram in seconds.  [default: 3]")
+@click.option("--image", is_flag=True, help="Also cache images of log-mel spectrograms.")
+@click.option("--image-seconds", type=float, help="Length of an image in seconds.  [default: 30]")
+@click.option("--image-size", type=int, default=300, help="Height and width of an image in pixels.")
+@click.option("--colormap", default="magma", help="Matplotlib colour map of the images.")
+@click.option(
+    "--overlap", type=float, default=0.0, help="Fraction of a spectrogram that the next one repeats."
+)
+@click.option("--n-mels", type=int, default=128, help="Mel bands of spectrograms and images.")
 @click.option("--fmin", type=float, default=0.0, help="Lowest frequency of the mel bands in Hz.")
 @click.option("--fmax", type=float, help="Highest one.  [default: half the sample rate]")
 @click.option(
@@ -98,12 +132,14 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
 )
 @click.option("--embedding-rate", type=int, metavar="HZ", help="Sample rate that an ONNX encoder takes.")
 @click.option("--embedding-seconds", type=float, help="Length of the patches that an ONNX encoder takes.")
-@click.option("--sample-rate", type=int, default=22050, help="Rate in Hz that all audio is brought to.")
+@click.option("--sample-rate", type=int, default=22050, help="Sample rate of the analysis in Hz.")
 @click.option("--n-fft", type=int, default=2048, help="Length of a frame in samples.")
-@click.option("--hop-length", type=int, default=512, help="Samples from frame to frame.")
+@click.option("--hop-length", type=int, default=512, help="Samples between frames.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes at once.  [default: all cores]")
-@click.option("--address", metavar="ADDR", help="Ray cluster that does the work.")
-@click.option("--strict", is_flag=True, help="Fail at a file that cannot be used, instead of skipping it.")
+@click.option("--address", metavar="ADDR", help="Address of a Ray cluster to use.")
+@click.option(
+    "--strict", is_flag=True, help="Fail at the first file that cannot be used, instead of skipping it."
+)
 def main(
     audio: Path | None,
     features_csv: Path | None,
@@ -117,12 +153,13 @@ def main(
     workers: int | None,
     address: str | None,
     strict: bool,
+    dry_run: bool,
     **analysis: Any,
 ) -> None:
-    """Take features, and tensors if asked for, from audio, once, into a cache that searches read.
+    """Extract features (and optionally spectrograms) from audio into a cache.
 
-    A rerun analyses only files that are new or changed, and finishes what was interrupted. Tensors that it
-    asks for and the cache lacks are added.
+    A rerun analyses only files that are new or changed, and finishes an interrupted run. Requested tensors
+    that the cache lacks are added.
     """
     if sum(source is not None for source in (audio, features_csv, images)) != 1:
         raise SettingsError("give either --audio DIR or --features-csv FILE or --images DIR")
@@ -133,7 +170,8 @@ def main(
         from data.collection import gtzan_table as gtzan
 
         _refuse(
-            (*_ANALYSIS, *_EMBEDDING, "image", "image_size", "workers", "address", "strict"), "--features-csv"
+            (*_ANALYSIS, *_EMBEDDING, "image", "image_size", "workers", "address", "strict", *_LAYOUT),
+            "--features-csv",
         )
         with claimed(Folder.at(cache)):
             gtzan.prepare(features_csv, cache, groups)
@@ -141,42 +179,56 @@ def main(
         return
     from data.pipeline.planner import Preparation
 
-    files, parameters, left = _collection(audio, images, analysis)
+    layout = {name: analysis.pop(name) for name in _LAYOUT}
+    collected, parameters = _collection(audio, images, layout | {"groups": groups}, analysis)
     encoders = _encoders(
         embeddings, weights=embedding_weights, rate=embedding_rate, seconds=embedding_seconds
     )
-    if left and strict:
-        raise SettingsError(f"{audio or images}: {left} (--strict: take them away)")
+    for warning in collected.warnings:
+        err().print(f"Warning: {warning}", highlight=False, soft_wrap=True)
+    if collected.notes and strict:
+        raise SettingsError(f"{audio or images}: {collected.notes[0]} (--strict: fix or remove them)")
+    if dry_run:
+        _show_plan(collected)
+        return
     with claimed(Folder.at(cache)):
         preparation = Preparation.plan(
-            cache, files, parameters, source="audio" if audio else "images", encoders=encoders
+            cache, collected.files, parameters, source="audio" if audio else "images", encoders=encoders
         )
-        _finish(preparation, groups, workers, address, strict)
-    if left:
-        out().print(f"  left alone: {left}", highlight=False, soft_wrap=True)
+        _finish(preparation, collected.groups, workers, address, strict)
+    _show_notes(collected)
 
 
 def _collection(
-    audio: Path | None, images: Path | None, analysis: dict[str, Any]
-) -> tuple[list[Found], Parameters, str]:
-    """Find the files, what is to be taken from them, and what is left alone."""
+    audio: Path | None, images: Path | None, layout: dict[str, Any], analysis: dict[str, Any]
+) -> tuple[Collected, Parameters]:
+    """Find the files, and the parameters of their analysis."""
     from data.audio.spectrogram_images import SUFFIXES
-    from data.collection.scan import find_files, left_alone
+    from data.collection.collect import Collected, Layout, collect
+    from data.collection.groups import match_groups
+    from data.collection.scan import scan_folder
 
     if audio is not None:
         if not analysis["melspec"]:
-            _refuse(_MELSPEC, "audio of which no --melspec is taken")
+            _refuse(_MELSPEC, "audio without --melspec")
         if not analysis["image"]:
-            _refuse(_IMAGE, "audio of which no --image is taken")
+            _refuse(_IMAGE, "audio without --image")
         if not (analysis["melspec"] or analysis["image"]):
-            _refuse(_TENSOR, "audio of which neither --melspec nor --image is taken")
-        return find_files(audio), _parameters(**analysis), left_alone(audio)
+            _refuse(_TENSOR, "audio without --melspec or --image")
+        parameters = _parameters(**analysis)
+        return collect(audio, Layout(**layout)), parameters
     if images is not None:
-        _refuse((*_ANALYSIS, *_EMBEDDING), "--images")
-        pictures: dict[str, Any] = {"inner": "images_original", "suffixes": SUFFIXES}
-        files = find_files(images, option="--images", **pictures)
+        _refuse((*_ANALYSIS, *_EMBEDDING, *_LAYOUT), "--images")
         parameters = _parameters(**(analysis | {"image": True, "melspec": False, "from_pictures": True}))
-        return files, parameters, left_alone(images, **pictures)
+        scan = scan_folder(images, option="--images", inner="images_original", suffixes=SUFFIXES)
+        notes = scan.notes()
+        groups = None
+        if layout["groups"]:
+            named = match_groups(layout["groups"], [file.track_id for file in scan.files])
+            groups = named.groups
+            if not named.is_complete:
+                notes.append(f"--groups {layout['groups']}: {named.summary()}")
+        return Collected(scan.files, groups, notes, scan.warnings()), parameters
     raise SettingsError("give either --audio DIR or --images DIR")
 
 
@@ -192,7 +244,7 @@ def _encoders(embeddings: Sequence[str], **details: Any) -> list[EncoderFiles]:
 
 
 def _refuse(names: Iterable[str], source: str) -> None:
-    """Refuse options that were given although the source has nothing that they could change."""
+    """Refuse options that have no effect on this source."""
     context = click.get_current_context()
     for name in names:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
@@ -201,19 +253,21 @@ def _refuse(names: Iterable[str], source: str) -> None:
 
 
 def _finish(
-    preparation: Preparation, groups: str | None, workers: int | None, address: str | None, strict: bool
+    preparation: Preparation,
+    groups: Mapping[str, str] | None,
+    workers: int | None,
+    address: str | None,
+    strict: bool,
 ) -> None:
-    """Analyse what must be, write the cache and say what is in it."""
+    """Analyse the files, write the cache and print its content."""
     from data.cache.writer import OK
-    from data.collection.scan import read_groups
 
     files = preparation.files
-    given = read_groups(groups, (file.track_id for file in files)) if groups else None
     with _progress() as progress:
         task = progress.add_task("analysing", total=len(preparation.todo))
         for count in preparation.run(workers=workers, address=address, strict=strict):
             progress.advance(task, count)
-    info = preparation.finish(given)
+    info = preparation.finish(groups)
     manifest = preparation.folder.read_table("manifest.parquet", ["label", "status"])
     usable = Counter(zip(*(column.to_pylist() for column in manifest.columns), strict=True))
     genres = {label: count for (label, status), count in usable.items() if status == OK}
@@ -244,12 +298,12 @@ def _parameters(
     fmax: float | None,
     **common: float,
 ) -> Parameters:
-    """Parameters from the options of their names; what is wrong with one is said of that option."""
+    """Parameters from the options of the same names; an error names its option."""
     from data.analysis.parameters import Melspec, Parameters, Picture
     from data.analysis.spectrograms import colour_table
 
     mels = {"overlap": overlap, "n_mels": n_mels, "fmin": fmin, "fmax": fmax}
-    # Before the lengths of windows, which it limits where they are not given.
+    # Validated first: the segment length limits the default length of windows.
     longest = _valid(Parameters, common).segment_seconds
     tensors: dict[str, Windows] = {}
     if melspec:
@@ -264,7 +318,7 @@ def _parameters(
 
 
 def _valid(model: type[_Model], values: Mapping[str, Any], **options: str) -> _Model:
-    """Make a model of values; `options` tells which option gives a value, where it has another name."""
+    """Make a model from values; `options` maps a field to its option if the names differ."""
     from pydantic import ValidationError
 
     try:
@@ -292,6 +346,24 @@ def _progress() -> Progress:
         progress.TimeRemainingColumn(),
         console=err(),
     )
+
+
+def _show_notes(collected: Collected) -> None:
+    for note in collected.notes:
+        out().print(f"  {note}", highlight=False, soft_wrap=True)
+
+
+def _show_plan(collected: Collected) -> None:
+    """Print what a scan found: genres, groups, size."""
+    genres = Counter(file.label for file in collected.files)
+    size = sum(max(0, file.size) for file in collected.files)
+    text = ", ".join(f"{genre} {count}" for genre, count in sorted(genres.items()))
+    out().print(f"{len(collected.files)} files of {len(genres)} genres, {size / 1e6:.1f} MB", highlight=False)
+    out().print(f"  {text}", highlight=False, soft_wrap=True)
+    groups = collected.groups
+    if groups is not None:
+        out().print(f"  {len(set(groups.values()))} groups of {len(groups)} files", highlight=False)
+    _show_notes(collected)
 
 
 def _show_skipped(preparation: Preparation) -> None:

@@ -2,19 +2,19 @@
 # A search over the nodes of one batch job:
 #   sbatch --nodes 4 --gpus-per-node 1 deploy/slurm.sh --family melspec_cnn --gpus-per-trial 0.5 \
 #       --cache /shared/cache --runs /shared/runs
-# Everything after the script's name goes to search.run. The project, with its .venv, lies on a file system
-# that all nodes see, and this is submitted from its top folder.
+# All arguments after the script's name are passed to search.run. Submit it from the project's top folder, which
+# must be on a file system that all nodes share, with its .venv.
 #SBATCH --job-name=genre-search
 #SBATCH --tasks-per-node=1
 #SBATCH --cpus-per-task=8
 #SBATCH --time=04:00:00
-# The search writes its snapshot on SIGTERM and can be resumed: ask for it before the time is up.
+# The search saves its state on SIGTERM and can be resumed: send the signal before the time limit.
 #SBATCH --signal=B:TERM@120
 set -euo pipefail
 
 export PATH="$PWD/.venv/bin:$PATH"
 export RAY_AUTH_MODE=token
-# One token a job, readable by its owner only; other users of the machines are not let in.
+# One token per job, readable by its owner only, so that other users of the machines have no access.
 mkdir -p ~/.ray
 RAY_AUTH_TOKEN_PATH=$(mktemp ~/.ray/job-token-XXXXXX)
 export RAY_AUTH_TOKEN_PATH
@@ -24,20 +24,20 @@ python -c 'import secrets; print(secrets.token_hex(32), end="")' > "$RAY_AUTH_TO
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 head=${nodes[0]}
 port=$((20000 + SLURM_JOB_ID % 20000))
-# A machine shared with other jobs: Ray may use what this one was given, not all that it sees.
-given=(--num-cpus "${SLURM_CPUS_PER_TASK:-1}" --num-gpus "${SLURM_GPUS_ON_NODE:-0}" --disable-usage-stats --block)
+# The machine may be shared with other jobs: Ray uses what this job was allocated, not all that it detects.
+allocated=(--num-cpus "${SLURM_CPUS_PER_TASK:-1}" --num-gpus "${SLURM_GPUS_ON_NODE:-0}" --disable-usage-stats --block)
 
-# Since Slurm 22.05 a step does not inherit it, and would have one core.
+# Since Slurm 22.05, a step does not inherit this number and would get one core.
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
 srun --nodes=1 --ntasks=1 --overlap -w "$head" \
-    ray start --head --node-ip-address="$head" --port="$port" --include-dashboard=false "${given[@]}" &
+    ray start --head --node-ip-address="$head" --port="$port" --include-dashboard=false "${allocated[@]}" &
 for _ in $(seq 60); do
     ray health-check --address "$head:$port" >/dev/null 2>&1 && break
     sleep 2
 done
 for node in "${nodes[@]:1}"; do
-    srun --nodes=1 --ntasks=1 --overlap -w "$node" ray start --address="$head:$port" "${given[@]}" &
+    srun --nodes=1 --ntasks=1 --overlap -w "$node" ray start --address="$head:$port" "${allocated[@]}" &
 done
 
 python -m search.run --address "$head:$port" "$@" &
@@ -45,7 +45,7 @@ search=$!
 trap 'kill -TERM "$search" 2>/dev/null || true' TERM
 status=0
 wait "$search" || status=$?
-# A trapped signal ends the first wait: the search is still writing its snapshot.
+# A trapped signal ends the first wait while the search is still saving its state.
 if kill -0 "$search" 2>/dev/null; then
     status=0
     wait "$search" || status=$?

@@ -1,4 +1,4 @@
-"""What a search found: leaderboard, comparison, export, and an exported model's answers.
+"""Results of searches: leaderboard, comparison, reports, exports and predictions.
 
 Examples
 --------
@@ -17,16 +17,27 @@ if TYPE_CHECKING:
     from results.model.classifier import Classifier
     from results.model.ensemble import Ensemble
 
+try:
+    from data.siblings import require_own
+except Exception as error:  # whatever another project's module named data raises
+    raise ImportError(
+        f"the package 'data' of genre-search is hidden by another module ({error}); use the command"
+        " genre-search in place of python -m, or start in another folder",
+        name=__name__,
+    ) from error
+
 __all__ = ["load"]
+
+require_own(__name__, "spaces", "search")
 
 
 def load(folder: str | Path) -> Classifier | Ensemble:
-    """Load an exported model, or an ensemble of them, which then names the genre of audio files.
+    """Load an exported model or ensemble, which predicts the genre of audio files.
 
     Raises
     ------
     ExportError
-        If a file of the export is missing or is not what it should be.
+        If a file of the export is missing or invalid.
     """
     from results.model.classifier import Classifier
     from results.model.ensemble import Ensemble, is_ensemble

@@ -15,7 +15,7 @@ from results.serving.local_socket import is_own_name, listen
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_READING = frozenset({"GET", "HEAD"})
+_READ_METHODS = frozenset({"GET", "HEAD"})
 
 
 @click.command(cls=Command)
@@ -25,48 +25,48 @@ _READING = frozenset({"GET", "HEAD"})
     "--port", metavar="N", type=click.IntRange(0, 65535), default=8080, help="Port; 0 for a free one."
 )
 def main(run: str, runs: str, port: int) -> None:
-    """Show the study of a RUN, which may be going on, in optuna-dashboard on 127.0.0.1, read-only."""
+    """Show the study of a finished or running RUN in optuna-dashboard on 127.0.0.1, read-only."""
     check_installed(("optuna_dashboard",), "dashboard")
     from results.evaluation.study import storage
     from search.storage.run_folder import RunFolder
 
-    opened = storage(RunFolder.at(runs, run))
+    study_storage = storage(RunFolder.at(runs, run))
     from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
     from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 
-    class Quiet(WSGIRequestHandler):
-        """Without a line on standard error for each request."""
+    class QuietHandler(WSGIRequestHandler):
+        """A request handler that logs nothing."""
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Ignore the log message."""
 
     with listen(HOST, port) as socket:
-        server = WSGIServer(socket.getsockname(), Quiet, bind_and_activate=False)
+        server = WSGIServer(socket.getsockname(), QuietHandler, bind_and_activate=False)
         server.socket.close()
         server.socket = socket
         server.server_name, server.server_port = socket.getsockname()
         server.setup_environ()
-        server.set_app(_guarded(wsgi(opened)))
+        server.set_app(_read_only(wsgi(study_storage)))
         server.server_activate()
-        click.echo(f"Showing {run} on http://{HOST}:{server.server_port} (Ctrl-C ends it).")
+        click.echo(f"Showing {run} on http://{HOST}:{server.server_port} (press Ctrl-C to stop).")
         server.serve_forever()
 
 
-def _guarded(app: WSGIApplication) -> WSGIApplication:
-    """Let through what reads, and was asked of this machine by its own name."""
+def _read_only(app: WSGIApplication) -> WSGIApplication:
+    """Pass on read requests that address this machine by its own name; refuse all others."""
 
-    def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if not is_own_name(environ.get("HTTP_HOST", "")):
-            reason = f"ask for {HOST} or localhost"
-        elif environ["REQUEST_METHOD"] not in _READING:
-            reason = "the study is only shown here; its search alone writes it"
+            reason = f"open {HOST} or localhost"
+        elif environ["REQUEST_METHOD"] not in _READ_METHODS:
+            reason = "the study is read-only here; only its search writes to it"
         else:
             return app(environ, start_response)
         start_response("403 Forbidden", [("Content-Type", "application/json")])
         return [json.dumps({"reason": reason}).encode()]
 
-    return guarded
+    return respond
 
 
 if __name__ == "__main__":

@@ -19,33 +19,37 @@ if TYPE_CHECKING:
     from results.ranking.comparison import Comparison
 
 _WIDTH = 160
-"""Columns of a table that goes to a file or a pipe, where no terminal bounds it."""
+"""Width in characters of a table that is written to a file or a pipe."""
 
 
 @click.command(cls=Command)
 @click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder of the runs.")
-@click.option("--family", metavar="NAME", help="Only the runs of one model family.")
+@click.option("--family", metavar="NAME", help="Show only the runs of one model family.")
 @click.option(
-    "--top", metavar="N", type=click.IntRange(min=1), default=10, help="Best trials to show of a table."
+    "--top",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=10,
+    help="Number of best trials to show per table.",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice(["table", "json", "csv", "md"]),
     default="table",
-    help="How to print.",
+    help="Output format.",
 )
 @click.option(
     "--compare",
     metavar="A B",
     nargs=2,
-    help="Test two against each other, each a RUN (its best trial), RUN:TRIAL or RUN:BASELINE.",
+    help="Compare two trials with a paired test; each is RUN (its best trial), RUN:TRIAL or RUN:BASELINE.",
 )
 def main(runs: str, family: str | None, top: int, form: str, compare: tuple[str, str] | None) -> None:
     """Rank the trials of all runs by validation accuracy.
 
-    Trials on different data or splits stand in separate tables. The BASELINE of each run and the best of each
-    family are always shown. A mark tells which entries cannot be told apart from the first.
+    Trials on different data or splits are listed in separate tables. The BASELINE of each run and the best of
+    each family are always shown. A mark shows which entries do not differ significantly from rank 1.
     """
     if family is not None:
         spaces.get(family)
@@ -58,7 +62,7 @@ def main(runs: str, family: str | None, top: int, form: str, compare: tuple[str,
         return
     from results.ranking.boards import boards
 
-    ranked, silent = boards(runs, family=family, top=top)
+    ranked, unscored_runs = boards(runs, family=family, top=top)
     match form:
         case "json":
             click.echo(json.dumps([_board_record(board) for board in ranked], indent=2, ensure_ascii=False))
@@ -68,8 +72,8 @@ def main(runs: str, family: str | None, top: int, form: str, compare: tuple[str,
             click.echo("\n\n".join(_markdown(board) for board in ranked))
         case _:
             _print_tables(ranked)
-    if silent:
-        click.echo(f"No trial has ended with a score in: {', '.join(silent)}.", err=True)
+    if unscored_runs:
+        click.echo(f"Runs without a scored trial: {', '.join(unscored_runs)}.", err=True)
 
 
 def _print_tables(ranked: Sequence[Board]) -> None:
@@ -82,11 +86,13 @@ def _print_tables(ranked: Sequence[Board]) -> None:
 
     console = out() if out().is_terminal else Console(width=_WIDTH)
     for board in ranked:
-        # As Text, because a run's name or an address may hold brackets, which are rich's markup.
+        # Text, because a run's name or an address may contain brackets, which rich treats as markup.
         table = Table(title=Text(title(board)), title_justify="left", title_style="bold")
         for heading in HEADINGS:
-            fold = heading in LEFT
-            table.add_column(heading, justify="left" if fold else "right", no_wrap=not fold, overflow="fold")
+            is_text = heading in LEFT
+            table.add_column(
+                heading, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold"
+            )
         for entry in board.entries:
             table.add_row(*map(Text, cells(entry)), style="bold cyan" if entry.baseline else None)
         console.print(table)
@@ -131,12 +137,12 @@ def _csv(ranked: Sequence[Board]) -> str:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     for board in ranked:
-        where = {
+        identity = {
             "table": board.number,
             "cache_fingerprint": board.info.cache.data,
             "split_fingerprint": board.info.split_fingerprint,
         }
-        writer.writerows(where | asdict(entry) for entry in board.entries)
+        writer.writerows(identity | asdict(entry) for entry in board.entries)
     return text.getvalue()
 
 
@@ -164,30 +170,35 @@ def _sentences(record: dict[str, Any]) -> list[str]:
     from results.ranking.table import SYNTHETIC
 
     lines = [
-        f"{side.upper()}: {one['run']}:{'BASELINE' if one['baseline'] else one['trial_id']}"
-        f" ({one['family']}): {100 * one['accuracy']:.1f} % [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
-        for side, one in ((side, record[side]) for side in ("a", "b"))
+        f"{side.upper()}: {trial['run']}:{'BASELINE' if trial['baseline'] else trial['trial_id']}"
+        f" ({trial['family']}): {100 * trial['accuracy']:.1f} %"
+        f" [{100 * trial['low']:.1f}, {100 * trial['high']:.1f}]"
+        for side, trial in ((side, record[side]) for side in ("a", "b"))
     ]
     lines += [
         f"{record['n']} tracks: only A right on {record['only_a_right']}, only B on"
         f" {record['only_b_right']}; {record['test']}, p = {record['p_value']:.3g}",
         f"A - B: {record['difference']:+.1f} points [{record['difference_low']:+.1f},"
         f" {record['difference_high']:+.1f}] (paired bootstrap, 95 %)",
-        "The two differ." if record["distinct"] else "The two cannot be told apart on these tracks.",
+        "The difference is significant."
+        if record["distinct"]
+        else "The difference is not significant on these tracks.",
     ]
-    chosen = [
+    selections = [
         f"{side.upper()} is the best of {record[side]['best_of']} trials of its run"
         for side in ("a", "b")
         if record[side]["best_of"] > 1
     ]
-    if chosen:
-        lines.append(f"{' and '.join(chosen)} on these tracks, a choice that the test takes no account of.")
+    if selections:
+        lines.append(
+            f"{' and '.join(selections)} on these tracks; the test does not account for this selection."
+        )
     if record["n_groups"] is None:
         lines.append(INDEPENDENT)
     if not record["same_split"]:
         lines.append(
-            "The two were split in different ways, so each track was judged by models that saw different"
-            f" tracks; {record['left_out']} tracks that only one of them validated do not count."
+            "The two use different splits, so their models were trained on different tracks;"
+            f" {record['left_out']} tracks that only one of them validated are ignored."
         )
     if record["synthetic"]:
         lines.append(SYNTHETIC)

@@ -1,4 +1,4 @@
-"""Tell of searches on one page: ``python -m results.report RUN...``."""
+"""Write an HTML report of searches: ``python -m results.report RUN...``."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from data.errors import RunError
 @click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder of the runs.")
 @click.option("--out", metavar="FILE.html", default="report.html", help="File to write.")
 def main(names: tuple[str, ...], runs: str, out: str) -> None:
-    """Write a report of one or several RUNs: ONE HTML file, which needs no network to be looked at."""
+    """Write a report of one or several RUNs as one HTML file that works offline."""
     from data.io.folder import Folder
     from results.reporting.page import report
 
     target = Path(out).expanduser().absolute()
     if target.is_dir():
-        raise RunError(f"--out {out}: is a folder; name a file, such as {out.rstrip('/')}/report.html")
+        raise RunError(f"--out {out}: this is a folder; name a file, such as {out.rstrip('/')}/report.html")
     html = report(runs, list(dict.fromkeys(names)))
     try:
         Folder.at(target.parent).write(target.name, html.encode())

@@ -1,4 +1,4 @@
-"""Show an exported model on a page: ``python -m results.serve EXPORT_DIR``."""
+"""Serve an exported model on a web page: ``python -m results.serve EXPORT_DIR``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from data.console import Command
 from data.errors import SettingsError
 
 HOST = "127.0.0.1"
-"""Only this machine is served: there is no login and no encryption."""
+"""The server listens on this machine only, because it has no login and no encryption."""
 
 
 @click.command(cls=Command)
@@ -23,10 +23,10 @@ HOST = "127.0.0.1"
     metavar="MB",
     type=click.FloatRange(min=0, min_open=True),
     default=50.0,
-    help="Greatest size of an upload.",
+    help="Maximum size of an upload.",
 )
 def main(export_dir: str, port: int, max_megabytes: float) -> None:
-    """Serve an export on 127.0.0.1: a page to drop songs on, POST /predict, and /openapi.json."""
+    """Serve an export on 127.0.0.1: a page for uploading songs, POST /predict, and /openapi.json."""
     check_installed(("fastapi", "uvicorn", "multipart"), "serve")
     import results
     from results.serving.local_socket import listen
@@ -37,22 +37,24 @@ def main(export_dir: str, port: int, max_megabytes: float) -> None:
     from results.serving.app import application
 
     with listen(HOST, port) as socket:
-        click.echo(f"Serving {export_dir} on http://{HOST}:{socket.getsockname()[1]} (Ctrl-C ends it).")
+        click.echo(f"Serving {export_dir} on http://{HOST}:{socket.getsockname()[1]} (press Ctrl-C to stop).")
         app = application(classifier, max_megabytes=max_megabytes)
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[socket])
 
 
 def check_installed(modules: tuple[str, ...], extra: str) -> None:
-    """Tell which extra to install where a module is missing.
+    """Check that the modules of an extra are installed.
 
     Raises
     ------
     SettingsError
-        If one is missing.
+        If a module is missing; the message names the extra.
     """
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    if missing:
-        raise SettingsError(f"{', '.join(missing)} not installed; run: pip install 'genre-search[{extra}]'")
+    missing_modules = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing_modules:
+        raise SettingsError(
+            f"{', '.join(missing_modules)} not installed; run: pip install 'genre-search[{extra}]'"
+        )
 
 
 if __name__ == "__main__":

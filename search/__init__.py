@@ -1,11 +1,11 @@
-"""The search: one trial, the tuner around it, the command line.
+"""Hyperparameter search with Ray Tune and Optuna.
 
-`SearchSettings` has the command line's options under the same names; `run_search`, `resume_search` and
-`extend_search` do what the command does.
+`SearchSettings` has the options of the command line under the same names. `run_search`, `resume_search` and
+`extend_search` correspond to the command ``python -m search.run``.
 
 Examples
 --------
-With the paths of a cache and of a folder for runs in ``cache`` and ``runs``:
+``cache`` is the path of a cache, ``runs`` a folder for runs:
 
 >>> from search import SearchSettings, extend_search, run_search
 >>> settings = SearchSettings.checked(
@@ -27,17 +27,28 @@ if TYPE_CHECKING:
     from search.api import extend_search, resume_search, run_search
     from search.settings import SearchSettings
 
+try:
+    from data.siblings import require_own
+except Exception as error:  # whatever another project's module named data raises
+    raise ImportError(
+        f"the package 'data' of genre-search is hidden by another module ({error}); use the command"
+        " genre-search in place of python -m, or start in another folder",
+        name=__name__,
+    ) from error
+
 __all__ = ["SearchSettings", "extend_search", "resume_search", "run_search"]
+
+require_own(__name__, "spaces")
 
 
 def __getattr__(name: str) -> Any:
-    # On demand, because --help must not wait for Ray.
+    # Imported on demand, because --help must not wait for Ray.
     if name == "SearchSettings":
         from search.settings import SearchSettings
 
         return SearchSettings
     if name in __all__:
-        from search import api as engine
+        from search import api
 
-        return getattr(engine, name)
+        return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

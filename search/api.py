@@ -1,4 +1,4 @@
-"""A search from Python: begun, resumed, or extended. The command line does no more than call these."""
+"""Start, resume or extend a search from Python. The command line calls these functions."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ import math
 from collections.abc import Callable, Iterator
 
 import spaces
+from data.analysis.kinds import EMBEDDED, FEATURE_KIND
 from data.cache.cache import Cache
-from data.cache.rows import EMBEDDED, FEATURE_KIND
 from data.console import err
 from data.dataset.task import search_task
 from data.errors import CacheError, RunError, SettingsError
 from search.plan import make_plan
 from search.settings import SearchSettings
 from search.storage.lock import claimed
-from search.storage.run_folder import RunFolder, RunInfo
-from search.storage.study import count_begun, mend_journal, open_study
+from search.storage.run_folder import RunFolder
+from search.storage.run_info import RunInfo
+from search.storage.study import count_started, open_study, repair_journal
 from search.tune.resources import concurrent_trials, ray_cluster
 
 
 def run_search(settings: SearchSettings) -> RunFolder:
-    """Search as `settings` say, and record all of it.
+    """Run a search and record it.
 
     Parameters
     ----------
     settings : SearchSettings
-        As the command line's options.
+        The options of the command line.
 
     Returns
     -------
     RunFolder
-        The run; its ``info().status`` is ``interrupted`` if it was stopped by hand.
+        The run; ``info().status`` is ``interrupted`` if the user stopped the search.
 
     Raises
     ------
@@ -57,31 +58,31 @@ def resume_search(
     cpus_per_trial: float | None = None,
     gpus_per_trial: float | None = None,
 ) -> RunFolder:
-    """Go on with a run that was interrupted: unfinished trials from their checkpoints, then new ones.
+    """Resume an interrupted run: unfinished trials from their checkpoints, then new trials.
 
     Parameters
     ----------
     name, runs : str
         The run, and the folder of the runs.
     cache : str or None
-        Where the run's data lies now; None for where it lay.
+        Current place of the run's cache; None if it has not moved.
     address : str or None
         A Ray cluster to use; None starts a local one.
     max_concurrent, cpus_per_trial, gpus_per_trial : number or None
-        Trials at the same time, and what each reserves; None for as before.
+        Concurrent trials, and resources per trial; None keeps the values of the run.
 
     Raises
     ------
     RunError
-        If there is no such run, it is finished, or another process is searching in it.
+        If the run does not exist, is finished, or is being searched by another process.
     CacheError
-        If the cache is not the one that the run began with.
+        If the cache is not the one with which the run started.
     """
 
     def unfinished(info: RunInfo) -> RunInfo:
         if info.status == "finished":
             raise RunError(
-                f"--resume {name}: the run is finished; 'python -m results.leaderboard' shows it,"
+                f"--resume {name}: the run is finished; 'python -m results.leaderboard' shows it and"
                 f" --extend {name} --trials N adds trials"
             )
         return info
@@ -110,25 +111,25 @@ def extend_search(
     gpus_per_trial: float | None = None,
     time_budget: float | None = None,
 ) -> RunFolder:
-    """Add trials to a finished run, in the same study; a target or a budget of the run is lifted.
+    """Add trials to a finished run, in the same study; its target and time budget no longer apply.
 
     Parameters
     ----------
     name, runs : str
         The run, and the folder of the runs.
     trials : int
-        How many trials more.
+        Number of additional trials.
     cache, address, max_concurrent, cpus_per_trial, gpus_per_trial
         As in `resume_search`.
     time_budget : float or None
-        Seconds after which no more is trained.
+        Seconds after which training stops.
 
     Raises
     ------
     RunError
-        If there is no such run, it is not finished, or it was a search on a grid.
+        If the run does not exist, is not finished, or has tried every point of its grid.
     CacheError
-        If the cache is not the one that the run began with.
+        If the cache is not the one with which the run started.
     """
     if trials < 1:
         raise SettingsError(f"--trials {trials}: input should be greater than or equal to 1")
@@ -138,17 +139,17 @@ def extend_search(
 
     def extended(info: RunInfo) -> RunInfo:
         if info.status != "finished":
-            raise RunError(f"--extend {name}: the run is not finished; go on with it by --resume {run.typed}")
+            raise RunError(f"--extend {name}: the run is not finished; resume it by --resume {run.typed}")
         study = open_study(run)
-        begun, known = count_begun(study), len(study.get_trials(deepcopy=False))
-        total = begun + trials
+        started, known = count_started(study), len(study.get_trials(deepcopy=False))
+        total = started + trials
         if info.settings["searcher"] == "grid":
-            if begun == known:
+            if started == known:
                 raise RunError(
                     f"--extend {name}: the run tried every point of its grid; there is nothing to add"
                 )
             total = min(total, known)
-        # The time of all sittings is counted together, so the budget of this one comes on top.
+        # The duration includes earlier sessions, so the budget of this session is added to it.
         budget = None if time_budget is None else info.seconds + time_budget
         lifted = {"trials": total, "time_budget": budget, "target": None, "stagnation": None}
         return info.model_copy(
@@ -168,12 +169,12 @@ def extend_search(
 
 
 def check_family(name: str, family: str | None, *, runs: str) -> None:
-    """Refuse to go on with a run of another family than is asked for.
+    """Check that a run belongs to the requested family.
 
     Raises
     ------
     RunError
-        If there is no such run, or it is of another family.
+        If the run does not exist or belongs to another family.
     """
     info = RunFolder.at(runs, name).info()
     if family is not None and family != info.family:
@@ -189,23 +190,23 @@ def _continue(
     address: str | None,
     **reserved: float | None,
 ) -> RunFolder:
-    """Search on in a run at an address, by its own settings but for what is given of the others."""
-    others = {name: value for name, value in reserved.items() if value is not None}
-    # Where there is no such run, nothing is made.
+    """Continue a run with its own settings, except for those that are not None here."""
+    overrides = {name: value for name, value in reserved.items() if value is not None}
+    # Fails before the lock file is created if the run does not exist.
     run.info()
     with claimed(run, new=False):
-        # Not read before: until then another process may have been searching in it.
+        # Read inside the lock, because another process may have been searching until now.
         info = changed(run.info())
-        settings = SearchSettings.checked(**{**info.settings, "address": address, **others})
+        settings = SearchSettings.checked(**{**info.settings, "address": address, **overrides})
         where = info.cache.uri if cache is None else cache
         data = _opened(where, option, run)
         reads = spaces.get(info.family).reads
         if not info.cache.is_in(data, reads):
-            raise CacheError(f"{option} {run.name}: {where} holds other data than when the run began")
+            raise CacheError(f"{option} {run.name}: {where} holds different data than when the run started")
         family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
         family.check_recorded()
         task = search_task(data.rows(info.cache.kind(reads)), run.split())
-        mend_journal(run)
+        repair_journal(run)
         with _cluster(settings) as concurrent:
             from search.driver import search
 
@@ -220,16 +221,17 @@ def _opened(where: str, option: str, run: RunFolder) -> Cache:
         return Cache.open(where)
     except CacheError as error:
         raise CacheError(
-            f"{option} {run.name}: the run's data is not at {where}; say by --cache where it lies now"
+            f"{option} {run.name}: the run's data is not at {where}; give its current place by --cache"
             f" ({error})"
         ) from error
 
 
 @contextlib.contextmanager
 def _cluster(settings: SearchSettings) -> Iterator[int]:
-    """Connect to Ray; give how many trials run at the same time.
+    """Connect to Ray and yield the number of concurrent trials.
 
-    What needs Ray is imported inside: a local one listens on loopback alone if it is told before.
+    Modules that import Ray are imported inside, because a local instance listens on loopback only if the
+    environment says so before the import.
     """
     with ray_cluster(settings.address) as resources:
         idle = sum(node.get("GPU", 0.0) for node in resources)
@@ -239,14 +241,14 @@ def _cluster(settings: SearchSettings) -> Iterator[int]:
             and spaces.get(settings.family).reads not in (FEATURE_KIND, EMBEDDED)
         ):
             err().print(
-                f"{idle:g} GPUs are left alone: trials use what they reserve, such as a quarter of one by"
-                " --gpus-per-trial 0.25",
+                f"{idle:g} GPUs stay unused, because trials use only what they reserve. Reserve a quarter of"
+                " a GPU by --gpus-per-trial 0.25",
                 highlight=False,
             )
         if settings.gpus_per_trial > 1:
             err().print(
-                f"A trial trains on the first of the {settings.gpus_per_trial:g} GPUs that it reserves; the"
-                " others are idle",
+                f"A trial trains on the first of its {settings.gpus_per_trial:g} reserved GPUs; the others"
+                " stay idle",
                 highlight=False,
             )
         yield concurrent_trials(

@@ -1,9 +1,9 @@
-"""Ray Tune around the trials of a run, whose study says what is still to do.
+"""Run the trials of a search with Ray Tune, starting from the state of its study.
 
-A search that is begun, resumed or extended is the same thing: the study in the journal knows every trial
-that was ever begun, so unfinished ones are gone on with from their checkpoints, the sampler knows the rest,
-and the scheduler's rungs are made again from the reported scores. Tune's own snapshots, which are some
-seconds late and forget the rungs, are not needed.
+Starting, resuming and extending a search are the same operation. The study in the journal contains every
+trial: unfinished trials resume from their checkpoints, the sampler learns from the others, and the
+scheduler's rungs are rebuilt from the reported scores. Tune's own snapshots are not used, because they are
+some seconds old and do not contain the rungs.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ from search.settings import SearchSettings
 from search.storage.checkpoint import tidy_checkpoints
 from search.storage.journal_mirror import JournalMirror, working_folder
 from search.storage.lock import disk_full, out_of_reach
-from search.storage.run_folder import STUDY, RunFolder, RunInfo
-from search.storage.study import begin_study, count_ended, storage
+from search.storage.run_folder import STUDY, RunFolder
+from search.storage.run_info import RunInfo
+from search.storage.study import count_ended, create_study, storage
 from search.tune.concurrency import Capacity
 from search.tune.optuna_searcher import TruthfulOptunaSearch
 from search.tune.recorder import SECONDS, Recorder, write_tables
@@ -44,70 +45,70 @@ from search.tune.trial import TRIAL_ID, GenreTrial
 
 _METRIC = "val_accuracy"
 _STATE = "ray"
-"""Folder of Tune's own state inside the run's."""
+"""Folder of Tune's state inside the run's folder."""
 _RESTARTS = 2
-"""How often a trial whose process died goes on from its checkpoint."""
+"""How often a trial is restarted from its checkpoint after its process died."""
 REPORT_SECONDS = 5.0
-"""Long trials report, and write a checkpoint, as often."""
-_LEAST_SPACE = 256 << 10
-"""Bytes: a disk with less is full."""
+"""Maximum time between two reports, and minimum time between two checkpoints, of a trial."""
+_MIN_FREE_BYTES = 256 << 10
+"""A disk with less free space counts as full."""
 
 
 def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, concurrent: int) -> RunFolder:
-    """Do what the study says is left, then bring the record up to date, whatever happened.
+    """Run the remaining trials of the study, then update the record in any case.
 
     Parameters
     ----------
     run : RunFolder
-        A run that this process has claimed.
+        A run that this process has locked.
     info : RunInfo
-        Its record.
+        The record of the run.
     settings : SearchSettings
-        How to search.
+        The settings of the search.
     task : Task
         The rows that trials see.
     concurrent : int
-        Trials at the same time.
+        Number of concurrent trials.
 
     Raises
     ------
     RunError
         If the disk is full, or the run's folder cannot be reached.
     """
-    told, info = _begin(run, info, settings)
-    ended = [trial for trial in told if trial.state.is_finished()]
+    started_trials, info = _prepare_study(run, info, settings)
+    ended = [trial for trial in started_trials if trial.state.is_finished()]
     started = time.monotonic()
-    tuner, searcher, ending = _tuner(run, info, settings, task, concurrent, told)
+    tuner, searcher, ending = _tuner(run, info, settings, task, concurrent, started_trials)
     failure: Exception | None = None
     try:
         if len(ended) < info.trials and ending.reason is None:
             with _sigterm_as_sigint():
                 tuner.fit()
-    except Exception as error:  # noqa: BLE001 - a full disk shows in many ways; anything else is raised again
+    except Exception as error:  # noqa: BLE001 - a full disk raises many exceptions; all others are raised below
         failure = error
     finally:
         err().show_cursor()
-    waits = None
+    suspension = None
     if ending.reason == NO_STORAGE:
-        waits = out_of_reach(run, ending.told)
-    elif ending.reason == NO_SPACE or shutil.disk_usage(working_folder(run)).free < _LEAST_SPACE:
-        waits = disk_full(run, ending.told)
-    if waits is not None:
-        # A bucket may have room where this machine's disk has none.
+        suspension = out_of_reach(run, ending.details)
+    elif ending.reason == NO_SPACE or shutil.disk_usage(working_folder(run)).free < _MIN_FREE_BYTES:
+        suspension = disk_full(run, ending.details)
+    if suspension is not None:
+        # The bucket may accept the journal although the local disk is full.
         with contextlib.suppress(OSError):
             JournalMirror(run).send()
-        raise waits from failure
+        raise suspension from failure
     seconds = info.seconds + time.monotonic() - started
     reason = ending.reason or _reason(info, ended=count_ended(searcher.study), seconds=seconds)
     status = "interrupted" if reason == "interrupted" else "finished"
     if status == "finished":
         searcher.settle()
         if searcher.failure is not None:
-            # What the journal lacks must not be recorded as done.
+            # Do not record as finished what the journal does not contain.
             raise searcher.failure
         trials = searcher.study.get_trials(deepcopy=False)
-        scored = [one.user_attrs for one in trials if "best_epoch" in one.user_attrs]
-        run.settle_predictions({one[TRIAL_ID]: one["best_epoch"] for one in scored})
+        scored = [trial.user_attrs for trial in trials if "best_epoch" in trial.user_attrs]
+        run.settle_predictions({attributes[TRIAL_ID]: attributes["best_epoch"] for attributes in scored})
     JournalMirror(run).send()
     write_tables(run, searcher.study)
     run.write_info(
@@ -120,22 +121,24 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     return run
 
 
-def _begin(run: RunFolder, info: RunInfo, settings: SearchSettings) -> tuple[list[FrozenTrial], RunInfo]:
-    """Enqueue what the search begins with, where that was not done.
+def _prepare_study(
+    run: RunFolder, info: RunInfo, settings: SearchSettings
+) -> tuple[list[FrozenTrial], RunInfo]:
+    """Enqueue the first configurations unless the study contains them.
 
-    Returns the trials that were begun, and the record with the seconds of a sitting that was killed.
+    Return the trials that were started, and the record with the duration of a killed session.
     """
-    study = begin_study(run, optuna.samplers.RandomSampler(seed=settings.seed))
+    study = create_study(run, optuna.samplers.RandomSampler(seed=settings.seed))
     for point in starting_points(info)[len(study.get_trials(deepcopy=False)) :]:
         study.enqueue_trial(point)
     waiting = optuna.trial.TrialState.WAITING
     spent = max(info.seconds, study.user_attrs.get(SECONDS, 0.0))
-    begun = [trial for trial in study.get_trials() if trial.state != waiting]
-    return begun, info.model_copy(update={"seconds": spent})
+    started_trials = [trial for trial in study.get_trials() if trial.state != waiting]
+    return started_trials, info.model_copy(update={"seconds": spent})
 
 
 def _reason(info: RunInfo, *, ended: int, seconds: float) -> str:
-    # Tune returns in peace after Ctrl-C as well: what is missing tells. A time budget leaves some too.
+    # Tune also returns normally after Ctrl-C: missing trials show it, unless the time budget explains them.
     if ended >= info.trials:
         return "all trials"
     budget = info.settings["time_budget"]
@@ -144,7 +147,7 @@ def _reason(info: RunInfo, *, ended: int, seconds: float) -> str:
 
 @contextlib.contextmanager
 def _sigterm_as_sigint() -> Iterator[None]:
-    """End a search whose node is preempted as Ctrl-C does: in order."""
+    """Stop a search on a preempted node as cleanly as after Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -156,7 +159,7 @@ def _sigterm_as_sigint() -> Iterator[None]:
 
 
 def _trainable(settings: SearchSettings, run: RunFolder, info: RunInfo, task: Task) -> type[tune.Trainable]:
-    """Bind what all trials share to the trial: one copy a node, which all of them read."""
+    """Bind the shared objects to the trial class: one copy per node, which all its trials read."""
     shared = tune.with_parameters(
         GenreTrial,
         task=task,
@@ -167,12 +170,13 @@ def _trainable(settings: SearchSettings, run: RunFolder, info: RunInfo, task: Ta
         patience=settings.patience,
         report_seconds=REPORT_SECONDS,
         checkpoint_seconds=REPORT_SECONDS,
+        deterministic=settings.deterministic,
     )
     return tune.with_resources(shared, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
 
 
-def _scheduler(settings: SearchSettings, told: list[FrozenTrial]) -> Any:
-    """Make the scheduler, with what the trials of the study reported."""
+def _scheduler(settings: SearchSettings, started_trials: list[FrozenTrial]) -> Any:
+    """Make the scheduler and replay the reports of the study's trials."""
     scheduler = make_scheduler(
         settings.scheduler,
         max_epochs=settings.max_epochs,
@@ -182,7 +186,7 @@ def _scheduler(settings: SearchSettings, told: list[FrozenTrial]) -> Any:
         seed=settings.seed,
     )
     if hasattr(scheduler, "replay"):
-        scheduler.replay((trial.number, trial.intermediate_values) for trial in told)
+        scheduler.replay((trial.number, trial.intermediate_values) for trial in started_trials)
     return scheduler
 
 
@@ -192,18 +196,18 @@ def _tuner(
     settings: SearchSettings,
     task: Task,
     concurrent: int,
-    told: list[FrozenTrial],
+    started_trials: list[FrozenTrial],
 ) -> tuple[tune.Tuner, TruthfulOptunaSearch, Ending]:
-    """Put searcher, scheduler, record and view together for the trials that are left."""
-    ended = [trial for trial in told if trial.state.is_finished()]
+    """Combine searcher, scheduler, recorder and view for the remaining trials."""
+    ended = [trial for trial in started_trials if trial.state.is_finished()]
     searcher = TruthfulOptunaSearch(
         space=space_of(info),
         metric=_METRIC,
         mode="max",
-        sampler=make_sampler(settings.searcher, seed=settings.seed, told=len(told)),
+        sampler=make_sampler(settings.searcher, seed=settings.seed, known_trials=len(started_trials)),
         study_name=STUDY,
         storage=storage(run),
-        unfinished=[trial for trial in told if not trial.state.is_finished()],
+        unfinished=[trial for trial in started_trials if not trial.state.is_finished()],
         target=settings.target,
     )
     ending = Ending(searcher, target=settings.target, stagnation=settings.stagnation)
@@ -215,7 +219,7 @@ def _tuner(
         _trainable(settings, run, info, task),
         tune_config=tune.TuneConfig(
             search_alg=limiter,
-            scheduler=_scheduler(settings, told),
+            scheduler=_scheduler(settings, started_trials),
             metric=_METRIC,
             mode="max",
             num_samples=max(1, info.trials - len(ended)),
@@ -228,12 +232,12 @@ def _tuner(
             storage_path=str(working_folder(run)),
             verbose=0,
             stop=ending,
-            # Trials write their own, which a resumed search finds too.
+            # Trials write their own checkpoints, from which a resumed search continues.
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=_RESTARTS),
             callbacks=[
                 Recorder(run, searcher, seconds=info.seconds),
-                *_followers(settings, limiter),
+                *_capacity(settings, limiter),
                 LiveView(
                     run.name,
                     trials=info.trials,
@@ -254,8 +258,8 @@ def _tuner(
     return tuner, searcher, ending
 
 
-def _followers(settings: SearchSettings, limiter: ConcurrencyLimiter) -> list[tune.Callback]:
-    """On a cluster, of which nodes come and go, let the limit follow."""
+def _capacity(settings: SearchSettings, limiter: ConcurrencyLimiter) -> list[tune.Callback]:
+    """Let the number of concurrent trials follow the nodes of a cluster."""
     if settings.address is None:
         return []
     return [

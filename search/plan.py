@@ -1,4 +1,4 @@
-"""What a search will do, settled before anything starts: data, split, budget and the record of it all."""
+"""Plan a search before anything starts: data, split, budget and record."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ from search.sampling.warm_start import fit, warm_start
 from search.settings import SearchSettings
 from search.storage.lock import refuse_existing
 from search.storage.provenance import git_revision, library_versions
-from search.storage.run_folder import CacheRef, RunFolder, RunInfo
+from search.storage.run_folder import RunFolder
+from search.storage.run_info import CacheRef, RunInfo
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A search that can start.
+    """A search that is ready to start.
 
     Attributes
     ----------
     task : Task
-        The rows that trials see; the locked test is not among them.
+        The rows that trials see; they exclude the locked test set.
     split : Split
-        The side of each track.
+        The assignment of each track to training, validation or test.
     run : RunFolder
-        Where to write; it does not exist yet.
+        The run to create.
     info : RunInfo
-        Its record.
+        The record of the run.
     """
 
     task: Task
@@ -47,26 +48,26 @@ class Plan:
 
 
 def make_plan(settings: SearchSettings) -> Plan:
-    """Open the data, split it and settle the record.
+    """Open the cache, split its tracks and prepare the record.
 
     Raises
     ------
     CacheError, SplitError
-        If the data is not there or cannot be split as asked.
+        If the data is missing or cannot be split as requested.
     SettingsError
-        If the settings do not go together, or the space does not have what they name.
+        If the settings contradict each other, or name a parameter that the space does not have.
     RunError
-        If a run of that name is there already, or the one to start from is not fit for it.
+        If a run of that name exists, or the run of ``--warm-start`` does not fit.
     """
     settings.check()
-    # Two searches may begin in one second.
+    # The random suffix keeps the names of two searches of the same second apart.
     name = settings.name or f"{settings.family}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     run = RunFolder.at(settings.runs, name)
     refuse_existing(run)
     if settings.tensorboard and not run.folder.is_local:
         raise SettingsError(
-            f"--tensorboard does not go with --runs {settings.runs}: its events are files of this machine;"
-            " --mlflow URI logs from anywhere"
+            f"--tensorboard cannot be used with --runs {settings.runs}, because its events are local files;"
+            " use --mlflow URI"
         )
     cache = open_cache(settings)
     family = spaces.get(settings.family)
@@ -95,8 +96,8 @@ def make_plan(settings: SearchSettings) -> Plan:
     else:
         split = make_split(tracks, folds=folds, test_fraction=settings.test_fraction, seed=settings.seed)
     if warm is not None:
-        looked_at = _looked_at(warm["run"], settings.runs)
-        warm["test_tracks_seen"] = len(looked_at.intersection(split.track_id[split.test].tolist()))
+        searched = _searched_tracks(warm["run"], settings.runs)
+        warm["test_tracks_seen"] = len(searched.intersection(split.track_id[split.test].tolist()))
     task = search_task(rows, split)
     info = RunInfo(
         name=name,
@@ -116,7 +117,7 @@ def make_plan(settings: SearchSettings) -> Plan:
         space=space.describe(),
         narrowed={
             "fixed": dict(space.fixed),
-            "ranges": {name: dict(one) for name, one in space.ranges.items()},
+            "ranges": {name: dict(change) for name, change in space.ranges.items()},
         },
         baseline=family.baseline(settings.max_epochs),
         weights=dict(family.weights),
@@ -132,13 +133,13 @@ def make_plan(settings: SearchSettings) -> Plan:
 
 
 def space_of(info: RunInfo) -> SearchSpace:
-    """Return the space of a run that is there."""
+    """Return the search space of an existing run."""
     family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
     return SearchSpace(family, info.max_epochs, **info.narrowed)
 
 
 def starting_points(info: RunInfo) -> list[dict[str, Any]]:
-    """Return the configurations that a run begins with, the BASELINE first."""
+    """Return the first configurations of a run, the BASELINE first."""
     points = [info.baseline]
     if info.warm_start is not None:
         points += info.warm_start["configurations"]
@@ -149,33 +150,33 @@ def starting_points(info: RunInfo) -> list[dict[str, Any]]:
 
 
 def _require_shared(settings: SearchSettings, space: SearchSpace) -> None:
-    """Refuse ranges without the BASELINE's values for a sampler that would not learn of them."""
-    left_out = space.leaves_out() if settings.searcher in SHARING else {}
-    if left_out:
-        parameter, value = next(iter(left_out.items()))
+    """Refuse ranges that exclude a BASELINE value if the sampler could not learn that parameter."""
+    excluded = space.leaves_out() if settings.searcher in SHARING else {}
+    if excluded:
+        parameter, value = next(iter(excluded.items()))
         raise SettingsError(
-            f"--space {settings.space}: {parameter} leaves out the BASELINE's {value}, and --searcher"
-            f" {settings.searcher} would draw it at random; widen its range, or give --searcher tpe"
+            f"--space {settings.space}: {parameter} excludes the BASELINE's {value}, so --searcher"
+            f" {settings.searcher} would draw it at random; widen the range, or use --searcher tpe"
         )
 
 
-def _looked_at(name: str, runs: str) -> set[str]:
-    """Tracks that a run searched on, or one before it whose best it began with."""
+def _searched_tracks(name: str, runs: str) -> set[str]:
+    """Return the tracks on which a run, or a run that warm-started it, was searched."""
     seen: set[str] = set()
     names = [name]
-    for one in names:
-        run = RunFolder.at(runs, one)
+    for run_name in names:
+        run = RunFolder.at(runs, run_name)
         split = run.split()
         seen.update(split.track_id[split.searchable].tolist())
         warm = run.info().warm_start
-        # One that was deleted takes what it knew with it, and its name may have been given anew.
+        # The earlier run may have been deleted, and its name used again.
         if warm and warm["run"] not in names and RunFolder.at(runs, warm["run"]).folder.exists("run.json"):
             names.append(warm["run"])
     return seen
 
 
 def _portfolio(space: SearchSpace) -> list[dict[str, Any]]:
-    """Fit the family's portfolio to the space; what is fixed or narrowed may make some of it the same."""
+    """Fit the family's portfolio to the space; drop configurations that become equal."""
     points: list[dict[str, Any]] = []
     for config in space.family.PORTFOLIO:
         point = fit(config, space)
@@ -185,7 +186,7 @@ def _portfolio(space: SearchSpace) -> list[dict[str, Any]]:
 
 
 def open_cache(settings: SearchSettings) -> Cache:
-    """Open the cache that is named, or the demo data set's, which is made where it is not there."""
+    """Open the named cache, or that of the demo data set, which is created if necessary."""
     if settings.cache is not None:
         return Cache.open(settings.cache)
     from data.demo import ensure

@@ -17,80 +17,100 @@ if TYPE_CHECKING:
     from search.storage.run_folder import RunFolder
 
 _INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
-_NOTHING = 1
-"""Exit status of a search all of whose trials failed."""
+"""Exit status after Ctrl-C, as in shells."""
+_NO_SCORE = 1
+"""Exit status of a search in which all trials failed."""
 
-_HERE = ("runs", "cache", "address", "max_concurrent", "cpus_per_trial", "gpus_per_trial")
-"""Options that say where a search is, not what it does: a run that is gone on with takes them anew."""
+_PLACE_OPTIONS = ("runs", "cache", "address", "max_concurrent", "cpus_per_trial", "gpus_per_trial")
+"""Options about where a search runs, which may change when a run is resumed or extended."""
 
 
 @click.command(cls=Command)
 @click.option("--family", metavar="NAME", help=f"Model family: {', '.join(spaces.names())}.")
 @click.option("--cache", metavar="DIR_OR_URI", help="Cache of data.prepare.  [default: the demo data set]")
 @click.option("--name", metavar="RUN", help="Name of the run.  [default: family and time]")
-@click.option("--trials", metavar="N", type=int, default=40, help="Trials, the BASELINE included.")
-@click.option("--max-epochs", metavar="N", type=int, default=100, help="Epochs of a trial at most.")
-@click.option("--folds", metavar="K", type=int, help="Folds; 1 is a hold-out.  [default: the family's]")
+@click.option("--trials", metavar="N", type=int, default=40, help="Number of trials, including the BASELINE.")
+@click.option("--max-epochs", metavar="N", type=int, default=100, help="Maximum number of epochs per trial.")
+@click.option(
+    "--folds",
+    metavar="K",
+    type=int,
+    help="Folds of the cross-validation; 1 for a hold-out.  [default: depends on the family]",
+)
 @click.option(
     "--test-fraction",
     metavar="F",
     type=float,
     default=0.2,
-    help="Share of the tracks locked away; 0 for none.",
+    help="Fraction of the tracks in the locked test set; 0 for none.",
 )
-@click.option("--splits", metavar="FILE", help="CSV of a given partition: track_id,split.")
-@click.option("--searcher", type=click.Choice(SEARCHERS), default="tpe", help="Sampler of configurations.")
-@click.option("--scheduler", type=click.Choice(SCHEDULERS), default="asha", help="Early stopping.")
+@click.option("--splits", metavar="FILE", help="CSV file with your own partition: track_id,split.")
+@click.option(
+    "--searcher", type=click.Choice(SEARCHERS), default="tpe", help="Sampler that suggests configurations."
+)
+@click.option("--scheduler", type=click.Choice(SCHEDULERS), default="asha", help="Early stopping rule.")
 @click.option(
     "--grace-period",
     metavar="N",
     type=int,
-    help="Epochs before a trial may be stopped.  [default: a quarter; for hyperband two rungs below the end]",
+    help="Epochs before a trial may be stopped.  [default: a quarter; hyperband: two rungs below the end]",
 )
-@click.option("--reduction-factor", metavar="N", type=int, default=3, help="ASHA goes on with one in N.")
-@click.option("--brackets", metavar="N", type=int, default=1, help="Brackets of ASHA.")
-@click.option("--patience", metavar="N", type=int, help="End a trial after N epochs without a better one.")
+@click.option(
+    "--reduction-factor", metavar="N", type=int, default=3, help="ASHA continues one trial in N at each rung."
+)
+@click.option("--brackets", metavar="N", type=int, default=1, help="Number of ASHA brackets.")
+@click.option("--patience", metavar="N", type=int, help="End a trial after N epochs without improvement.")
 @click.option("--target", metavar="A", type=float, help="End the search at this validation accuracy.")
 @click.option(
-    "--stagnation", metavar="N", type=int, help="End it after N complete trials without a better one."
+    "--stagnation", metavar="N", type=int, help="End the search after N complete trials without improvement."
 )
 @click.option("--time-budget", metavar="SECONDS", type=float, help="End the search after this time.")
-@click.option("--max-concurrent", metavar="N", type=int, help="Trials at once.  [default: what fits]")
-@click.option("--cpus-per-trial", metavar="X", type=float, default=1.0, help="Cores that a trial reserves.")
+@click.option("--max-concurrent", metavar="N", type=int, help="Concurrent trials.  [default: as many as fit]")
+@click.option("--cpus-per-trial", metavar="X", type=float, default=1.0, help="CPU cores per trial.")
 @click.option(
     "--gpus-per-trial",
     metavar="X",
     type=float,
     default=0.0,
-    help="GPUs that a trial reserves: a share of one, or whole ones, of which it trains on the first.",
+    help="GPUs per trial: a fraction of one, or whole GPUs (a trial trains on the first).",
 )
-@click.option("--address", metavar="ADDR", help="Ray cluster to use.  [default: start one here]")
+@click.option("--address", metavar="ADDR", help="Ray cluster to use.  [default: start a local one]")
 @click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder or URI of the runs.")
-@click.option("--seed", metavar="N", type=int, default=0, help="Drives split, sampler, weights and noise.")
+@click.option(
+    "--seed",
+    metavar="N",
+    type=int,
+    default=0,
+    help="Seed of split, sampler, initial weights, shuffling and augmentation.",
+)
+@click.option(
+    "--deterministic", is_flag=True, help="Use deterministic operations only, which repeat on a GPU."
+)
 @click.option("--set", metavar="KEY=VALUE", multiple=True, help="Fix a parameter; may be repeated.")
-@click.option("--space", metavar="FILE.yaml", help="Other ranges: low, high, log or choices by parameter.")
-@click.option("--warm-start", metavar="RUN", help="Begin with the best configurations of an earlier run.")
+@click.option(
+    "--space", metavar="FILE.yaml", help="File with other ranges: low, high, log or choices per parameter."
+)
+@click.option("--warm-start", metavar="RUN", help="Start with the best configurations of an earlier run.")
 @click.option(
     "--portfolio/--no-portfolio",
     default=True,
-    help="After the BASELINE, try the family's configurations that did well on other data; never on a grid or"
-    " a --warm-start.",
+    help="After the BASELINE, try configurations of the family that did well on other data; not used with a"
+    " grid or --warm-start.",
 )
 @click.option(
     "--weights",
     metavar="SOURCE",
     help="Pretrained weights of vgg16_transfer: imagenet, none or FILE.  [default: imagenet]",
 )
-@click.option("--resume", metavar="RUN", help="Go on with an interrupted run, with its own settings.")
+@click.option("--resume", metavar="RUN", help="Resume an interrupted run with its own settings.")
 @click.option("--extend", metavar="RUN", help="Add --trials to a finished run, with its own settings.")
-@click.option("--tensorboard", is_flag=True, help="Write TensorBoard's events into the run's folder ray/.")
+@click.option("--tensorboard", is_flag=True, help="Write TensorBoard events into the folder ray/ of the run.")
 @click.option("--mlflow", metavar="URI", help="Log to MLflow.")
 @click.option("--wandb", metavar="PROJECT", help="Log to Weights & Biases.")
 def main(resume: str | None, extend: str | None, family: str | None, **options: Any) -> None:
     """Search for the best configuration of a model family."""
     if resume is not None or extend is not None:
-        run = _go_on(resume, extend, family)
+        run = _continue(resume, extend, family)
     else:
         if family is None:
             raise SettingsError(f"--family is missing; the families are {', '.join(spaces.names())}")
@@ -105,35 +125,37 @@ def main(resume: str | None, extend: str | None, family: str | None, **options: 
     sys.exit(_summarise(run))
 
 
-def _go_on(resume: str | None, extend: str | None, family: str | None) -> RunFolder:
-    """Go on with a run that is there, which has its own settings."""
+def _continue(resume: str | None, extend: str | None, family: str | None) -> RunFolder:
+    """Resume or extend an existing run with its own settings."""
     context = click.get_current_context()
-    given = {
+    typed_options = {
         name: value
         for name, value in context.params.items()
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     }
     option, name = ("--resume", resume) if resume is not None else ("--extend", extend)
-    allowed = ["resume", "extend", "family", *_HERE]
+    allowed = ["resume", "extend", "family", *_PLACE_OPTIONS]
     if extend is not None:
         allowed += ["trials", "time_budget"]
-    for other, value in given.items():
-        if other not in allowed or (resume is not None and other == "extend"):
-            typed = ("no-" if value is False else "") + other.replace("_", "-")
-            raise SettingsError(f"--{typed} does not go with {option}: the run keeps its own settings")
-    if extend is not None and "trials" not in given:
-        raise SettingsError(f"--extend {extend}: --trials is missing; say how many trials more")
+    for name_of_option, value in typed_options.items():
+        if name_of_option not in allowed or (resume is not None and name_of_option == "extend"):
+            typed = ("no-" if value is False else "") + name_of_option.replace("_", "-")
+            raise SettingsError(f"--{typed} cannot be used with {option}: the run keeps its own settings")
+    if extend is not None and "trials" not in typed_options:
+        raise SettingsError(f"--extend {extend}: --trials is missing; give the number of additional trials")
     from search.api import check_family, extend_search, resume_search
 
-    where = {key: given[key] for key in _HERE if key in given}
+    where = {key: typed_options[key] for key in _PLACE_OPTIONS if key in typed_options}
     check_family(str(name), family, runs=context.params["runs"])
     if resume is not None:
         return resume_search(resume, **where)
-    return extend_search(str(name), trials=given["trials"], time_budget=given.get("time_budget"), **where)
+    return extend_search(
+        str(name), trials=typed_options["trials"], time_budget=typed_options.get("time_budget"), **where
+    )
 
 
 def _summarise(run: RunFolder) -> int:
-    """Print how the search ended and what can be done next; return the exit status."""
+    """Print the result of the search and the next command; return the exit status."""
     from search.storage.run_folder import first_failure
 
     info, trials = run.info(), run.trials()
@@ -146,13 +168,13 @@ def _summarise(run: RunFolder) -> int:
         reference = f"{baseline:.1%}" if baseline == baseline else "without a score"
         click.echo(
             f"Best validation accuracy {best:.1%}{marked}; BASELINE {reference};"
-            f" {info.n_validated} tracks validated, {info.n_test} locked away."
+            f" {info.n_validated} tracks validated, {info.n_test} in the locked test set."
         )
     warm = info.warm_start or {}
     if warm.get("test_tracks_seen"):
         click.echo(
-            f"Of the locked tracks, {warm['test_tracks_seen']} were searched on by run {warm['run']!r},"
-            " whose best began this search: a test score will be too high."
+            f"Warning: {warm['test_tracks_seen']} test tracks were used by run {warm['run']!r}, which"
+            " warm-started this search: a test score will be too high."
         )
     if info.reason in ("target", "stagnation", "time budget"):
         click.echo(
@@ -163,7 +185,7 @@ def _summarise(run: RunFolder) -> int:
             click.echo(f"Next: python -m results.export {run.typed} --out exports/{info.name}")
             return 0
         click.echo(f"No trial has a score; {first_failure(trials)}", err=True)
-        return _NOTHING
+        return _NO_SCORE
     click.echo(f"Interrupted. Resume with: python -m search.run --resume {run.typed}")
     return _INTERRUPTED
 

@@ -1,4 +1,4 @@
-"""What a search is asked for: the command line's options, checked before anything starts."""
+"""The settings of a search, with the names of the command-line options."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from search.progress.loggers import require_extra
 from search.sampling.samplers import SEARCHERS
 from search.tune.schedulers import SCHEDULERS, default_grace_period, milestones, most_brackets
 
-_ANY = "best"
-"""What ``results.export`` takes in place of a run's name."""
-_LEAST_RESOURCE = 1e-4
-"""Ray counts cores and GPUs in such shares."""
+_RESERVED_NAME = "best"
+"""Name that ``results.export`` uses for the best of all runs."""
+_MIN_RESOURCE = 1e-4
+"""Smallest share of a core or GPU that Ray can count."""
 
 Positive = Annotated[int, Field(ge=1)]
 
 
 class SearchSettings(BaseModel):
-    """Settings of one search, named as the options of ``python -m search.run`` are.
+    """Settings of one search; the names are those of the options of ``python -m search.run``.
 
     Attributes
     ----------
@@ -31,56 +31,58 @@ class SearchSettings(BaseModel):
     cache : str or None
         Folder or URI of the cache; None for the demo data set.
     name : str or None
-        The run's name; None makes one of the family and the time.
+        Name of the run; None for a name made from the family and the time.
     trials : int
-        Number of trials, the BASELINE included.
+        Number of trials, including the BASELINE.
     max_epochs : int
-        Epochs that a trial has at most.
+        Maximum number of epochs per trial.
     folds : int or None
-        Folds of the cross-validation, 1 for a hold-out; None for the family's own default.
+        Folds of the cross-validation, 1 for a hold-out; None for the default of the family.
     test_fraction : float
-        Share of the tracks that is locked away.
+        Fraction of the tracks in the locked test set.
     splits : str or None
-        CSV file of a given partition, in place of folds.
+        CSV file with the user's own partition; replaces folds.
     searcher, scheduler : str
-        Names of the sampler and of the early stopping.
+        Names of the sampler and of the early stopping rule.
     grace_period : int or None
         Epochs before ASHA may stop a trial; None for a quarter of `max_epochs`.
     reduction_factor : int
         ASHA keeps one trial in this many at each rung.
     brackets : int
-        Brackets of ASHA; in each, trials get more epochs before they are judged than in the one before.
+        Number of ASHA brackets; each gives its trials more epochs before the first decision.
     patience : int or None
-        A trial ends after this many epochs without a better one; the BASELINE does not.
+        A trial ends after this many epochs without improvement; the BASELINE is exempt.
     target : float or None
-        The search ends when this validation accuracy is reached.
+        The search ends when a trial reaches this validation accuracy.
     stagnation : int or None
-        The search ends after this many trials, trained to their end, without a better one.
+        The search ends after this many complete trials without improvement.
     set : dict
-        Parameters that are fixed; the BASELINE keeps its own values. Values may be text as typed.
+        Fixed parameters; the BASELINE keeps its own values. Values may be text from the command line.
     space : str or None
         YAML file with other ranges.
     warm_start : str or None
-        An earlier run, whose best configurations are tried after the BASELINE.
+        Earlier run whose best configurations are tried after the BASELINE.
     portfolio : bool
-        Whether the family's portfolio, configurations that did well on other data, is tried after the
-        BASELINE; not where an earlier run's best are, nor on a grid.
+        Whether to try the family's portfolio (configurations that did well on other data) after the BASELINE;
+        not used with `warm_start` or a grid.
     weights : str or None
-        Where pretrained weights come from: ``imagenet``, ``none`` or a file; None for the family's default.
+        Source of pretrained weights: ``imagenet``, ``none`` or a file; None for the default of the family.
     time_budget : float or None
-        Seconds after which no more is trained.
+        Seconds after which training stops.
     max_concurrent : int or None
-        Trials at the same time; None for as many as the resources hold.
+        Number of concurrent trials; None for as many as fit.
     cpus_per_trial, gpus_per_trial : float
-        What a trial reserves.
+        Resources that a trial reserves.
     address : str or None
-        A Ray cluster to use; None starts a local one.
+        Ray cluster to use; None starts a local instance.
     runs : str
         Folder of the runs.
     seed : int
-        Drives split, sampler, brackets, initial weights, shuffling and augmentation.
+        Seed of split, sampler, brackets, initial weights, shuffling and augmentation.
+    deterministic : bool
+        Whether TensorFlow uses only deterministic operations: exact repeats on a GPU, possibly slower.
     tensorboard : bool
-        Write TensorBoard's event files.
+        Whether to write TensorBoard event files.
     mlflow, wandb : str or None
         MLflow's tracking URI, and the project in Weights & Biases.
     """
@@ -110,29 +112,30 @@ class SearchSettings(BaseModel):
     weights: str | None = None
     time_budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     max_concurrent: Positive | None = None
-    cpus_per_trial: Annotated[float, Field(ge=_LEAST_RESOURCE, allow_inf_nan=False)] = 1
+    cpus_per_trial: Annotated[float, Field(ge=_MIN_RESOURCE, allow_inf_nan=False)] = 1
     gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
     address: str | None = None
     runs: str = "runs"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    deterministic: bool = False
     tensorboard: bool = False
     mlflow: str | None = None
     wandb: str | None = None
 
     @field_validator("set", mode="before")
     @classmethod
-    def _pairs(cls, given: Any) -> Any:
-        """Take ``KEY=VALUE`` texts, as the command line gives them."""
-        if not isinstance(given, list | tuple):
-            return given
-        for pair in given:
+    def _parse_pairs(cls, pairs: Any) -> Any:
+        """Parse the ``KEY=VALUE`` texts of the command line."""
+        if not isinstance(pairs, list | tuple):
+            return pairs
+        for pair in pairs:
             if "=" not in str(pair).strip("="):
                 raise PydanticCustomError("pair", "expected KEY=VALUE")
-        return dict(str(pair).split("=", 1) for pair in given)
+        return dict(str(pair).split("=", 1) for pair in pairs)
 
     @classmethod
     def checked(cls, **options: Any) -> SearchSettings:
-        """Make settings and check how they go together.
+        """Create settings and check them for contradictions.
 
         Raises
         ------
@@ -144,15 +147,15 @@ class SearchSettings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             option = "--" + str(first["loc"][0]).replace("_", "-")
-            given = first["input"]
-            said = " ".join(map(str, given)) if isinstance(given, list | tuple) else given
+            value = first["input"]
+            text = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
             message = first["msg"] if first["type"] == "pair" else first["msg"].lower()
-            raise SettingsError(f"{option} {said}: {message}") from error
+            raise SettingsError(f"{option} {text}: {message}") from error
         settings.check()
         return settings
 
     def check(self) -> None:
-        """Check how the settings go together.
+        """Check the settings for contradictions.
 
         Raises
         ------
@@ -168,32 +171,36 @@ class SearchSettings(BaseModel):
                 raise SettingsError(f"{option} {value}: unknown; choose one of {', '.join(known)}")
         if self.name is not None and (not self.name.strip(".") or {"/", "\\", ":"} & set(self.name)):
             raise SettingsError(
-                f"--name {self.name}: a run's name is one folder's name, without a slash or a colon"
+                f"--name {self.name}: the name of a run must be a folder name without slash or colon"
             )
-        if self.name == _ANY:
-            raise SettingsError(f"--name {self.name}: stands for the best of all runs; choose another name")
-        if 0 < self.gpus_per_trial < _LEAST_RESOURCE:
+        if self.name == _RESERVED_NAME:
+            raise SettingsError(f"--name {self.name}: reserved for the best of all runs; choose another name")
+        if 0 < self.gpus_per_trial < _MIN_RESOURCE:
             raise SettingsError(
-                f"--gpus-per-trial {self.gpus_per_trial:g}: give 0, or at least {_LEAST_RESOURCE:g}"
+                f"--gpus-per-trial {self.gpus_per_trial:g}: give 0, or at least {_MIN_RESOURCE:g}"
             )
         if self.gpus_per_trial > 1 and not self.gpus_per_trial.is_integer():
             raise SettingsError(
-                f"--gpus-per-trial {self.gpus_per_trial:g}: a share of one GPU, or a whole number of them"
+                f"--gpus-per-trial {self.gpus_per_trial:g}: give a fraction of one GPU, or a whole number"
             )
         if self.folds is not None and self.splits is not None:
-            raise SettingsError("--folds does not go with --splits, whose file names the sides")
+            raise SettingsError(
+                "--folds cannot be used with --splits, because the file defines the partition"
+            )
         if self.splits is not None and self.test_fraction != self._default("test_fraction"):
-            raise SettingsError("--test-fraction does not go with --splits, whose file names the sides")
+            raise SettingsError(
+                "--test-fraction cannot be used with --splits, because the file defines the partition"
+            )
         self._check_scheduler()
         if self.searcher == "grid" and self.warm_start is not None:
-            raise SettingsError("--warm-start does not go with --searcher grid, which tries every point")
-        for option, wanted in (
+            raise SettingsError("--warm-start cannot be used with --searcher grid, which tries every point")
+        for option, is_used in (
             ("--searcher gp", self.searcher == "gp"),
             ("--tensorboard", self.tensorboard),
             ("--mlflow", self.mlflow is not None),
             ("--wandb", self.wandb is not None),
         ):
-            if wanted:
+            if is_used:
                 require_extra(option)
 
     def _check_scheduler(self) -> None:
@@ -203,13 +210,13 @@ class SearchSettings(BaseModel):
         factor_is_given = self.reduction_factor != self._default("reduction_factor")
         if self.scheduler in ("median", "none") and factor_is_given:
             raise SettingsError(
-                f"--reduction-factor does not go with --scheduler {self.scheduler}, which has no rungs"
+                f"--reduction-factor cannot be used with --scheduler {self.scheduler}, which has no rungs"
             )
         if self.grace_period is not None and self.scheduler == "none":
-            raise SettingsError("--grace-period does not go with --scheduler none, which stops no trial")
+            raise SettingsError("--grace-period cannot be used with --scheduler none, which stops no trial")
         if self.brackets > 1 and self.scheduler != "asha":
             raise SettingsError(
-                f"--brackets does not go with --scheduler {self.scheduler}; only asha has a choice of them"
+                f"--brackets cannot be used with --scheduler {self.scheduler}, only with asha"
             )
         most = most_brackets(self.max_epochs, self.grace, self.reduction_factor)
         if self.scheduler == "asha" and self.brackets > most:
@@ -229,14 +236,14 @@ class SearchSettings(BaseModel):
 
     @property
     def grace(self) -> int:
-        """Grace period in epochs, the default filled in."""
+        """Grace period in epochs, with the default filled in."""
         return self.grace_period or default_grace_period(
             self.max_epochs, scheduler=self.scheduler, reduction_factor=self.reduction_factor
         )
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """Epochs at which ASHA, of one bracket or of all, decides."""
+        """Epochs at which ASHA or HyperBand decides."""
         return self.milestones if self.scheduler in ("asha", "hyperband") else ()
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from data.cache.rows import EMBEDDED, EMBEDDING_PREFIX, FEATURE_KIND, Kind, kinds_in
+from data.analysis.kinds import EMBEDDED, EMBEDDING_PREFIX, FEATURE_KIND, Kind, kinds_in
 from data.dataset.task import Task
 from spaces.features_mlp import FeaturesMLP
 from spaces.training.family import Config, Learner

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from data.cache.rows import Kind
+from data.analysis.kinds import Kind
 from data.dataset.task import Task
 from spaces.training.dense.network import ACTIVATIONS, NORMALISATIONS, Architecture
 from spaces.training.dense.scalers import SCALERS, apply_scaler

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from data.cache.rows import Kind
+from data.analysis.kinds import Kind
 from data.dataset.task import Task
 from spaces.training.convolution.network import build, set_statistics, standardised, suggest_network
 from spaces.training.convolution.recipe import recipe_of, suggest_training

@@ -68,14 +68,14 @@ def show(runs: list[dict[str, Any]]) -> None:
 
 
 def died(runs: list[dict[str, Any]]) -> str:
-    """Say how many runs of a peer ended with an error before their time was over."""
+    """Report how many runs of a peer failed before their time limit."""
     count = sum(bool(run["ended_by_itself"]) for run in runs)
     return f" ({count} died)" if count else ""
 
 
 def main() -> None:
     given = parse()
-    # A peer is ended in the same way whether this is stopped by hand or by another process.
+    # A peer ends in the same way if this process is stopped by hand or by another process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     given.out.mkdir(parents=True, exist_ok=True)
     target = given.out / "peers.json"
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def measure(given: argparse.Namespace, target: Path) -> dict[str, Any]:
-    """Run what was asked for, seed by seed, so that every peer has as many runs if it is cut short."""
+    """Run the requested peers seed by seed, so that all have equally many runs if interrupted."""
     from benchmarks.peers.job import make_job
     from benchmarks.peers.measure import MODULES, run_peer
 

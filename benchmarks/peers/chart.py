@@ -22,7 +22,7 @@ def draw(runs: list[dict[str, Any]], path: Path, note: str, *, clock: str) -> No
     times = np.linspace(0, max(run["budget"] for run in runs), 600)
     for peer in dict.fromkeys(run["peer"] for run in runs):
         curves = np.array([at_times(run["curve"], times) for run in runs if run["peer"] == peer])
-        # Before its first score a run is below all others, not left out.
+        # Before its first score, a run ranks below all others.
         curves = np.where(np.isnan(curves), 0.0, curves)
         middle = np.median(curves, axis=0)
         (line,) = axes.plot(

@@ -1,4 +1,4 @@
-"""What a peer is given: arrays, folds, a place to work and a place to say its scores."""
+"""Input of a peer: arrays, folds, a working folder and a log for its scores."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Job:
 
     @property
     def log(self) -> Path:
-        """Where scores are written, a JSON object a line."""
+        """Where scores are written, one JSON object per line."""
         return self.folder / "scores.jsonl"
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -54,7 +54,7 @@ class Job:
             return {name: saved[name] for name in saved.files}
 
     def report(self, trial: str | int, epoch: int, accuracy: float) -> None:
-        """Say that a trial, after so many epochs of all folds, scores so much."""
+        """Record the score of a trial after a number of epochs of all folds."""
         seconds = time.time() - float(os.environ[STARTED])
         line = {"seconds": round(seconds, 3), "trial": str(trial), "epoch": epoch, "accuracy": accuracy}
         # One short write to a file opened to append: lines of several processes do not mix.
@@ -85,7 +85,7 @@ def given_job() -> Job:
 
 
 def worker_number() -> int | None:
-    """Return the number of the worker that this process is; None for the one that starts them."""
+    """Return the number of this worker process; None for the process that starts the workers."""
     return int(sys.argv[3]) if len(sys.argv) > 3 else None
 
 

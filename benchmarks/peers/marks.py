@@ -1,4 +1,4 @@
-"""What a log of scores says: best so far over time, time to a mark, trials and epochs."""
+"""Evaluation of a log of scores: best so far over time, time to a mark, trials and epochs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 MARKS = (0.73, 0.76, 0.79)
-"""Validation accuracies: the study's own, and two that take a search."""
+"""Validation accuracies: that of the study, and two that need a search."""
 
 
 def read_scores(lines: Iterable[str]) -> list[dict[str, Any]]:
@@ -54,7 +54,7 @@ def count_trials_epochs(scores: Sequence[dict[str, Any]]) -> tuple[int, int]:
 
 
 def median(values: Sequence[float]) -> float:
-    """Middle of the values, of which some may be infinite."""
+    """Median of values that may be infinite."""
     return float(statistics.median(values))
 
 

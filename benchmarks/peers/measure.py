@@ -68,18 +68,18 @@ class ProcessTree:
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor time that the tree was given."""
+        """Processor time of the tree."""
         return sum(self._seen.values())
 
     def on_clock(self, clock: str, seconds: float) -> float:
-        """Give a moment, in seconds of wall clock since the start, on another clock."""
+        """Convert a time, in seconds of wall clock since the start, to another clock."""
         if clock == "wall":
             return seconds
         wall, processor = zip(*self.samples, strict=True)
         return float(np.interp(seconds, wall, processor))
 
     def end(self) -> None:
-        """End what is left of the tree; psutil refuses numbers that others have got since."""
+        """End the rest of the tree; psutil refuses process ids that were reused."""
         self.sample()
         for process in self._seen:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -115,7 +115,7 @@ def run_peer(peer: str, job: Job, budget: float, *, clock: str = "wall") -> dict
         process = subprocess.Popen(
             [sys.executable, "-m", PACKAGE + MODULES[peer], str(job.folder), str(job.seed)],
             cwd=ROOT,
-            # What a tool keeps at home goes to the run's own folder.
+            # Files that a tool keeps in the home folder go to the run's folder.
             env={**os.environ, **_ENVIRONMENT, STARTED: str(started), "SYNETUNE_FOLDER": str(home)},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -132,7 +132,7 @@ def run_peer(peer: str, job: Job, budget: float, *, clock: str = "wall") -> dict
                 tree.sample()
             ended = process.poll()
         finally:
-            # Also where the measurement itself is stopped: a peer outlives nobody.
+            # Also if the measurement itself is stopped: no peer may outlive it.
             tree.sample()
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

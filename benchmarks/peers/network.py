@@ -14,7 +14,7 @@ N_CLASSES = 10
 
 
 class FoldsInStep:
-    """Networks of one configuration, one a fold, trained an epoch at a time.
+    """Networks of one configuration, one per fold, trained an epoch at a time.
 
     One model is compiled and the folds' weights and optimizer states are swapped in turn: a model a fold
     would be traced five times.
@@ -76,7 +76,7 @@ class FoldsInStep:
 def train(
     arrays: dict[str, np.ndarray], config: dict[str, Any], seed: int, after: Callable[[int, float], None]
 ) -> None:
-    """Train as many epochs as the configuration says, and tell each epoch's score."""
+    """Train for the epochs of the configuration, and report each epoch's score."""
     folds = FoldsInStep(arrays, config, seed)
     for epoch in range(1, int(config["epochs"]) + 1):
         after(epoch, folds.run_epoch())
@@ -99,7 +99,7 @@ def build(config: dict[str, Any], n_features: int) -> keras.Model:
 
 
 def optimizer(config: dict[str, Any], steps: int) -> keras.optimizers.Optimizer:
-    """Make the optimizer of a configuration, its schedule spanning the configuration's epochs."""
+    """Create the optimizer of a configuration, with its schedule spanning the configuration's epochs."""
     schedules = keras.optimizers.schedules
     peak = config["sgd_learning_rate" if config["optimizer"] == "sgd" else "learning_rate"]
     span = int(config["epochs"]) * steps

@@ -1,4 +1,4 @@
-"""The space that all but the grid search, as plain data: what each tool makes its own declarations of."""
+"""The search space of all peers except the grid, as plain data for each tool's declarations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Parameter:
         return self.when is None or config.get(self.when[0]) in self.when[1]
 
     def parse(self, text: str) -> Any:
-        """Read a value from a command line."""
+        """Parse a value from a command line."""
         if self.choices:
             return next(choice for choice in self.choices if str(choice) == text)
         return int(text) if self.whole else float(text)

@@ -1,4 +1,4 @@
-"""The harness with no more than the others have: their space, and the BASELINE alone to begin with."""
+"""The harness restricted to the others' space, with the BASELINE as its only start."""
 
 from __future__ import annotations
 

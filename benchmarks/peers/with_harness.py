@@ -1,4 +1,4 @@
-"""The harness itself, as it is shipped."""
+"""The harness with its defaults."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from benchmarks.peers.job import FOLDS, MAX_EPOCHS, TEST_FRACTION, given_job
 
 
 def search(**options: Any) -> None:
-    """Search by the harness's defaults but for `options`, and report each epoch's score."""
+    """Search with the harness's defaults except `options`, and report each epoch's score."""
     job = given_job()
     import search.driver
     from search.api import run_search
     from search.settings import SearchSettings
 
     class TimedRecorder(search.driver.Recorder):
-        """Says each epoch's score when the driver hears of it."""
+        """Records each epoch's score when the driver receives it."""
 
         def on_trial_result(
             self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any

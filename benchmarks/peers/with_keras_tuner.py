@@ -40,7 +40,7 @@ def declare(hp: Any) -> dict[str, Any]:
 
 
 def make_tuner(job: Job) -> Any:
-    """Make the tuner, of which chief and workers each have one."""
+    """Create the tuner; chief and workers have one each."""
     import keras_tuner
 
     from benchmarks.peers.network import FoldsInStep
@@ -48,7 +48,7 @@ def make_tuner(job: Job) -> Any:
     arrays = job.arrays()
 
     class CrossValidated(keras_tuner.Hyperband):
-        """Hyperband, a trial of which trains all folds."""
+        """Hyperband whose trials train all folds."""
 
         def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
             hp = trial.hyperparameters

@@ -12,7 +12,7 @@ from benchmarks.peers.job import MAX_EPOCHS, Job, given_job, start_workers, work
 from benchmarks.peers.space import BASELINE, suggest
 
 _SEEDS_APART = 1000
-"""No two workers of any two runs draw alike."""
+"""Seeds differ between all workers of all runs."""
 
 
 def main() -> None:

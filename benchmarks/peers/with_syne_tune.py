@@ -25,7 +25,7 @@ def main() -> None:
             space[one.name] = randint(int(one.low), int(one.high))
         else:
             space[one.name] = (loguniform if one.log else uniform)(one.low, one.high)
-        # Its spaces know no conditions: what the BASELINE does not use has to stand at something.
+        # Its spaces have no conditions, so that unused parameters of the BASELINE need a value.
         first[one.name] = BASELINE.get(one.name, int(one.low) if one.whole else one.low)
     tuner = Tuner(
         trial_backend=LocalBackend(entry_point=str(Path(__file__).with_name("syne_tune_trial.py"))),

@@ -12,8 +12,8 @@ import numpy as np
 from data.analysis.encoders.base import Encoder
 from data.analysis.encoders.catalogue import MUSICNN, copied_files, open_encoder
 from data.analysis.encoders.pooling import pool
+from data.analysis.kinds import EMBEDDING_PREFIX
 from data.analysis.parameters import Embedding
-from data.cache.rows import EMBEDDING_PREFIX
 from data.errors import EncoderError
 from data.io.folder import Folder
 from data.io.keras_import import import_keras

@@ -1,4 +1,4 @@
-"""The 57 published features of a clip: one decode and one Fourier transform, shared by all of them.
+"""The 57 published features of a clip, computed from one Fourier transform.
 
 They equal what librosa's functions give with ``pad_mode="reflect"``, which is how the published table was
 made; a test holds each column against them and against the table.
@@ -26,7 +26,7 @@ _ZERO = 1e-10
 
 
 def of_file(path: str | Path, parameters: Parameters | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Features of an audio file, by segment: what a cache holds and what a model is asked about.
+    """Features of an audio file, by segment, as a cache holds them and a model expects them.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def of_audio(audio: Audio, parameters: Parameters) -> tuple[np.ndarray, np.ndarr
 
 
 def segment_bounds(n_samples: int, *, sr: int = 22050, segment_seconds: float = 30.0) -> np.ndarray:
-    """Bounds of the equal segments that a track is cut into, nothing thrown away.
+    """Bounds of the equal segments of a track; nothing is discarded.
 
     Returns
     -------
@@ -100,13 +100,13 @@ def extract(
     n_fft, hop_length : int
         Frame length and step in samples; the step divides the length.
     spectrum : Spectrum, optional
-        The transform of `y`, where it is already there.
+        The transform of `y`, if it has been computed.
 
     Returns
     -------
     ndarray of float64, shape (57,)
         Mean and variance over frames of each descriptor, and the tempo, in the order of
-        `FEATURES`: frequencies in Hz, rates and levels as shares of full scale, mfcc in dB.
+        `FEATURES`: frequencies in Hz, rates and levels as fractions of full scale, mfcc in dB.
     """
     S = spectrum or Spectrum.of(y, sr=sr, n_fft=n_fft, hop_length=hop_length)
     centroid, bandwidth = _centroid_bandwidth(S)
@@ -143,7 +143,7 @@ def _centroid_bandwidth(spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rolloff(spectrum: Spectrum) -> np.ndarray:
-    """Frequency in Hz below which 85 % of a frame's magnitude lies."""
+    """Frequency in Hz below which 85 % of a frame's magnitude is found."""
     cumulative = np.cumsum(spectrum.magnitude, axis=1)
     return spectrum.frequencies[np.argmax(cumulative >= _ROLLOFF * cumulative[:, -1:], axis=1)]
 
@@ -155,7 +155,7 @@ def _rms(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
 
 
 def _zero_crossing_rate(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
-    """Share of a frame's samples at which the sign changes; zero counts as positive."""
+    """Fraction of a frame's samples at which the sign changes; zero counts as positive."""
     negative = np.pad(y, n_fft // 2, mode="edge") < -_ZERO
     crossings = np.concatenate(([0], np.cumsum(negative[1:] != negative[:-1])))
     starts = np.arange(0, len(negative) - n_fft + 1, hop_length)

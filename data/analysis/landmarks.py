@@ -1,8 +1,8 @@
-"""Recordings that occur twice, and the groups that keep their copies on one side of every split.
+"""Landmarks, which identify recordings that occur twice, and groups that keep copies together.
 
 A copy at another level, at another offset or in another coding is found by landmarks (Wang, "An industrial
-strength audio search algorithm", ISMIR 2003): pairs of spectral peaks, which stay where they are relative to
-each other. A fixed share of all possible pairs is kept, the same in every file, so that an excerpt keeps the
+strength audio search algorithm", ISMIR 2003): pairs of spectral peaks, whose distances stay the
+same. A fixed fraction of all possible pairs is kept, the same in every file, so that an excerpt keeps the
 same pairs as the whole. How they are compared is in `data.collection.near_duplicates`.
 """
 
@@ -24,7 +24,7 @@ _REACH = 10
 _FAN = 5
 _MAX_DELAY = 127
 _KEPT_IN = 8
-"""One pair in this many is kept."""
+"""One pair in this number is kept."""
 
 
 def landmarks(spectrum: Spectrum, *, first_frame: int = 0) -> np.ndarray:
@@ -62,7 +62,7 @@ def landmarks(spectrum: Spectrum, *, first_frame: int = 0) -> np.ndarray:
         return np.empty(0, dtype=LANDMARK)
     order = np.lexsort((np.concatenate(bins), time))
     time, pitch = time[order], np.concatenate(bins)[order]
-    found = []
+    pieces = []
     for step in range(1, _FAN + 1):
         delay = time[step:] - time[:-step]
         near = (delay > 0) & (delay <= _MAX_DELAY)
@@ -76,12 +76,12 @@ def landmarks(spectrum: Spectrum, *, first_frame: int = 0) -> np.ndarray:
         part = np.empty(int(kept.sum()), dtype=LANDMARK)
         part["hash"] = code[kept]
         part["time"] = time[:-step][near][kept] + first_frame
-        found.append(part)
-    return np.concatenate(found)
+        pieces.append(part)
+    return np.concatenate(pieces)
 
 
 def _mixed(code: np.ndarray) -> np.ndarray:
-    """Bits of each number well mixed (the finaliser of MurmurHash3), so that a share is kept evenly."""
+    """Mix the bits of each number (the finaliser of MurmurHash3), so that the kept fraction is even."""
     code = code ^ (code >> np.uint32(16))
     code = code * np.uint32(0x85EBCA6B)
     code = code ^ (code >> np.uint32(13))
@@ -90,14 +90,14 @@ def _mixed(code: np.ndarray) -> np.ndarray:
 
 
 def united_groups(groups: Sequence[str], same: Iterable[tuple[int, int]]) -> list[str]:
-    """Group of each track after groups that share a recording were united.
+    """Group of each track, after uniting groups that share a recording.
 
     Parameters
     ----------
     groups : sequence of str
         Given group of each track.
     same : iterable of (int, int)
-        Numbers of tracks that must not be separated.
+        Pairs of tracks that must not be separated.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How features and tensors are taken from audio: the parameters that a cache and an export both keep."""
+"""Parameters of the analysis of audio; a cache and an export both store them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from pydantic import (
 from data.errors import CacheError
 
 TENSORS = ("melspec", "image")
-"""Parameters that ask for tensors, which can be added to a cache later."""
+"""Parameters of tensors, which can be added to a cache later."""
 
 
 class Windows(BaseModel):
-    """How a segment is cut into windows of one length, each of which gives one tensor.
+    """How a segment is cut into windows of one length; each window gives one tensor.
 
     Attributes
     ----------
     seconds : float
         Length of a window in seconds.
     overlap : float
-        Share of a window that the next one repeats, from 0 to under 1.
+        Fraction of a window that the next one repeats, from 0 to under 1.
     n_mels : int
         Number of mel bands.
     fmin, fmax : float
@@ -104,9 +104,9 @@ class Parameters(BaseModel):
     Attributes
     ----------
     sample_rate : int
-        Rate in Hz that all audio is brought to.
+        Sample rate in Hz of the analysis.
     segment_seconds : float
-        Wanted length of a segment in seconds.
+        Desired length of a segment in seconds.
     n_fft : int
         Length of a frame in samples, even.
     hop_length : int
@@ -118,7 +118,7 @@ class Parameters(BaseModel):
     embeddings : mapping of str to Embedding
         Vectors of pretrained encoders to cache, by the encoder's name.
     from_pictures : bool
-        Whether the collection is pictures of spectrograms, of which only `image` can be made, not audio.
+        Whether the collection is spectrogram images, which provide only `image`, instead of audio.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -186,28 +186,28 @@ class Parameters(BaseModel):
 
 
 def extended(old: Mapping[str, Any], new: Parameters, where: str) -> Parameters:
-    """Parameters of a cache to which tensors may be added.
+    """Parameters of a cache after tensors are added to it.
 
     Parameters
     ----------
     old : mapping
         Parameters that the cache was made with.
     new : Parameters
-        Those that are asked for. Tensors that they do not mention stay as the cache has them.
+        Requested parameters. Tensors that they do not mention stay as the cache has them.
     where : str
         The cache, for the message.
 
     Raises
     ------
     CacheError
-        If anything that the cache holds would come out otherwise.
+        If anything that the cache holds would change.
     """
     kept = {kind: old.get(kind) for kind in TENSORS if getattr(new, kind) is None and old.get(kind)}
-    asked = new.model_dump() | kept
-    encoders = {**old.get("embeddings", {}), **asked.get("embeddings", {})}
+    requested = new.model_dump() | kept
+    encoders = {**old.get("embeddings", {}), **requested.get("embeddings", {})}
     if encoders:
-        asked["embeddings"] = encoders
-    before, after = _flat({**asked, **old}), _flat(asked)
+        requested["embeddings"] = encoders
+    before, after = _flat({**requested, **old}), _flat(requested)
     added = [kind for kind in TENSORS if old.get(kind) is None]
     added += [f"embeddings.{name}" for name in encoders if name not in old.get("embeddings", {})]
     changed = [
@@ -222,7 +222,7 @@ def extended(old: Mapping[str, Any], new: Parameters, where: str) -> Parameters:
             f"{where}: was made with other parameters ({'; '.join(changed)}); name a new folder, or give"
             " the same options"
         )
-    return Parameters.model_validate(asked)
+    return Parameters.model_validate(requested)
 
 
 def _flat(parameters: Mapping[str, Any]) -> dict[str, Any]:

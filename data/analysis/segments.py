@@ -1,4 +1,4 @@
-"""From an audio file to what a cache would hold of it: the way of every model that is asked about a file."""
+"""Inputs of one audio file for a model: the same as a cache would hold."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from data.analysis.feature_names import FEATURES
 from data.analysis.features import of_audio as features_of_audio
 from data.analysis.features import of_file as features_of_file
 from data.analysis.features import segment_bounds
+from data.analysis.kinds import EMBEDDING_PREFIX, FEATURE_KIND, Kind, kinds_in
 from data.analysis.parameters import Embedding, Parameters, Picture, Windows
 from data.analysis.spectrograms import tensors_of, window_frames, window_starts
 from data.analysis.stft import Spectrum
 from data.audio.decode import load
 from data.audio.spectrogram_images import load_picture
-from data.cache.rows import EMBEDDING_PREFIX, FEATURE_KIND, Kind, kinds_in
 from data.errors import CacheError
 
 
 def of_file(
     path: str | Path, parameters: Parameters, kind: Kind, *, encoders: str = ""
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Take the inputs of one kind from a file, by the code that prepares caches.
+    """Extract the inputs of one kind from a file, with the code that prepares caches.
 
     Parameters
     ----------
     path : str or Path
-        An audio file; a picture where `parameters` say that the collection was pictures.
+        An audio file, or an image if `parameters.from_pictures`.
     parameters : Parameters
         How to analyse.
     kind : str
@@ -43,7 +43,7 @@ def of_file(
     X : ndarray, shape (n, ...)
         Rows as a cache of these parameters holds them.
     start_s : ndarray of float64, shape (n,)
-        Where each begins, in seconds.
+        Start of each row in seconds.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def of_file(
     """
     from threadpoolctl import threadpool_limits
 
-    # One thread, as in the preparation: more of them add in another order.
+    # One thread, as in the preparation: several would add in another order.
     with threadpool_limits(1):
         if kind == FEATURE_KIND:
             return features_of_file(path, parameters)

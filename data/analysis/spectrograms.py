@@ -19,7 +19,7 @@ def tensors_of(spectrum: Spectrum, parameters: Parameters) -> dict[str, np.ndarr
     spectrum : Spectrum
         The transform of the segment.
     parameters : Parameters
-        What is wanted.
+        Kinds of tensors to compute.
 
     Returns
     -------
@@ -100,8 +100,8 @@ def window_starts(n_frames: int, window: int, overlap: float) -> np.ndarray:
     window : int
         Frames of a window.
     overlap : float
-        Wanted overlap as a share of a window; the real one may differ a little, so that the last window ends
-        where the segment does.
+        Desired overlap as a fraction of a window; the actual one may differ a little, so that the last window
+        ends where the segment does.
 
     Returns
     -------

@@ -100,7 +100,7 @@ def inverse(D: np.ndarray, *, n_fft: int, hop_length: int, length: int) -> np.nd
     D : ndarray of complex64, shape (n_frames, 1 + n_fft // 2)
         The spectrum; `hop_length` divides `n_fft`.
     length : int
-        Samples wanted.
+        Number of samples.
 
     Returns
     -------

@@ -1,25 +1,72 @@
-"""Whether the end of an MP3 file is missing, told by its frames.
+"""Frames of MPEG audio (MP3) and of AAC in ADTS: how many a file holds, and whether its end is missing.
 
-Files of a variable bit rate mostly count their frames in a header, which libsndfile compares. One of a
-constant bit rate may have no such header: what is missing can be told only by a last frame that is not there
-in full.
+FFmpeg estimates the length of such a file from its size and bit rate where no header counts the frames, and
+decodes a part of a last frame without a word. So the frames are counted here: a file may state their number
+(the Xing, Info or VBRI header in its first frame), and its last frame may be incomplete.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+
+from data.audio.id3 import tag_length
 
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 """Sample rates in Hz by the two bits of the version: MPEG 1, 2 and 2.5."""
-_KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-_KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_KBITS = {
+    # Layer (as its two bits are written) and whether the version is MPEG 1: rates in kbit/s.
+    (1, True): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (1, False): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, True): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (2, False): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
 _LAYER_3 = 1
 _SEARCHED = 1 << 16
-"""Bytes, after a tag at the start, in which the first frame is looked for."""
+"""Bytes, after a tag or between joined files, that are searched for the next frame."""
+_SLACK_BYTES = 16
+"""Bytes that the last frame may lack where no header counts the frames: some encoders write it short. With
+more missing, the file was cut, and nobody knows how many frames it lost."""
+_ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+_ADTS_SAMPLES = 1024
+
+FrameLength = Callable[[bytes], int | None]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames of a file.
+
+    Attributes
+    ----------
+    count : int
+        Whole frames with audio; the frame that only holds a header does not count.
+    declared : int or None
+        Number of frames that the header states; None where no header does.
+    last_lacks_bytes : int
+        Bytes that the last frame lacks; 0 if it is whole.
+    frame_s : float
+        Length of a frame in seconds.
+    """
+
+    count: int
+    declared: int | None
+    last_lacks_bytes: int
+    frame_s: float
+
+    @property
+    def missing_s(self) -> float | None:
+        """Seconds of audio that the file lacks; None if frames are missing and nobody knows how many."""
+        if self.declared is not None:
+            return max(0, self.declared - self.count) * self.frame_s
+        if self.last_lacks_bytes > _SLACK_BYTES:
+            return None
+        return self.frame_s if self.last_lacks_bytes else 0.0
 
 
 def frame_length(header: bytes) -> int | None:
-    """Bytes of the Layer III frame that begins with these four; None if none does.
+    """Bytes of the Layer II or III frame that begins with these four; None if none does.
 
     The layout of the header is that of ISO 11172-3, 2.4.1.3, and for half rates of ISO 13818-3.
     """
@@ -27,40 +74,103 @@ def frame_length(header: bytes) -> int | None:
         return None
     version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
     kbit, rate = header[2] >> 4, header[2] >> 2 & 3
-    if layer != _LAYER_3 or version not in _RATES or rate == 3 or not 0 < kbit < 15:
-        return None
     full = version == 3
-    bits = 1000 * (_KBITS_1 if full else _KBITS_2)[kbit]
-    return (144 if full else 72) * bits // _RATES[version][rate] + (header[2] >> 1 & 1)
+    if (layer, full) not in _KBITS or version not in _RATES or rate == 3 or not 0 < kbit < 15:
+        return None
+    bits = 1000 * _KBITS[layer, full][kbit]
+    slots = 144 if full or layer != _LAYER_3 else 72
+    return slots * bits // _RATES[version][rate] + (header[2] >> 1 & 1)
 
 
-def last_frame_is_cut(path: str | Path) -> bool:
-    """Tell whether an MP3 file ends within a frame.
+def adts_length(header: bytes) -> int | None:
+    """Bytes of the AAC frame in ADTS that begins with these; None if none does (ISO 13818-7, 6.2)."""
+    if len(header) < 6 or header[0] != 0xFF or header[1] & 0xF6 != 0xF0 or header[2] >> 2 & 15 > 12:
+        return None
+    length = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
+    return length if length > 7 else None
 
-    False too where it cannot be told: the file ends where a frame does, or holds something else than frames.
-    """
+
+def count_mp3_frames(path: str | Path) -> Frames | None:
+    """Count the frames of an MP3 or MP2 file; None if it has none."""
     content = Path(path).read_bytes()
-    place = _first_frame(content)
-    if place is None:
-        return False
+    first = _next_frame(content, 0, frame_length)
+    if first is None:
+        return None
+    header = content[first : first + 4]
+    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
+    samples = 576 if layer == _LAYER_3 and version != 3 else 1152
+    frame_s = samples / _RATES[version][header[2] >> 2 & 3]
+    has_header, declared = _declared(content[first : first + 256])
+    count, lacking = _walk(content, first, frame_length)
+    return Frames(count - has_header, declared, lacking, frame_s)
+
+
+def count_adts_frames(path: str | Path) -> Frames | None:
+    """Count the frames of an AAC file in ADTS; None if it has none."""
+    content = Path(path).read_bytes()
+    first = _next_frame(content, 0, adts_length)
+    if first is None:
+        return None
+    count, lacking = _walk(content, first, adts_length)
+    rate = _ADTS_RATES[content[first + 2] >> 2 & 15]
+    return Frames(count, None, lacking, _ADTS_SAMPLES / rate)
+
+
+def _declared(frame: bytes) -> tuple[bool, int | None]:
+    """Whether a first frame is a Xing, Info or VBRI header, and the number of frames that it states."""
+    version, channels = frame[1] >> 3 & 3, frame[3] >> 6
+    mono = channels == 3
+    side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
+    xing = frame[4 + side :]
+    if xing[:4] in (b"Xing", b"Info"):
+        states_frames = xing[7] & 1
+        return True, int.from_bytes(xing[8:12]) if states_frames else None
+    # VBRI always stands 32 bytes after the header, whatever the version.
+    vbri = frame[36:]
+    if vbri[:4] == b"VBRI":
+        return True, int.from_bytes(vbri[14:18])
+    return False, None
+
+
+def _walk(content: bytes, place: int, length_of: FrameLength) -> tuple[int, int]:
+    """Count the whole frames from `place` on, and the bytes that the last one lacks.
+
+    Tags and rubbish between frames, as in files that were joined, are passed over.
+    """
+    count = 0
     while place < len(content):
-        length = frame_length(content[place : place + 4])
+        length = length_of(content[place : place + 7])
         if length is None:
-            # A tag, or the first bytes of another header.
-            return len(content) - place < 4 and content[place] == 0xFF
+            if _is_torn_header(content, place):
+                return count, _SLACK_BYTES + 1
+            following = _next_frame(content, place, length_of)
+            if following is None:
+                return count, 0
+            place = following
+            continue
+        if place + length > len(content):
+            return count, place + length - len(content)
         place += length
-    return place > len(content)
+        count += 1
+    return count, 0
 
 
-def _first_frame(content: bytes) -> int | None:
-    """Where the first of two frames begins that follow each other."""
-    start = 0
-    if content[:3] == b"ID3" and len(content) >= 10:
-        start = 10 + sum(
-            (byte & 0x7F) << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0), strict=True)
-        )
-    for place in range(start, min(len(content), start + _SEARCHED)):
-        length = frame_length(content[place : place + 4])
-        if length is not None and frame_length(content[place + length : place + length + 4]) is not None:
-            return place
+def _is_torn_header(content: bytes, place: int) -> bool:
+    """Whether the file ends within the header of a frame."""
+    return len(content) - place < 4 and content[place] == 0xFF
+
+
+def _next_frame(content: bytes, start: int, length_of: FrameLength) -> int | None:
+    """Where the first frame at or after `start` begins: one that another frame, a tag or the end follows."""
+    while (tag := tag_length(content, start)) > 0:
+        start += tag
+    end = min(len(content), start + _SEARCHED)
+    place = content.find(b"\xff", start, end)
+    while place >= 0:
+        length = length_of(content[place : place + 7])
+        if length is not None:
+            following = content[place + length : place + length + 7]
+            if not following or following[:3] in (b"ID3", b"TAG", b"APE") or length_of(following) is not None:
+                return place
+        place = content.find(b"\xff", place + 1, end)
     return None

@@ -1,4 +1,4 @@
-"""Pictures of spectrograms that are there as files, such as ``images_original`` of the public GTZAN copy."""
+"""Spectrogram images in files, such as ``images_original`` of the public GTZAN copy."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from data.errors import AudioError
 from data.io.folder import require_regular
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
-"""Endings, in small letters, of the files that are taken for pictures."""
+"""File name endings, in lower case, of the files that are read as images."""
 
 _WHITE = 250
 
 
 def load_picture(path: str | Path, *, size: int) -> np.ndarray:
-    """Read a picture, cut off its white margins and bring it to one size.
+    """Read an image, crop its white margins and resize it.
 
     Parameters
     ----------
     path : str or Path
         The file.
     size : int
-        Height and width wanted, in pixels.
+        Height and width of the result in pixels.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def load_picture(path: str | Path, *, size: int) -> np.ndarray:
     Raises
     ------
     AudioError
-        If the file cannot be read, is no picture, or is nothing but white.
+        If the file cannot be read, is not an image, or is entirely white.
     """
     from PIL import Image, UnidentifiedImageError
 

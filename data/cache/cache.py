@@ -1,9 +1,4 @@
-"""A cache: what was taken from the audio once, in Parquet, and how it is read again.
-
-A cache folder holds ``cache.json`` (`CacheInfo`), ``manifest.parquet`` (one row a file), ``features.parquet``
-(one row a segment) and, where asked for, ``melspec/*.parquet``, ``image/*.parquet`` and
-``embedding-NAME/*.parquet``, with the files of each encoder under ``encoders/NAME``.
-"""
+"""A cache, opened for reading; `data.cache.format` describes its files."""
 
 from __future__ import annotations
 
@@ -11,84 +6,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from data.analysis.feature_names import FEATURES
+from data.analysis.kinds import EMBEDDED, EMBEDDING_PREFIX, FEATURE_KIND, Kind, kinds_in
 from data.cache import fingerprints
-from data.cache.rows import (
-    EMBEDDED,
-    EMBEDDING_PREFIX,
-    FEATURE_KIND,
-    KEYS,
-    Kind,
-    Origin,
-    Rows,
-    joined,
-    kinds_in,
-)
+from data.cache.format import FORMAT, READABLE_FORMATS, CacheInfo, how_to_make, interrupted, require_current
+from data.cache.rows import KEYS, Origin, Rows, joined
+from data.cache.tensor_reader import read_tables, read_tensors
 from data.errors import CacheError
 from data.io.folder import Folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
-
-FORMAT = 2
-"""Version of the cache's layout that is written."""
-READABLE_FORMATS = (1, FORMAT)
-"""Versions that are read: the first had no fingerprint of the collection."""
-FINGERPRINT = b"genre_search.fingerprint"
-"""Key of a table's metadata under which stands the fingerprint of the cache that it was written for."""
-
-
-class CacheInfo(BaseModel):
-    """Content of ``cache.json``.
-
-    Attributes
-    ----------
-    format : int
-        Version of the layout.
-    source : str
-        Where the rows come from: ``"audio"``, ``"images"``, ``"demo"`` or ``"features-csv"``.
-    synthetic : bool
-        Whether the audio was synthesised; every number taken from it is marked so.
-    parameters : dict
-        How features and tensors were taken from the audio: sample rate in Hz, lengths in samples, segment
-        length in seconds.
-    fingerprint : str
-        Hex digest of all parameters and the collection, which the tables repeat: an interrupted write is
-        detected by it.
-    collection : str, optional
-        Hex digest of tracks, content, labels and groups; see `data.cache.fingerprints`. A cache of version 1
-        has none; `Cache.collection` computes it.
-    versions : dict
-        Versions of the libraries that made it.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    format: int = FORMAT
-    source: Literal["audio", "images", "demo", "features-csv"]
-    synthetic: bool = False
-    parameters: dict[str, Any]
-    fingerprint: str
-    collection: str | None = None
-    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Cache:
-    """A cache that is there and readable.
+    """An open cache.
 
     Attributes
     ----------
     folder : Folder
-        Where it lies.
+        Its folder.
     info : CacheInfo
-        What it holds.
+        Content of its ``cache.json``.
     """
 
     folder: Folder
@@ -101,7 +46,7 @@ class Cache:
         Raises
         ------
         CacheError
-            If there is none, one that may not be read, or one of another version.
+            If there is none, or it cannot be read, or it has another version.
         """
         folder = Folder.at(uri)
         try:
@@ -117,10 +62,10 @@ class Cache:
             raise CacheError(
                 f"{uri}: cannot be read ({error.strerror or error}); give the folder of a cache"
             ) from error
-        found = content.get("format") if isinstance(content, dict) else None
-        if found not in READABLE_FORMATS:
+        version = content.get("format") if isinstance(content, dict) else None
+        if version not in READABLE_FORMATS:
             raise CacheError(
-                f"{uri}/cache.json: a cache of version {found}, but this program reads versions up to"
+                f"{uri}/cache.json: a cache of version {version}, but this program reads versions up to"
                 f" {FORMAT}; prepare it again in a new folder"
             )
         try:
@@ -160,7 +105,7 @@ class Cache:
 
     @cached_property
     def features(self) -> Rows:
-        """The 57 published features, one row a segment.
+        """The 57 published features, one row per segment.
 
         Raises
         ------
@@ -187,10 +132,10 @@ class Cache:
 
     @cached_property
     def melspec(self) -> Rows:
-        """Log-mel spectrograms: float16 dB, shape (n, n_mels, n_frames), one a window.
+        """Log-mel spectrograms: float16 dB, shape (n, n_mels, n_frames), one per window.
 
-        ``X`` is mapped from files that all processes of a node share, so that it takes memory once, and only
-        as far as it is used; ``segment`` counts the windows of a track.
+        ``X`` is mapped from files that all processes of a node share: it takes memory once, and only for the
+        rows in use; ``segment`` counts the windows of a track.
 
         Raises
         ------
@@ -201,7 +146,7 @@ class Cache:
 
     @cached_property
     def image(self) -> Rows:
-        """Pictures: uint8 RGB, shape (n, height, width, 3), one a window; shared as `melspec` is."""
+        """Pictures: uint8 RGB, shape (n, height, width, 3), one per window; shared as `melspec` is."""
         return self._tensors("image")
 
     @property
@@ -226,15 +171,13 @@ class Cache:
         return "+".join([FEATURE_KIND, *(f"{EMBEDDING_PREFIX}{name}" for name in self.encoder_weights)])
 
     def tables(self, kind: Kind) -> Iterator[pa.Table]:
-        """Tensors as Arrow tables, one a shard: the key columns, and ``tensor`` as a fixed-shape tensor.
+        """Tensors as Arrow tables, one per shard: the key columns, and ``tensor`` as a fixed-shape tensor.
 
         Raises
         ------
         CacheError
             If the cache has no such tensors, or a shard is missing or damaged.
         """
-        from data.cache.tensor_reader import read_tables
-
         return read_tables(self.folder, kind, self.info.fingerprint)
 
     def rows(self, kind: Kind) -> Rows:
@@ -244,14 +187,15 @@ class Cache:
         ----------
         kind : str
             ``features``, ``melspec``, ``image``, ``embedding-NAME``, or several of the first and the last
-            kind, joined by ``+``: their columns side by side, as float32.
+            kind, joined by ``+``: their columns side by side, as float32. `EMBEDDED` is features and all
+            embeddings.
 
         Raises
         ------
         CacheError
             If the cache has no such input, or a table of it is missing or damaged.
         """
-        kinds = kinds_in(kind)
+        kinds = kinds_in(self.kind_of(kind))
         if len(kinds) > 1:
             return joined([self.rows(each) for each in kinds], self.folder.uri)
         match kind:
@@ -267,78 +211,7 @@ class Cache:
         return replace(rows, X=X, blocks=((kind, X.shape[1]),), origin=None)
 
     def _tensors(self, kind: Kind) -> Rows:
-        from data.cache.tensor_reader import read_tensors
-
         uri = self.folder.path if self.folder.is_local else self.folder.uri
         key = self.input_fingerprint(kind)
         rows = read_tensors(self.folder, kind, self.info.fingerprint, key)
         return replace(rows, origin=Origin(uri, kind, key))
-
-
-def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
-    """Say how to come by what a cache lacks: features, or tensors of a kind.
-
-    Parameters
-    ----------
-    folder : Folder
-        The cache.
-    source : str
-        What it was made of; only what was made of audio can be added to.
-    kind : str
-        ``melspec``, ``image``, ``embedding musicnn``, or nothing for features.
-    """
-    made = source == "audio"
-    option = f" --{kind}" if kind else ""
-    where, new = (folder.uri, "") if made else ("DIR", f", a new cache: this one was made of {source}")
-    return f"make them with 'python -m data.prepare --audio DIR --cache {where}{option}'{new}"
-
-
-def require_current(table: pq.ParquetFile, fingerprint: str, folder: Folder) -> None:
-    """Refuse a table that was written for another ``cache.json`` than is there: a kill came between the two.
-
-    Parameters
-    ----------
-    table : ParquetFile
-        The table; one of an older version is let pass.
-    fingerprint : str
-        That of ``cache.json``.
-    folder : Folder
-        The cache.
-
-    Raises
-    ------
-    CacheError
-        If the two differ.
-    """
-    if _written_for(table) not in (None, fingerprint.encode()):
-        raise interrupted(folder)
-
-
-def of_one_preparation(folder: Folder, source: str) -> bool:
-    """Whether the tables of a cache belong together; after a kill between their replacements they do not.
-
-    Parameters
-    ----------
-    folder : Folder
-        The cache.
-    source : str
-        Where its rows come from: one of pictures has no features.
-    """
-    names = ["manifest.parquet"] if source == "images" else ["manifest.parquet", "features.parquet"]
-    if not all(folder.exists(name) for name in names):
-        return False
-    return len({_written_for(folder.parquet(name)) for name in names}) == 1
-
-
-def _written_for(table: pq.ParquetFile) -> bytes | None:
-    """Fingerprint of the cache that a table was written for; None if it is of an older version."""
-    told: bytes | None = (table.metadata.metadata or {}).get(FINGERPRINT)
-    return told
-
-
-def interrupted(folder: Folder) -> CacheError:
-    """Say that a cache is half made, and what to do."""
-    return CacheError(
-        f"{folder.uri}: preparing this cache was interrupted; run the same 'python -m data.prepare' again,"
-        " what was done is kept"
-    )

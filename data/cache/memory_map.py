@@ -1,4 +1,4 @@
-"""Tensors right where they lie in Parquet files, read as one array.
+"""Read tensors in place, from several Parquet files, as one array.
 
 A column chunk of one page, without compression or dictionary, ends in the values themselves, one after
 another. So the files need only be mapped: every process of a node reads the same pages of memory, and nothing
@@ -25,14 +25,14 @@ _HEADER = 64
 class MappedTensors:
     """Tensors in mapped files, read-only: indexed as an array is along its first axis.
 
-    What it gives are copies of the rows that are asked for. Threads may read at the same time.
+    Indexing copies the requested rows. Threads may read at the same time.
 
     Attributes
     ----------
     pieces : sequence of ndarray of uint8, shape (n_i, n_bytes)
         Mapped runs of tensors, as bytes.
     piece, row : ndarray of int64, shape (n,)
-        In which of the pieces each tensor lies, and where in it.
+        The piece that holds each tensor, and its row there.
     tensor_shape : tuple of int
         Shape of one tensor.
     dtype : dtype
@@ -84,7 +84,7 @@ class MappedTensors:
         if np.ndim(row) == 0:
             return self._typed(self.pieces[piece][row].copy()[np.newaxis])[0]
         out = np.empty((len(row), self.dtype.itemsize * int(np.prod(self.tensor_shape))), dtype=np.uint8)
-        # Runs of rows that lie one after another are copied at once.
+        # Runs of consecutive rows are copied at once.
         new = (np.diff(piece) != 0) | (np.diff(row) != 1)
         bounds = [0, *(np.flatnonzero(new) + 1).tolist(), len(row)] if len(row) else []
         for start, end in pairwise(bounds):

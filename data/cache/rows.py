@@ -1,4 +1,4 @@
-"""Rows of a cache's inputs: what of a segment or window there is, and whose it is."""
+"""Input arrays with their track, segment, label and group."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from data.analysis.kinds import Kind
 from data.cache.memory_map import MappedTensors
 from data.errors import CacheError
 
@@ -15,23 +16,15 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-Kind = str
-"""A kind of input: ``features``, ``melspec``, ``image`` or ``embedding-NAME``, or several joined by ``+``."""
-
-FEATURE_KIND = "features"
-EMBEDDING_PREFIX = "embedding-"
-EMBEDDED = "embedding"
-"""What a family reads that takes features and all embeddings of a cache; see `Cache.kind_of`."""
-
 KEYS = ("track_id", "segment", "label", "group")
 """Key columns that every table of a cache begins with."""
 
 Array = np.ndarray | MappedTensors
-"""An array, or tensors in mapped files, which are indexed as one is."""
+"""An array, or tensors in mapped files, which are indexed like one."""
 
 
 class Origin(NamedTuple):
-    """Where tensors lie.
+    """Where tensors are stored.
 
     Attributes
     ----------
@@ -50,12 +43,12 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one kind of input, one a segment.
+    """Rows of one kind of input, one per segment.
 
     Attributes
     ----------
     X : ndarray or MappedTensors, shape (n, ...)
-        The input: float64 features, or tensors in the type that they are cached in. Read-only.
+        The input: float64 features, or tensors in the dtype that they are cached in. Read-only.
     track_id, label, group : ndarray of object, shape (n,)
         The track that each row comes from, its genre and its group, as `str`.
     segment : ndarray of int32, shape (n,)
@@ -63,7 +56,7 @@ class Rows:
     blocks : tuple of (str, int)
         Kinds whose columns are side by side in `X`, with their widths; empty for tensors.
     origin : Origin or None
-        Where other processes find `X` again; None where it is small enough to be sent to them.
+        Where other processes can open `X`; None if it is small enough to be sent to them.
     """
 
     X: Array
@@ -76,7 +69,7 @@ class Rows:
 
     @classmethod
     def of(cls, X: Array, table: pa.Table) -> Rows:
-        """Put inputs, shape (n, ...), together with the key columns of an Arrow table of n rows."""
+        """Combine inputs, shape (n, ...), with the key columns of an Arrow table of n rows."""
         return cls(
             X=X,
             track_id=np.array(table["track_id"].to_pylist(), dtype=object),
@@ -86,18 +79,13 @@ class Rows:
         )
 
     def tracks(self) -> pd.DataFrame:
-        """One row a track, sorted by ``track_id``: ``track_id``, ``label``, ``group``, each as object."""
+        """One row per track, sorted by ``track_id``: ``track_id``, ``label``, ``group``, each as object."""
         import pandas as pd
 
         frame = pd.DataFrame(
             {"track_id": self.track_id, "label": self.label, "group": self.group}, dtype=object
         )
         return frame.drop_duplicates("track_id").sort_values("track_id").reset_index(drop=True)
-
-
-def kinds_in(kind: Kind) -> list[Kind]:
-    """Kinds that are joined in one: ``features+embedding-musicnn`` are two."""
-    return kind.split("+")
 
 
 def joined(parts: Sequence[Rows], uri: str) -> Rows:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.cache.rows import EMBEDDING_PREFIX
+from data.analysis.kinds import EMBEDDING_PREFIX
 from data.errors import CacheError
 from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure
@@ -113,11 +113,11 @@ def tidy_shards(folder: Folder) -> None:
                 shards.remove(name)
                 continue
             keys = read_shard(shards, name, ["track_id", "group"])
-            wanted = [group.get(track, track) for track in keys["track_id"].to_pylist()]
-            if wanted != keys["group"].to_pylist():
+            current = [group.get(track, track) for track in keys["track_id"].to_pylist()]
+            if current != keys["group"].to_pylist():
                 table = read_shard(shards, name, None)
                 column = table.schema.get_field_index("group")
-                _write(shards, name, table.set_column(column, "group", [wanted]))
+                _write(shards, name, table.set_column(column, "group", [current]))
 
 
 def read_shard(folder: Folder, name: str, columns: list[str] | None) -> pa.Table:

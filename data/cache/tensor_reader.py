@@ -1,4 +1,4 @@
-"""Tensors of a cache as one array that all processes of a node share, or as Arrow tables."""
+"""Read the tensors of a cache as one array that all processes of a node share, or as Arrow tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.cache.cache import how_to_make, require_current
+from data.cache.format import how_to_make, require_current
 from data.cache.memory_map import MappedTensors, map_column
 from data.cache.rows import KEYS, Rows
 from data.cache.shards import damage_named, read_schema, read_shard, tensor_type
@@ -97,7 +97,7 @@ class _Shards:
     Attributes
     ----------
     folder : Folder
-        Where they lie.
+        Their folder.
     names : list of str
         Their names.
     keys : Table
@@ -153,7 +153,7 @@ def _source(folder: Folder) -> str:
 
 
 def _parts(folder: Folder, kind: str, fingerprint: str) -> dict[str, str]:
-    """Name of the shard, without its ending, that holds each usable track; all of these shards are there."""
+    """Name of the shard, without its ending, that holds each usable track; all of these shards exist."""
     there = set((folder / kind).names())
     file = folder.parquet("manifest.parquet") if there else None
     if file is None or "part" not in file.schema_arrow.names:
@@ -167,17 +167,17 @@ def _parts(folder: Folder, kind: str, fingerprint: str) -> dict[str, str]:
     if missing and missing == names:
         raise CacheError(
             f"{folder.uri}: making its {kind} tensors was interrupted; run the same 'python -m data.prepare'"
-            " again, what was done is kept"
+            " again, finished work is kept"
         )
     if missing:
         raise CacheError(
-            f"{folder.uri}/{kind}/{missing[0]}: missing; copy it again, or prepare the cache anew"
+            f"{folder.uri}/{kind}/{missing[0]}: missing; copy it again, or prepare the cache again"
         )
     return part
 
 
 def _names(part: Mapping[str, str]) -> list[str]:
-    """Names of the shards, sorted, that tracks lie in."""
+    """Names of the shards that hold tracks, sorted."""
     return sorted({f"{name}.parquet" for name in part.values()})
 
 
@@ -195,7 +195,7 @@ def _common(shards: Folder, names: list[str]) -> tuple[tuple[int, ...], np.dtype
 
 
 def _mapped(shards: _Shards) -> MappedTensors | None:
-    """Map the shards; None if one is not laid out for it, as by another program."""
+    """Map the shards; None if one cannot be mapped, for example because another program wrote it."""
     import pyarrow.parquet as pq
 
     pieces: list[np.ndarray] = []
@@ -203,15 +203,15 @@ def _mapped(shards: _Shards) -> MappedTensors | None:
     for number, name in enumerate(shards.names):
         path = f"{shards.folder.path}/{name}"
         with damage_named(shards.folder, name):
-            found = map_column(path, pq.read_metadata(path), "tensor")
-        if found is None:
+            mapped = map_column(path, pq.read_metadata(path), "tensor")
+        if mapped is None:
             return None
         mine = np.flatnonzero(shards.shard == number)
-        ends = np.cumsum([len(values) for values in found])
+        ends = np.cumsum([len(values) for values in mapped])
         group = np.searchsorted(ends, shards.row[mine], side="right")
         piece[mine] = len(pieces) + group
         row[mine] = shards.row[mine] - np.concatenate(([0], ends))[group]
-        pieces += found
+        pieces += mapped
     return MappedTensors(pieces, piece, row, shards.tensor_shape, shards.dtype)
 
 
@@ -219,7 +219,7 @@ def _unpack(shards: _Shards, path: Path) -> None:
     """Write the tensors of all shards to one array file."""
     shape = (len(shards.row), *shards.tensor_shape)
     out = np.lib.format.open_memmap(path, mode="w+", dtype=shards.dtype, shape=shape)
-    # So far it is a hole: to write into it on a full disk would end the process by a signal.
+    # The file is sparse so far: writing into it on a full disk would kill the process with a signal.
     with path.open("r+b") as file:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     for number, name in enumerate(shards.names):

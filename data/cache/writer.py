@@ -1,4 +1,4 @@
-"""Writing a cache: the tables first, ``cache.json`` last, with which their fingerprints agree."""
+"""Write a cache: the tables first, ``cache.json`` last; all store the same fingerprint."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from data.analysis.feature_names import FEATURES
 from data.analysis.parameters import Parameters
-from data.cache.cache import FINGERPRINT, CacheInfo
 from data.cache.fingerprints import USABLE, collection_fingerprint, preparation_fingerprint
+from data.cache.format import FINGERPRINT, CacheInfo
 from data.cache.rows import KEYS
 from data.errors import CacheError
 from data.io.folder import Folder
@@ -29,15 +29,15 @@ MANIFEST = (
     "status",
     "reason",
 )
-"""Columns that every manifest begins with: one row a file, lengths in seconds, rates in Hz."""
+"""First columns of every manifest: one row per file, lengths in seconds, rates in Hz."""
 
 GIVEN_GROUP = "given_group"
-"""Column of a manifest: the group that the user named for a file, null where none was."""
+"""Column of a manifest: the group that the user gave for a file, null if none."""
 
 OK = USABLE
 SKIPPED = "skipped"
 
-_LIBRARIES = ("librosa", "numpy", "pyarrow", "scipy", "soundfile", "soxr")
+_LIBRARIES = ("av", "librosa", "numpy", "pyarrow", "scipy", "soundfile", "soxr")
 
 
 def feature_schema() -> pa.Schema:
@@ -72,14 +72,14 @@ def write_features(
     uri : str or Path
         The cache's folder, or a URI.
     features : DataFrame
-        One row a segment, with the columns `KEYS` and `FEATURES`.
+        One row per segment, with the columns `KEYS` and `FEATURES`.
     manifest : DataFrame
-        One row a file, with the columns `MANIFEST` and `GIVEN_GROUP`; others are left out. ``status`` is `OK`
-        or `SKIPPED`, ``reason`` is empty for the former, ``sha256`` tells one track's content from another's.
+        One row per file, with the columns `MANIFEST` and `GIVEN_GROUP`; others are left out. ``status`` is
+        `OK` or `SKIPPED`, ``reason`` is empty if `OK`, ``sha256`` identifies the content of the track.
     source : str
-        Where the rows come from.
+        Source of the rows.
     parameters : Parameters
-        How the features were taken.
+        How the features were extracted.
     synthetic : bool
         Whether the audio was synthesised.
 
@@ -117,26 +117,26 @@ def write_features(
         collection=collection,
         versions=versions(),
     )
-    told = {FINGERPRINT: info.fingerprint.encode()}
+    metadata = {FINGERPRINT: info.fingerprint.encode()}
     rows = pa.Table.from_pandas(features, schema=feature_schema(), preserve_index=False)
     with folder.writing_all(["features.parquet", "manifest.parquet"]) as streams:
-        for stream, one in zip(streams, (rows, table), strict=True):
-            pq.write_table(one.replace_schema_metadata(told), stream)
+        for stream, content in zip(streams, (rows, table), strict=True):
+            pq.write_table(content.replace_schema_metadata(metadata), stream)
     write_info(folder, info)
     return info
 
 
 def write_info(folder: Folder, info: CacheInfo) -> None:
-    """Write ``cache.json``, which makes a cache of what lies in the folder."""
+    """Write ``cache.json``, which completes the cache."""
     folder.write_json("cache.json", info.model_dump())
 
 
 def versions() -> dict[str, str]:
-    """Versions of the libraries that the numbers of a cache depend on."""
-    found = {}
+    """Versions of the libraries that determine the numbers of a cache."""
+    installed = {}
     for name in _LIBRARIES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+            installed[name] = "unknown"
+    return installed

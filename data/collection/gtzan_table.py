@@ -1,7 +1,7 @@
-"""GTZAN by its published feature table, ``features_30_sec.csv``, for those who have no copy of the audio.
+"""GTZAN from its published feature table, ``features_30_sec.csv``, for users without the audio.
 
 What it is
-    1,000 excerpts of 30 s at 22,050 Hz, mono: 100 of each of ten genres. The table has one row an excerpt:
+    1,000 excerpts of 30 s at 22,050 Hz, mono: 100 of each of ten genres. The table has one row per excerpt:
     ``filename``, ``length`` in samples, the 57 columns of `feature_names.FEATURES`, and ``label``.
 Where it comes from
     G. Tzanetakis and P. Cook, "Musical genre classification of audio signals", IEEE Transactions on Speech
@@ -12,7 +12,7 @@ Licence
     the audio nor the table is part of this project.
 Known faults
     B. L. Sturm, "The GTZAN dataset: its contents, its faults, their effects on evaluation, and its future
-    use", 2013: excerpts that are there twice, several excerpts of one recording or artist, wrong labels,
+    use", 2013: excerpts that occur twice, several excerpts of one recording or artist, wrong labels,
     distortion. Excerpts with equal features are put into one group here, so that no split separates them.
     Artists are not in the table: name them with ``data.prepare --groups FILE``.
 """
@@ -33,7 +33,7 @@ from data.analysis.landmarks import united_groups
 from data.analysis.parameters import Parameters
 from data.cache.cache import Cache
 from data.cache.writer import GIVEN_GROUP, OK, write_features
-from data.collection.scan import kept_groups, read_groups
+from data.collection.groups import kept_groups, read_groups
 from data.errors import CacheError
 from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure
@@ -58,13 +58,13 @@ def prepare(csv: str | Path, cache: str, groups: str | None = None) -> None:
     cache : str
         Folder or URI of the cache.
     groups : str, optional
-        CSV file of groups, see `scan.read_groups`; those that the cache was made with, by default.
+        CSV file of groups, see `groups.match_groups`; those that the cache was made with, by default.
 
     Raises
     ------
     CacheError
-        If the file is not there or is no such table: a column is missing, there is a text where a number
-        belongs, a number that is not finite, a file name twice, no row, or one genre only; or if it is
+        If the file is missing or is not such a table: a column is missing, a number is not a number or not
+        finite, a file name occurs twice, there is no row, or only one genre; or if it is
         the table of 3 s segments. If the cache holds data of another source, or cannot be written.
     SettingsError
         If the file of groups cannot be used.
@@ -91,7 +91,7 @@ def prepare(csv: str | Path, cache: str, groups: str | None = None) -> None:
         )
     except OSError as error:
         raise bucket_failure(error) or CacheError(
-            f"--cache {cache}: cannot be written ({error.strerror or error}); mend that and rerun"
+            f"--cache {cache}: cannot be written ({error.strerror or error}); fix that and rerun"
         ) from error
 
 
@@ -106,7 +106,7 @@ def read(path: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row an excerpt, sorted by ``track_id``: ``track_id`` (``blues/blues.00000.au``), ``path`` (the
+        One row per excerpt, sorted by ``track_id``: ``track_id`` (``blues/blues.00000.au``), ``path`` (the
         file's name), ``label``, ``group`` (the first of the tracks that have equal features), ``sha256``
         (hex digest of the features), ``length`` in samples and the 57 features as float64.
 
@@ -132,7 +132,7 @@ def read(path: str | Path) -> pd.DataFrame:
             )
         if track in line_of:
             raise CacheError(
-                f"{path}, line {line}: {name!r} is there already, in line {line_of[track]}; keep one of them"
+                f"{path}, line {line}: {name!r} is also in line {line_of[track]}; keep one of them"
             )
         line_of[track] = line
     labels = [row[at["label"]] for _, row in rows]
@@ -174,7 +174,7 @@ def _rows(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         if column not in header:
             raise CacheError(f"{path}: no column {column!r}; take features_30_sec.csv as published")
         if header.count(column) > 1:
-            raise CacheError(f"{path}: column {column!r} is there {header.count(column)} times; keep one")
+            raise CacheError(f"{path}: column {column!r} occurs {header.count(column)} times; keep one")
     if not rows:
         raise CacheError(f"{path}: no rows under the header; take features_30_sec.csv as published")
     for line, row in rows:

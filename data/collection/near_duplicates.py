@@ -1,4 +1,4 @@
-"""Tracks of one recording, found among any number of tracks in flat memory.
+"""Find tracks of one recording among any number of tracks, in constant memory.
 
 Landmarks that follow each other in a track make up keys so specific that tracks of different recordings
 hardly share one. Keys are spread over files by their values, so that a file holds all that can be equal, and
@@ -30,7 +30,7 @@ _MIN_KEYS = 2
 _PAIRS = 1 << 14
 """Pairs that are compared at a time, with the landmarks of their tracks in memory."""
 _OFTEN = 8
-"""A landmark that a track has more often tells nothing about where it was taken from: a drum machine."""
+"""A landmark that occurs more often in a track says nothing about its position: a drum machine."""
 _BUCKET = 4
 """Frames over which offsets are counted together."""
 _MIN_AGREEING = 10
@@ -49,7 +49,7 @@ def near_duplicates(chunks: Chunks) -> np.ndarray:
     -------
     ndarray of int64, shape (n_pairs, 2)
         Numbers of tracks, the smaller first, for which enough landmarks agree at one offset. Of many tracks
-        of one recording not all pairs are there, but enough to connect them.
+        of one recording, not all pairs are returned, but enough to connect them.
     """
     candidates = _candidates(chunks)
     agreeing = [np.empty((0, 2), dtype=np.int64)]
@@ -65,14 +65,14 @@ def _candidates(chunks: Chunks) -> np.ndarray:
     """Pairs of tracks that share some keys, int64, shape (n_pairs, 2), sorted."""
     n_marks = sum(len(sketch) for some in chunks() for sketch in some)
     n_files = -(-n_marks * _FAN // (_KEPT_IN * _ENTRIES))
-    found, count = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
+    pair_keys, count = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
     for entries in _files_of_keys(chunks, n_files):
-        pairs = np.concatenate([found, _sharing(entries)])
-        weight = np.concatenate([count, np.ones(len(pairs) - len(found), dtype=np.int64)])
-        found, inverse = np.unique(pairs, return_inverse=True)
-        count = np.bincount(inverse, weight, minlength=len(found)).astype(np.int64)
-    found = found[count >= _MIN_KEYS]
-    return np.column_stack((found >> np.uint64(32), found & np.uint64(0xFFFFFFFF))).astype(np.int64)
+        pairs = np.concatenate([pair_keys, _sharing(entries)])
+        weight = np.concatenate([count, np.ones(len(pairs) - len(pair_keys), dtype=np.int64)])
+        pair_keys, inverse = np.unique(pairs, return_inverse=True)
+        count = np.bincount(inverse, weight, minlength=len(pair_keys)).astype(np.int64)
+    pair_keys = pair_keys[count >= _MIN_KEYS]
+    return np.column_stack((pair_keys >> np.uint64(32), pair_keys & np.uint64(0xFFFFFFFF))).astype(np.int64)
 
 
 def _files_of_keys(chunks: Chunks, n_files: int) -> Iterator[np.ndarray]:
@@ -139,19 +139,19 @@ def _sharing(entries: np.ndarray) -> np.ndarray:
     return np.concatenate(pairs)
 
 
-def _sketches(chunks: Chunks, wanted: np.ndarray) -> dict[int, np.ndarray]:
+def _sketches(chunks: Chunks, numbers: np.ndarray) -> dict[int, np.ndarray]:
     """Landmarks of some tracks, without those that are too frequent, sorted by hash."""
-    chosen = set(wanted.tolist())
-    found = {}
+    chosen = set(numbers.tolist())
+    sketches = {}
     number = 0
     for some in chunks():
         for sketch in some:
             if number in chosen:
                 _, place, often = np.unique(sketch["hash"], return_inverse=True, return_counts=True)
                 kept = sketch[often[place] <= _OFTEN]
-                found[number] = kept[np.argsort(kept["hash"], kind="stable")]
+                sketches[number] = kept[np.argsort(kept["hash"], kind="stable")]
             number += 1
-    return found
+    return sketches
 
 
 def _agree(a: np.ndarray, b: np.ndarray) -> bool:

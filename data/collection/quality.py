@@ -1,4 +1,4 @@
-"""What is in a cache, and what is wrong with it: numbers, without how they are shown."""
+"""Describe the content and the faults of a cache, as numbers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data.analysis.landmarks import LANDMARK, united_groups
-from data.cache.cache import Cache, CacheInfo, require_current
-from data.cache.writer import OK
+from data.cache.cache import Cache
+from data.cache.format import CacheInfo, require_current
+from data.cache.writer import GIVEN_GROUP, OK
 from data.collection.near_duplicates import near_duplicates
 from data.errors import CacheError
 
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 SILENT = 1e-4
-"""A clip with no sample above this share of full scale, -80 dB, is silent."""
+"""A clip with no sample above this fraction of full scale, -80 dB, is silent."""
 CLIPPED = 1e-3
-"""A clip with more than this share of its samples at full scale is clipped."""
+"""A clip with more than this fraction of its samples at full scale is clipped."""
 SHORT = 0.5
-"""A clip below this share of the wanted segment length is short."""
+"""A clip below this fraction of the segment length is short."""
 _FROM_AUDIO = ("audio", "demo")
 _LEAK_PARTS = 5
 _AT_ONCE = 4096
@@ -39,8 +40,10 @@ def inspect(cache: Cache) -> dict[str, Any]:
         tracks, or None where the cache was not made from audio; ``exact_duplicates`` are known of all, in a
         table of features as tracks of equal numbers.
         Durations in seconds, rates in Hz.
-        ``leak`` is the share of validation tracks that would have a copy among the training tracks if a
-        five-fold split were made by track alone, which no split of this program is.
+        ``leak`` is the fraction of validation tracks that would have a copy, or a track of their group, in
+        training if a five-fold split were made by track alone; no split of this program is.
+        ``named`` is the number of tracks whose group the user gave, ``codecs`` counts tracks by codec (empty
+        for older caches), ``incomplete`` lists tracks that lack up to 50 ms.
 
     Raises
     ------
@@ -75,6 +78,9 @@ def inspect(cache: Cache) -> dict[str, Any]:
         "duration_s": _durations(tracks["duration_s"].dropna().to_numpy(float)),
         "sample_rates": {str(int(k)): v for k, v in sorted(Counter(tracks["sample_rate"].dropna()).items())},
         "skipped": dict(zip(skipped["track_id"], skipped["reason"], strict=True)),
+        "named": int(tracks[GIVEN_GROUP].notna().sum()) if GIVEN_GROUP in tracks else 0,
+        "codecs": dict(sorted(Counter(tracks["codec"].dropna()).items())) if "codec" in tracks else {},
+        "incomplete": _named(tracks, tracks["missing_s"] > 0) if "missing_s" in tracks else [],
         **_heard(tracks, cache.info),
         **_copies(tracks, manifest, heard=cache.info.source in _FROM_AUDIO),
     }
@@ -84,11 +90,11 @@ def _durations(seconds: np.ndarray) -> dict[str, float] | None:
     if not len(seconds):
         return None
     quantiles = {"shortest": 0.0, "median": 0.5, "longest": 1.0}
-    found = {name: round(float(np.quantile(seconds, q)), 3) for name, q in quantiles.items()}
-    return found | {"total": round(float(seconds.sum()), 3)}
+    lengths = {name: round(float(np.quantile(seconds, q)), 3) for name, q in quantiles.items()}
+    return lengths | {"total": round(float(seconds.sum()), 3)}
 
 
-def _near(manifest: pq.ParquetFile, wanted: set[str]) -> list[tuple[str, str]]:
+def _near(manifest: pq.ParquetFile, track_ids: set[str]) -> list[tuple[str, str]]:
     """Pairs of those tracks whose landmarks agree."""
     names: list[str] = manifest.read(["track_id"])["track_id"].to_pylist()
 
@@ -96,7 +102,7 @@ def _near(manifest: pq.ParquetFile, wanted: set[str]) -> list[tuple[str, str]]:
         for batch in manifest.iter_batches(_AT_ONCE, columns=["track_id", "landmarks"]):
             rows = zip(batch["track_id"].to_pylist(), batch["landmarks"].to_pylist(), strict=True)
             yield [
-                np.frombuffer(marks if marks and name in wanted else b"", dtype=LANDMARK)
+                np.frombuffer(marks if marks and name in track_ids else b"", dtype=LANDMARK)
                 for name, marks in rows
             ]
 
@@ -108,7 +114,7 @@ def _named(tracks: pd.DataFrame, chosen: pd.Series[bool]) -> list[str]:
 
 
 def _heard(tracks: pd.DataFrame, info: CacheInfo) -> dict[str, list[str] | None]:
-    """Find what only the audio tells of."""
+    """Find faults that only the audio shows."""
     if info.source not in _FROM_AUDIO:
         return dict.fromkeys(("short", "silent", "clipped"))
     return {
@@ -119,18 +125,20 @@ def _heard(tracks: pd.DataFrame, info: CacheInfo) -> dict[str, list[str] | None]
 
 
 def _copies(tracks: pd.DataFrame, manifest: pq.ParquetFile, *, heard: bool) -> dict[str, Any]:
-    """Find tracks of one recording, what they would leak, and where their labels contradict each other."""
+    """Find tracks of one recording, the leak that they would cause, and contradicting labels."""
     track_id, label = tracks["track_id"].astype(str).tolist(), tracks["label"].astype(str).tolist()
     exact = [rows for rows in tracks.groupby("sha256").indices.values() if len(rows) > 1]
     pairs = [(int(rows[0]), int(row)) for rows in exact for row in rows[1:]]
-    # Of exact copies one stands for all: the others would only repeat what it has in common with the rest.
+    # One of several exact copies is compared: the others would give the same pairs.
     row_of = dict(zip(track_id, range(len(track_id)), strict=True))
-    one = set(tracks.drop_duplicates("sha256")["track_id"])
+    first_copies = set(tracks.drop_duplicates("sha256")["track_id"])
     marked = "landmarks" in manifest.schema_arrow.names
-    near = [(row_of[a], row_of[b]) for a, b in _near(manifest, one)] if marked else []
+    near = [(row_of[a], row_of[b]) for a, b in _near(manifest, first_copies)] if marked else []
     recording = united_groups(track_id, pairs + near)
-    size = Counter(recording)
-    chance = [1 - (1 / _LEAK_PARTS) ** (size[name] - 1) for name in recording]
+    # A track of the same artist or album in training leaks as a copy does.
+    together = united_groups(tracks["group"].astype(str).tolist(), pairs + near)
+    size = Counter(together)
+    chance = [1 - (1 / _LEAK_PARTS) ** (size[name] - 1) for name in together]
     labels: dict[str, set[str]] = {}
     for name, genre in zip(recording, label, strict=True):
         labels.setdefault(name, set()).add(genre)

@@ -1,18 +1,34 @@
-"""A folder a genre: which files there are, and which group each belongs to."""
+"""Find the files of a collection: one folder per genre, with any folders of artists and albums inside."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data.audio.decode import SUFFIXES
-from data.cache.writer import GIVEN_GROUP
 from data.errors import SettingsError
-from data.io.csv_files import read_listing
-from data.io.folder import Folder, printable
+from data.io.folder import printable
+from data.io.names import label_key, normalised, similar_labels
+
+_SYSTEM_NAMES = frozenset(
+    {
+        ".ds_store",
+        "thumbs.db",
+        "desktop.ini",
+        ".directory",
+        ".localized",
+        "__macosx",
+        ".appledouble",
+        "@eadir",
+    }
+)
+"""Files and folders that operating systems and network disks add, in lower case."""
+_SYSTEM_PREFIXES = ("._", ".Spotlight-", ".Trash", ".fseventsd")
+_DEEPEST_ROOT = 4
+"""Folders below the given one that may enclose the genre folders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +38,13 @@ class Found:
     Attributes
     ----------
     track_id : str
-        Its path relative to the genre folders' parent, with ``/``, as `printable` gives it.
+        Its path relative to the genre folders' parent, with ``/``, in NFC, as `printable` gives it.
     label : str
-        Its genre: the folder's name, likewise.
+        Its genre: the name of the first folder, likewise.
     path : str
-        Where it is, as the system names it.
+        Its path, as the system names it.
     size : int
-        Bytes; -1 where the system does not say, as for a link that leads nowhere.
+        Bytes; -1 if the system does not say, as for a broken link.
     mtime_ns : int
         Time of the last change in nanoseconds since 1970; -1 likewise.
     """
@@ -40,100 +56,268 @@ class Found:
     mtime_ns: int
 
 
-def find_files(
+@dataclass(frozen=True)
+class Scan:
+    """The files of a folder.
+
+    Attributes
+    ----------
+    root : Path
+        The genre folders' parent: the given folder, or one below.
+    files : list of Found
+        Audio files, sorted by track.
+    ignored : Counter of str
+        Number of other files by ending, and of linked folders.
+    empty : list of str
+        Genre folders without a usable file.
+    """
+
+    root: Path
+    files: list[Found]
+    ignored: Counter[str] = field(default_factory=Counter)
+    empty: list[str] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """Summarise the ignored files.
+
+        Returns
+        -------
+        str
+            Such as ``120 .mid, 3 linked folders; no usable file in jazz``; empty if nothing is ignored.
+        """
+        parts = (
+            [", ".join(f"{count} {kind}" for kind, count in self.ignored.most_common())]
+            if self.ignored
+            else []
+        )
+        if self.empty:
+            parts.append(f"no usable file in {', '.join(self.empty)}")
+        return "; ".join(parts)
+
+    def notes(self) -> list[str]:
+        """Lines for the report: `summary`, if it is not empty."""
+        summary = self.summary()
+        return [f"ignored: {summary}"] if summary else []
+
+    def warnings(self) -> list[str]:
+        """Describe genres that are probably not what the user means."""
+        labels = {file.label for file in self.files}
+        texts = [
+            f"{' and '.join(repr(name) for name in group)} are separate genres; --merge-labels joins them"
+            for group in similar_labels(labels)
+        ]
+        if labels and all(label.isdigit() for label in labels):
+            texts.append(
+                f"all genres are numbers ({', '.join(sorted(labels)[:3])}, ...): are these folders genres?"
+            )
+        return texts
+
+
+def scan_folder(
     folder: Path,
     *,
     option: str = "--audio",
     inner: str = "genres_original",
     suffixes: Iterable[str] = SUFFIXES,
-) -> list[Found]:
-    """Files of a folder of genre folders, sorted.
+    flat: bool = False,
+    merge_labels: bool = False,
+    min_tracks: int = 1,
+) -> Scan:
+    """Find the files of a folder of genre folders.
 
     Parameters
     ----------
     folder : Path
-        The genre folders' parent, or the folder that holds it under the name `inner`.
+        The genre folders' parent, or a folder that encloses it.
     option : str
         Option that named it, for the messages.
     inner : str
-        Name by which the genre folders' parent goes in the public download of GTZAN.
+        Name of the genre folders' parent in the public download of GTZAN.
     suffixes : iterable of str
-        Endings, in small letters, of the files wanted.
+        Endings, in lower case, of the files to find.
+    flat : bool
+        Whether only files directly in the genre folders count; by default their subfolders are searched too.
+    merge_labels : bool
+        Whether genres that differ in case, spaces or hyphens only become one, under the most common spelling.
+    min_tracks : int
+        Genres with fewer files are left out.
 
     Raises
     ------
     SettingsError
         If the folder is missing or not a folder, or holds no such file, or files of one genre only.
     """
-    wanted = frozenset(suffixes)
+    endings = frozenset(suffixes)
+    folder = folder.expanduser()
     if not folder.is_dir():
         raise SettingsError(f"{option} {folder}: no such folder; it must hold a folder for each genre")
-    # Workers, on other nodes perhaps, have other working folders.
+    # Workers, perhaps on other nodes, have other working folders.
     folder = folder.absolute()
-    root = _root(folder, inner)
-    found: list[Found] = []
     try:
-        for genre in _entries(root):
-            if _is_folder(genre):
-                found += [
-                    _found(root, genre.name, entry)
-                    for entry in _entries(Path(genre.path))
-                    if Path(entry.name).suffix.lower() in wanted
-                ]
+        root = _root(folder, inner, endings)
+        scan = _scan_genres(root, endings, flat=flat)
     except OSError as error:
-        where = error.filename or root
-        raise SettingsError(f"{option} {where}: cannot be read ({error.strerror})") from error
-    genres = sorted({file.label for file in found})
-    if not found:
-        kinds = " ".join(sorted(wanted))
         raise SettingsError(
-            f"{option} {root}: no genre folder with a file in it ({kinds}); expected GENRE/FILE"
+            f"{option} {error.filename or folder}: cannot be read ({error.strerror or error})"
+        ) from error
+    scan.files.sort(key=lambda file: file.track_id)
+    scan = with_genres(scan, merge_labels=merge_labels, min_tracks=min_tracks)
+    require_genres(scan, option, endings)
+    return scan
+
+
+def scan_all(folder: Path, option: str) -> Scan:
+    """Find all audio files below a folder, whatever the folders are named; their labels are preliminary.
+
+    Raises
+    ------
+    SettingsError
+        If the folder is missing, or cannot be read.
+    """
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise SettingsError(f"{option} {folder}: no such folder; it must hold the audio files")
+    folder = folder.absolute()
+    scan = Scan(folder, [])
+    try:
+        for entry in walk(folder, ignored=scan.ignored):
+            ending = Path(entry.name).suffix.lower()
+            if ending in SUFFIXES:
+                scan.files.append(found_file(folder, entry))
+            else:
+                scan.ignored[ending or "without a suffix"] += 1
+    except OSError as error:
+        where = error.filename or folder
+        raise SettingsError(f"{option} {where}: cannot be read ({error.strerror or error})") from error
+    scan.files.sort(key=lambda file: file.track_id)
+    return scan
+
+
+def with_genres(scan: Scan, *, merge_labels: bool, min_tracks: int) -> Scan:
+    """Join spellings of one genre, if asked, and leave out genres with few files; see `scan_folder`."""
+    files = _merged(scan.files) if merge_labels else scan.files
+    counts = Counter(file.label for file in files)
+    rare = sorted(label for label, count in counts.items() if count < min_tracks)
+    if rare:
+        kind = f"in genres with fewer than {min_tracks} files ({', '.join(rare)})"
+        scan.ignored[kind] = sum(counts[label] for label in rare)
+    return replace(scan, files=[file for file in files if file.label not in rare])
+
+
+def find_files(folder: Path) -> list[Found]:
+    """Audio files of a folder of genre folders, sorted; see `scan_folder`."""
+    return scan_folder(folder).files
+
+
+def walk(
+    folder: Path, *, flat: bool = False, ignored: Counter[str] | None = None
+) -> Iterator[os.DirEntry[str]]:
+    """Yield all files of a folder and its subfolders, except those that operating systems add.
+
+    Links to folders are not followed, so that a link to a parent cannot make a loop; they are counted in
+    `ignored`.
+    """
+    for entry in _entries(folder):
+        if not _is_folder(entry) or Path(entry.name).suffix.lower() in SUFFIXES:
+            yield entry
+        elif entry.is_symlink():
+            if ignored is not None:
+                ignored["linked folders"] += 1
+        elif not flat:
+            yield from walk(Path(entry.path), ignored=ignored)
+        elif ignored is not None:
+            ignored["folders"] += 1
+
+
+def found_file(root: Path, entry: os.DirEntry[str], label: str | None = None) -> Found:
+    """Describe a file; its genre is the first folder below `root`, unless a label is given."""
+    name = normalised(printable(os.path.relpath(entry.path, root)))
+    genre = name.partition("/")[0] if label is None else label
+    try:
+        status = entry.stat()
+    except OSError:
+        return Found(name, genre, entry.path, -1, -1)
+    return Found(name, genre, entry.path, status.st_size, status.st_mtime_ns)
+
+
+def _scan_genres(root: Path, endings: frozenset[str], *, flat: bool) -> Scan:
+    scan = Scan(root, [])
+    for genre in filter(_is_folder, _entries(root)):
+        count = len(scan.files)
+        for entry in walk(Path(genre.path), flat=flat, ignored=scan.ignored):
+            ending = Path(entry.name).suffix.lower()
+            if ending in endings:
+                scan.files.append(found_file(root, entry))
+            else:
+                scan.ignored[ending or "without a suffix"] += 1
+        if len(scan.files) == count:
+            scan.empty.append(printable(genre.name))
+    return scan
+
+
+def _root(folder: Path, inner: str, endings: frozenset[str]) -> Path:
+    """Genre folders' parent: the folder, or the one below that is named `inner` or encloses all music."""
+    for _ in range(_DEEPEST_ROOT):
+        if (folder / inner).is_dir():
+            return folder / inner
+        musical = _musical_folders(folder, endings)
+        # One folder with all music encloses the genres, unless it holds files itself: then it is a genre.
+        if len(musical) != 1 or _has_files(musical[0], endings) or not _musical_folders(musical[0], endings):
+            return folder
+        folder = musical[0]
+    return folder
+
+
+def _musical_folders(folder: Path, endings: frozenset[str]) -> list[Path]:
+    """Subfolders with audio files, at any depth."""
+    folders = [Path(entry.path) for entry in _entries(folder) if _is_folder(entry)]
+    return [path for path in folders if _holds_music(path, endings)]
+
+
+def _has_files(folder: Path, endings: frozenset[str]) -> bool:
+    return any(Path(entry.name).suffix.lower() in endings for entry in _entries(folder))
+
+
+def _holds_music(folder: Path, endings: frozenset[str]) -> bool:
+    return any(Path(entry.name).suffix.lower() in endings for entry in walk(folder))
+
+
+def _merged(files: list[Found]) -> list[Found]:
+    """Give files whose genres differ in spelling only the most common spelling."""
+    counts = Counter(file.label for file in files)
+    spelling: dict[str, str] = {}
+    for label in sorted(counts, key=lambda label: (-counts[label], label)):
+        spelling.setdefault(label_key(label), label)
+    return [replace(file, label=spelling[label_key(file.label)]) for file in files]
+
+
+def require_genres(scan: Scan, option: str, endings: Iterable[str] = SUFFIXES) -> None:
+    """Refuse a collection without files of at least two genres.
+
+    Raises
+    ------
+    SettingsError
+        If there are fewer, or the genres are the numbered folders of FMA.
+    """
+    genres = sorted({file.label for file in scan.files})
+    if not genres:
+        kinds = " ".join(sorted(endings))
+        raise SettingsError(
+            f"{option} {scan.root}: no genre folder with a file in it ({kinds}); expected GENRE/FILE"
         )
     if len(genres) == 1:
         raise SettingsError(
-            f"{option} {root}: only one genre ({genres[0]}); a classifier needs at least two folders"
+            f"{option} {scan.root}: only one genre ({genres[0]}); a classifier needs at least two folders"
         )
-    return found
-
-
-def left_alone(folder: Path, *, inner: str = "genres_original", suffixes: Iterable[str] = SUFFIXES) -> str:
-    """Say what of a collection `find_files` takes no notice of.
-
-    Parameters
-    ----------
-    folder, inner, suffixes
-        As for `find_files`.
-
-    Returns
-    -------
-    str
-        Such as ``120 .m4a, 3 folders; no usable file in jazz``; empty where there is nothing.
-    """
-    wanted = frozenset(suffixes)
-    root = _root(folder, inner)
-    others: Counter[str] = Counter()
-    empty = []
-    for genre in filter(_is_folder, _entries(root)):
-        kinds = Counter(
-            "folders" if _is_folder(entry) else Path(entry.name).suffix.lower() or "without a suffix"
-            for entry in _entries(Path(genre.path))
+    if all(len(genre) == 3 and genre.isdigit() for genre in genres):
+        raise SettingsError(
+            f"{option} {scan.root}: the folders {genres[0]}, {genres[1]}, ... are numbers, not genres;"
+            " for FMA, give its table with --labels tracks.csv"
         )
-        if not wanted & set(kinds):
-            empty.append(printable(genre.name))
-        others += Counter({kind: count for kind, count in kinds.items() if kind not in wanted})
-    parts = [", ".join(f"{count} {kind}" for kind, count in others.most_common())] if others else []
-    if empty:
-        parts.append(f"no usable file in {', '.join(empty)}")
-    return "; ".join(parts)
-
-
-def _root(folder: Path, inner: str) -> Path:
-    """Return the genre folders' parent: the folder, or the one that it holds under the name `inner`."""
-    return folder / inner if (folder / inner).is_dir() else folder
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    # A link that leads to itself is no folder; asking raises.
+    # A link that leads to itself is not a folder; is_dir raises.
     try:
         return entry.is_dir()
     except OSError:
@@ -142,59 +326,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        return sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
+        return sorted((entry for entry in entries if not _is_junk(entry.name)), key=lambda entry: entry.name)
 
 
-def _found(root: Path, genre: str, entry: os.DirEntry[str]) -> Found:
-    path = str(root / genre / entry.name)
-    track_id, label = printable(f"{genre}/{entry.name}"), printable(genre)
-    try:
-        status = entry.stat()
-    except OSError:
-        return Found(track_id, label, path, -1, -1)
-    return Found(track_id, label, path, status.st_size, status.st_mtime_ns)
-
-
-def read_groups(path: str | Path, track_ids: Iterable[str]) -> dict[str, str]:
-    """Group of each track that a CSV file with the columns ``file`` and ``group`` names.
-
-    Parameters
-    ----------
-    path : str or Path
-        The CSV file; ``file`` is relative to the genre folders' parent, as a ``track_id`` is.
-    track_ids : iterable of str
-        The tracks there are; others in the file are left out, as is an empty group.
-
-    Raises
-    ------
-    SettingsError
-        If the file cannot be read, lacks a column, names a file twice with two groups, or names none of the
-        tracks.
-    """
-    table = read_listing(path, ("file", "group"), option="--groups", error=SettingsError)
-    groups: dict[str, str] = {}
-    for line, (file, group) in enumerate(zip(table["file"], table["group"], strict=True), start=2):
-        name = file.replace("\\", "/").removeprefix("./")
-        if groups.setdefault(name, group) != group:
-            raise SettingsError(
-                f"--groups {path}, line {line}: {file!r} is in {group!r}, but in {groups[name]!r} above"
-            )
-    known = {track: groups[track] for track in track_ids if groups.get(track)}
-    if not known:
-        example = next(iter(groups), "nothing")
-        raise SettingsError(
-            f"--groups {path}: names none of the files (it has {example!r}); give each as GENRE/FILE"
-        )
-    return known
-
-
-def kept_groups(cache: Folder) -> dict[str, str]:
-    """Group of each track of a cache that was given one when the cache was made; none without a cache."""
-    if not cache.exists("manifest.parquet"):
-        return {}
-    manifest = cache.parquet("manifest.parquet")
-    if GIVEN_GROUP not in manifest.schema_arrow.names:
-        return {}
-    table = manifest.read(["track_id", GIVEN_GROUP])
-    pairs = zip(table["track_id"].to_pylist(), table[GIVEN_GROUP].to_pylist(), strict=True)
-    return {track: group for track, group in pairs if group is not None}
+def _is_junk(name: str) -> bool:
+    return name.lower() in _SYSTEM_NAMES or name.startswith(_SYSTEM_PREFIXES)

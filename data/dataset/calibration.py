@@ -22,6 +22,8 @@ BINS = 15
 THRESHOLDS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Confidences of the table of coverage against accuracy."""
 _COLDEST, _HOTTEST = 0.05, 20.0
+_BOUND_TOLERANCE = 0.01
+"""Distance to a bound, in the logarithm of the temperature, below which it is taken as reached."""
 _PARTS = 5
 
 
@@ -167,7 +169,7 @@ def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
     if len(truth) < 2 or not np.isfinite(probabilities).all():
         raise CalibrationError(
             f"no temperature can be fitted on {len(truth)} tracks"
-            + ("" if len(truth) < 2 else ", of which one has a probability that is not a finite number")
+            + ("" if len(truth) < 2 else ": a probability is not a finite number")
         )
     logits = np.log(np.maximum(probabilities, PROBABILITY_FLOOR))
     of_truth = logits[np.arange(len(truth)), truth]
@@ -178,18 +180,21 @@ def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
         normaliser = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
         return float(np.mean(normaliser - of_truth / np.exp(log_temperature)))
 
-    bounds = (np.log(_COLDEST), np.log(_HOTTEST))
-    found = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
-    if min(found - bounds[0], bounds[1] - found) < 0.01:
-        reason = (
-            "all tracks are predicted right, so that the most extreme probabilities are the best"
-            if found < 0
-            else "the probabilities say nothing about the genre"
-        )
+    place = f"no temperature can be fitted on {len(truth)} tracks"
+    # Checked first: where probabilities are 0 and 1 the loss is flat, and the search ends anywhere.
+    if (logits.argmax(axis=1) == truth).all():
         raise CalibrationError(
-            f"no temperature can be fitted on {len(truth)} tracks: {reason}; validate on more tracks"
+            f"{place}: all of them are predicted right, so the most extreme probabilities would be best;"
+            " validate on more tracks"
         )
-    return float(np.exp(found))
+    bounds = (np.log(_COLDEST), np.log(_HOTTEST))
+    log_temperature = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
+    if min(log_temperature - bounds[0], bounds[1] - log_temperature) < _BOUND_TOLERANCE:
+        raise CalibrationError(
+            f"{place}: the best would be beyond {np.exp(log_temperature):.2g}, so the probabilities say next"
+            " to nothing about the genre; validate on more tracks"
+        )
+    return float(np.exp(log_temperature))
 
 
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:

@@ -18,7 +18,7 @@ from data.dataset.track_groups import TrackGroups
 
 RESAMPLES = 1_000
 _MAX_DRAWS = 20_000_000
-"""Numbers in the matrix of draws at most; beyond, fewer resamples, of which large data needs fewer."""
+"""Numbers in the matrix of draws at most; larger data gets, and needs, fewer resamples."""
 _CONFIGURATIONS_AT_ONCE = 512
 
 

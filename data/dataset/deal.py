@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.cache.cache import Cache
+from data.cache.writer import OK
 from data.dataset.splits import HOLD_OUT, TEST, Split, check_request, make_split, require_training_tracks
 from data.errors import CacheError
 from data.io.folder import Folder
@@ -47,6 +49,35 @@ class Deal:
     stored: bool = False
 
 
+def usable_tracks(cache: Cache) -> pd.DataFrame:
+    """List the tracks of a cache that have any input, from its manifest.
+
+    All families split these, so that a track without one kind of input does not change the sides of others.
+
+    Returns
+    -------
+    DataFrame
+        One row per track, sorted: ``track_id``, ``label``, ``group``, each as object.
+
+    Raises
+    ------
+    CacheError
+        If the manifest is missing or not readable.
+    """
+    import pandas as pd
+
+    columns = ["track_id", "label", "group", "status"]
+    try:
+        table = cache.folder.read_table("manifest.parquet", columns)
+    except OSError as error:
+        raise CacheError(
+            f"{cache.folder.uri}/manifest.parquet: cannot be read ({error}); prepare the cache again"
+        ) from error
+    frame = pd.DataFrame({name: table[name].to_pylist() for name in columns}, dtype=object)
+    usable = frame[frame["status"] == OK].drop(columns="status")
+    return usable.sort_values("track_id").reset_index(drop=True)
+
+
 def deal(
     tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: int, earlier: Split | None = None
 ) -> Deal:
@@ -62,7 +93,7 @@ def deal(
     tracks : DataFrame
         One row per usable track, sorted: ``track_id``, ``label``, ``group``.
     folds : int
-        Number of folds; 1 deals `HOLD_OUT` folds, of which `Split.hold_out` takes the first.
+        Number of folds; 1 deals `HOLD_OUT` folds; `Split.hold_out` takes the first.
     test_fraction : float
         Fraction of the tracks in the locked test set, from 0 (none) to 0.5.
     seed : int

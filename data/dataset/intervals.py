@@ -20,7 +20,7 @@ LEVEL = 0.95
 
 _RESAMPLES = 2_000
 _MAX_DRAWS = 20_000_000
-"""Numbers that one bootstrap draws at most; beyond, fewer resamples, of which large data needs fewer."""
+"""Numbers that one bootstrap draws at most; larger data gets, and needs, fewer resamples."""
 
 
 def wilson(right: npt.ArrayLike, n: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:

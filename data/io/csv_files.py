@@ -1,4 +1,4 @@
-"""Small CSV files that a user gives by an option."""
+"""CSV files that a user names in an option."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import HarnessError
+from data.io.names import normalised
+from data.io.table_file import TableFile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,16 +16,18 @@ if TYPE_CHECKING:
 def read_listing(
     path: str | Path, columns: tuple[str, ...], *, option: str, error: type[HarnessError]
 ) -> pd.DataFrame:
-    """Read a CSV file, every cell as `str`.
+    """Read columns of a table, every cell as a stripped `str` in NFC.
+
+    Column names are compared without case; encoding and separator are detected.
 
     Parameters
     ----------
     path : str or Path
         The file.
     columns : tuple of str
-        Columns that it needs; others may stand beside them.
+        Required columns; others are ignored.
     option : str
-        Option that named it, for the message.
+        Option that names it, for the message.
     error : type
         Class of the error.
 
@@ -34,13 +38,7 @@ def read_listing(
     """
     import pandas as pd
 
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError as cause:
-        raise error(f"{option} {path}: no such file") from cause
-    except (OSError, ValueError) as cause:
-        raise error(f"{option} {path}: not a CSV file ({cause})") from cause
-    for column in columns:
-        if column not in table.columns:
-            raise error(f"{option} {path}: no column {column!r}; it needs {','.join(columns)}")
-    return table
+    table = TableFile.open(path, option=option, error=error)
+    numbers = [table.required((column,)) for column in columns]
+    rows = [[normalised(cell) for cell in cells] for _, cells in table.rows(numbers)]
+    return pd.DataFrame(rows, columns=list(columns), dtype=object)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _UNFINISHED = ".tmp-"
-"""What the name of a file begins with until it is whole."""
+"""Prefix of the name of a file that is not complete yet."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Folder:
     uri : str
         What the user typed: a local path, or a URI such as ``s3://bucket/prefix``.
     filesystem : pyarrow.fs.FileSystem
-        Where it lies.
+        The file system that holds the folder.
     path : str
         The folder's path inside `filesystem`.
     """
@@ -45,18 +45,18 @@ class Folder:
 
     @classmethod
     def at(cls, uri: str | Path) -> Folder:
-        """Name a folder; nothing is made or read yet.
+        """Refer to a folder; nothing is created or read yet.
 
         Parameters
         ----------
         uri : str or Path
-            A local path, relative or absolute, or a URI (``s3://``, ``gs://``, ``file://``). The environment
-            (``AWS_ENDPOINT_URL``, ``AWS_REGION`` and the keys) is obeyed for ``s3://``.
+            A local path, relative or absolute, or a URI (``s3://``, ``gs://``, ``file://``). The
+            variables ``AWS_ENDPOINT_URL``, ``AWS_REGION`` and the keys apply to ``s3://``.
 
         Raises
         ------
         CacheError
-            If no file system answers to that URI.
+            If the URI has no known file system.
         """
         from pyarrow import fs
 
@@ -66,12 +66,12 @@ class Folder:
         try:
             filesystem, path = fs.FileSystem.from_uri(_with_settings(text))
         except (ValueError, OSError, NotImplementedError) as error:
-            raise CacheError(f"{text}: no file system answers to this address ({error})") from error
+            raise CacheError(f"{text}: no file system for this address ({error})") from error
         return cls(text, filesystem, path)
 
     @property
     def is_local(self) -> bool:
-        """Whether the folder lies on this machine's own file system."""
+        """Whether the folder is on this machine's own file system."""
         return bool(self.filesystem.type_name == "local")
 
     @property
@@ -85,13 +85,13 @@ class Folder:
         return Folder(f"{self.uri.rstrip('/')}/{name}", self.filesystem, f"{self.path}/{name}")
 
     def exists(self, name: str = "") -> bool:
-        """Whether the folder, or the file or folder `name` in it, is there."""
+        """Whether the folder, or the file or folder `name` in it, exists."""
         from pyarrow import fs
 
         return bool(self.filesystem.get_file_info(self._inside(name)).type != fs.FileType.NotFound)
 
     def names(self) -> list[str]:
-        """Names of the files and folders right inside, sorted; empty if the folder is not there.
+        """Names of the files and folders directly inside, sorted; empty if the folder does not exist.
 
         Temporary names of unfinished writes are left out.
         """
@@ -103,7 +103,7 @@ class Folder:
         Raises
         ------
         FileNotFoundError
-            If it is not there.
+            If it does not exist.
         """
         with self.filesystem.open_input_stream(self._inside(name)) as stream:
             return bytes(stream.read())
@@ -134,7 +134,7 @@ class Folder:
         Raises
         ------
         FileNotFoundError
-            If it is not there.
+            If it does not exist.
         CacheError
             If it is not JSON.
         """
@@ -153,7 +153,7 @@ class Folder:
         Raises
         ------
         FileNotFoundError
-            If it is not there.
+            If it does not exist.
         CacheError
             If it is not a whole Parquet file.
         """
@@ -184,21 +184,21 @@ class Folder:
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[pa.NativeFile]:
-        """Stream to write the file `name` in pieces; it appears, whole, when the block ends well."""
+        """Stream to write the file `name` in pieces; the file appears, whole, when the block succeeds."""
         with self.writing_all([name]) as (stream,):
             yield stream
 
     @contextlib.contextmanager
     def writing_all(self, names: Sequence[str]) -> Iterator[list[pa.NativeFile]]:
-        """Streams to write files in pieces; when the block ends well they appear, in order and at once.
+        """Streams to write files in pieces; when the block succeeds, all appear, in order.
 
-        Each is whole under a temporary name before the first one takes its own; in a bucket that costs a copy
-        and a deletion more, on the server.
+        Every file is complete under a temporary name before the first is renamed. In a bucket this costs one
+        more copy and deletion per file, on the server.
         """
         self._make()
         temporary = {name: self._inside(f"{_UNFINISHED}{uuid.uuid4().hex}-{name}") for name in names}
         try:
-            # Closing an upload publishes what it has, even after an error; pyarrow cannot give one up.
+            # Closing an upload publishes what it has, even after an error; pyarrow cannot abort one.
             with contextlib.ExitStack() as streams:
                 yield [
                     streams.enter_context(self.filesystem.open_output_stream(path))
@@ -213,17 +213,17 @@ class Folder:
             raise
 
     def remove(self, name: str) -> None:
-        """Delete the file `name` if it is there."""
+        """Delete the file `name` if it exists."""
         if self.exists(name):
             self.filesystem.delete_file(self._inside(name))
 
     def remove_tree(self, name: str) -> None:
-        """Delete the folder `name` and all in it, if it is there."""
+        """Delete the folder `name` and its contents, if it exists."""
         if self.exists(name):
             self.filesystem.delete_dir(self._inside(name))
 
     def remove_unfinished(self) -> None:
-        """Delete what writers that were killed left right inside; no other process may be writing here."""
+        """Delete unfinished files of writers that were killed; no other process may be writing here."""
         for name in self._listed():
             if name.startswith(_UNFINISHED):
                 self.remove(name)
@@ -235,7 +235,7 @@ class Folder:
         return [info.base_name for info in self.filesystem.get_file_info(selector)]
 
     def _make(self) -> None:
-        # A bucket has no folders; making believe that it has costs as many requests as the path has parts.
+        # A bucket has no folders; creating them would cost one request per part of the path.
         if self.filesystem.type_name != "s3":
             self.filesystem.create_dir(self.path, recursive=True)
 
@@ -249,17 +249,17 @@ def printable(path: str | Path) -> str:
 
 
 def is_full(error: OSError) -> bool:
-    """Whether a disk, or somebody's share of it, has no room left."""
+    """Whether the disk is full, or the user's quota is used up."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def require_regular(path: str | Path) -> None:
-    """Refuse a pipe, a socket or a device, which to open may wait for ever.
+    """Refuse a pipe, a socket or a device: opening one could block forever.
 
     Raises
     ------
     OSError
-        If it is one, or is not there. A folder is let pass: opening one fails with a better reason.
+        If it is one, or does not exist. A folder passes: opening it fails with a better reason.
     """
     mode = Path(path).stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):

@@ -1,4 +1,4 @@
-"""One writer a cache: whoever prepares it holds its folder."""
+"""One writer per cache: the process that prepares it locks its folder."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import fcntl
 import os
 from collections.abc import Iterator
 
-from data.console import err
 from data.errors import CacheError
 from data.io.folder import Folder
+from data.io.terminal import err
 
 
 @contextlib.contextmanager
 def claimed(folder: Folder, *, wait: bool = False) -> Iterator[None]:
-    """Hold a cache's folder inside this context, on this machine; a process that dies lets it go.
+    """Lock a cache's folder inside this context, on this machine; the lock ends with its process.
 
-    The folder itself is locked, so that there is no file to be left behind. In a bucket, and on a file system
-    that locks no folders, nothing is held.
+    The folder itself is locked, so no lock file is left behind. Nothing is locked in a bucket, or on a file
+    system that cannot lock folders.
 
     Parameters
     ----------
     folder : Folder
-        The cache; its folder is made if it is not there.
+        The cache; its folder is created if necessary.
     wait : bool
         Whether to wait for another process that holds it.
 
@@ -39,7 +39,7 @@ def claimed(folder: Folder, *, wait: bool = False) -> Iterator[None]:
         descriptor = os.open(folder.local, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise CacheError(
-            f"--cache {folder.uri}: cannot be written ({error.strerror or error}); mend that and rerun"
+            f"--cache {folder.uri}: cannot be written ({error.strerror or error}); fix that and rerun"
         ) from error
     try:
         _lock(descriptor, folder, wait=wait)

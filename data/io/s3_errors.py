@@ -1,4 +1,4 @@
-"""What a bucket's refusal means, in the user's words."""
+"""Explain errors of S3 buckets in plain words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CREDENTIALS = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
-"""Variables of the environment by which AWS's libraries are given credentials, or told where they are."""
+"""Environment variables that give AWS's libraries credentials, or the place to find them."""
 
 _CODE = re.compile(r"AWS Error (?P<code>\w+) during (?P<operation>\w+) operation")
 _BUCKET = re.compile(r"[Bb]ucket '(?P<bucket>[^']+)'")
@@ -27,35 +27,33 @@ def bucket_failure(error: OSError) -> CacheError | None:
     Parameters
     ----------
     error : OSError
-        What was raised; Arrow has no class of its own for it.
+        The exception; Arrow has no class of its own for it.
 
     Returns
     -------
     CacheError or None
-        The same in one line that says what to do; None if the error is about something else.
+        The cause in one line, with what to do; None if the error is about something else.
     """
     text = str(error)
-    told, named = _CODE.search(text), _BUCKET.search(text)
+    failure, named = _CODE.search(text), _BUCKET.search(text)
     bucket = f"s3://{named['bucket']}" if named else "the bucket"
-    if told is None:
+    if failure is None:
         missing = named is not None and "not found" in text
-        return (
-            CacheError(f"{bucket}: there is no such bucket; make it, or mend its name") if missing else None
-        )
-    code = told["code"]
-    where = f"{code} at {told['operation']}"
+        return CacheError(f"{bucket}: no such bucket; create it, or correct its name") if missing else None
+    code = failure["code"]
+    where = f"{code} at {failure['operation']}"
     if code == "NETWORK_CONNECTION":
-        return CacheError(
-            f"{bucket}: nobody answers ({where}); is the network there, and AWS_ENDPOINT_URL right?"
-        )
+        return CacheError(f"{bucket}: no answer ({where}); check the network and AWS_ENDPOINT_URL")
     if code == "NO_SUCH_BUCKET":
-        return CacheError(f"{bucket}: there is no such bucket; make it, or mend its name")
+        return CacheError(f"{bucket}: no such bucket; create it, or correct its name")
     if not _has_credentials():
         return CacheError(
             f"{bucket}: refused ({where}), and there are no credentials; give AWS_ACCESS_KEY_ID and"
             " AWS_SECRET_ACCESS_KEY, or run 'aws configure', or give the machine a role"
         )
-    return CacheError(f"{bucket}: refused ({where}); may these credentials read, list and write this bucket?")
+    return CacheError(
+        f"{bucket}: refused ({where}); check that these credentials can read, list and write it"
+    )
 
 
 def _has_credentials() -> bool:

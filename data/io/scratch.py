@@ -1,4 +1,4 @@
-"""The folder of a node for arrays that its processes share: the first that needs one makes it."""
+"""Scratch folder of a node: arrays that its processes share, made by the first one that needs them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from data.errors import CacheError
 VARIABLE = "GENRE_SEARCH_SCRATCH"
 """Variable of the environment that names the folder."""
 _KEPT_DAYS = 7
-"""Days after its last use for which a file is kept."""
+"""Days that a file is kept after its last use."""
 
 
 def scratch_folder() -> Path:
-    """Return the folder: what the variable names, which may not be there yet, or one of this user's own.
+    """Return the folder that the variable names, which may not exist yet, or a default one of this user.
 
     Raises
     ------
     CacheError
-        If somebody else has made the default one, whose name can be guessed: what lies in it is trusted.
+        If another user has created the default one: its name can be guessed, and its content is trusted.
     """
     named = os.environ.get(VARIABLE)
     if named:
@@ -40,7 +40,7 @@ def scratch_folder() -> Path:
             folder.chmod(0o700)
     except OSError as error:
         raise CacheError(
-            f"{folder}: cannot be made ({error.strerror}); name another folder in the variable {VARIABLE}"
+            f"{folder}: cannot be created ({error.strerror}); name another folder in the variable {VARIABLE}"
         ) from error
     if not own:
         raise CacheError(
@@ -51,7 +51,7 @@ def scratch_folder() -> Path:
 
 @contextlib.contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Let one process of the node at a time make a file, whose folder is made if it is not there."""
+    """Let one process of the node at a time make a file; its folder is created if necessary."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The lock is on the open file: it ends with the process that holds it, however that ends.
     with path.with_name(f".lock-{path.name}").open("w") as lock:
@@ -63,21 +63,21 @@ def alone(path: Path) -> Iterator[None]:
 def making(path: Path, nbytes: int = 0) -> Iterator[Path | None]:
     """Let one process of the node make a file while the others that want it wait.
 
-    Files that were made here and not used for a week are deleted first, and then, as far as room is wanted,
-    those whose last use is longest ago. Whoever has one mapped keeps it.
+    Files that were made here and not used for a week are deleted first; then, if more room is needed, those
+    whose last use is longest ago. A process that has one mapped keeps it.
 
     Parameters
     ----------
     path : Path
         The file.
     nbytes : int
-        Its size; 0 where whoever makes it asks for room (`make_room`) when that is known.
+        Its size; 0 if the caller calls `make_room` itself once the size is known.
 
     Yields
     ------
     Path or None
-        A temporary name to write under, which becomes `path` when the block ends well; None if the file is
-        there by now.
+        A temporary name to write to, renamed to `path` when the block succeeds; None if the file exists by
+        now.
 
     Raises
     ------
@@ -105,20 +105,20 @@ def making(path: Path, nbytes: int = 0) -> Iterator[Path | None]:
 
 
 def used(path: Path) -> None:
-    """Note that a file of the folder is used now, if it is there."""
+    """Note that a file of the folder is used now, if it exists."""
     with contextlib.suppress(OSError):
         os.utime(path)
 
 
 def make_room(folder: Path, nbytes: int) -> None:
-    """Delete what nobody needs any more; of other programs' files in the folder, none.
+    """Delete files that are no longer needed, except those of other programs.
 
     Parameters
     ----------
     folder : Path
         The scratch folder.
     nbytes : int
-        Bytes of room that are wanted.
+        Bytes of room that are needed.
     """
     made = []
     for lock in folder.glob(".lock-*"):
@@ -136,7 +136,7 @@ def make_room(folder: Path, nbytes: int) -> None:
 
 
 def _delete_abandoned(lock: Path, temporary: Path) -> None:
-    """Delete a file whose maker was killed: nobody holds its lock."""
+    """Delete an unfinished file whose lock is free: its process was killed."""
     if not temporary.exists():
         return
     with lock.open("w") as held:

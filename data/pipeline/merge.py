@@ -1,4 +1,4 @@
-"""Parts and an older cache put together to a whole one, in flat memory."""
+"""Merge parts and an older cache into a complete cache, in constant memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import numpy as np
 from data.analysis.feature_names import FEATURES
 from data.analysis.landmarks import LANDMARK, united_groups
 from data.analysis.parameters import Parameters
-from data.cache.cache import FINGERPRINT, CacheInfo
+from data.audio.decode import DECODING
 from data.cache.fingerprints import collection_fingerprint, preparation_fingerprint
+from data.cache.format import FINGERPRINT, CacheInfo
 from data.cache.writer import (
     GIVEN_GROUP,
     OK,
@@ -43,30 +44,32 @@ def assemble(
     *,
     with_old: bool,
     source: Literal["audio", "demo", "images"] = "audio",
+    decoding: int = DECODING,
 ) -> CacheInfo:
     """Write ``features.parquet`` and ``manifest.parquet``, then ``cache.json``.
 
-    Both tables tell the fingerprint: after a kill between the three they contradict ``cache.json``.
+    Both tables store the fingerprint, so an interrupted write is detected.
 
-    Rows are sorted by track and segment, so that the same files give the same cache, however many runs it
-    took.
+    Rows are sorted by track and segment, so the same files give the same cache, in any number of runs.
 
     Parameters
     ----------
     folder : Folder
         The cache.
     parts : Parts
-        What was analysed since; a later part counts for more than an earlier one and than the old cache.
+        Newly analysed files; a later part overrides an earlier one and the old cache.
     files : sequence of Found
-        The files there are; what the cache holds of others is dropped.
+        All files of the collection; rows of other files are dropped.
     groups : mapping of str to str
-        Group of each track that was given one.
+        Group of each track that has one.
     parameters : Parameters
         How the audio was analysed.
     with_old : bool
-        Whether a cache is there, whose tables are of one preparation.
+        Whether there is an old cache whose tables belong together.
     source : str
         ``"audio"``, ``"demo"`` where the files were synthesised, or ``"images"`` where they are pictures.
+    decoding : int
+        Version of the choice of decoders that read the files; see `data.audio.decode.DECODING`.
 
     Raises
     ------
@@ -75,8 +78,8 @@ def assemble(
     """
     import pyarrow.parquet as pq
 
-    there = sorted(files, key=lambda file: file.track_id)
-    rows = Gathered([file.track_id for file in there], folder, parts, with_old=with_old)
+    ordered = sorted(files, key=lambda file: file.track_id)
+    rows = Gathered([file.track_id for file in ordered], folder, parts, with_old=with_old)
     usable, digests = _survey(rows)
     if len(usable.genres) < 2:
         raise CacheError(
@@ -87,9 +90,9 @@ def assemble(
     group = united_groups(given, _copies(rows, digests))
     schemas = {"manifest.parquet": _schema()}
     if source != "images":
-        # The first to take its place: what a manifest names has features.
+        # Renamed first: every track of a manifest has features.
         schemas = {"features.parquet": feature_schema(), **schemas}
-    # Both are whole before either replaces its forerunner, from which it is read.
+    # Both are complete before either replaces the old table, which is still being read.
     with folder.writing_all(list(schemas)) as streams, contextlib.ExitStack() as open_tables:
         writers = [
             open_tables.enter_context(pq.ParquetWriter(stream, schema))
@@ -100,7 +103,7 @@ def assemble(
             for table in _features(rows, group, old):
                 _write(writers[0], table)
         given_group = [groups.get(track) for track in rows.track_ids]
-        manifest = _written(writers[-1], _manifest(rows, there, group, given_group))
+        manifest = _written(writers[-1], _manifest(rows, ordered, group, given_group))
         collection = collection_fingerprint(manifest)
         info = CacheInfo(
             source=source,
@@ -108,6 +111,7 @@ def assemble(
             parameters=parameters.model_dump(),
             fingerprint=preparation_fingerprint(parameters.model_dump(), collection),
             collection=collection,
+            decoding=decoding,
             versions=versions(),
         )
         for writer in writers:
@@ -118,23 +122,23 @@ def assemble(
 
 @dataclass
 class _Usable:
-    """Genres that have a usable file, and the first reason why a file is not."""
+    """Genres with a usable file, and the first reason why a file is not usable."""
 
     genres: set[str]
     first_reason: str = "none"
 
 
 def _survey(rows: Gathered) -> tuple[_Usable, np.ndarray]:
-    """Look through all rows; give the digest of each track's samples too, empty where there is none."""
+    """Scan all rows; return the digest of each track's samples too, empty if there is none."""
     usable = _Usable(set())
     digests = np.zeros(len(rows.track_ids), dtype="S32")
     start = 0
     for table in rows.chunks(["label", "status", "reason", "sha256"]):
-        labels, states, reasons, found = (table[name].to_pylist() for name in table.column_names)
+        labels, states, reasons, samples = (table[name].to_pylist() for name in table.column_names)
         usable.genres |= {label for label, status in zip(labels, states, strict=True) if status == OK}
         if usable.first_reason == "none":
             usable.first_reason = next((reason for reason in reasons if reason), "none")
-        digests[start : start + len(table)] = [bytes.fromhex(digest or "") for digest in found]
+        digests[start : start + len(table)] = [bytes.fromhex(digest or "") for digest in samples]
         start += len(table)
     return usable, digests
 
@@ -146,7 +150,7 @@ def _copies(rows: Gathered, digests: np.ndarray) -> list[tuple[int, int]]:
     again[1:] = (digests[order][1:] == digests[order][:-1]) & (digests[order][1:] != b"")
     first = order[np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))]
     pairs = list(zip(first[again].tolist(), order[again].tolist(), strict=True))
-    # Of equal ones, one stands for all: the others would only repeat what it has in common with the rest.
+    # One of several exact copies is compared: the others would give the same pairs.
     repeated = np.zeros(len(order), dtype=bool)
     repeated[order[again]] = True
 
@@ -181,14 +185,18 @@ def _written(writer: pq.ParquetWriter, tables: Iterable[pa.Table]) -> Iterator[p
 
 
 def _manifest(
-    rows: Gathered, there: Sequence[Found], group: Sequence[str], given: Sequence[str | None]
+    rows: Gathered, ordered: Sequence[Found], group: Sequence[str], given: Sequence[str | None]
 ) -> Iterator[pa.Table]:
-    """One row a file, sorted by track, with where each file is now and with groups that hold copies."""
+    """One row per file, sorted by track, with its present path and with groups that unite copies."""
     import pyarrow as pa
 
     start = 0
-    for table in rows.chunks([name for name in _schema().names if name != GIVEN_GROUP]):
-        files = there[start : start + len(table)]
+    schema = _schema()
+    for table in rows.chunks([name for name in schema.names if name != GIVEN_GROUP]):
+        # An older manifest lacks some columns.
+        for name in set(schema.names) - {GIVEN_GROUP, *table.column_names}:
+            table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
+        files = ordered[start : start + len(table)]
         for name, values in {
             "path": [printable(file.path) for file in files],
             "bytes": [file.size for file in files],
@@ -203,13 +211,13 @@ def _manifest(
 
 
 def _features(rows: Gathered, group: Sequence[str], old: SortedRows | None) -> Iterator[pa.Table]:
-    """Features of all usable tracks, from the old cache where no part has them anew."""
+    """Features of all usable tracks: from the parts, or else from the old cache."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     start = 0
     for chunk in rows.chunks(["track_id", "label", "status", "features"]):
-        # The old manifest has no such column; in a chunk of its rows only, none is there.
+        # The old manifest has no such column; a chunk with only its rows lacks it.
         if "features" not in chunk.column_names:
             chunk = chunk.append_column("features", pa.nulls(len(chunk), pa.binary()))
         keys = chunk.select(["track_id", "label"]).append_column(

@@ -1,4 +1,4 @@
-"""The newest row of each file, from parts and an older cache, in order and some at a time."""
+"""The newest row of each file, from parts and an older cache, in order and in chunks."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 CHUNK = 4096
-"""Rows at a time: as many tables as are in memory when a cache of any size is put together."""
+"""Rows per chunk, which bounds the memory that merging takes."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Parts that workers wrote and that no cache holds yet.
+    """Parts that workers wrote and that are not merged yet.
 
     Attributes
     ----------
     folder : Folder
-        Where they lie; their names are in the order in which they were planned.
+        Their folder; names sort in the order in which the parts were planned.
     """
 
     folder: Folder
@@ -35,7 +35,7 @@ class Parts:
         return [name for name in self.folder.names() if name.endswith(".parquet")]
 
     def next_number(self) -> int:
-        """Return the number that comes after all that are there."""
+        """Return the number of the next part."""
         return max((int(name.partition("-")[0]) + 1 for name in self.names()), default=0)
 
     def tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -50,11 +50,11 @@ class Gathered:
     Parameters
     ----------
     track_ids : sequence of str
-        The tracks wanted, sorted.
+        The tracks to read, sorted.
     folder : Folder
         The cache; its manifest counts if `with_old`.
     parts : Parts
-        What was analysed since; a later part counts for more than an earlier one and than the cache.
+        Newly analysed files; a later part overrides an earlier one and the cache.
     with_old : bool
         Whether there is a cache.
     """
@@ -64,7 +64,7 @@ class Gathered:
         self._parts = parts
         self._names = parts.names()
         self._old = folder.parquet("manifest.parquet") if with_old else None
-        # Of each track, its source (first come the row groups of the old manifest) and its row there.
+        # Source of each track (row groups of the old manifest come first) and its row there.
         self._source = np.full(len(track_ids), -1, dtype=np.int32)
         self._row = np.zeros(len(track_ids), dtype=np.int32)
         place = {track: number for number, track in enumerate(track_ids)}
@@ -74,17 +74,17 @@ class Gathered:
                     self._source[number], self._row[number] = source, row
 
     def chunks(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Give columns of the tracks in order, null where a source lacks one."""
+        """Columns of the tracks, in order; null where a source lacks one."""
         import pyarrow as pa
 
         held: dict[int, pa.Table] = {}
         for start in range(0, len(self.track_ids), CHUNK):
             source, row = self._source[start : start + CHUNK], self._row[start : start + CHUNK]
             tables, places = [], []
-            wanted = np.unique(source).tolist()
-            # What the chunk before needed too is not read again.
-            held = {number: held[number] for number in wanted if number in held}
-            for number in wanted:
+            sources = np.unique(source).tolist()
+            # Tables of the previous chunk are not read again.
+            held = {number: held[number] for number in sources if number in held}
+            for number in sources:
                 if number not in held:
                     held[number] = self._read(number, columns)
                 mine = np.flatnonzero(source == number)
@@ -106,7 +106,7 @@ class Gathered:
 
 
 class SortedRows:
-    """A table that is sorted by track, read on as far as is asked for.
+    """A table that is sorted by track, read in order up to a given track.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class SortedRows:
         self._held = file.schema_arrow.empty_table()
 
     def upto(self, last: str) -> pa.Table:
-        """Give all rows that were not given yet, up to a track and with it."""
+        """Return all further rows up to and including a track."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -131,6 +131,6 @@ class SortedRows:
             tables.append(pa.Table.from_batches([batch]))
         table = pa.concat_tables(tables)
         count = pc.sum(pc.less_equal(table["track_id"], last)).as_py() or 0
-        # A copy: a slice would keep all that it was cut from.
+        # A copy: a slice would keep the whole table in memory.
         self._held = pa.concat_tables([table.slice(count)]).combine_chunks()
         return table.slice(0, count)

@@ -1,9 +1,9 @@
-"""From files to a cache: only what is new or changed is analysed, and what was done is never lost.
+"""Plan and run the preparation of a cache: only new or changed files are analysed, and no work is lost.
 
-Each batch of files becomes a part, written whole under ``parts/`` by whoever analysed it. When all parts are
-there they are put together with what the cache held before; ``cache.json`` is written last and the parts are
-deleted after it. A run that is killed leaves its parts to the next run, and the old cache as it was, or, in
-the moment in which its files are replaced, one that is refused until the next run has finished it.
+Each batch of files becomes a part, which its worker writes under ``parts/``. The complete parts are
+merged with the old cache; ``cache.json`` is written last, then the parts are deleted. A run that is killed
+leaves its parts to the next run, and the old cache unchanged. If it is killed while the tables are replaced,
+the cache is refused until the next run has finished it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Literal
 from data.analysis.embeddings import ENCODERS
 from data.analysis.encoders.catalogue import EncoderFiles
 from data.analysis.parameters import Parameters, extended
-from data.cache.cache import Cache, CacheInfo, of_one_preparation
+from data.audio.decode import DECODING, RECODED_SINCE
+from data.cache.cache import Cache
 from data.cache.fingerprints import fingerprint
+from data.cache.format import CacheInfo, of_one_preparation
 from data.cache.shards import tidy_shards
 from data.cache.writer import OK
-from data.collection.scan import Found, kept_groups
+from data.collection.groups import kept_groups
+from data.collection.scan import Found
 from data.errors import AudioError, CacheError
 from data.io.folder import Folder, printable
 from data.pipeline.merge import assemble
@@ -35,25 +38,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BATCH = (4, 64)
-"""Fewest and most files of a batch."""
+"""Smallest and largest number of files in a batch."""
 _BATCH_BYTES = 1 << 27
 """Bytes of audio files, beyond the first one, at which a batch ends: a worker holds its tensors in memory."""
 _UNKNOWN, _HELD, _USABLE = range(3)
-"""What is known of a file: nothing that still holds; all that is wanted; features, but perhaps no tensors."""
+"""What is known of a file: nothing valid; everything required; features, but perhaps no tensors."""
 _SMALL = 40
-"""Up to so many files are analysed sooner than other processes are started."""
+"""Up to this number, analysing the files takes less time than starting other processes."""
 
 
 @dataclass
 class Preparation:
-    """A cache in the making.
+    """The preparation of a cache.
 
     Attributes
     ----------
     folder : Folder
-        Where the cache lies.
+        The cache.
     parameters : Parameters
-        How audio is analysed. Tensors that the cache holds are made of new files too, asked for or not.
+        How audio is analysed. New files get all kinds of tensors that the cache holds, requested or not.
     files : sequence of Found
         All files of the collection.
     source : str
@@ -67,13 +70,15 @@ class Preparation:
     skipped : list of (str, str)
         Path and reason of each file that could not be used in this run.
     unusable : dict of str to str
-        Reason of each path that is known from before to be of no use, and has not changed.
+        Reason for each file that an earlier run could not use and that has not changed.
     with_old : bool
-        Whether a cache is there whose rows can be kept: its tables are of one preparation.
+        Whether there is an old cache whose rows can be kept because its tables belong together.
     nodes : set of str
-        Nodes of the cluster that did the work; empty if this process did it.
+        Nodes of the cluster that did the work; empty if this process did.
     encoders : sequence of EncoderFiles
         Encoders whose files the cache does not have yet.
+    decoding : int
+        Version of the choice of decoders that the cache states; see `data.audio.decode.DECODING`.
     """
 
     folder: Folder
@@ -88,6 +93,7 @@ class Preparation:
     with_old: bool = False
     nodes: set[str] = field(default_factory=set)
     encoders: Sequence[EncoderFiles] = ()
+    decoding: int = DECODING
 
     @classmethod
     def plan(
@@ -99,10 +105,10 @@ class Preparation:
         source: Literal["audio", "demo", "images"] = "audio",
         encoders: Sequence[EncoderFiles] = (),
     ) -> Preparation:
-        """Compare the files with what the cache, or an interrupted run, holds already.
+        """Compare the files with the cache and with the parts of an interrupted run.
 
-        A file is taken for unchanged if its size and time are, or else its content. Where tensors are asked
-        for that the cache lacks, they are made of all files.
+        A file is unchanged if its size and time are, or else its content. Requested tensors that the cache
+        lacks are made for all files.
 
         Raises
         ------
@@ -133,15 +139,42 @@ class Preparation:
             elif known[number] != _UNKNOWN:
                 continue
             preparation.todo.append(file)
+        if info is not None and source == "audio":
+            preparation._settle_decoding(info)
         return preparation
 
+    def _settle_decoding(self, info: CacheInfo) -> None:
+        """Keep the version of decoding of an old cache, and refuse to decode its other files in another way.
+
+        Raises
+        ------
+        CacheError
+            If the cache holds files of formats that are now decoded by another library, and more such files
+            must be decoded.
+        """
+        if info.decoding == DECODING:
+            return
+        todo = {file.track_id for file in self.todo}
+        recoded = [file for file in self.files if Path(file.path).suffix.lower() in RECODED_SINCE]
+        decoded = [file for file in recoded if file.track_id in todo]
+        kept = [file for file in recoded if file.track_id not in todo or file.track_id in self.held]
+        if not kept:
+            return
+        if decoded:
+            raise CacheError(
+                f"--cache {self.folder.uri}: an older version decoded its {len(kept)} compressed files by"
+                f" another library; name a new folder, so that they and {decoded[0].track_id} are decoded"
+                " alike"
+            )
+        self.decoding = info.decoding
+
     def run(self, *, workers: int | None, address: str | None, strict: bool) -> Iterator[int]:
-        """Analyse what must be; yield the number of files of each batch as it is done.
+        """Analyse new and changed files; yield the number of files of each batch when it is done.
 
         Raises
         ------
         AudioError
-            If `strict`, at the first file that cannot be used, in this run or by what is known already.
+            If `strict`, at the first file that cannot be used, in this run or an earlier one.
         CacheError
             If the cache cannot be written, or a node of the cluster does not see the files or the cache.
         """
@@ -168,13 +201,13 @@ class Preparation:
             raise _unwritable(self.folder, error) from error
 
     def finish(self, groups: Mapping[str, str] | None = None) -> CacheInfo:
-        """Put the parts and the old cache together and write the new one.
+        """Merge the parts and the old cache, and write the new one.
 
         Parameters
         ----------
         groups : mapping of str to str, optional
-            Group of each track that was given one; the others are their own. Those that the cache was made
-            with, by default.
+            Group of each track that has one; any other track is a group of its own. By default, the groups
+            that the cache was made with.
 
         Raises
         ------
@@ -190,6 +223,7 @@ class Preparation:
                 self.parameters,
                 with_old=self.with_old,
                 source=self.source,
+                decoding=self.decoding,
             )
             tidy_shards(self.folder)
             self.folder.remove_tree("parts")
@@ -199,10 +233,10 @@ class Preparation:
         return info
 
     def _require_shared(self, done: _Done) -> None:
-        """Refuse a node that reads or writes other disks than this process does."""
+        """Refuse a node whose disks differ from those of this process."""
         if not self._parts.folder.exists(f"{done.part}.parquet"):
             raise CacheError(
-                f"--cache {self.folder.uri}: what node {done.host} wrote there is not to be seen from here;"
+                f"--cache {self.folder.uri}: files that node {done.host} wrote there are not visible here;"
                 " name a folder that all nodes share, or a bucket (s3://...)"
             )
         for path, reason in done.skipped:
@@ -214,16 +248,16 @@ class Preparation:
 
     @property
     def _parts(self) -> Parts:
-        # Parts of other parameters lie elsewhere, so that they never mix.
+        # Parts of other parameters have other folders, so they never mix.
         key = fingerprint(self.parameters.model_dump())[:16]
         return Parts(self.folder / "parts" / key)
 
     def _known(self) -> bytearray:
-        """Tell of each file whether the cache, or a part, holds it as it is now."""
+        """State of each file in the cache and the parts."""
         known = bytearray(len(self.files))
         place = {file.track_id: number for number, file in enumerate(self.files)}
         columns = ["track_id", "bytes", "mtime_ns", "file_sha256", "status", "reason"]
-        # A part counts for more than the cache, even one of a file that has changed since.
+        # A part overrides the cache, even if the file has changed since.
         old = (
             self.folder.parquet("manifest.parquet").iter_batches(CHUNK, columns=columns)
             if self.with_old
@@ -235,7 +269,7 @@ class Preparation:
                 for track, size, mtime_ns, digest, status, reason in zip(*rows, strict=True):
                     if (number := place.get(track)) is not None:
                         path = printable(self.files[number].path)
-                        # Without a digest it could not be opened, which says nothing of its content.
+                        # Without a digest the file could not be opened, so its content is unknown.
                         readable = status == OK or digest != ""
                         held = readable and _unchanged(self.files[number], size, mtime_ns, digest)
                         known[number] = (usable_state if status == OK else _HELD) if held else _UNKNOWN
@@ -250,7 +284,7 @@ class Preparation:
         return dict(zip(manifest["track_id"].to_pylist(), manifest["part"].to_pylist(), strict=True))
 
     def _whole_rows(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Columns of the parts, without the rows whose features an older cache held that cannot be used."""
+        """Columns of the parts, without rows whose features are in an old cache that cannot be used."""
         import pyarrow.compute as pc
 
         if self.with_old or self.source == "images":
@@ -284,11 +318,11 @@ class Preparation:
 
 def _require_usable(skipped: Iterable[tuple[str, str]]) -> None:
     for path, reason in skipped:
-        raise AudioError(f"{path}: {reason} (--strict: mend it or take it away)")
+        raise AudioError(f"{path}: {reason} (--strict: fix or remove it)")
 
 
 def _unchanged(file: Found, size: int, mtime_ns: int, digest: str) -> bool:
-    """Tell whether a file is what it was when it had this size, time and digest."""
+    """Whether a file still has this size and time, or this digest."""
     if size != file.size:
         return False
     if mtime_ns == file.mtime_ns and file.size != -1:
@@ -305,7 +339,7 @@ def _require_source(info: CacheInfo, folder: Folder, source: str) -> None:
 
 @dataclass(frozen=True)
 class _Done:
-    """What became of a batch: its part, its number of files, those that were skipped, and who did it."""
+    """Result of a batch: its part, number of files, skipped files, and the node that analysed it."""
 
     part: str
     count: int
@@ -321,6 +355,6 @@ def _analyse(batch: Batch, parameters: Parameters, cache: Folder, parts: Folder)
 
 def _unwritable(folder: Folder, error: OSError) -> CacheError:
     return CacheError(
-        f"--cache {folder.uri}: cannot be written ({error.strerror or error}); mend that and run the same"
-        " command again, what is done is kept"
+        f"--cache {folder.uri}: cannot be written ({error.strerror or error}); fix that and run the same"
+        " command again; finished work is kept"
     )

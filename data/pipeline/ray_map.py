@@ -1,14 +1,18 @@
-"""Work spread over the cores of this machine or of a Ray cluster."""
+"""Spread work over the cores of this machine or of a Ray cluster."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
+import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 from data.errors import HarnessError, SettingsError
@@ -16,16 +20,21 @@ from data.errors import HarnessError, SettingsError
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
+_PROJECT = Path(__file__).resolve().parents[2]
+"""Folder that holds our packages."""
 _ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Variable of Ray's that is 0 where a cluster is one machine."""
+"""Ray's variable that is 0 if a cluster is one machine."""
 _PATIENCE = 10
-"""Seconds that a cluster has to answer."""
+"""Seconds to wait for a cluster's answer."""
 _BOTH = 2
-"""Pairs of versions that Ray names where they differ: the cluster's and our own."""
+"""Pairs of versions in Ray's message if they differ: the cluster's and this environment's."""
+_LONGEST_TMPDIR = 40
+"""Bytes of ``TMPDIR`` up to which the names of Ray's sockets, about 65 bytes more, stay within 107."""
+_SHORT_FOLDER = "/tmp"  # noqa: S108 - mkdtemp makes a folder of this user inside
 _AHEAD = 2
-"""Tasks in flight a core: one at work and one waiting, so that memory stays flat however many there are."""
+"""Tasks in flight per core: one running and one waiting, so memory use does not grow with their number."""
 _DEMAND = 32
-"""Tasks in flight at least, on a cluster that was given: one without idle cores grows by what waits."""
+"""Fewest tasks in flight on a given cluster: waiting tasks make it add nodes."""
 
 
 def spread(
@@ -35,12 +44,12 @@ def spread(
     workers: int | None = None,
     address: str | None = None,
 ) -> Iterator[_Result]:
-    """Yield the result of each item, in the order in which they are done.
+    """Yield the result of each item, in the order of completion.
 
     Parameters
     ----------
     work : callable
-        What to do with an item; it and the items are sent to other processes.
+        Function of an item; both are sent to other processes.
     items : sequence
         The items.
     workers : int, optional
@@ -54,13 +63,13 @@ def spread(
     SettingsError
         If no cluster answers at `address`.
     HarnessError
-        If a process dies at its work, again and again. What `work` itself raises comes as it was raised.
+        If a worker process dies repeatedly. Exceptions of `work` itself are raised unchanged.
     """
     if address is None and (workers == 1 or len(items) == 1):
         yield from map(work, items)
         return
 
-    def one(item: _Item) -> _Result:
+    def run_item(item: _Item) -> _Result:
         return work(item)
 
     def limit() -> int:
@@ -69,7 +78,7 @@ def spread(
         if workers is not None:
             # On a cluster that was given, what is in flight may all be at work.
             return workers if address is not None else _AHEAD * workers
-        # Asked anew each time: nodes come and go.
+        # Queried each time: nodes come and go.
         ahead = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
         return ahead if address is None else max(_DEMAND, ahead)
 
@@ -77,7 +86,7 @@ def spread(
         import ray
         from ray.exceptions import RayError, RayTaskError
 
-        task = ray.remote(num_cpus=1)(one)
+        task = ray.remote(num_cpus=1)(run_item)
         waiting = iter(items)
         running = [task.remote(item) for item in islice(waiting, limit())]
         while running:
@@ -89,7 +98,7 @@ def spread(
             except RayError as error:
                 reason = str(error).partition("\n")[0]
                 raise HarnessError(
-                    f"a worker process died at its work ({reason}); if memory ran out, give fewer --workers,"
+                    f"a worker process died ({reason}); if memory ran out, give fewer --workers,"
                     " and run the same command again"
                 ) from error
             running += [task.remote(item) for item in islice(waiting, max(0, limit() - len(running)))]
@@ -124,15 +133,45 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
         _require_listener(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    with _listening_on_loopback() if address is None else contextlib.nullcontext():
-        connected = _connect(workers, address)
-    try:
-        yield
-    finally:
-        if connected:
-            import ray
+    with _hidden_working_folder() as folder:
+        with (
+            _listening_on_loopback() if address is None else contextlib.nullcontext(),
+            contextlib.chdir(folder),
+        ):
+            connected = _connect(workers, address)
+        try:
+            yield
+        finally:
+            if connected:
+                import ray
 
-            ray.shutdown()
+                ray.shutdown()
+
+
+def _temporary_folder() -> str | None:
+    """Folder for the session of a Ray that is started here; None is Ray's own choice.
+
+    The paths of its sockets must not exceed 107 bytes. If ``TMPDIR`` is too long for that, a folder in
+    ``/tmp`` is used, and deleted at the end of this process.
+
+    Raises
+    ------
+    SettingsError
+        If ``TMPDIR`` is too long and ``/tmp`` cannot be used instead.
+    """
+    named = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR", "")
+    length = len(os.fsencode(named))
+    if length <= _LONGEST_TMPDIR:
+        return None
+    try:
+        folder = tempfile.mkdtemp(prefix="ray-", dir=_SHORT_FOLDER)
+    except OSError as error:
+        raise SettingsError(
+            f"TMPDIR {named}: too long for Ray ({length} bytes, at most {_LONGEST_TMPDIR});"
+            " name a shorter folder"
+        ) from error
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _connect(workers: int | None, address: str | None) -> bool:
@@ -149,6 +188,7 @@ def _connect(workers: int | None, address: str | None) -> bool:
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level="error",
+                _temp_dir=_temporary_folder(),
             )
         else:
             ray.init(address=address, log_to_driver=False, logging_level="error")
@@ -170,6 +210,24 @@ def _connect(workers: int | None, address: str | None) -> bool:
 
 
 @contextlib.contextmanager
+def _hidden_working_folder() -> Iterator[Path]:
+    """Folder to connect to Ray from, so that workers import our packages and not files of the user.
+
+    Ray puts the driver's working folder in front of the workers' ``sys.path``, where a ``data.py`` of the
+    user would hide our `data`. So Ray is started in an empty folder, which exists until Ray is stopped,
+    unless the packages themselves are imported from the working folder. A ``working_dir`` in
+    ``runtime_env`` does the same, but makes the first task and each actor seconds later, and contradicts
+    the one of ``ray job submit --working-dir``.
+    """
+    working_folder = Path.cwd()
+    if working_folder == _PROJECT:
+        yield working_folder
+        return
+    with tempfile.TemporaryDirectory(prefix="genre-search-", ignore_cleanup_errors=True) as empty:
+        yield Path(empty)
+
+
+@contextlib.contextmanager
 def _listening_on_loopback() -> Iterator[None]:
     """Let a Ray that is started inside listen on this machine's loopback alone.
 
@@ -187,7 +245,7 @@ def _listening_on_loopback() -> Iterator[None]:
 
 
 def _require_listener(address: str) -> None:
-    """Refuse an address at which nobody listens, for which Ray itself would wait many minutes."""
+    """Refuse an address without a listener; Ray itself would wait many minutes."""
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal()) or "://" in address:
         return
@@ -195,5 +253,5 @@ def _require_listener(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
     except OSError as error:
         raise SettingsError(
-            f"--address {address}: nobody listens there ({error}); give HOST:PORT of the cluster's head"
+            f"--address {address}: no cluster listens there ({error}); give HOST:PORT of the cluster's head"
         ) from error

@@ -1,4 +1,4 @@
-"""What is taken from one file, and from a batch of them: the work that is spread over the cores."""
+"""Analyse a batch of files: the work that is spread over the cores."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 
 
 def analysed_schema() -> pa.Schema:
-    """Arrow schema of a part: one row a file.
+    """Arrow schema of a part: one row per file.
 
-    The manifest's fixed columns, then what an inspection and a rerun need: size in bytes, time of change in
-    nanoseconds and digest of the file, its channels, the peak and the clipped share of its samples, its
-    landmarks (see `landmarks`), and the name of the part. ``features`` are the float64 values of its
-    segments, one after another; null where the cache has them already.
+    The manifest's fixed columns, then those that inspection and reruns need: size in bytes, time of change in
+    nanoseconds and digest of the file, its channels, the peak and the clipped fraction of its samples, its
+    landmarks (see `landmarks`), the name of the part, the codec, and the seconds that the file lacks.
+    ``features`` are the float64 values of its segments, one after another; null if the cache has them
+    already.
     """
     import pyarrow as pa
 
@@ -60,6 +61,8 @@ def manifest_extras() -> list[tuple[str, pa.DataType]]:
         ("clipped", pa.float64()),
         ("landmarks", pa.binary()),
         ("part", pa.string()),
+        ("codec", pa.string()),
+        ("missing_s", pa.float64()),
     ]
 
 
@@ -70,7 +73,7 @@ class Batch:
     Attributes
     ----------
     name : str
-        Name of the part that comes of it.
+        Name of the resulting part.
     files : sequence of Found
         The files.
     held : mapping of str to str
@@ -88,7 +91,7 @@ class Batch:
 def analyse_batch(
     batch: Batch, parameters: Parameters, cache: Folder, parts: Folder
 ) -> list[tuple[str, str]]:
-    """Analyse a batch of files and write what is found as one part.
+    """Analyse a batch of files and write the results as one part.
 
     Parameters
     ----------
@@ -114,12 +117,12 @@ def analyse_batch(
     encoders = f"{cache.path if cache.is_local else cache.uri}/{ENCODERS}"
     open_encoders(parameters.embeddings, encoders, one_core=True)
     held = _HeldTensors(batch, cache)
-    # One thread a process: the processes share the cores, and results do not depend on their number.
+    # One thread per process: the processes share the cores, and results do not depend on their number.
     with threadpool_limits(1):
         rows = [
             _analyse(file, parameters, encoders, tensors, held) | {"part": batch.name} for file in batch.files
         ]
-    # The part comes last: it is what vouches for the shards of the same name.
+    # The part comes last: it marks the shards of the same name as complete.
     for kind, tracks in tensors.items():
         write_shard(cache / kind, batch.name, tracks)
     parts.write_table(f"{batch.name}.parquet", pa.Table.from_pylist(rows, schema=analysed_schema()))
@@ -228,13 +231,15 @@ def _analyse(
         "channels": audio.channels,
         "peak": audio.peak,
         "clipped": audio.clipped,
+        "codec": audio.codec,
+        "missing_s": audio.missing_s,
         "landmarks": np.concatenate(marks).tobytes(),
         "features": X.tobytes() if features else None,
     }
 
 
 def _picture(file: Found, parameters: Parameters, tensors: dict[str, list[TrackTensors]]) -> dict[str, Any]:
-    """Take what is to be had from a file that is a picture."""
+    """Analyse a file that is an image."""
     try:
         picture = load_picture(file.path, size=(parameters.image or Picture()).size)
     except AudioError as error:

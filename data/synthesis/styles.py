@@ -1,7 +1,7 @@
-"""The ten styles of the demo data set: where each one's tempo, drums, harmony, timbre and mix lie.
+"""The ten styles of the demo data set: their tempo, drums, harmony, timbre and mix.
 
 The styles are inventions that borrow names of genres; no recording was measured for them. A `Span` is where
-most of a style's tracks lie, not a bound, so that neighbouring styles overlap.
+most of a style's tracks are found, not a bound, so that neighbouring styles overlap.
 """
 
 from __future__ import annotations

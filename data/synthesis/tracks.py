@@ -1,7 +1,7 @@
 """Music from a seed: one short track of a style, composed and rendered with numpy and scipy.
 
 A track first draws its four aspects (rhythm, harmony, timbre, mix), each from its own style or, now and
-then, from another, then the numbers inside each, then its notes. A style can therefore be told from the
+then, from another, then the numbers inside each, then its notes. A style can therefore be recognised from the
 sound, but not always and not by one feature alone.
 """
 
@@ -226,7 +226,7 @@ def _clip(y: np.ndarray, drive: float) -> np.ndarray:
 
 
 def _drums(rng: Generator, groove: tuple[str, str, str], steps: np.ndarray, fill: float) -> np.ndarray:
-    """Render kick, snare and hat, each drawn anew for the track, shape (n_samples,)."""
+    """Render kick, snare and hat, each drawn for each track, shape (n_samples,)."""
     size = round(SECONDS * SAMPLE_RATE)
     y = np.zeros(size)
     for pattern, sound, level in zip(groove, _kit(rng), (1.0, 0.8, 0.35), strict=True):

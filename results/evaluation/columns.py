@@ -1,4 +1,4 @@
-"""Some columns of a run's Parquet file as plain lists, without pandas, whose import takes half a second."""
+"""Read columns of a run's Parquet file as lists, without pandas, whose import takes half a second."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from search.storage.run_folder import RunFolder, require_epoch
 def read_columns(
     run: RunFolder, name: str, columns: Sequence[str], epoch: int | None = None
 ) -> dict[str, list[Any]]:
-    """Read columns of a file of a run.
+    """Read columns of a Parquet file of a run.
 
     Parameters
     ----------
@@ -21,33 +21,33 @@ def read_columns(
     name : str
         The file, such as ``trials.parquet``.
     columns : sequence of str
-        Which columns; others are not read.
+        Names of the columns to read.
     epoch : int, optional
-        The epoch that the file must be of.
+        The epoch that the file must hold.
 
     Returns
     -------
     dict of str to list
-        By column; None where a value is missing.
+        Values by column; None where a value is missing.
 
     Raises
     ------
     RunError
-        If the file is missing, not whole, of another epoch, or lacks a column.
+        If the file is missing or incomplete, holds another epoch, or lacks a column.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    place = f"run {run.name!r}: {run.folder.uri}/{name}"
+    location = f"run {run.name!r}: {run.folder.uri}/{name}"
     try:
         with run.folder.filesystem.open_input_file(f"{run.folder.path}/{name}") as file:
             table = pq.ParquetFile(file).read(columns=list(columns))
     except FileNotFoundError as error:
-        raise RunError(f"{place} is missing; has a trial of it ended yet?") from error
+        raise RunError(f"{location} is missing; has a trial of it ended yet?") from error
     except pa.ArrowInvalid as error:
-        raise RunError(f"{place}: not a whole Parquet file ({error})") from error
-    require_epoch(table.schema.metadata, epoch, place)
-    lacking = [column for column in columns if column not in table.column_names]
-    if lacking:
-        raise RunError(f"{place}: has no column {lacking[0]!r}")
+        raise RunError(f"{location}: not a complete Parquet file ({error})") from error
+    require_epoch(table.schema.metadata, epoch, location)
+    missing_columns = [column for column in columns if column not in table.column_names]
+    if missing_columns:
+        raise RunError(f"{location}: has no column {missing_columns[0]!r}")
     return {column: table[column].to_pylist() for column in columns}

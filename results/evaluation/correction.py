@@ -1,4 +1,4 @@
-"""The score of the best trial after correction for choosing it among many."""
+"""Correct the score of the best trial for its selection among many."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from data.dataset.choice_correction import Corrected, correct_for_choice
 from data.dataset.epoch_predictions import SUFFIX, read_epochs
 from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError, RunError
+from results.evaluation.groups import groups_by_track
+from results.evaluation.trials import Trial, scored
 from search.storage.run_folder import RunFolder, require_epoch
 
 MAX_TRIALS = 200
-"""The choice is repeated among this many of the best trials; worse ones are never chosen."""
+"""The correction repeats the selection among this many of the best trials; worse ones would never win."""
 _READERS = 8
 
 
 class Candidate(NamedTuple):
-    """A trial with a score: its run, the genres of that, its name, the epoch of its score."""
+    """A scored trial: its run, the run's genres, its name, and the epoch of its score."""
 
     run: RunFolder
     classes: Sequence[str]
@@ -31,16 +33,16 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class ChoiceCorrection:
-    """The correction of a best trial, in numbers and in words.
+    """The corrected score of a best trial, as numbers and as text.
 
     Attributes
     ----------
     corrected : Corrected
         Raw and corrected score.
     n_ranked : int
-        Trials with a score among which the best was chosen.
+        Number of scored trials from which the best was selected.
     n_unread : int
-        Trials among the best `MAX_TRIALS` whose predictions were not stored or cannot be read.
+        Number of trials among the best `MAX_TRIALS` whose predictions are missing or unreadable.
     """
 
     corrected: Corrected
@@ -48,7 +50,7 @@ class ChoiceCorrection:
     n_unread: int
 
     def record(self) -> dict[str, Any]:
-        """Return the content for JSON; shares from 0 to 1."""
+        """Return the content for JSON; accuracies from 0 to 1."""
         return {
             "raw": self.corrected.raw,
             "corrected": self.corrected.corrected,
@@ -58,12 +60,12 @@ class ChoiceCorrection:
         }
 
     def sentence(self) -> str:
-        """Return raw and corrected score as a sentence."""
-        what = "trials and their epochs" if self.corrected.epochs else "trials"
+        """Describe the raw and the corrected score."""
+        selected_from = "trials and their epochs" if self.corrected.epochs else "trials"
         text = (
             f"The best scores {100 * self.corrected.raw:.1f} %,"
             f" {100 * self.corrected.corrected:.1f} % after correction for choosing among"
-            f" {self.n_ranked} {what}"
+            f" {self.n_ranked} {selected_from}"
         )
         if not self.corrected.epochs:
             text += " (the choice of the epoch is not corrected)"
@@ -80,58 +82,70 @@ def correct_best(
     Parameters
     ----------
     candidates : sequence of Candidate
-        All trials with a score on the same data and split, the best first.
+        All scored trials on the same data and split, best first.
     group_of : mapping of str to str
-        Group of each track; a track that it lacks is a group of its own.
+        Group of each track; a track without an entry forms its own group.
     seed : int
         Seed of the bootstrap.
 
     Returns
     -------
     ChoiceCorrection or None
-        None where there was no choice, or the predictions of the best trial are missing.
+        None if there was nothing to choose from, or the predictions of the best trial are missing.
     """
     if len(candidates) < 2:
         return None
-    tried = candidates[:MAX_TRIALS]
+    best_candidates = candidates[:MAX_TRIALS]
     with ThreadPoolExecutor(_READERS) as readers:
-        read = list(readers.map(_read, tried))
-    if read[0] is None:
+        predictions = list(readers.map(_read, best_candidates))
+    if predictions[0] is None:
         return None
-    present = [each for each in read if each is not None]
-    common = sorted(set.intersection(*({*each.row} for each in present)))
+    available = [prediction for prediction in predictions if prediction is not None]
+    common = sorted(set.intersection(*({*prediction.row} for prediction in available)))
     groups = TrackGroups.of([group_of.get(track, track) for track in common])
-    if len(present) < 2 or groups.n_groups < 2:
+    if len(available) < 2 or groups.n_groups < 2:
         return None
-    rows = [np.array([each.row[track] for track in common]) for each in present]
+    rows = [np.array([prediction.row[track] for track in common]) for prediction in available]
     return ChoiceCorrection(
         correct_for_choice(
-            list(_chosen(present, rows)),
-            present[0].truth[rows[0]],
+            list(_on_common_tracks(available, rows)),
+            available[0].truth[rows[0]],
             groups,
             n_classes=len(candidates[0].classes),
             seed=seed,
         ),
         n_ranked=len(candidates),
-        n_unread=len(tried) - len(present),
+        n_unread=len(best_candidates) - len(available),
     )
 
 
+def correct_run(trial: Trial) -> ChoiceCorrection | None:
+    """Correct the score of the best trial of a run for its selection among the run's trials."""
+    ranked = scored(trial.run.trials())
+    candidates = [
+        Candidate(trial.run, trial.info.classes, str(trial_id), int(epoch))
+        for trial_id, epoch in zip(ranked["trial_id"], ranked["best_epoch"], strict=True)
+    ]
+    return correct_best(candidates, groups_by_track(trial.run))
+
+
 class _Predictions(NamedTuple):
+    """Row of each track, true genres, and predicted genres with one row per epoch, the best epoch last."""
+
     row: dict[str, int]
     truth: np.ndarray
     predicted: np.ndarray
 
 
-def _chosen(present: Sequence[_Predictions], rows: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """Predictions on the common tracks; of all epochs only if every trial stored them."""
-    with_epochs = all(len(each.predicted) > 1 for each in present)
-    for each, row in zip(present, rows, strict=True):
-        yield (each.predicted if with_epochs else each.predicted[-1:])[:, row]
+def _on_common_tracks(available: Sequence[_Predictions], rows: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """Select the predictions on the common tracks; of all epochs only if every trial stored them."""
+    with_epochs = all(len(prediction.predicted) > 1 for prediction in available)
+    for prediction, row in zip(available, rows, strict=True):
+        yield (prediction.predicted if with_epochs else prediction.predicted[-1:])[:, row]
 
 
 def _read(candidate: Candidate) -> _Predictions | None:
-    """Read the predictions of a trial; the last row is its best epoch, others are all of its epochs."""
+    """Read the predictions of a trial; None if they are missing or unreadable."""
     folder, name = candidate.run.folder / "predictions", f"{candidate.trial_id}.parquet"
     try:
         table = folder.parquet(name).read()
@@ -150,10 +164,11 @@ def _read(candidate: Candidate) -> _Predictions | None:
 
 
 def _read_epochs(run: RunFolder, trial_id: str, n_tracks: int) -> np.ndarray | None:
+    """Read the predictions of all epochs of a trial; None if they were not stored."""
     folder, name = run.folder / "predictions", f"{trial_id}{SUFFIX}"
     if not folder.exists(name):
         return None
     epochs = read_epochs(folder.parquet(name).read())
     if epochs.shape[1] != n_tracks:
-        raise RunError(f"{folder.uri}/{name}: is not of the tracks of {trial_id}.parquet")
+        raise RunError(f"{folder.uri}/{name}: does not hold the tracks of {trial_id}.parquet")
     return epochs

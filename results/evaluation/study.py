@@ -1,4 +1,4 @@
-"""The journal of a run's study, opened to look at it."""
+"""Read-only access to the Optuna study of a run."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from search.storage.run_folder import JOURNAL, STUDY, RunFolder
 
 
 class _ReadOnly(JournalFileBackend):
-    """A journal that refuses to be written: every change of a study, of whatever kind, is an append to it."""
+    """A journal that refuses writes: every change of a study is an append."""
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        raise RunError(f"{self._file_path}: a study is only looked at here; its search alone writes it")
+        raise RunError(f"{self._file_path}: the study is read-only here; only its search writes to it")
 
 
 def storage(run: RunFolder) -> optuna.storages.JournalStorage:
-    """Open the journal of a run to read it, also while its search goes on; what would write raises RunError.
+    """Open the journal of a run for reading, also while its search is running; writes raise RunError.
 
     Raises
     ------
     RunError
-        If the run has none.
+        If the run does not exist or has no journal.
     HarnessError
-        If the run lies in a bucket.
+        If the run is stored in a bucket.
     """
     if not run.folder.exists(JOURNAL):
-        run.info()  # tells that there is no such run
-        raise RunError(f"run {run.name!r}: {run.folder.uri}/{JOURNAL} is missing; has its search begun?")
+        run.info()  # raises if the run does not exist
+        raise RunError(f"run {run.name!r}: {run.folder.uri}/{JOURNAL} is missing; has its search started?")
     return optuna.storages.JournalStorage(_ReadOnly(str(run.folder.local / JOURNAL)))
 
 
 def ended_at(run: RunFolder) -> dict[str, datetime]:
-    """When each trial ended, by its name; empty where the run's journal is not at hand."""
+    """Read when each trial ended, by its name; empty if the run has no local journal."""
     if not run.folder.is_local or not run.folder.exists(JOURNAL):
         return {}
     optuna.logging.set_verbosity(optuna.logging.WARNING)

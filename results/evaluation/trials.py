@@ -1,4 +1,4 @@
-"""One trial of a run: found by name, its configuration as the search suggested it."""
+"""Find a trial of a run by name and read its configuration."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from data.errors import RunError
-from search.storage.run_folder import RunFolder, RunInfo, first_failure
+from search.storage.run_folder import RunFolder, first_failure
+from search.storage.run_info import RunInfo
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BASELINE = "BASELINE"
-"""Name by which trial 0 can be asked for."""
+"""Name of trial 0 in commands."""
 
 SCORED = ("COMPLETE", "PRUNED")
-"""States of trials that are ranked: a stopped trial has the honest score of its best epoch."""
+"""States of ranked trials; a stopped trial counts with its best epoch."""
 
 _CONFIG = "config."
 
@@ -29,24 +30,24 @@ class Trial:
     Attributes
     ----------
     run : RunFolder
-        Its run.
+        The run of the trial.
     info : RunInfo
         The run's record.
     trial_id : str
-        Its name in the run.
+        The trial's name in the run.
     baseline : bool
-        Whether it is the BASELINE.
+        Whether the trial is the BASELINE.
     status : str
         One of `SCORED`.
     best_epoch : int
-        The epoch, from 1, that validation chose.
+        The epoch, from 1, with the best validation accuracy.
     val_accuracy : float
-        Share of the validated tracks that it gets right at that epoch.
+        Fraction of the validated tracks that are classified correctly at that epoch.
     best_of : int
-        How many scored trials of its run it is the best of; 1 for any other, and for a BASELINE by name,
-        which its score did not choose.
+        Number of scored trials of the run if this trial was selected as the best of them; 1 otherwise, also
+        for a BASELINE that was requested by name.
     config : dict
-        Its configuration.
+        The configuration of the trial.
     """
 
     run: RunFolder
@@ -66,7 +67,7 @@ def has_score(trials: pd.DataFrame) -> pd.Series[bool]:
 
 
 def scored(trials: pd.DataFrame) -> pd.DataFrame:
-    """Trials that are ranked, best first: by accuracy, then by loss."""
+    """Return the ranked trials, best first: by accuracy, then by loss."""
     return trials[has_score(trials)].sort_values(
         ["val_accuracy", "val_loss"], ascending=[False, True], kind="stable"
     )
@@ -80,19 +81,19 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
     run : RunFolder
         The run.
     trial_id : str, optional
-        The trial's name, or ``BASELINE``; the best one by default.
+        The trial's name, or ``BASELINE``; by default the best trial.
 
     Raises
     ------
     RunError
-        If there is no such run or trial, or none that has a score.
+        If the run or trial does not exist or has no score.
     """
     info, trials = run.info(), run.trials()
     ranked = scored(trials)
     if ranked.empty:
         raise RunError(
-            f"run {run.name!r}: no trial of it has ended with a score;"
-            f" {(info.status == 'finished' and first_failure(trials)) or 'let the search go on'}"
+            f"run {run.name!r}: no trial has ended with a score;"
+            f" {(info.status == 'finished' and first_failure(trials)) or 'wait for the search or resume it'}"
         )
     if trial_id is None:
         row = ranked.iloc[0]
@@ -107,7 +108,7 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
         row = named.iloc[0]
     if row["status"] not in SCORED or math.isnan(row["val_accuracy"]):
         raise RunError(f"run {run.name!r}: trial {row['trial_id']} is {row['status']}, so it has no score")
-    chosen = trial_id != BASELINE and row["trial_id"] == ranked["trial_id"].iloc[0]
+    is_best = trial_id != BASELINE and row["trial_id"] == ranked["trial_id"].iloc[0]
     return Trial(
         run=run,
         info=info,
@@ -116,7 +117,7 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
         status=str(row["status"]),
         best_epoch=int(row["best_epoch"]),
         val_accuracy=float(row["val_accuracy"]),
-        best_of=len(ranked) if chosen else 1,
+        best_of=len(ranked) if is_best else 1,
         config=config_of({str(key): value for key, value in row.items()}, info.space),
     )
 
@@ -128,16 +129,16 @@ def named_trial(reference: str, runs: str) -> Trial:
 
 
 def config_of(row: Mapping[str, Any], space: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration of a row of ``trials.parquet``, in the types that the space suggests.
+    """Return the configuration of a row of ``trials.parquet``, with the types of the search space.
 
-    A table makes a float of an integer that some trials lack, and fills what they lack with NaN.
+    The table stores integers as floats and missing values as NaN if some trials lack a parameter.
 
     Parameters
     ----------
     row : mapping
-        With the configuration under ``config.NAME``.
+        A row; the configuration is stored under ``config.NAME``.
     space : mapping
-        Optuna's distributions in JSON, by name, as in ``run.json``.
+        Optuna distributions as JSON content, by parameter name, as in ``run.json``.
     """
     config = {}
     for key, value in row.items():
@@ -150,6 +151,7 @@ def config_of(row: Mapping[str, Any], space: Mapping[str, Any]) -> dict[str, Any
 
 
 def _as_suggested(value: Any, distribution: Mapping[str, Any] | None) -> Any:
+    """Convert a value to the type that its distribution suggests."""
     if distribution is None:
         return value
     attributes = distribution["attributes"]

@@ -1,1 +1,1 @@
-"""Writing of exports: retraining, formats, model cards."""
+"""Create exports: final training, formats, model cards."""

@@ -1,4 +1,4 @@
-"""MusiCNN, the pooling, the scaling and the head as one network, for other runtimes."""
+"""Join MusiCNN, pooling, scaling and the trained head into one network for other runtimes."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
     import keras
 
 FOLDER = "chain"
-"""Folder of an export that holds the chain's formats."""
+"""Folder of an export that holds the formats of the joined network."""
 _FORMATS = ("onnx", "tflite")
 
 
 def has_chain(embedding: Embedding, scaler: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the chain of an encoder and a head can be built: MusiCNN, and a scaling that is affine."""
+    """Whether encoder and head can be joined: the encoder is MusiCNN and the scaling is affine."""
     return embedding.encoder == "musicnn" and all("scale_" in step for step in scaler)
 
 
 def chain_formats(formats: Sequence[str]) -> list[str]:
-    """Select, of the formats that an export asks for, those in which the chain is written too."""
+    """Select those of the requested formats in which the joined network is also written."""
     return [name for name in formats if name in _FORMATS]
 
 
 def build_chain(
     head: keras.Model, embedding: Embedding, scaler: Sequence[Mapping[str, Any]], weights: Path
 ) -> keras.Model:
-    """Build the chain.
+    """Build the joined network.
 
     Parameters
     ----------
     head : keras.Model
-        From scaled vectors to probabilities.
+        The trained head, from scaled vectors to probabilities.
     embedding : Embedding
-        How the vectors are taken; see `has_chain`.
+        How the vectors are computed; see `has_chain`.
     scaler : sequence of mapping
         The fitted steps of the scaling; see `spaces.training.dense.scalers`.
     weights : Path
-        Folder of the encoder's files.
+        Folder with the encoder's files.
 
     Returns
     -------
     keras.Model
-        From the log-mel patches of one segment, float32 of shape (n_patches, 187, 96) as
-        `data.analysis.encoders.musicnn.log_mel_patches` cuts them, to probabilities of shape (1, n_classes).
+        Maps the log-mel patches of one segment, float32 of shape (n_patches, 187, 96) as returned by
+        `data.analysis.encoders.musicnn.log_mel_patches`, to probabilities of shape (1, n_classes).
     """
     import_keras()
     import keras
@@ -73,7 +73,7 @@ def build_chain(
 
 
 def noise_patches() -> np.ndarray:
-    """Log-mel patches of ten seconds of noise, float32, on which formats are compared."""
+    """Return log-mel patches of ten seconds of noise, float32, for the comparison of formats."""
     from data.analysis.encoders.musicnn import SAMPLE_RATE, log_mel_patches
 
     rng = np.random.default_rng(0)

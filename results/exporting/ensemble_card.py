@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from data.dataset.calibration import Calibration
 from results.evaluation.trials import Trial
+from results.exporting.calibration_report import calibration_section
 from results.exporting.model_card import (
     SYNTHETIC,
     data_section,
+    input_name,
     limits_section,
     numbers_section,
-    takes,
     usage_section,
 )
 
@@ -23,33 +25,38 @@ def ensemble_card(
     n_trained: int,
     among: int,
     earlier_scorings: list[dict[str, Any]],
+    weights: Sequence[float],
+    calibration: Calibration | None = None,
+    selection: str = "",
 ) -> str:
-    """Write the model card of several trials that vote; see `results.exporting.model_card.model_card`."""
+    """Write the model card of an ensemble; see `results.exporting.model_card.model_card`."""
     first = trials[0]
     info = first.info
     head = (
-        f"# Music genres from {takes(first)}, by a vote of {len(trials)} networks\n\n"
-        f"A classifier of {len(info.classes)} genres: {', '.join(info.classes)}. Each member takes the file"
-        " in its own way; their probabilities are averaged, with equal weights."
+        f"# Music genres from {input_name(first)}: an ensemble of {len(trials)} networks\n\n"
+        f"A classifier of {len(info.classes)} genres: {', '.join(info.classes)}. Each member"
+        " preprocesses the file in its own way; their probabilities are averaged with the weights below."
     )
     if info.cache.synthetic:
         head += f"\n\n{SYNTHETIC}"
     lines = [
         "## Members",
         "",
-        "| family | trial | validation accuracy | epochs |",
-        "| --- | --- | ---: | ---: |",
+        "| family | trial | weight | validation accuracy | epochs |",
+        "| --- | --- | ---: | ---: | ---: |",
     ]
-    for trial in trials:
+    for trial, weight in zip(trials, weights, strict=True):
         name = "BASELINE" if trial.baseline else trial.trial_id
         lines.append(
-            f"| {trial.info.family} | {trial.run.name}:{name} | {100 * trial.val_accuracy:.1f} %"
-            f" | {trial.best_epoch} |"
+            f"| {trial.info.family} | {trial.run.name}:{name} | {weight:.2f}"
+            f" | {100 * trial.val_accuracy:.1f} % | {trial.best_epoch} |"
         )
-    lines += ["", "The members alone were not scored on the test."] if "test" in metrics else []
+    lines += ["", selection] if selection else []
+    lines += ["", "The members were not evaluated individually on the test set."] if "test" in metrics else []
     sections = [
         head,
         numbers_section(trials, metrics, among, earlier_scorings),
+        calibration_section(calibration),
         "\n".join(lines),
         data_section(first, n_trained),
         limits_section(first, metrics),

@@ -1,4 +1,4 @@
-"""Choose the members of an ensemble, train each once more, and export them as one model that votes."""
+"""Select the members of an ensemble, train them on training + validation tracks, and export them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from typing import Any
 import click
 import numpy as np
 
+from data.dataset.calibration import apply_temperature
 from data.dataset.metrics import judge
+from data.dataset.task import Task
 from data.dataset.track_scores import vote
 from data.errors import HarnessError, RunError
-from results.evaluation.predictions import Judgement
+from results.evaluation.groups import groups_by_track, track_groups
+from results.evaluation.predictions import OutOfFoldPredictions
 from results.evaluation.trials import Trial, find_trial
+from results.exporting.calibration_report import fitted_calibration
 from results.exporting.ensemble_card import ensemble_card
 from results.exporting.formats import check_available
 from results.exporting.refit import Refit, refit
@@ -22,67 +26,68 @@ from results.exporting.writer import (
     earlier_scorings,
     new_folder,
     record_scoring,
-    write_account,
+    write_evaluation,
     write_model,
     writing,
 )
-from results.model import files as bundle
+from results.model import files
 from results.model.classifier import Classifier
 from results.model.ensemble import EnsembleConfig
 from results.ranking.boards import Board
+from results.ranking.selection import out_of_fold_vote
 from search.storage.run_folder import RunFolder
 
 
 def choose_members(board: Board, count: int, runs: str) -> list[Trial]:
-    """Choose trials of a board: the best of each family first, then the next best of all.
+    """Select trials of a board: the best of each family first, then the next best of all.
 
-    Members that err in different ways help each other more than the next best of one family would, and
-    networks of different families do. A network has one vote, whichever runs trained it; a trial whose
-    judgement cannot be read is left out, which is told on standard error.
+    Families come first because their networks make different errors, which helps the vote more than a
+    slightly better network of the same family. A network that several runs trained is selected once. A trial
+    without readable predictions is skipped with a warning on standard error.
 
     Parameters
     ----------
     board : Board
-        With at least its `count` best entries, some to take the place of others, and the best of each family.
+        A board with more than `count` of its best entries, as replacements, and the best of each family.
     count : int
-        How many to choose.
+        Number of members.
     runs : str
         Folder of the runs.
 
     Raises
     ------
     RunError
-        If there are fewer such trials.
+        If the board has fewer such trials.
     """
-    left = list(board.entries)
-    chosen: list[Trial] = []
-    while left and len(chosen) < count:
-        families = {trial.info.family for trial in chosen}
-        entry = next((one for one in left if one.family not in families), left[0])
-        left.remove(entry)
+    remaining = list(board.entries)
+    selected: list[Trial] = []
+    while remaining and len(selected) < count:
+        families = {trial.info.family for trial in selected}
+        entry = next((entry for entry in remaining if entry.family not in families), remaining[0])
+        remaining.remove(entry)
         trial = find_trial(RunFolder.at(runs, entry.run), entry.trial_id)
-        if _network(trial) not in map(_network, chosen) and _is_judged(trial):
-            chosen.append(trial)
-    if len(chosen) < count:
+        if _identity(trial) not in map(_identity, selected) and _has_predictions(trial):
+            selected.append(trial)
+    if len(selected) < count:
         raise RunError(
-            f"--top {count}: only {len(chosen)} different trials with a score and its judgement are here;"
-            " ask for fewer"
+            f"--top {count}: only {len(selected)} different trials have a score and predictions; use a"
+            " smaller number"
         )
-    return chosen
+    return selected
 
 
-def _network(trial: Trial) -> tuple[Any, ...]:
-    """Gather what an exported network follows from, on one data set and split."""
+def _identity(trial: Trial) -> tuple[Any, ...]:
+    """Return what determines the exported network, given data and split."""
     info = trial.info
     return info.family, trial.config, trial.best_epoch, info.seed, info.weights
 
 
-def _is_judged(trial: Trial) -> bool:
-    """Whether the trial's judgement is there; told if it is not."""
+def _has_predictions(trial: Trial) -> bool:
+    """Whether the trial's predictions can be read; print a warning if not."""
     try:
-        Judgement.of(trial)
+        OutOfFoldPredictions.of(trial)
     except HarnessError as error:
-        click.echo(f"Left out of the vote: {' '.join(str(error).split())}", err=True)
+        click.echo(f"Skipped as a member: {' '.join(str(error).split())}", err=True)
         return False
     return True
 
@@ -95,21 +100,27 @@ def export_ensemble(
     among: int,
     cache: str | None = None,
     formats: Sequence[str] = (),
+    weights: Sequence[float] | None = None,
+    selection: str = "",
 ) -> dict[str, Any]:
-    """Export trials on the same data and split as one model that votes.
+    """Export trials on the same data and split as an ensemble.
 
-    The locked test is scored once, by the vote; the members alone are not scored on it.
+    The ensemble is evaluated once on the held-out test set; the members are not evaluated individually.
 
     Parameters
     ----------
     trials : sequence of Trial
         The members, at least two.
     out : str or Path
-        The folder to make; it appears whole, at the end.
+        The folder to create; it appears at the end, when it is complete.
     runs, cache, formats
-        As for `results.exporting.writer.export_trial`.
+        See `results.exporting.writer.export_trial`.
     among : int
-        Scored trials among which the members were chosen.
+        Number of scored trials from which the members were selected.
+    weights : sequence of float, optional
+        Weight of each member's probabilities; equal by default.
+    selection : str
+        How members and weights were selected, for the card.
 
     Returns
     -------
@@ -121,19 +132,23 @@ def export_ensemble(
     RunError
         If the trials are on different data or splits.
     ExportError
-        If the folder is there already, or cannot be written.
+        If the folder exists or cannot be written.
     """
     info = trials[0].info
-    same = [
+    comparable = [
         trial.info.cache.same_collection(info.cache)
         and trial.info.split_fingerprint == info.split_fingerprint
         for trial in trials
     ]
-    if not all(same):
-        raise RunError("the members of an ensemble must be of the same data and split")
+    if not all(comparable):
+        raise RunError("the members of an ensemble must have the same data and split")
     with new_folder(out) as folder:
         check_available(formats)
-        metrics = {"validation": _validation(trials)}
+        member_weights = [1 / len(trials)] * len(trials) if weights is None else list(weights)
+        probabilities, truth, groups, numbers = out_of_fold_vote(trials, member_weights)
+        metrics = {"validation": numbers}
+        calibration = fitted_calibration(probabilities, truth, groups)
+        temperature = 1.0 if calibration is None else calibration.temperature
         names = [f"{number}-{trial.info.family}" for number, trial in enumerate(trials, start=1)]
         created = datetime.now(UTC).isoformat(timespec="seconds")
         locked: list[np.ndarray] = []
@@ -145,7 +160,7 @@ def export_ensemble(
                 write_model(trial, trained, folder / name, formats)
             if trained.locked is not None:
                 task = trained.locked
-                rows = Classifier.load(folder / name).judge_rows(task.X)
+                rows = Classifier.load(folder / name).predict_rows(task.X)
                 locked.append(vote(rows, task.track, len(task.track_id)))
         if trained is None:
             raise RunError("an ensemble needs members")
@@ -155,36 +170,35 @@ def export_ensemble(
             cache_fingerprint=info.cache.data,
             split_fingerprint=info.split_fingerprint,
             created=created,
+            weights=[] if weights is None else list(weights),
+            temperature=temperature,
         )
         earlier: list[dict[str, Any]] = []
         if trained.locked is not None:
             earlier = earlier_scorings(trials[0], runs)
-            metrics["test"] = _score(trials, np.mean(locked, axis=0), trained.locked.track_label, created)
+            vote_on_test = apply_temperature(np.average(locked, axis=0, weights=member_weights), temperature)
+            metrics["test"] = _score(trials, vote_on_test, trained.locked, created)
         card = ensemble_card(
-            trials, metrics, n_trained=trained.n_tracks, among=among, earlier_scorings=earlier
+            trials,
+            metrics,
+            n_trained=trained.n_tracks,
+            among=among,
+            earlier_scorings=earlier,
+            weights=member_weights,
+            calibration=calibration,
+            selection=selection,
         )
         with writing(out):
-            bundle.write_json(folder, bundle.CONFIG, config.model_dump(mode="json"))
-            bundle.write_json(folder, bundle.LABELS, info.classes)
-            write_account(folder, metrics, card, info, f"ensemble of {len(trials)}")
+            files.write_json(folder, files.CONFIG, config.model_dump(mode="json"))
+            files.write_json(folder, files.LABELS, info.classes)
+            write_evaluation(folder, metrics, card, info, f"ensemble of {len(trials)}", calibration)
     return metrics
 
 
-def _score(
-    trials: Sequence[Trial], probabilities: np.ndarray, truth: np.ndarray, when: str
-) -> dict[str, Any]:
-    """Score the locked test by the vote, and record that it was."""
-    result = judge(probabilities, truth, trials[0].info.classes)
+def _score(trials: Sequence[Trial], probabilities: np.ndarray, locked: Task, when: str) -> dict[str, Any]:
+    """Evaluate the vote on the held-out test set, and record the evaluation."""
+    groups = track_groups(locked.track_id.tolist(), groups_by_track(trials[0].run))
+    result = judge(probabilities, locked.track_label, trials[0].info.classes, groups)
     members = "+".join(f"{trial.run.name}:{trial.trial_id}" for trial in trials)
     record_scoring(trials[0], result, run=members, trial_id="ensemble", when=when)
     return result
-
-
-def _validation(trials: Sequence[Trial]) -> dict[str, Any]:
-    """Numbers of the vote on the validated tracks: the mean of the members' out-of-fold probabilities."""
-    first, *others = (Judgement.of(trial) for trial in trials)
-    shares = [first.probabilities]
-    for other in others:
-        row = {track: number for number, track in enumerate(other.track_id)}
-        shares.append(other.probabilities[[row[track] for track in first.track_id]])
-    return judge(np.mean(shares, axis=0), first.truth, trials[0].info.classes)

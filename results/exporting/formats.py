@@ -1,4 +1,4 @@
-"""An exported network in the formats of other runtimes, each checked against Keras on real rows."""
+"""Write a network in the formats of other runtimes; check each against Keras on real inputs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     import keras
 
 NAMES = {"onnx": "model.onnx", "tflite": "model.tflite", "savedmodel": "savedmodel"}
-"""File or folder of each format beside Keras's own."""
+"""File or folder of each additional format."""
 
-_WITHIN = {"onnx": 1e-4, "tflite": 1e-4, "savedmodel": 1e-5}
-"""How far a probability may lie from that of Keras."""
+_TOLERANCE = {"onnx": 1e-4, "tflite": 1e-4, "savedmodel": 1e-5}
+"""Maximum difference of a probability from that of Keras."""
 
 
 def check_available(formats: Sequence[str]) -> None:
-    """Find out before anything is trained whether each format can be written.
+    """Check before the training that the libraries of each format are installed.
 
     Raises
     ------
@@ -36,65 +36,66 @@ def check_available(formats: Sequence[str]) -> None:
         If a library is missing.
     """
     if "onnx" in formats:
-        missing = [
+        missing_modules = [
             name for name in ("onnx", "onnxruntime", "tf2onnx") if importlib.util.find_spec(name) is None
         ]
-        if missing:
+        if missing_modules:
             raise SettingsError(
-                f"--format onnx: {', '.join(missing)} not installed; run: pip install 'genre-search[onnx]'"
+                f"--format onnx: {', '.join(missing_modules)} not installed;"
+                " run: pip install 'genre-search[onnx]'"
             )
 
 
 def write_formats(
     model: keras.Model, folder: Path, formats: Sequence[str], X: np.ndarray
 ) -> dict[str, float]:
-    """Write a network in further formats.
+    """Write a network in additional formats.
 
     Parameters
     ----------
     model : keras.Model
-        Takes prepared inputs, gives probabilities.
+        The network, from prepared inputs to probabilities.
     folder : Path
-        Where to.
+        The folder to write to.
     formats : sequence of str
-        Of `NAMES`.
+        Keys of `NAMES`.
     X : ndarray of float32, shape (n, ...)
-        Real, prepared inputs on which each is compared with `model`.
+        Real, prepared inputs on which each format is compared with `model`.
 
     Returns
     -------
     dict of str to float
-        By format, the greatest difference of a probability.
+        Maximum difference of a probability per format.
 
     Raises
     ------
     ExportError
-        If a format cannot be written, or answers differently.
+        If a format cannot be written, or its outputs differ.
     """
-    wanted = [name for name in NAMES if name in formats]
-    if not wanted:
+    requested = [name for name in NAMES if name in formats]
+    if not requested:
         return {}
     X = np.ascontiguousarray(X, dtype=np.float32)
     expected = np.asarray(model.predict(X, verbose=0))
-    found = {}
+    differences = {}
     with tempfile.TemporaryDirectory() as scratch:
-        saved = folder / NAMES["savedmodel"] if "savedmodel" in wanted else Path(scratch) / "saved"
-        for name in wanted:
+        saved = folder / NAMES["savedmodel"] if "savedmodel" in requested else Path(scratch) / "saved"
+        for name in requested:
             try:
                 with _silence():
-                    answer = _WRITERS[name](model, folder / NAMES[name], saved, X)
-            except Exception as error:  # converters let through whatever they meet
+                    outputs = _WRITERS[name](model, folder / NAMES[name], saved, X)
+            except Exception as error:  # converters pass on any error
                 reason = (str(error).splitlines() or [""])[0]
                 raise ExportError(
                     f"--format {name}: the network cannot be converted ({type(error).__name__}: {reason})"
                 ) from error
-            found[name] = float(np.abs(answer - expected).max())
-            if not found[name] <= _WITHIN[name]:
+            differences[name] = float(np.abs(outputs - expected).max())
+            if not differences[name] <= _TOLERANCE[name]:
                 raise ExportError(
-                    f"--format {name}: answers differ from those of Keras by {found[name]:.1e} on"
-                    f" {len(X)} rows; more than {_WITHIN[name]:.0e} is not accepted"
+                    f"--format {name}: the outputs differ from those of Keras by {differences[name]:.1e} on"
+                    f" {len(X)} rows; the tolerance is {_TOLERANCE[name]:.0e}"
                 )
-    return found
+    return differences
 
 
 def _save(model: keras.Model, saved: Path) -> None:
@@ -106,7 +107,7 @@ def _savedmodel(model: keras.Model, target: Path, saved: Path, X: np.ndarray) ->
     import tensorflow as tf
 
     _save(model, saved)
-    loaded = tf.saved_model.load(str(target))  # its variables live as long as it does
+    loaded = tf.saved_model.load(str(target))  # owns the variables
     return np.asarray(loaded.serve(X))
 
 
@@ -116,20 +117,20 @@ def _tflite(model: keras.Model, target: Path, saved: Path, X: np.ndarray) -> np.
     _save(model, saved)
     target.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(saved)).convert())
     interpreter = tf.lite.Interpreter(model_path=str(target))
-    given, taken = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    interpreter.resize_tensor_input(given["index"], X.shape)
+    input_details, output_details = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    interpreter.resize_tensor_input(input_details["index"], X.shape)
     interpreter.allocate_tensors()
-    interpreter.set_tensor(given["index"], X)
+    interpreter.set_tensor(input_details["index"], X)
     interpreter.invoke()
-    return np.asarray(interpreter.get_tensor(taken["index"]))
+    return np.asarray(interpreter.get_tensor(output_details["index"]))
 
 
 def _onnx(model: keras.Model, target: Path, _saved: Path, X: np.ndarray) -> np.ndarray:
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
-    from results.exporting.onnx_erfc import teach
+    from results.exporting.onnx_erfc import register_erfc
 
-    teach()
+    register_erfc()
     model.export(target, format="onnx", verbose=False)
     session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
     return np.asarray(session.run(None, {session.get_inputs()[0].name: X})[0])
@@ -144,20 +145,20 @@ _WRITERS: dict[str, Callable[[Any, Path, Path, np.ndarray], np.ndarray]] = {
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keep converters, some of which write to the process's own standard error, from talking."""
-    kept = os.dup(2)
-    before = logging.root.manager.disable
+    """Suppress the output of converters, some of which write to the process's standard error directly."""
+    saved_stderr = os.dup(2)
+    previous_level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         with (
             warnings.catch_warnings(),
             contextlib.redirect_stdout(io.StringIO()),
-            Path(os.devnull).open("w") as nowhere,
+            Path(os.devnull).open("w") as devnull,
         ):
             warnings.simplefilter("ignore")
-            os.dup2(nowhere.fileno(), 2)
+            os.dup2(devnull.fileno(), 2)
             yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        logging.disable(before)
+        os.dup2(saved_stderr, 2)
+        os.close(saved_stderr)
+        logging.disable(previous_level)

@@ -1,4 +1,4 @@
-"""From a trial to an export: train once more, score the locked test once, write the files."""
+"""Export a trial: train it, evaluate it once on the held-out test set, write the files."""
 
 from __future__ import annotations
 
@@ -17,28 +17,38 @@ import spaces
 from data.analysis.embeddings import ENCODERS
 from data.analysis.encoders.catalogue import copy_encoder
 from data.analysis.feature_names import FEATURES
+from data.analysis.kinds import EMBEDDING_PREFIX, FEATURE_KIND, kinds_in
 from data.analysis.parameters import Parameters
-from data.cache.rows import EMBEDDING_PREFIX, FEATURE_KIND, kinds_in
+from data.dataset.calibration import Calibration, apply_temperature
 from data.dataset.metrics import judge
 from data.dataset.task import Task
 from data.dataset.track_scores import vote
 from data.errors import ExportError, HarnessError, RunError
 from data.io.s3_errors import bucket_failure
-from results.evaluation.predictions import Judgement
+from results.evaluation.correction import ChoiceCorrection, correct_run
+from results.evaluation.groups import groups_by_track, track_groups
+from results.evaluation.predictions import OutOfFoldPredictions
 from results.evaluation.trials import Trial
-from results.exporting.confusion_plot import confusion_picture
+from results.exporting.calibration_report import (
+    CALIBRATION,
+    RELIABILITY,
+    fitted_calibration,
+    plot_reliability,
+)
+from results.exporting.confusion_plot import plot_confusion
 from results.exporting.encoder_chain import FOLDER as CHAIN
 from results.exporting.encoder_chain import build_chain, chain_formats, has_chain, noise_patches
 from results.exporting.formats import check_available, write_formats
 from results.exporting.model_card import model_card
 from results.exporting.refit import Refit, refit
-from results.model import files as bundle
+from results.model import files
 from results.model.classifier import Classifier
 from search.storage.provenance import library_versions
-from search.storage.run_folder import RunFolder, RunInfo
+from search.storage.run_folder import RunFolder
+from search.storage.run_info import RunInfo
 
-_CHECKED = 64
-"""Rows on which further formats are compared with Keras."""
+_CHECKED_ROWS = 64
+"""Rows on which additional formats are compared with Keras."""
 
 
 def export_trial(
@@ -49,24 +59,27 @@ def export_trial(
     among: int | None = None,
     cache: str | None = None,
     formats: Sequence[str] = (),
+    correction: ChoiceCorrection | None = None,
 ) -> dict[str, Any]:
     """Export a trial.
 
     Parameters
     ----------
     trial : Trial
-        What to export.
+        The trial to export.
     out : str or Path
-        The folder to make; it appears whole, at the end.
+        The folder to create; it appears at the end, when it is complete.
     runs : str
-        Folder of the runs, in which earlier scorings of the same locked test are looked up.
+        Folder of the runs, which is searched for earlier evaluations on the same test set.
     among : int, optional
-        Scored trials among which this one was chosen; by default those of its run if it is the best of them,
-        else 1: its score did not choose it.
+        Number of scored trials from which this one was selected; by default those of its run if it is the
+        best of them, else 1.
     cache : str, optional
-        Where the run's cache lies, if not where ``run.json`` says.
+        Location of the run's cache; by default that of ``run.json``.
     formats : sequence of str
-        Further formats; see `results.exporting.formats`.
+        Additional formats; see `results.exporting.formats`.
+    correction : ChoiceCorrection, optional
+        The trial's score corrected for its selection; by default from the trials of its run.
 
     Returns
     -------
@@ -76,53 +89,62 @@ def export_trial(
     Raises
     ------
     ExportError
-        If the folder is there already, or cannot be written.
+        If the folder exists or cannot be written.
     CacheError
-        If the run's cache is not there or holds other data.
+        If the run's cache does not exist or holds other data.
     RunError
-        If the scoring of the locked test cannot be recorded in the run.
+        If the evaluation on the test set cannot be recorded in the run.
     """
     info = trial.info
     if among is None:
         among = trial.best_of
     with new_folder(out) as folder:
         check_available(formats)
-        metrics = {"validation": Judgement.of(trial).numbers}
+        judgement = OutOfFoldPredictions.of(trial)
+        metrics = {"validation": judgement.numbers}
+        calibration = fitted_calibration(judgement.probabilities, judgement.truth, judgement.groups)
+        if correction is None and trial.best_of > 1:
+            correction = correct_run(trial)
         trained = refit(trial, cache=cache)
         with writing(out):
-            config = write_model(trial, trained, folder, formats)
+            config = write_model(trial, trained, folder, formats, calibration)
         earlier: list[dict[str, Any]] = []
         if trained.locked is not None:
-            # Not before the training: another export may have scored meanwhile.
+            # After the training, because another export may have evaluated in the meantime.
             earlier = earlier_scorings(trial, runs)
             metrics["test"] = _score_locked(trial, trained.locked, folder, config.created)
         card = model_card(
-            trial, config, metrics, n_trained=trained.n_tracks, among=among, earlier_scorings=earlier
+            trial,
+            config,
+            metrics,
+            n_trained=trained.n_tracks,
+            among=among,
+            earlier_scorings=earlier,
+            calibration=calibration,
+            correction=correction,
         )
         with writing(out):
-            write_account(folder, metrics, card, info, info.family)
+            write_evaluation(folder, metrics, card, info, info.family, calibration)
     return metrics
 
 
 @contextmanager
 def new_folder(out: str | Path) -> Iterator[Path]:
-    """Make a folder that appears whole, when the block ends well, or not at all.
+    """Create a folder that appears when the block succeeds, or not at all.
 
     Raises
     ------
     ExportError
-        If it is there already, or cannot be written.
+        If it exists or cannot be written.
     """
     target = Path(out).expanduser().absolute()
     building = target.parent / f".tmp-{uuid.uuid4().hex}-{target.name}"
     try:
         with writing(out):
             if target.is_file() or (target.is_dir() and any(target.iterdir())):
-                raise ExportError(
-                    f"--out {out}: is there already; name a new folder, or delete this one first"
-                )
+                raise ExportError(f"--out {out}: already exists; name a new folder, or delete this one")
             if target.is_dir():
-                # Now, and not after the training: some folders cannot be replaced, such as a mounted one.
+                # Fails before the training for folders that cannot be replaced, such as mount points.
                 target.rmdir()
             building.mkdir(parents=True)
         yield building
@@ -134,7 +156,7 @@ def new_folder(out: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def writing(out: str | Path) -> Iterator[None]:
-    """Blame ``--out`` for what the system refuses inside, where nothing but that folder is written.
+    """Turn an OSError of a block that only writes the export into an error about ``--out``.
 
     Raises
     ------
@@ -147,16 +169,25 @@ def writing(out: str | Path) -> Iterator[None]:
         raise ExportError(f"--out {out}: cannot be written ({error})") from error
 
 
-def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[str]) -> bundle.BundleConfig:
-    """Write the files from which a model is loaded: network, configuration, preprocessing, labels.
+def write_model(
+    trial: Trial,
+    trained: Refit,
+    folder: Path,
+    formats: Sequence[str],
+    calibration: Calibration | None = None,
+) -> files.BundleConfig:
+    """Write the files that loading needs: network, configuration, preprocessing, labels.
+
+    The temperature of the calibration is part of the configuration. Without a calibration, as for the members
+    of an ensemble, the probabilities stay unchanged.
 
     Raises
     ------
     ExportError
-        If a further format cannot be written, or answers differently.
+        If an additional format cannot be written, or its outputs differ.
     """
     info = trial.info
-    config = bundle.BundleConfig(
+    config = files.BundleConfig(
         family=info.family,
         run=trial.run.name,
         trial_id=trial.trial_id,
@@ -168,6 +199,7 @@ def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[st
         split_fingerprint=info.split_fingerprint,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=library_versions(),
+        temperature=1.0 if calibration is None else calibration.temperature,
     )
     parameters = Parameters.model_validate(info.cache.parameters)
     kinds = kinds_in(trained.kind)
@@ -175,82 +207,99 @@ def write_model(trial: Trial, trained: Refit, folder: Path, formats: Sequence[st
     for kind, name in encoders.items():
         if kind in kinds:
             copy_encoder(trained.encoders / name, folder / ENCODERS / name)
-    preprocess = bundle.Preprocess(
+    preprocess = files.Preprocess(
         reads=trained.kind,
         parameters=parameters.without(encoders.keys() - set(kinds)),
         columns=list(FEATURES) if FEATURE_KIND in kinds else [],
         preparation=trained.fitted.preparation,
     )
-    trained.fitted.model.save(folder / bundle.MODEL)
-    bundle.write_json(folder, bundle.CONFIG, config.model_dump(mode="json"))
-    bundle.write_json(folder, bundle.PREPROCESS, preprocess.model_dump(mode="json"))
-    bundle.write_json(folder, bundle.LABELS, info.classes)
+    trained.fitted.model.save(folder / files.MODEL)
+    files.write_json(folder, files.CONFIG, config.model_dump(mode="json"))
+    files.write_json(folder, files.PREPROCESS, preprocess.model_dump(mode="json"))
+    files.write_json(folder, files.LABELS, info.classes)
     if formats:
-        rows = trained.trained.X[np.arange(min(_CHECKED, len(trained.trained.X)))]
+        rows = trained.trained.X[np.arange(min(_CHECKED_ROWS, len(trained.trained.X)))]
         inputs = spaces.get(info.family).prepare(rows, trained.fitted.preparation)
         write_formats(trained.fitted.model, folder, formats, inputs)
         _write_chain(trained, preprocess, folder, formats)
     return config
 
 
-def _write_chain(trained: Refit, preprocess: bundle.Preprocess, folder: Path, formats: Sequence[str]) -> None:
-    """Write encoder and head as one network too, where the model reads one encoder that allows it."""
-    wanted = chain_formats(formats)
+def _write_chain(trained: Refit, preprocess: files.Preprocess, folder: Path, formats: Sequence[str]) -> None:
+    """Also write encoder and head as one network, if the model reads only that encoder and it allows this."""
+    joined_formats = chain_formats(formats)
     name, embedding = next(iter(preprocess.parameters.embeddings.items()), ("", None))
     scaler = trained.fitted.preparation.get("scaler", [])
-    if not wanted or embedding is None or preprocess.reads != f"{EMBEDDING_PREFIX}{name}":
+    if not joined_formats or embedding is None or preprocess.reads != f"{EMBEDDING_PREFIX}{name}":
         return
     if has_chain(embedding, scaler):
         chain = build_chain(trained.fitted.model, embedding, scaler, folder / ENCODERS / name)
         (folder / CHAIN).mkdir()
-        write_formats(chain, folder / CHAIN, wanted, noise_patches())
+        write_formats(chain, folder / CHAIN, joined_formats, noise_patches())
 
 
-def write_account(folder: Path, metrics: dict[str, Any], card: str, info: RunInfo, model: str) -> None:
-    """Write what tells how good an export is: the metrics, the model card and a picture of the confusions.
+def write_evaluation(
+    folder: Path,
+    metrics: dict[str, Any],
+    card: str,
+    info: RunInfo,
+    model: str,
+    calibration: Calibration | None = None,
+) -> None:
+    """Write metrics, model card, and the plots of confusions and reliability.
 
     Parameters
     ----------
     folder : Path
-        The export.
+        Folder of the export.
     metrics : dict
-        ``validation``, and ``test`` where tracks were locked away; see `data.dataset.metrics.judge`.
+        ``validation``, and ``test`` if the run has a held-out test set; see `data.dataset.metrics.judge`.
     card : str
         The model card.
     info : RunInfo
-        Record of the run.
+        The record of the run.
     model : str
-        What the title of the picture calls the model.
+        Name of the model in the titles of the plots.
+    calibration : Calibration, optional
+        Calibration on the validated tracks; None if no temperature could be fitted.
     """
-    bundle.write_json(folder, bundle.METRICS, metrics)
-    (folder / bundle.CARD).write_text(card, encoding="utf-8")
-    shown = "test" if "test" in metrics else "validation"
-    marked = ", SYNTHETIC data" if info.cache.synthetic else ""
-    title = f"{model}, {shown}{marked}: {metrics[shown]['n']} tracks"
-    confusion_picture(folder / bundle.PICTURE, metrics[shown]["confusion"], info.classes, title)
+    files.write_json(folder, files.METRICS, metrics)
+    (folder / files.CARD).write_text(card, encoding="utf-8")
+    side = "test" if "test" in metrics else "validation"
+    suffix = ", SYNTHETIC data" if info.cache.synthetic else ""
+    title = f"{model}, {side}{suffix}: {metrics[side]['n']} tracks"
+    plot_confusion(folder / files.CONFUSION_PLOT, metrics[side]["confusion"], info.classes, title)
+    if calibration is not None:
+        files.write_json(folder, CALIBRATION, calibration.record())
+        n = metrics["validation"]["n"]
+        plot_reliability(folder / RELIABILITY, calibration, f"{model}, validation{suffix}: {n} tracks")
 
 
 def _score_locked(trial: Trial, locked: Task, folder: Path, when: str) -> dict[str, Any]:
-    """Score the locked test through the exported files, and record that it was."""
-    rows = Classifier.load(folder).judge_rows(locked.X)
+    """Evaluate the exported files on the held-out test set, and record the evaluation."""
+    classifier = Classifier.load(folder)
+    rows = classifier.predict_rows(locked.X)
     probabilities = vote(rows, locked.track, len(locked.track_id))
-    result = judge(probabilities, locked.track_label, trial.info.classes)
+    if classifier.config.temperature != 1:
+        probabilities = apply_temperature(probabilities, classifier.config.temperature)
+    groups = track_groups(locked.track_id.tolist(), groups_by_track(trial.run))
+    result = judge(probabilities, locked.track_label, trial.info.classes, groups)
     record_scoring(trial, result, run=trial.run.name, trial_id=trial.trial_id, when=when)
     return result
 
 
-def record_scoring(trial: Trial, result: dict[str, Any], **named: str) -> None:
-    """Record in a trial's run that its locked test was scored.
+def record_scoring(trial: Trial, result: dict[str, Any], **identity: str) -> None:
+    """Record an evaluation on the held-out test set in the trial's run.
 
-    At once: whatever fails from here on, these tracks have been looked at.
+    Must be called immediately: the test set has been used, even if the export fails afterwards.
 
     Parameters
     ----------
     trial : Trial
-        The trial.
+        The evaluated trial.
     result : dict
-        As `data.dataset.metrics.judge` gives it.
-    **named : str
+        Metrics as returned by `data.dataset.metrics.judge`.
+    **identity : str
         ``run``, ``trial_id`` and ``when``.
 
     Raises
@@ -258,35 +307,36 @@ def record_scoring(trial: Trial, result: dict[str, Any], **named: str) -> None:
     RunError
         If the run's folder cannot be written.
     """
-    kept = {key: result[key] for key in ("accuracy", "low", "high", "n", "macro_f1")}
+    scores = {key: result[key] for key in ("accuracy", "low", "high", "n", "macro_f1")}
     try:
-        trial.run.add_test_score({**named, **kept, "split_fingerprint": trial.info.split_fingerprint})
+        trial.run.add_test_score({**identity, **scores, "split_fingerprint": trial.info.split_fingerprint})
     except OSError as error:
         raise bucket_failure(error) or RunError(
             f"{trial.run.folder.uri}/test_scores.json: cannot be written ({error.strerror or error}), but"
-            " each scoring of the locked test has to be recorded; make it writable and export again"
+            " each evaluation on the test set has to be recorded; make it writable and export again"
         ) from error
 
 
 def earlier_scorings(trial: Trial, runs: str) -> list[dict[str, Any]]:
-    """Find scorings of the same locked tracks by any run in the folder, oldest first.
+    """Find evaluations on the same test tracks by any run in the folder, oldest first.
 
-    Tracks are known by name: runs of other folds, or on a cache to which tensors or files were added, may
-    have locked the same ones. What cannot be read of a run is told on standard error.
+    Tracks are compared by name, because runs with other folds or on an extended cache can hold out the same
+    tracks. Runs that cannot be read are skipped with a warning on standard error.
     """
     locked = _locked_tracks(trial.run)
-    found = []
+    evaluations = []
     for run in RunFolder.all(runs):
         try:
             scorings = run.test_scores()
             if scorings and locked & _locked_tracks(run):
-                found += scorings
+                evaluations += scorings
         except (HarnessError, OSError) as error:
-            told = " ".join(str(error).split())
-            click.echo(f"Not looked at for earlier scorings of the test: {told}", err=True)
-    return sorted(found, key=lambda one: str(one["when"]))
+            reason = " ".join(str(error).split())
+            click.echo(f"Warning: not checked for earlier evaluations on the test set: {reason}", err=True)
+    return sorted(evaluations, key=lambda evaluation: str(evaluation["when"]))
 
 
 def _locked_tracks(run: RunFolder) -> set[str]:
+    """Read the names of the tracks of the held-out test set."""
     split = run.split()
     return set(split.track_id[split.test].tolist())

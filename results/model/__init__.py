@@ -1,1 +1,1 @@
-"""Exported models: their files, and how they classify audio."""
+"""Exported models: their files, and classification of audio."""

@@ -1,4 +1,4 @@
-"""An exported model at work: audio in, genres with probabilities out."""
+"""Classify audio files with an exported model."""
 
 from __future__ import annotations
 
@@ -11,36 +11,37 @@ import numpy as np
 import spaces
 from data.analysis.embeddings import ENCODERS, open_encoders
 from data.analysis.feature_names import FEATURES
+from data.analysis.kinds import FEATURE_KIND, kinds_in
 from data.analysis.segments import row_shape
-from data.cache.rows import FEATURE_KIND, kinds_in
+from data.dataset.calibration import apply_temperature
 from data.dataset.task import Inputs
 from data.dataset.track_scores import vote
 from data.errors import ExportError, HarnessError
-from results.model import files as bundle
+from results.model import files
 
 if TYPE_CHECKING:
     import keras
 
     from spaces.training.family import Family
 
-_AT_ONCE = 256
-"""Rows that are judged together."""
+_BATCH_ROWS = 256
+"""Rows per batch."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of an audio file.
+    """The prediction of a model for one file.
 
     Attributes
     ----------
     path : str
-        The file.
+        Path of the file.
     probabilities : dict of str to float
-        Probability of each genre, the likeliest first: the mean over the segments.
+        Probability of each genre, most likely first: the calibrated mean over the segments.
     start_s : list of float
-        Where each segment starts, in seconds.
+        Start of each segment in seconds.
     segments : list of dict
-        Probability of each genre, in the order of the labels, segment by segment.
+        Probability of each genre per segment, in the order of the labels.
     """
 
     path: str
@@ -50,7 +51,7 @@ class Prediction:
 
     @property
     def genre(self) -> str:
-        """The likeliest genre."""
+        """The most likely genre."""
         return next(iter(self.probabilities))
 
 
@@ -61,21 +62,21 @@ class Classifier:
     Attributes
     ----------
     config : BundleConfig
-        Which trial it is, and how it was trained.
+        The exported trial and its training.
     preprocess : Preprocess
-        The way from audio to the network's input.
+        How audio is converted to the network's input.
     labels : list of str
         Genres, in the order of the network's outputs.
     family : Family
         The model family.
     model : keras.Model
-        Takes prepared inputs, gives probabilities.
+        The network, from prepared inputs to probabilities.
     encoders : str
         Folder of the encoders' files.
     """
 
-    config: bundle.BundleConfig
-    preprocess: bundle.Preprocess
+    config: files.BundleConfig
+    preprocess: files.Preprocess
     labels: list[str]
     family: Family
     model: keras.Model
@@ -83,85 +84,85 @@ class Classifier:
 
     @classmethod
     def load(cls, folder: str | Path) -> Classifier:
-        """Load an export and try it on one row.
+        """Load an export and check it on one row.
 
         Raises
         ------
         ExportError
-            If there is none, or a file of it is missing or not what it should be.
+            If the export does not exist, or one of its files is missing or invalid.
         """
-        place = Path(folder)
-        if not place.is_dir():
-            raise ExportError(f"{folder}: no such folder; make an export with 'python -m results.export'")
-        config = bundle.read_config(place, bundle.BundleConfig)
-        preprocess, labels = bundle.read_preprocess(place), bundle.read_labels(place)
+        path = Path(folder)
+        if not path.is_dir():
+            raise ExportError(f"{folder}: no such folder; create an export with 'python -m results.export'")
+        config = files.read_config(path, files.BundleConfig)
+        preprocess, labels = files.read_preprocess(path), files.read_labels(path)
         if config.family not in spaces.names():
-            raise ExportError(f"{place / bundle.CONFIG}: family {config.family!r} is not known here")
+            raise ExportError(f"{path / files.CONFIG}: unknown family {config.family!r}")
         family = spaces.get(config.family)
         columns = list(FEATURES) if FEATURE_KIND in kinds_in(preprocess.reads) else []
         if not family.accepts(preprocess.reads) or preprocess.columns != columns:
             raise ExportError(
-                f"{place / bundle.PREPROCESS}: reads other inputs than this program takes from audio;"
-                " export the model again"
+                f"{path / files.PREPROCESS}: describes inputs that this version cannot compute; export the"
+                " model again"
             )
-        encoders = str((place / ENCODERS).absolute())
-        classifier = cls(config, preprocess, labels, family, bundle.read_model(place), encoders)
-        classifier._try(place)
+        encoders = str((path / ENCODERS).absolute())
+        classifier = cls(config, preprocess, labels, family, files.read_model(path), encoders)
+        classifier._check(path)
         open_encoders(preprocess.parameters.embeddings, encoders)
         return classifier
 
-    def _try(self, place: Path) -> None:
-        """Prepare and judge a row of zeros, so that files that do not fit each other are found now."""
+    def _check(self, path: Path) -> None:
+        """Prepare a row of zeros, to detect files that do not match each other."""
         try:
             rows = np.zeros((1, *row_shape(self.preprocess.parameters, self.preprocess.reads)))
             inputs = self.family.prepare(rows, self.preprocess.preparation)
-        except Exception as error:  # a preparation of other content fails in as many ways as it is used
+        except Exception as error:  # invalid content can raise any error
             raise ExportError(
-                f"{place / bundle.PREPROCESS}: preparation does not fit the family {self.family.name}"
+                f"{path / files.PREPROCESS}: preparation does not match the family {self.family.name}"
                 f" ({type(error).__name__}: {error}); export the model again"
             ) from error
         if self.model.input_shape[1:] != inputs.shape[1:]:
             raise ExportError(
-                f"{place / bundle.MODEL}: takes inputs of shape {self.model.input_shape[1:]}, but"
-                f" {bundle.PREPROCESS} gives {inputs.shape[1:]}; export the model again"
+                f"{path / files.MODEL}: expects inputs of shape {self.model.input_shape[1:]}, but"
+                f" {files.PREPROCESS} produces {inputs.shape[1:]}; export the model again"
             )
-        outputs = self.model.output_shape[-1]
-        if outputs != len(self.labels):
+        n_outputs = self.model.output_shape[-1]
+        if n_outputs != len(self.labels):
             raise ExportError(
-                f"{place / bundle.LABELS}: names {len(self.labels)} genres, but {bundle.MODEL} tells"
-                f" {outputs} apart; export the model again"
+                f"{path / files.LABELS}: names {len(self.labels)} genres, but {files.MODEL} has"
+                f" {n_outputs} outputs; export the model again"
             )
 
     @property
-    def from_pictures(self) -> bool:
-        """Whether it takes pictures of spectrograms, not audio."""
+    def reads_images(self) -> bool:
+        """Whether the model reads spectrogram images instead of audio."""
         return self.preprocess.parameters.from_pictures
 
-    def judge_rows(self, X: Inputs) -> np.ndarray:
-        """Probabilities of rows as a cache holds them.
+    def predict_rows(self, X: Inputs) -> np.ndarray:
+        """Predict the genre probabilities of rows of a cache, without calibration.
 
         Parameters
         ----------
         X : ndarray or TensorRows, shape (n, ...)
-            Inputs, one a segment.
+            Inputs, one row per segment.
 
         Returns
         -------
         ndarray of float64, shape (n, n_classes)
-            In the order of `labels`.
+            Probabilities in the order of `labels`.
         """
-        found = []
-        # A few rows at a time: tensors may be larger than memory.
-        for first in range(0, len(X), _AT_ONCE):
-            rows = X[np.arange(first, min(first + _AT_ONCE, len(X)))]
+        batches = []
+        # In batches, because the tensors may be larger than memory.
+        for first in range(0, len(X), _BATCH_ROWS):
+            rows = X[np.arange(first, min(first + _BATCH_ROWS, len(X)))]
             inputs = self.family.prepare(rows, self.preprocess.preparation)
-            found.append(self.model.predict(inputs, verbose=0))
-        return np.concatenate(found).astype(np.float64)
+            batches.append(self.model.predict(inputs, verbose=0))
+        return np.concatenate(batches).astype(np.float64)
 
     def predict(self, path: str | Path) -> Prediction:
-        """Name the genre of an audio file of any kind that libsndfile reads, or of a picture.
+        """Predict the genre of a file.
 
-        What it takes is what it was trained on; see `from_pictures`.
+        The file is audio in any format that libsndfile reads, or an image; see `reads_images`.
 
         Raises
         ------
@@ -171,10 +172,14 @@ class Classifier:
         from data.analysis.segments import of_file
 
         X, start_s = of_file(path, self.preprocess.parameters, self.preprocess.reads, encoders=self.encoders)
-        rows = self.judge_rows(X)
+        rows = self.predict_rows(X)
         if not np.isfinite(rows).all():
-            raise HarnessError(f"{path}: the model gives no finite answer to this file")
+            raise HarnessError(f"{path}: the model's output for this file is not finite")
         mean = vote(rows, np.zeros(len(rows), dtype=np.int64), 1)[0]
+        if self.config.temperature != 1:
+            mean, rows = (
+                apply_temperature(probabilities, self.config.temperature) for probabilities in (mean, rows)
+            )
         return Prediction(
             path=str(path),
             probabilities={self.labels[number]: float(mean[number]) for number in np.argsort(-mean)},

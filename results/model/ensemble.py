@@ -1,17 +1,18 @@
-"""Several exported models that vote: the mean of their probabilities."""
+"""Classify audio files with several exported models whose probabilities are averaged."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from data.dataset.calibration import apply_temperature
 from data.errors import ExportError
-from results.model import files as bundle
+from results.model import files
 from results.model.classifier import Classifier, Prediction
 
 
@@ -21,28 +22,34 @@ class EnsembleConfig(BaseModel):
     Attributes
     ----------
     format : int
-        Version of the layout.
+        Version of the export format.
     kind : str
-        ``ensemble``, by which it is told from a single model.
+        ``ensemble``; distinguishes it from a single model.
     members : list of str
-        Subfolders, each with the files of a single model and its own way from audio to inputs.
+        Names of the subfolders; each holds the files of a single model with its own preprocessing.
     synthetic : bool
         Whether the training data was synthesised.
     cache_fingerprint, split_fingerprint : str
-        The data, and who saw what of it; the same for all members.
+        Fingerprints of data and split, the same for all members.
     created : str
         Time in ISO 8601, UTC.
+    weights : list of float
+        Weight of each member's probabilities, above 0; equal weights if empty.
+    temperature : float
+        Temperature that calibrates the averaged probabilities, above 0; 1 changes nothing.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    format: int = bundle.FORMAT
+    format: int = files.FORMAT
     kind: Literal["ensemble"] = "ensemble"
     members: list[str]
     synthetic: bool
     cache_fingerprint: str
     split_fingerprint: str
     created: str
+    weights: list[float] = []
+    temperature: float = Field(default=1.0, gt=0)
 
 
 @dataclass(frozen=True)
@@ -52,11 +59,11 @@ class Ensemble:
     Attributes
     ----------
     config : EnsembleConfig
-        Which models it is made of.
+        The members and their weights.
     labels : list of str
         Genres.
     members : tuple of Classifier
-        The models; each has one vote.
+        The models whose probabilities are averaged.
     """
 
     config: EnsembleConfig
@@ -70,71 +77,85 @@ class Ensemble:
         Raises
         ------
         ExportError
-            If a file is missing or is not what it should be, or the members name other genres.
+            If a file is missing or invalid, or a member has other genres.
         """
-        place = Path(folder)
-        config = bundle.read_config(place, EnsembleConfig)
-        labels = bundle.read_labels(place)
+        path = Path(folder)
+        config = files.read_config(path, EnsembleConfig)
+        labels = files.read_labels(path)
         if not config.members or any(
             Path(name).name != name or name in (".", "..") for name in config.members
         ):
             raise ExportError(
-                f"{place / bundle.CONFIG}: members are not names of subfolders; export it again"
+                f"{path / files.CONFIG}: members are not names of subfolders; export the ensemble again"
             )
-        members = tuple(Classifier.load(place / name) for name in config.members)
+        wrong_count = len(config.weights) not in (0, len(config.members))
+        if wrong_count or any(not 0 < weight < np.inf for weight in config.weights):
+            raise ExportError(
+                f"{path / files.CONFIG}: weights are not one positive number per member; export the ensemble"
+                " again"
+            )
+        members = tuple(Classifier.load(path / name) for name in config.members)
         for name, member in zip(config.members, members, strict=True):
             if member.labels != labels:
                 raise ExportError(
-                    f"{place / name / bundle.LABELS}: other genres than the ensemble's; export it again"
+                    f"{path / name / files.LABELS}: other genres than the ensemble's; export the"
+                    " ensemble again"
                 )
         return cls(config, labels, members)
 
     @property
-    def from_pictures(self) -> bool:
-        """Whether it takes pictures of spectrograms, not audio."""
-        return self.members[0].from_pictures
+    def reads_images(self) -> bool:
+        """Whether the members read spectrogram images instead of audio."""
+        return self.members[0].reads_images
 
     def predict(self, path: str | Path) -> Prediction:
-        """Name the genre of a file: the mean of what the members say of the whole file.
+        """Predict the genre of a file: the weighted mean of the members' probabilities for the whole file.
 
-        The timeline has the segments of the member with the shortest ones; at each of them every member says
-        what it says of its own segment there.
+        The timeline uses the segments of the member with the most segments; each other member contributes its
+        prediction for the segment that contains the start.
 
         Raises
         ------
         AudioError
             If the file cannot be used.
         """
-        said = [member.predict(path) for member in self.members]
-        mean = {label: float(np.mean([one.probabilities[label] for one in said])) for label in self.labels}
-        starts = max((one.start_s for one in said), key=len)
+        predictions = [member.predict(path) for member in self.members]
+        probabilities = self._vote([prediction.probabilities for prediction in predictions])
+        starts = max((prediction.start_s for prediction in predictions), key=len)
         return Prediction(
             path=str(path),
-            probabilities=dict(sorted(mean.items(), key=lambda pair: -pair[1])),
+            probabilities=dict(sorted(probabilities.items(), key=lambda pair: -pair[1])),
             start_s=starts,
-            segments=[_at(start, said, self.labels) for start in starts],
+            segments=[
+                self._vote([_segment_at(start, prediction) for prediction in predictions]) for start in starts
+            ],
         )
 
+    def _vote(self, probabilities: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Average the members' probabilities by their weights, and calibrate the mean."""
+        stacked = np.array([[member[label] for label in self.labels] for member in probabilities])
+        mean = np.average(stacked, axis=0, weights=self.config.weights or None)
+        if self.config.temperature != 1:
+            mean = apply_temperature(mean, self.config.temperature)
+        return dict(zip(self.labels, map(float, mean), strict=True))
 
-def _at(second: float, said: Sequence[Prediction], labels: Sequence[str]) -> dict[str, float]:
-    """Mean of what the members say of their segments at a time."""
-    here = []
-    for one in said:
-        number = int(np.searchsorted(one.start_s, second + 1e-9, side="right")) - 1
-        here.append(one.segments[max(number, 0)])
-    return {label: float(np.mean([each[label] for each in here])) for label in labels}
+
+def _segment_at(second: float, prediction: Prediction) -> dict[str, float]:
+    """Return a member's probabilities for its segment that contains a time in seconds."""
+    number = int(np.searchsorted(prediction.start_s, second + 1e-9, side="right")) - 1
+    return prediction.segments[max(number, 0)]
 
 
 def is_ensemble(folder: str | Path) -> bool:
-    """Whether the export in a folder says that it is an ensemble.
+    """Whether a folder holds an exported ensemble.
 
     Raises
     ------
     ExportError
-        If there is no export.
+        If the folder holds no export.
     """
-    place = Path(folder)
-    if not place.is_dir():
-        raise ExportError(f"{folder}: no such folder; make an export with 'python -m results.export'")
-    content = bundle.read_json(place, bundle.CONFIG)
+    path = Path(folder)
+    if not path.is_dir():
+        raise ExportError(f"{folder}: no such folder; create an export with 'python -m results.export'")
+    content = files.read_json(path, files.CONFIG)
     return isinstance(content, dict) and content.get("kind") == "ensemble"

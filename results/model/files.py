@@ -1,25 +1,26 @@
-"""The files of an export: what stands in each, how they are written and how they are read again.
+"""The files of an export: their content, reading and writing.
 
-Nothing in them is unpickled: the network is Keras's own format, read in its safe mode, the rest is JSON.
+Nothing is unpickled: the network is stored in Keras's own format and read in its safe mode, the rest is JSON.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data.analysis.parameters import Parameters
 from data.errors import ExportError
-from results.quiet import import_keras
+from data.io.keras_import import import_keras
 
 if TYPE_CHECKING:
     import keras
 
 FORMAT = 1
-"""Version of the layout."""
+"""Version of the export format."""
 
 MODEL = "model.keras"
 CONFIG = "config.json"
@@ -27,34 +28,36 @@ PREPROCESS = "preprocess.json"
 LABELS = "labels.json"
 METRICS = "metrics.json"
 CARD = "README.md"
-PICTURE = "confusion.png"
+CONFUSION_PLOT = "confusion.png"
 
 _Content = TypeVar("_Content", bound=BaseModel)
 
 
 class BundleConfig(BaseModel):
-    """Content of ``config.json``: which trial this is, and how it was trained.
+    """Content of ``config.json``: the exported trial and its training.
 
     Attributes
     ----------
     format : int
-        Version of the layout.
+        Version of the export format.
     family, run, trial_id : str
-        Where the configuration comes from.
+        The trial whose configuration was exported.
     config : dict
-        The configuration.
+        The configuration of the trial.
     epochs : int
-        Epochs that the exported network was trained for.
+        Number of epochs of the final training.
     seed : int
-        Seed of the run, and of this training.
+        Seed of the run and of the final training.
     synthetic : bool
         Whether the training data was synthesised.
     cache_fingerprint, split_fingerprint : str
-        The data, and who saw what of it.
+        Fingerprints of data and split.
     created : str
         Time in ISO 8601, UTC.
     versions : dict
         Versions of Python and of the libraries.
+    temperature : float
+        Temperature that calibrates the probabilities of tracks, above 0; 1 changes nothing.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -71,21 +74,22 @@ class BundleConfig(BaseModel):
     split_fingerprint: str
     created: str
     versions: dict[str, str]
+    temperature: float = Field(default=1.0, gt=0)
 
 
 class Preprocess(BaseModel):
-    """Content of ``preprocess.json``: the way from an audio file to the network's input.
+    """Content of ``preprocess.json``: how an audio file is converted to the network's input.
 
     Attributes
     ----------
     reads : str
-        What is taken from the audio: ``features``, ``melspec`` or ``image``.
+        Kind of input, such as ``features``, ``melspec`` or ``image``.
     parameters : Parameters
-        How it is taken.
+        Parameters of the analysis.
     columns : list of str
-        Names of the features, in order; none of tensors.
+        Names of the features in order; empty if none are read.
     preparation : dict
-        What the family's ``prepare`` needs, fitted on the training rows.
+        Arguments of the family's ``prepare``, fitted on the training rows.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -108,15 +112,13 @@ def read_json(folder: Path, name: str) -> Any:
     Raises
     ------
     ExportError
-        If it is missing or is not JSON.
+        If the file is missing or is not JSON.
     """
     path = folder / name
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ExportError(
-            f"{path}: missing, so this is not a whole export; export the model again"
-        ) from error
+        raise ExportError(f"{path}: missing, so the export is incomplete; export the model again") from error
     except (OSError, ValueError) as error:
         raise ExportError(f"{path}: not a JSON file ({error}); export the model again") from error
 
@@ -127,16 +129,16 @@ def read_config(folder: Path, kind: type[_Content]) -> _Content:
     Raises
     ------
     ExportError
-        If it is missing, of another version, or not what it should be.
+        If the file is missing, has another version, or is invalid.
     """
     content = read_json(folder, CONFIG)
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
+    version = content.get("format") if isinstance(content, dict) else None
+    if version != FORMAT:
         raise ExportError(
-            f"{folder / CONFIG}: an export of version {found}, but this program reads version {FORMAT};"
+            f"{folder / CONFIG}: export format {version}, but this version reads format {FORMAT};"
             " export the model again"
         )
-    return checked(kind, content, folder / CONFIG)
+    return validated(kind, content, folder / CONFIG)
 
 
 def read_preprocess(folder: Path) -> Preprocess:
@@ -145,9 +147,9 @@ def read_preprocess(folder: Path) -> Preprocess:
     Raises
     ------
     ExportError
-        If it is missing or is not what it should be.
+        If the file is missing or invalid.
     """
-    return checked(Preprocess, read_json(folder, PREPROCESS), folder / PREPROCESS)
+    return validated(Preprocess, read_json(folder, PREPROCESS), folder / PREPROCESS)
 
 
 def read_labels(folder: Path) -> list[str]:
@@ -156,47 +158,56 @@ def read_labels(folder: Path) -> list[str]:
     Raises
     ------
     ExportError
-        If it is missing or is not a list of different names.
+        If the file is missing or is not a list of distinct names.
     """
     labels = read_json(folder, LABELS)
-    names = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
-    if not names or len(set(labels)) != len(labels) or len(labels) < 2:
-        raise ExportError(f"{folder / LABELS}: not a list of different genres; export the model again")
+    is_list_of_names = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+    if not is_list_of_names or len(set(labels)) != len(labels) or len(labels) < 2:
+        raise ExportError(f"{folder / LABELS}: not a list of distinct genres; export the model again")
     return list(labels)
 
 
+def set_up_keras() -> None:
+    """Import Keras and TensorFlow silently, and suppress TensorFlow's later warnings.
+
+    TensorFlow warns of retracing if models, or inputs of different lengths, follow each other.
+    """
+    import_keras()
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
 def read_model(folder: Path) -> keras.Model:
-    """Read ``model.keras`` in Keras's safe mode, which runs no code that the file brings.
+    """Read ``model.keras`` in Keras's safe mode, which runs no code from the file.
 
     Raises
     ------
     ExportError
-        If it is missing or is not a whole Keras model.
+        If the file is missing or is not a complete Keras model.
     """
     path = folder / MODEL
     if not path.is_file():
-        raise ExportError(f"{path}: missing, so this is not a whole export; export the model again")
-    import_keras()
+        raise ExportError(f"{path}: missing, so the export is incomplete; export the model again")
+    set_up_keras()
     import keras
 
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras lets through whatever zip, JSON, HDF5 and its layers raise
+    except Exception as error:  # Keras passes on any error of zip, JSON, HDF5 and its layers
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ExportError(f"{path}: not a whole Keras model ({reason}); export the model again") from error
+        raise ExportError(f"{path}: not a complete Keras model ({reason}); export the model again") from error
 
 
-def checked(kind: type[_Content], content: Any, path: Path) -> _Content:
-    """Validate what a JSON file of an export holds.
+def validated(kind: type[_Content], content: Any, path: Path) -> _Content:
+    """Validate the content of a JSON file of an export.
 
     Raises
     ------
     ExportError
-        If it is not what it should be.
+        If the content is invalid.
     """
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "content"
-        raise ExportError(f"{path}: {where}: {first['msg']}; export the model again") from error
+        field = ".".join(str(part) for part in first["loc"]) or "content"
+        raise ExportError(f"{path}: {field}: {first['msg']}; export the model again") from error

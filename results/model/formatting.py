@@ -1,4 +1,4 @@
-"""A prediction as data and as text."""
+"""Format a prediction as JSON content and as text."""
 
 from __future__ import annotations
 
@@ -8,28 +8,39 @@ from typing import Any
 from data.io.folder import printable
 from results.model.classifier import Prediction
 
+UNSURE = "unsure"
+"""Printed if the probability of the best genre is below the minimum confidence."""
 
-def record(prediction: Prediction, **also: Any) -> dict[str, Any]:
-    """JSON-like content of a prediction: the genre, all probabilities, and the segments in time."""
+
+def answer(prediction: Prediction, min_confidence: float) -> str:
+    """Return the genre, or `UNSURE` if its probability is below `min_confidence`."""
+    return prediction.genre if prediction.probabilities[prediction.genre] >= min_confidence else UNSURE
+
+
+def record(prediction: Prediction, *, min_confidence: float = 0.0, **extra: Any) -> dict[str, Any]:
+    """Return the JSON content of a prediction: genre, probabilities, and segments with their start."""
     return {
         "file": printable(prediction.path),
-        **also,
-        "genre": prediction.genre,
+        **extra,
+        "genre": answer(prediction, min_confidence),
         "probabilities": prediction.probabilities,
         "segments": [
-            {"start_s": start, "probabilities": share}
-            for start, share in zip(prediction.start_s, prediction.segments, strict=True)
+            {"start_s": start, "probabilities": probabilities}
+            for start, probabilities in zip(prediction.start_s, prediction.segments, strict=True)
         ],
     }
 
 
-def text(prediction: Prediction) -> str:
-    """Lines that tell the genres, the likeliest first, and the timeline of a track of several segments."""
+def text(prediction: Prediction, *, min_confidence: float = 0.0) -> str:
+    """Format the genres, most likely first, and a timeline if the track has several segments."""
     count = len(prediction.segments)
     lines = [f"{printable(prediction.path)} ({count} segment{'s' if count > 1 else ''})"]
+    if answer(prediction, min_confidence) == UNSURE:
+        lines[0] += f": {UNSURE} (no genre reaches {100 * min_confidence:g} %)"
     width = max(map(len, prediction.probabilities))
     lines += [
-        f"  {genre:<{width}}  {100 * share:5.1f} %" for genre, share in prediction.probabilities.items()
+        f"  {genre:<{width}}  {100 * probability:5.1f} %"
+        for genre, probability in prediction.probabilities.items()
     ]
     if count > 1:
         lines += ["  timeline: " + ", ".join(timeline(prediction))]
@@ -37,10 +48,10 @@ def text(prediction: Prediction) -> str:
 
 
 def timeline(prediction: Prediction) -> list[str]:
-    """From when on which genre is the likeliest: neighbouring segments that agree are one entry."""
-    likeliest = [max(share, key=lambda genre: share[genre]) for share in prediction.segments]
-    told = []
-    for genre, stretch in groupby(zip(prediction.start_s, likeliest, strict=True), key=lambda pair: pair[1]):
-        minutes, seconds = divmod(round(next(stretch)[0]), 60)
-        told.append(f"{minutes}:{seconds:02d} {genre}")
-    return told
+    """Format the most likely genre over time; equal neighbouring segments are merged."""
+    genres = [max(segment, key=lambda genre: segment[genre]) for segment in prediction.segments]
+    entries = []
+    for genre, segments in groupby(zip(prediction.start_s, genres, strict=True), key=lambda pair: pair[1]):
+        minutes, seconds = divmod(round(next(segments)[0]), 60)
+        entries.append(f"{minutes}:{seconds:02d} {genre}")
+    return entries

@@ -1,4 +1,4 @@
-"""The files that a user means: files, folders, globs, or a list of them on standard input."""
+"""Expand the file arguments of a command: files, folders, globs, or a list on standard input."""
 
 from __future__ import annotations
 
@@ -8,52 +8,55 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 STDIN = "-"
-"""Stands for names that are read from standard input, one a line."""
+"""Stands for names that are read from standard input, one per line."""
 
 
-def meant_files(
-    given: Iterable[str], lines: Iterable[str], suffixes: Collection[str], skipped: Callable[[str], None]
+def expand_files(
+    arguments: Iterable[str],
+    lines: Iterable[str],
+    suffixes: Collection[str],
+    report_unmatched: Callable[[str], None],
 ) -> Iterator[str]:
-    """Name each file that is meant, as soon as it is known.
+    """Yield the path of each file as soon as it is known.
 
-    A name that is none of file, folder and glob is left to fail as a file.
+    A name that matches nothing is yielded unchanged, so that opening it reports the error.
 
     Parameters
     ----------
-    given : iterable of str
-        Files, folders (with all their subfolders), globs, and `STDIN`.
+    arguments : iterable of str
+        Files, folders (searched recursively), globs, and `STDIN`.
     lines : iterable of str
         Lines of standard input.
     suffixes : collection of str
-        Endings, in small letters, of the files that are taken out of a folder.
-    skipped : callable
-        Told of each name that stands for no file.
+        Lower-case suffixes of the files to read from folders.
+    report_unmatched : callable
+        Called with a message for each argument that matches no file.
     """
-    for name in given:
+    for name in arguments:
         if name == STDIN:
-            # Only the end of the line is no part of a name: spaces may be.
-            named = (line.rstrip("\r\n") for line in lines)
-            wanted = (line for line in named if line.strip() and line != STDIN)
-            yield from meant_files(wanted, (), suffixes, skipped)
+            # Strip only the line ending, because a file name may end with spaces.
+            names = (line.rstrip("\r\n") for line in lines)
+            listed_names = (name for name in names if name.strip() and name != STDIN)
+            yield from expand_files(listed_names, (), suffixes, report_unmatched)
         elif "\0" in name:
-            skipped(f"{name!r}: not the name of a file, which holds no NUL")
-        # Not Path's: until Python 3.12 they raise for a name that is too long or may not be looked at.
+            report_unmatched(f"{name!r}: a file name cannot contain NUL")
+        # Not Path.is_dir: until Python 3.12 it raises for names that are too long or not accessible.
         elif os.path.isdir(name):  # noqa: PTH112
-            inside = sorted(
+            folder_files = sorted(
                 str(file)
                 for file in Path(name).rglob("*")
-                # Hidden ones are other programs' notes, such as ._song.mp3.
+                # Hidden files, such as ._song.mp3, are metadata of other programs.
                 if file.suffix.lower() in suffixes and not file.name.startswith(".")
             )
-            if not inside:
-                skipped(f"{name}: no file of a kind that the model takes ({' '.join(sorted(suffixes))})")
-            yield from inside
+            if not folder_files:
+                report_unmatched(f"{name}: no file that the model can read ({' '.join(sorted(suffixes))})")
+            yield from folder_files
         elif os.path.exists(name) or not glob.has_magic(name):  # noqa: PTH110
             yield name
         else:
-            # Path.glob takes no absolute pattern.
+            # Path.glob does not accept absolute patterns.
             matches = glob.glob(name, recursive=True)  # noqa: PTH207
-            found = sorted(file for file in matches if os.path.isfile(file))  # noqa: PTH113
-            if not found:
-                skipped(f"{name}: no file matches this")
-            yield from found
+            matching_files = sorted(file for file in matches if os.path.isfile(file))  # noqa: PTH113
+            if not matching_files:
+                report_unmatched(f"{name}: no file matches this pattern")
+            yield from matching_files

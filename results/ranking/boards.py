@@ -1,4 +1,4 @@
-"""The leaderboard as data: which trials stand in one table, and in what order."""
+"""Rank trials: group comparable runs into tables and order their trials."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from results.evaluation.columns import read_columns
 from results.evaluation.correction import Candidate, ChoiceCorrection, correct_best
 from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.trials import SCORED
-from results.ranking.comparison import right_tracks
-from search.storage.run_folder import CacheRef, RunFolder, RunInfo
+from results.ranking.comparison import correct_tracks
+from search.storage.run_folder import RunFolder
+from search.storage.run_info import CacheRef, RunInfo
 
 TRIALS = "trials.parquet"
 
@@ -43,28 +44,28 @@ class Entry:
     Attributes
     ----------
     rank : int
-        Place among all scored trials of the table, from 1; equal scores are told apart by their loss.
+        Rank among all scored trials of the table, from 1; equal accuracies are ordered by loss.
     run, family, trial_id : str
-        Which trial.
+        Run, family and name of the trial.
     baseline : bool
-        Whether it is its run's BASELINE.
+        Whether the trial is the BASELINE of its run.
     val_accuracy, low, high : float
-        Share of the validated tracks that are right, and its 95 % interval.
+        Fraction of the validated tracks that are classified correctly, and its 95 % interval.
     n : int
-        Validated tracks.
+        Number of validated tracks.
     lift : float or None
-        Points (hundredths) above the BASELINE of its run; None where that has no score.
+        Percentage points above the BASELINE of its run; None if the BASELINE has no score.
     epochs, best_epoch, params : int
         Epochs trained, the epoch of the score, trainable parameters.
     seconds : float
-        Time of training.
+        Training time.
     status : str
-        ``COMPLETE``, or ``PRUNED`` for one that was stopped early.
+        ``COMPLETE``, or ``PRUNED`` for a trial that was stopped early.
     synthetic : bool
         Whether the data was synthesised.
     tied : bool or None
-        Whether the paired test, on the tracks that both validated, leaves open which of this entry and the
-        first is better; None for the first itself, and where a judgement was not kept.
+        Whether the paired test, on the tracks that both trials validated, finds no difference from the first
+        entry; None for the first entry itself, and where predictions were not stored.
     """
 
     rank: int
@@ -88,25 +89,25 @@ class Entry:
 
 @dataclass(frozen=True)
 class Board:
-    """Trials that may be ranked together: the same data, the same split.
+    """One table of the leaderboard: trials on the same data and split.
 
     Attributes
     ----------
     number : int
-        From 1.
+        Number of the table, from 1.
     info : RunInfo
-        Record of the first of its runs; what concerns data and split holds for all.
+        Record of the first run; its data and split are those of all runs of the table.
     why : str
-        Why it stands apart from the boards before it; empty for the first.
+        Why the trials are not in an earlier table; empty for the first table.
     entries : list of Entry
-        The best, the best of each family and the BASELINE of each run, by rank.
+        The best trials, the best of each family and the BASELINE of each run, by rank.
     ranked, unranked : int
-        Trials with a score, and those without (failed, or not ended).
+        Number of trials with a score, and without one (failed or unfinished).
     n_groups : int or None
-        Groups of the validated tracks, by which intervals and tests are computed; None where no groups of
-        several tracks are known and the tracks are taken as independent.
+        Number of groups of the validated tracks, used by intervals and tests; None if no group holds several
+        tracks, so that tracks are treated as independent.
     correction : ChoiceCorrection or None
-        The score of the first entry, corrected for choosing it.
+        The score of the first entry, corrected for its selection.
     """
 
     number: int
@@ -121,7 +122,7 @@ class Board:
 
 @dataclass(frozen=True)
 class _Ranked:
-    """What a `Board` shows of a group of runs."""
+    """The ranked trials of a group of runs; the attributes are those of `Board`."""
 
     entries: list[Entry]
     ranked: int
@@ -132,6 +133,8 @@ class _Ranked:
 
 @dataclass
 class _Group:
+    """Runs on the same data and split, with their records and tables of trials."""
+
     runs: list[RunFolder] = field(default_factory=list)
     infos: list[RunInfo] = field(default_factory=list)
     tables: list[_Columns] = field(default_factory=list)
@@ -145,47 +148,49 @@ def boards(
     Parameters
     ----------
     runs : str
-        Path or URI of the runs' folder.
+        Path or URI of the folder of runs.
     family : str, optional
-        Rank this family only.
+        Rank only this family.
     top : int
-        How many of the best to keep of each board.
+        Number of best trials to keep per board.
     names : collection of str, optional
-        Rank these runs only.
+        Rank only these runs.
 
     Returns
     -------
     boards : list of Board
         The board with the latest run first.
-    silent : list of str
-        Names of runs in which no trial has ended with a score.
+    unscored_runs : list of str
+        Names of the runs without a scored trial.
 
     Raises
     ------
     RunError
-        If there is no run, or no trial with a score. A run among others that cannot be read is left out, and
-        why is told on standard error.
+        If no run, or no trial with a score, exists. If only some runs cannot be read, they are skipped with a
+        warning on standard error.
     """
-    found = _read(RunFolder.all(runs), names)
-    if not found:
+    readable_runs = _read(RunFolder.all(runs), names)
+    if not readable_runs:
         raise RunError(
-            f"--runs {runs}: no runs here; make one with 'python -m search.run --family NAME --runs {runs}'"
+            f"--runs {runs}: no runs found; start one with 'python -m search.run --family NAME --runs {runs}'"
         )
-    chosen = [one for one in found if family in (None, one[1].family)]
-    if not chosen:
+    family_runs = [
+        (run, info, trials) for run, info, trials in readable_runs if family in (None, info.family)
+    ]
+    if not family_runs:
         raise RunError(f"--family {family}: no run of this family in {runs}")
     groups: dict[tuple[str, str], _Group] = {}
-    silent = []
-    for run, info, trials in sorted(chosen, key=lambda one: one[1].created, reverse=True):
+    unscored_runs = []
+    for run, info, trials in sorted(family_runs, key=lambda record: record[1].created, reverse=True):
         if trials is None or not any(_has_score(trials)):
-            silent.append(run.name)
+            unscored_runs.append(run.name)
             continue
         group = groups.setdefault((info.cache.data, info.split_fingerprint), _Group())
         group.runs.append(run)
         group.infos.append(info)
         group.tables.append(trials)
     if not groups:
-        raise RunError(f"--runs {runs}: no trial has ended with a score yet; let a search go on")
+        raise RunError(f"--runs {runs}: no trial has ended with a score yet; wait for a search or resume it")
     ranked: list[Board] = []
     for group in groups.values():
         ranking = _entries(group, top)
@@ -202,56 +207,59 @@ def boards(
                 correction=ranking.correction,
             )
         )
-    return ranked, silent
+    return ranked, unscored_runs
 
 
 def _read(
     runs: Sequence[RunFolder], names: Collection[str] | None
 ) -> list[tuple[RunFolder, RunInfo, _Columns | None]]:
-    """Read the records and the trials of runs; one that cannot be read takes none of the others down."""
-    found: list[tuple[RunFolder, RunInfo, _Columns | None]] = []
-    failed: list[Exception] = []
+    """Read the records and trials of runs; skip an unreadable run unless it was named or is the only one."""
+    readable_runs: list[tuple[RunFolder, RunInfo, _Columns | None]] = []
+    errors: list[Exception] = []
     for run in runs:
         if names is not None and run.name not in names:
             continue
         try:
             info = run.info()
             trials = read_columns(run, TRIALS, _COLUMNS) if run.folder.exists(TRIALS) else None
-            found.append((run, info, trials))
+            readable_runs.append((run, info, trials))
         except (HarnessError, OSError) as error:
             if names is not None:
                 raise
-            failed.append(error)
-    if failed and not found:
-        raise failed[0]
-    for one in failed:
-        click.echo(f"Left out: {' '.join(str(one).split())}", err=True)
-    collections = {info.cache.collection: info.cache for _, info, _ in found if info.cache.collection}
-    return [(run, _with_collection(info, collections.values()), trials) for run, info, trials in found]
+            errors.append(error)
+    if errors and not readable_runs:
+        raise errors[0]
+    for skipped in errors:
+        click.echo(f"Skipped: {' '.join(str(skipped).split())}", err=True)
+    collections = {info.cache.collection: info.cache for _, info, _ in readable_runs if info.cache.collection}
+    return [
+        (run, _with_collection(info, collections.values()), trials) for run, info, trials in readable_runs
+    ]
 
 
-def _with_collection(info: RunInfo, known: Iterable[CacheRef]) -> RunInfo:
-    """Give a run of version 0.1 the collection of a later run on the same data, if there is one."""
+def _with_collection(info: RunInfo, caches: Iterable[CacheRef]) -> RunInfo:
+    """Give a run of version 0.1, which recorded no collection, that of a later run on the same data."""
     if info.cache.collection is not None:
         return info
-    collection = next((other.collection for other in known if other.same_collection(info.cache)), None)
+    collection = next((other.collection for other in caches if other.same_collection(info.cache)), None)
     return info.model_copy(update={"cache": info.cache.model_copy(update={"collection": collection})})
 
 
-def _why(info: RunInfo, before: Sequence[Board]) -> str:
-    """In what a board differs from the ones before it."""
-    if not before:
+def _why(info: RunInfo, earlier: Sequence[Board]) -> str:
+    """Say how a board differs from the earlier ones."""
+    if not earlier:
         return ""
-    for board in before:
+    for board in earlier:
         if board.info.cache.data == info.cache.data:
             return (
-                f"the data of table {board.number}, but split in another way: its tracks are validated by"
-                " models that saw other tracks, so their ranks are not comparable"
+                f"same data as table {board.number}, but another split: the models were trained on other"
+                " tracks, so their ranks are not comparable"
             )
-    return "other data than the tables before, so their accuracies are not comparable"
+    return "other data than in the earlier tables, so the accuracies are not comparable"
 
 
 def _has_score(trials: _Columns) -> list[bool]:
+    """Mask of the trials that are ranked."""
     return [
         status in SCORED and accuracy is not None and accuracy == accuracy
         for status, accuracy in zip(trials["status"], trials["val_accuracy"], strict=True)
@@ -259,29 +267,29 @@ def _has_score(trials: _Columns) -> list[bool]:
 
 
 def _entries(group: _Group, top: int) -> _Ranked:
-    """Rank the trials of a group and choose the entries to show."""
+    """Rank the trials of a group and select the entries to show."""
     lengths = [len(trials["status"]) for trials in group.tables]
-    firsts = np.cumsum([0, *lengths[:-1]])
-    run = np.repeat(np.arange(len(lengths)), lengths)
+    baseline_rows = np.cumsum([0, *lengths[:-1]])
+    run_of_row = np.repeat(np.arange(len(lengths)), lengths)
     table = {name: [value for part in group.tables for value in part[name]] for name in _COLUMNS}
     accuracy, loss = (np.array(table[name], dtype=np.float64) for name in ("val_accuracy", "val_loss"))
     with_score = np.flatnonzero(_has_score(table))
     best_first = with_score[np.lexsort((loss[with_score], -accuracy[with_score]))]
-    n = np.array([info.n_validated for info in group.infos])[run]
+    n = np.array([info.n_validated for info in group.infos])[run_of_row]
     low, high = wilson((accuracy * n).round(), n)
-    lift = 100 * (accuracy - accuracy[firsts[run]])
+    lift = 100 * (accuracy - accuracy[baseline_rows[run_of_row]])
 
     entries: list[Entry] = []
     families: set[str] = set()
     for rank, row in enumerate(best_first.tolist(), start=1):
-        info = group.infos[run[row]]
-        baseline = bool(row == firsts[run[row]])
+        info = group.infos[run_of_row[row]]
+        baseline = bool(row == baseline_rows[run_of_row[row]])
         if rank > top and not baseline and info.family in families:
             continue
         families.add(info.family)
         entry = Entry(
             rank=rank,
-            run=group.runs[run[row]].name,
+            run=group.runs[run_of_row[row]].name,
             family=info.family,
             trial_id=str(table["trial_id"][row]),
             baseline=baseline,
@@ -299,30 +307,32 @@ def _entries(group: _Group, top: int) -> _Ranked:
         )
         entries.append(entry)
     by_name = {folder.name: (folder, info) for folder, info in zip(group.runs, group.infos, strict=True)}
-    rights = [_right(entry, by_name) for entry in entries]
+    correct = [_correct_tracks(entry, by_name) for entry in entries]
     group_of = _groups(group.runs)
-    marked = [_with_interval(entry, right, group_of) for entry, right in zip(entries, rights, strict=True)]
-    marked = [
-        marked[0],
+    entries = [
+        _with_interval(entry, tracks, group_of) for entry, tracks in zip(entries, correct, strict=True)
+    ]
+    entries = [
+        entries[0],
         *(
-            replace(entry, tied=_tied(rights[0], right, group_of))
-            for entry, right in zip(marked[1:], rights[1:], strict=True)
+            replace(entry, tied=_tied(correct[0], tracks, group_of))
+            for entry, tracks in zip(entries[1:], correct[1:], strict=True)
         ),
     ]
     candidates = [
         Candidate(
-            group.runs[run[row]],
-            group.infos[run[row]].classes,
+            group.runs[run_of_row[row]],
+            group.infos[run_of_row[row]].classes,
             str(table["trial_id"][row]),
             int(table["best_epoch"][row]),
         )
         for row in best_first.tolist()
     ]
     return _Ranked(
-        entries=marked,
+        entries=entries,
         ranked=len(with_score),
-        unranked=len(run) - len(with_score),
-        n_groups=_group_count(rights, group_of),
+        unranked=len(run_of_row) - len(with_score),
+        n_groups=_group_count(correct, group_of),
         correction=correct_best(candidates, group_of),
     )
 
@@ -332,27 +342,27 @@ def _groups(runs: Sequence[RunFolder]) -> dict[str, str]:
     return next(filter(None, map(groups_by_track, runs)), {})
 
 
-def _group_count(rights: Sequence[dict[str, bool] | None], group_of: Mapping[str, str]) -> int | None:
-    """Count the groups of the validated tracks; None where the tracks are taken as independent."""
-    tracks = next(filter(None, rights), {})
+def _group_count(correct: Sequence[dict[str, bool] | None], group_of: Mapping[str, str]) -> int | None:
+    """Count the groups of the validated tracks; None if the tracks are treated as independent."""
+    tracks = next(filter(None, correct), {})
     groups = track_groups(list(tracks), group_of) if tracks else None
     return None if groups is None else groups.n_groups
 
 
-def _with_interval(entry: Entry, right: dict[str, bool] | None, group_of: Mapping[str, str]) -> Entry:
-    """Widen the interval of an entry if its tracks come in groups."""
-    groups = None if not right else track_groups(list(right), group_of)
-    if groups is None or right is None:
+def _with_interval(entry: Entry, correct: dict[str, bool] | None, group_of: Mapping[str, str]) -> Entry:
+    """Replace the interval of an entry by a clustered one if its tracks come in groups."""
+    groups = None if not correct else track_groups(list(correct), group_of)
+    if groups is None or correct is None:
         return entry
-    low, high = accuracy_interval(np.array(list(right.values())), groups)
+    low, high = accuracy_interval(np.array(list(correct.values())), groups)
     return replace(entry, low=float(low), high=float(high))
 
 
-def _right(entry: Entry, runs: Mapping[str, tuple[RunFolder, RunInfo]]) -> dict[str, bool] | None:
-    """Whether an entry gets each track right; None where its judgement was not kept."""
+def _correct_tracks(entry: Entry, runs: Mapping[str, tuple[RunFolder, RunInfo]]) -> dict[str, bool] | None:
+    """Whether an entry classifies each track correctly; None if its predictions were not stored."""
     run, info = runs[entry.run]
     try:
-        return right_tracks(run, entry.trial_id, info.classes, entry.best_epoch)
+        return correct_tracks(run, entry.trial_id, info.classes, entry.best_epoch)
     except RunError:
         return None
 
@@ -360,10 +370,10 @@ def _right(entry: Entry, runs: Mapping[str, tuple[RunFolder, RunInfo]]) -> dict[
 def _tied(
     first: dict[str, bool] | None, other: dict[str, bool] | None, group_of: Mapping[str, str]
 ) -> bool | None:
-    """Whether the paired test cannot tell which of two is better, on the tracks that both validated."""
+    """Whether the paired test finds no difference, on the tracks that both trials validated."""
     if first is None or other is None:
         return None
-    both = sorted(first.keys() & other.keys())
-    difference = np.array([int(first[track]) - int(other[track]) for track in both])
-    groups = track_groups(both, group_of) or TrackGroups.independent(len(both))
+    common = sorted(first.keys() & other.keys())
+    difference = np.array([int(first[track]) - int(other[track]) for track in common])
+    groups = track_groups(common, group_of) or TrackGroups.independent(len(common))
     return sign_flip_test(difference, groups) >= 1 - LEVEL

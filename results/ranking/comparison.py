@@ -1,4 +1,4 @@
-"""Two trials against each other, on the same validated tracks."""
+"""Compare two trials on the tracks that both validated."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from search.storage.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Comparison:
-    """A paired comparison.
+    """A paired comparison of two trials.
 
     Attributes
     ----------
     a, b : Trial
-        The two.
+        The compared trials.
     right_a, right_b : int
-        Tracks that each gets right.
+        Number of common tracks that each trial classifies correctly.
     test : Paired
-        The test.
+        The result of the paired test.
     same_split : bool
-        Whether both saw the same folds.
+        Whether both used the same folds.
     left_out : int
-        Tracks that only one of the two validated, and which do not count.
+        Number of tracks that only one trial validated; they are ignored.
     intervals : dict of str to (float, float)
         95 % interval of the accuracy of ``a`` and ``b``.
     """
@@ -47,10 +47,10 @@ class Comparison:
     intervals: dict[str, tuple[float, float]]
 
     def record(self) -> dict[str, Any]:
-        """As JSON-like content; shares from 0 to 1, the difference in points."""
+        """Return the content for JSON; accuracies from 0 to 1, the difference in percentage points."""
         test = self.test
         sides = {}
-        for name, trial, right in (("a", self.a, self.right_a), ("b", self.b, self.right_b)):
+        for name, trial, n_correct in (("a", self.a, self.right_a), ("b", self.b, self.right_b)):
             low, high = self.intervals[name]
             sides[name] = {
                 "run": trial.run.name,
@@ -58,7 +58,7 @@ class Comparison:
                 "trial_id": trial.trial_id,
                 "baseline": trial.baseline,
                 "best_of": trial.best_of,
-                "accuracy": right / test.n,
+                "accuracy": n_correct / test.n,
                 "low": float(low),
                 "high": float(high),
             }
@@ -87,30 +87,30 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
     Parameters
     ----------
     a, b : Trial
-        Trials on the same data; of different splits only the tracks count that both validated.
+        Trials on the same data; with different splits, only the tracks that both validated count.
     seed : int
         Seed of the bootstrap.
 
     Raises
     ------
     RunError
-        If they are on different data, or share no validated track.
+        If the trials are on different data, or share no validated track.
     """
     if not a.info.cache.same_collection(b.info.cache):
         raise RunError(
             f"--compare: {a.run.name} and {b.run.name} are on different data"
             f" ({a.info.cache.uri} and {b.info.cache.uri}), so their tracks cannot be paired"
         )
-    right_a, right_b = (
-        right_tracks(one.run, one.trial_id, one.info.classes, one.best_epoch) for one in (a, b)
+    correct_a, correct_b = (
+        correct_tracks(trial.run, trial.trial_id, trial.info.classes, trial.best_epoch) for trial in (a, b)
     )
-    both = sorted(right_a.keys() & right_b.keys())
-    if not both:
+    common = sorted(correct_a.keys() & correct_b.keys())
+    if not common:
         raise RunError(f"--compare: {a.run.name} and {b.run.name} validated no track in common")
-    hits_a, hits_b = (np.array([right[track] for track in both]) for right in (right_a, right_b))
-    groups = track_groups(both, groups_by_track(a.run) or groups_by_track(b.run))
+    hits_a, hits_b = (np.array([correct[track] for track in common]) for correct in (correct_a, correct_b))
+    groups = track_groups(common, groups_by_track(a.run) or groups_by_track(b.run))
     low, high = accuracy_interval(
-        np.column_stack([hits_a, hits_b]), groups or TrackGroups.independent(len(both))
+        np.column_stack([hits_a, hits_b]), groups or TrackGroups.independent(len(common))
     )
     return Comparison(
         a=a,
@@ -119,23 +119,25 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
         right_b=int(hits_b.sum()),
         test=paired(hits_a, hits_b, groups, seed=seed),
         same_split=a.info.split_fingerprint == b.info.split_fingerprint,
-        left_out=len(right_a.keys() ^ right_b.keys()),
+        left_out=len(correct_a.keys() ^ correct_b.keys()),
         intervals={side: (float(low[number]), float(high[number])) for number, side in enumerate(("a", "b"))},
     )
 
 
-def right_tracks(run: RunFolder, trial_id: str, classes: list[str], epoch: int) -> dict[str, bool]:
-    """Whether a trial gets each validated track right, at the epoch of its score.
+def correct_tracks(run: RunFolder, trial_id: str, classes: list[str], epoch: int) -> dict[str, bool]:
+    """Whether a trial classifies each validated track correctly, at the epoch of its score.
 
     Raises
     ------
     RunError
-        If the trial's judgement was not kept.
+        If the trial's predictions were not stored.
     """
-    shares = [f"p.{genre}" for genre in classes]
-    columns = read_columns(run, f"predictions/{trial_id}.parquet", ["track_id", "label", *shares], epoch)
-    chosen = np.array([columns[share] for share in shares], dtype=np.float64).argmax(axis=0)
+    names = [f"p.{genre}" for genre in classes]
+    columns = read_columns(run, f"predictions/{trial_id}.parquet", ["track_id", "label", *names], epoch)
+    predicted = np.array([columns[name] for name in names], dtype=np.float64).argmax(axis=0)
     return {
         track: classes[number] == label
-        for track, label, number in zip(columns["track_id"], columns["label"], chosen.tolist(), strict=True)
+        for track, label, number in zip(
+            columns["track_id"], columns["label"], predicted.tolist(), strict=True
+        )
     }

@@ -1,4 +1,4 @@
-"""A leaderboard in words: headings, cells, the title of a table and the notes under it."""
+"""The text of a leaderboard: headings, cells, the title of a table and the notes below it."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ HEADINGS = (
 )
 
 LEFT = frozenset({"run", "family", "trial", "status"})
-"""Headings of words, which are aligned to the left."""
+"""Headings of the columns that are aligned to the left."""
 
 SYNTHETIC = "SYNTHETIC data: these numbers say nothing about real music."
 
 TIED = "~"
-"""Marks entries that cannot be told apart from the first."""
+"""Marks entries that do not differ significantly from the first."""
 
 
 def cells(entry: Entry) -> list[str]:
-    """Cells of an entry, under `HEADINGS`."""
+    """Format the cells of an entry, in the order of `HEADINGS`."""
     minutes, seconds = divmod(round(entry.seconds), 60)
     return [
         f"{entry.rank} {TIED}" if entry.tied else str(entry.rank),
@@ -46,7 +46,7 @@ def cells(entry: Entry) -> list[str]:
 
 
 def title(board: Board) -> str:
-    """Say on which data and split a table was ranked."""
+    """Format the title of a table: its data and split."""
     info = board.info
     synthetic = "SYNTHETIC " if info.cache.synthetic else ""
     return (
@@ -56,38 +56,41 @@ def title(board: Board) -> str:
 
 
 def _test(board: Board) -> str:
+    """Name the paired test that the table uses."""
     return "exact McNemar test" if board.n_groups is None else f"sign-flip test over {board.n_groups} groups"
 
 
 def notes(board: Board) -> list[str]:
-    """Say what must be said beside the numbers."""
-    found = []
+    """Write the notes that readers need to interpret the numbers."""
+    lines = []
     if board.info.cache.synthetic:
-        found.append(SYNTHETIC)
+        lines.append(SYNTHETIC)
     if board.why:
-        found.append(f"A table of its own: {board.why}.")
+        lines.append(f"Separate table: {board.why}.")
     if any(entry.tied for entry in board.entries):
-        found.append(
-            f"{TIED} cannot be told apart from the first: on the same {board.info.n_validated} tracks the"
-            f" {_test(board)} finds p >= 0.05 (not corrected for the many that are compared)."
+        lines.append(
+            f"{TIED} does not differ significantly from rank 1: on the same {board.info.n_validated} tracks,"
+            f" the {_test(board)} finds p >= 0.05 (not corrected for multiple comparisons)."
         )
     if board.correction is not None:
-        found.append(board.correction.sentence())
+        lines.append(board.correction.sentence())
     elif board.ranked > 1:
-        found.append(
+        lines.append(
             f"Rank 1 was selected from {board.ranked} trials on these tracks; its accuracy is optimistic."
         )
-    found.append(
+    lines.append(
         INDEPENDENT
         if board.n_groups is None
-        else f"Intervals and tests are by the {board.n_groups} groups that the tracks come in."
+        else f"Intervals and tests account for the {board.n_groups} groups of related tracks."
     )
     if any(entry.tied is None for entry in board.entries[1:]):
-        found.append("Not all could be tested against the first: a judgement of the tracks is missing.")
+        lines.append("Some trials could not be tested against rank 1: their predictions are missing.")
     if any(entry.status == "PRUNED" for entry in board.entries):
-        found.append("PRUNED trials were stopped early; their score is that of their best epoch until then.")
+        lines.append(
+            "PRUNED trials were stopped early; their score is that of their best epoch before the stop."
+        )
     shown = f"{len(board.entries)} of {board.ranked} scored trials are shown"
     if board.unranked:
-        shown += f"; without a score: {board.unranked} (results.report says why)"
-    found.append(f"{shown}.")
-    return found
+        shown += f"; without a score: {board.unranked} (results.report gives the reasons)"
+    lines.append(f"{shown}.")
+    return lines

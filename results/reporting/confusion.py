@@ -1,4 +1,4 @@
-"""What the best trial gets right and wrong: confusion matrix, genres, tracks that it is surely wrong on."""
+"""The best trial's predictions: confusion matrix, genres, and confident errors."""
 
 from __future__ import annotations
 
@@ -6,57 +6,58 @@ from typing import Any
 
 import numpy as np
 
-from results.evaluation.predictions import Judgement
+from results.evaluation.predictions import OutOfFoldPredictions
 from results.reporting.figure import ACCENT, GOOD, Figure, axis, numbers
 
-_WRONG = 15
+_MAX_ERRORS = 15
 
 
-def confusion(judgement: Judgement, classes: list[str]) -> Figure:
+def confusion(predictions: OutOfFoldPredictions, classes: list[str]) -> Figure:
     """Draw the confusion matrix."""
-    counts = np.array(judgement.numbers["confusion"])
-    share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    counts = np.array(predictions.numbers["confusion"])
+    percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return Figure(
         "confusion",
         "Confusion matrix",
-        "A row a true genre, a column a chosen one: tracks, coloured by their share of the row.",
+        "One row per true genre, one column per predicted genre: number of tracks, coloured by row fraction.",
         [
             {
                 "type": "heatmap",
                 "x": classes,
                 "y": classes,
-                "z": [numbers(row, 3) for row in share],
+                "z": [numbers(row, 3) for row in percent],
                 "text": [[str(count) if count else "" for count in row] for row in counts.tolist()],
                 "texttemplate": "%{text}",
                 "colorscale": [[0, "@panel"], [1, "@accent"]],
                 "zmin": 0,
                 "zmax": 100,
                 "colorbar": {"thickness": 10, "title": {"text": "%"}},
-                "hovertemplate": "%{y} taken for %{x}: %{text}, %{z:.0f} %<extra></extra>",
+                "hovertemplate": "%{y} predicted as %{x}: %{text}, %{z:.0f} %<extra></extra>",
             }
         ],
         {
-            "xaxis": axis("chosen", side="bottom", tickangle=-40),
+            "xaxis": axis("predicted", side="bottom", tickangle=-40),
             "yaxis": axis("true", autorange="reversed"),
             "height": 200 + 28 * len(classes),
         },
     )
 
 
-def genres(judgement: Judgement) -> Figure:
-    """Precision and recall of each genre."""
-    by_genre = judgement.numbers["genres"]
+def genres(predictions: OutOfFoldPredictions) -> Figure:
+    """Draw precision and recall of each genre."""
+    by_genre = predictions.numbers["genres"]
     return Figure(
         "genres",
         "Precision and recall by genre",
-        "Precision: of the tracks called so, how many are. Recall: of those that are, how many are found.",
+        "Precision: fraction of the tracks with this prediction that are correct. Recall: fraction of the"
+        " tracks of this genre that are recognised.",
         [
             {
                 "type": "bar",
                 "name": side,
                 "x": list(by_genre),
-                "y": numbers(100 * one[side] for one in by_genre.values()),
-                "text": [f"{one['n']} tracks" for one in by_genre.values()],
+                "y": numbers(100 * scores[side] for scores in by_genre.values()),
+                "text": [f"{scores['n']} tracks" for scores in by_genre.values()],
                 "textposition": "none",
                 "marker": {"color": colour},
                 "hovertemplate": f"%{{x}}: {side} %{{y:.0f}} %, %{{text}}<extra></extra>",
@@ -67,18 +68,18 @@ def genres(judgement: Judgement) -> Figure:
     )
 
 
-def surely_wrong(judgement: Judgement, classes: list[str]) -> list[dict[str, Any]]:
-    """Tracks that are judged wrong with the highest probability, the surest first."""
-    chosen = judgement.probabilities.argmax(axis=1)
-    sure = judgement.probabilities.max(axis=1)
-    wrong = np.flatnonzero(chosen != judgement.truth)
+def confident_errors(predictions: OutOfFoldPredictions, classes: list[str]) -> list[dict[str, Any]]:
+    """List the wrong predictions with the highest probability, highest first."""
+    predicted = predictions.probabilities.argmax(axis=1)
+    confidence = predictions.probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != predictions.truth)
     return [
         {
-            "track": judgement.track_id[row],
-            "truth": classes[judgement.truth[row]],
-            "chosen": classes[chosen[row]],
-            "probability": f"{100 * sure[row]:.1f} %",
-            "of_truth": f"{100 * judgement.probabilities[row, judgement.truth[row]]:.1f} %",
+            "track": predictions.track_id[row],
+            "truth": classes[predictions.truth[row]],
+            "predicted": classes[predicted[row]],
+            "probability": f"{100 * confidence[row]:.1f} %",
+            "of_truth": f"{100 * predictions.probabilities[row, predictions.truth[row]]:.1f} %",
         }
-        for row in wrong[np.argsort(-sure[wrong], kind="stable")][:_WRONG].tolist()
+        for row in wrong[np.argsort(-confidence[wrong], kind="stable")][:_MAX_ERRORS].tolist()
     ]

@@ -1,6 +1,6 @@
-"""A figure of the report: what plotly.js draws, as plain data.
+"""A figure of the report: the traces and the layout of plotly.js as plain data.
 
-Colours are written as names (``@accent``), which the page turns into those of its light or dark scheme.
+Colours are names (``@accent``), which the page replaces by the colours of its light or dark scheme.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ ACCENT, MUTED, GOOD, STOPPED, BASE = "@accent", "@muted", "@good", "@stopped", "
 """Names of colours."""
 
 SCALE = "Viridis"
-"""Colour scale of scores; it reads in grey and with every common colour blindness."""
+"""Colour scale of scores; readable in greyscale and with common colour blindness."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Figure:
     Attributes
     ----------
     name : str
-        What the page calls it; unique in a run's section.
+        Identifier, unique in a run's section.
     title, caption : str
-        What it shows, and how to read it.
+        Heading, and explanation for the reader.
     data : list of dict
         Traces of plotly.js.
     layout : dict
-        Layout of plotly.js, without what all figures share.
+        Layout of plotly.js, without the settings common to all figures.
     """
 
     name: str
@@ -41,13 +41,13 @@ class Figure:
 
 
 def numbers(values: Iterable[float | None], digits: int = 4) -> list[float | None]:
-    """Round to significant digits, which keeps the page small; what is not finite becomes None."""
+    """Round to significant digits, to keep the page small; values that are not finite become None."""
     return [
         None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}")
         for value in values
     ]
 
 
-def axis(title: str, **more: Any) -> dict[str, Any]:
-    """Describe an axis."""
-    return {"title": {"text": title}, "automargin": True, **more}
+def axis(title: str, **options: Any) -> dict[str, Any]:
+    """Return the layout of an axis."""
+    return {"title": {"text": title}, "automargin": True, **options}

@@ -1,17 +1,18 @@
-"""Which parameters mattered: Optuna's fANOVA, and PED-ANOVA where that cannot be had."""
+"""Parameter importance: Optuna's fANOVA, or PED-ANOVA where fANOVA fails."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from results.reporting.figure import ACCENT, Figure, axis, numbers
-from results.reporting.run_data import Material
+from results.reporting.run_data import RunData
 
-_LEAST = 6
-"""Fewer trials than this say nothing about parameters."""
-_FOREST = 1000
-"""fANOVA's forest is grown on at most so many trials, the latest, because its time grows with them."""
-_SHOWN = 15
+_MIN_TRIALS = 6
+"""Fewer trials give no meaningful importance."""
+_MAX_TRIALS = 1000
+"""Only the latest trials are used, because the time of fANOVA grows with their number."""
+_MAX_BARS = 15
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,16 @@ class Importances:
     Attributes
     ----------
     shares : dict of str to float
-        Share of the variance by parameter, the greatest first; empty where nothing can be said.
+        Fraction of the variance per parameter, largest first; empty if it cannot be estimated.
     method : str
-        Which estimator, or why there is none.
+        Name of the estimator, or the reason why there is no estimate.
     """
 
     shares: dict[str, float]
     method: str
 
 
-def importances(one: Material) -> Importances:
+def importances(run_data: RunData) -> Importances:
     """Estimate how much of the scores' variance each parameter explains.
 
     Trials that were stopped early count with the score of their best epoch.
@@ -43,57 +44,49 @@ def importances(one: Material) -> Importances:
     )
 
     space = {
-        name: optuna.distributions.json_to_distribution(_json(described))
-        for name, described in one.info.space.items()
+        name: optuna.distributions.json_to_distribution(json.dumps(distribution))
+        for name, distribution in run_data.info.space.items()
     }
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
-    scores = one.scored["val_accuracy"].tolist()
-    for config, score in list(zip(one.configurations(), scores, strict=True))[-_FOREST:]:
-        known = {name: value for name, value in config.items() if name in space}
+    scores = run_data.scored["val_accuracy"].tolist()
+    for config, score in list(zip(run_data.configurations(), scores, strict=True))[-_MAX_TRIALS:]:
+        params = {name: value for name, value in config.items() if name in space}
         try:
             study.add_trial(
                 optuna.trial.create_trial(
-                    params=known, distributions={name: space[name] for name in known}, value=score
+                    params=params, distributions={name: space[name] for name in params}, value=score
                 )
             )
-        except ValueError:  # a value outside the space that was searched, as the BASELINE's may be
+        except ValueError:  # values outside the search space, possible for the BASELINE
             continue
     count = len(study.get_trials(deepcopy=False))
-    if count < _LEAST:
-        return Importances(
-            {}, f"{count} trials are too few to weigh parameters; at least {_LEAST} are needed"
-        )
+    if count < _MIN_TRIALS:
+        return Importances({}, f"{count} trials are too few; at least {_MIN_TRIALS} are needed")
     if len(set(scores)) < 2:
-        return Importances({}, "all trials have the same score, so no parameter mattered")
+        return Importances({}, "all trials have the same score, so no parameter has an effect")
     for method, evaluator in (
         ("fANOVA", FanovaImportanceEvaluator(seed=0)),
         ("PED-ANOVA", PedAnovaImportanceEvaluator()),
     ):
         try:
-            found = get_param_importances(study, evaluator=evaluator)
+            shares = get_param_importances(study, evaluator=evaluator)
         except (ValueError, RuntimeError):
             continue
-        if found:
-            return Importances(dict(found), f"{method} (Optuna) over {count} trials")
+        if shares:
+            return Importances(dict(shares), f"{method} (Optuna) over {count} trials")
     return Importances({}, "no parameter varied in all trials")
 
 
-def _json(described: object) -> str:
-    import json
-
-    return json.dumps(described)
-
-
-def importance_figure(found: Importances) -> Figure:
-    """Bars, the greatest on top."""
-    shares = dict(list(found.shares.items())[:_SHOWN])
+def importance_figure(importance: Importances) -> Figure:
+    """Draw the importances as bars, the largest on top."""
+    shares = dict(list(importance.shares.items())[:_MAX_BARS])
     return Figure(
         "importance",
         "Parameter importance",
-        f"Share of the variance of the validation accuracy, by {found.method}; stopped trials count with"
-        " their best epoch. Parameters that only some trials have are left out. It says what mattered in this"
-        " space, not in which direction.",
+        f"Fraction of the variance of the validation accuracy, by {importance.method}; stopped trials count"
+        " with their best epoch. Parameters that only some trials have are omitted. Importance shows the size"
+        " of an effect in this search space, not its direction.",
         [
             {
                 "type": "bar",

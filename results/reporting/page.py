@@ -1,4 +1,4 @@
-"""The page: sections of runs, put into one HTML file that needs no network."""
+"""The page of the report: one HTML file with a section per run that works offline."""
 
 from __future__ import annotations
 
@@ -9,60 +9,61 @@ from importlib.resources import files
 from typing import Any
 
 from data.errors import RunError
+from results.evaluation.correction import correct_run
 from results.evaluation.descriptions import source, split
-from results.evaluation.predictions import Judgement
+from results.evaluation.predictions import OutOfFoldPredictions
 from results.ranking.boards import Board, boards
 from results.ranking.table import HEADINGS, LEFT, SYNTHETIC, cells, notes, title
-from results.reporting.confusion import confusion, genres, surely_wrong
+from results.reporting.confusion import confident_errors, confusion, genres
 from results.reporting.figure import Figure
 from results.reporting.importance import importance_figure, importances
-from results.reporting.parameters import Searched
+from results.reporting.parameters import ParameterFigures
 from results.reporting.progress import best_so_far, learning_curves
-from results.reporting.run_data import Material
+from results.reporting.run_data import RunData
 from search.storage.run_folder import RunFolder, last_words
 
-_ERROR = 300
-"""Characters of an error that are shown."""
+_MAX_ERROR_CHARACTERS = 300
+"""Maximum length of an error in the report."""
 
 
 def report(runs: str, names: Sequence[str]) -> str:
-    """Make the page of some runs.
+    """Create the report of runs.
 
     Parameters
     ----------
     runs : str
-        Path or URI of the runs' folder.
+        Path or URI of the folder of runs.
     names : sequence of str
-        Runs to tell of, in this order.
+        Names of the runs, in the order of the report.
 
     Returns
     -------
     str
-        HTML.
+        The HTML page.
 
     Raises
     ------
     RunError
-        If a run is not there, or no trial of it has a score.
+        If a run does not exist or has no scored trial.
     """
-    materials = [Material.read(RunFolder.at(runs, name)) for name in names]
+    all_runs = [RunData.read(RunFolder.at(runs, name)) for name in names]
     ranked, _ = boards(runs, names=names)
-    together: list[dict[str, Any]] = []
-    if len(materials) > 1:
+    joint_figures: list[dict[str, Any]] = []
+    if len(all_runs) > 1:
         for board in ranked:
-            same = [
-                one
-                for one in materials
-                if one.info.cache.same_collection(board.info.cache)
-                and one.info.split_fingerprint == board.info.split_fingerprint
+            comparable_runs = [
+                run_data
+                for run_data in all_runs
+                if run_data.info.cache.same_collection(board.info.cache)
+                and run_data.info.split_fingerprint == board.info.split_fingerprint
             ]
-            together.append(_shown(best_so_far(same), f"all-{board.number}"))
+            joint_figures.append(_with_id(best_so_far(comparable_runs), f"all-{board.number}"))
     return _render(
         title=f"Search report: {', '.join(names)}",
-        synthetic=SYNTHETIC if any(one.info.cache.synthetic for one in materials) else "",
+        synthetic=SYNTHETIC if any(run_data.info.cache.synthetic for run_data in all_runs) else "",
         boards=[_board(board) for board in ranked],
-        together=together,
-        sections=[_section(one, f"run{number}") for number, one in enumerate(materials)],
+        joint_figures=joint_figures,
+        sections=[_section(run_data, f"run{number}") for number, run_data in enumerate(all_runs)],
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
@@ -74,17 +75,17 @@ def _render(**content: Any) -> str:
     environment = Environment(
         loader=PackageLoader("results", "templates"), autoescape=True, undefined=StrictUndefined
     )
-    own = files("results") / "templates"
-    # These three are this program's and plotly's own text, never a run's.
+    templates = files("results") / "templates"
+    # Markup is safe: these texts belong to this program and to plotly, never to a run.
     scripts = {
         "plotly": Markup((files("plotly") / "package_data" / "plotly.min.js").read_text("utf-8")),  # noqa: S704
-        "script": Markup((own / "report.js").read_text("utf-8")),  # noqa: S704
-        "style": Markup((own / "report.css").read_text("utf-8")),  # noqa: S704
+        "script": Markup((templates / "report.js").read_text("utf-8")),  # noqa: S704
+        "style": Markup((templates / "report.css").read_text("utf-8")),  # noqa: S704
     }
     return environment.get_template("report.html").render(**scripts, **content)
 
 
-def _shown(figure: Figure, section: str) -> dict[str, Any]:
+def _with_id(figure: Figure, section: str) -> dict[str, Any]:
     return asdict(figure) | {"id": f"{section}-{figure.name}"}
 
 
@@ -103,65 +104,72 @@ def _board(board: Board) -> dict[str, Any]:
     }
 
 
-def _section(one: Material, name: str) -> dict[str, Any]:
-    """All that the page tells of one run."""
-    found = importances(one)
-    searched = Searched(one, found).figures()
+def _section(run_data: RunData, name: str) -> dict[str, Any]:
+    """Collect the content of a run's section."""
+    importance = importances(run_data)
+    parameter_figures = ParameterFigures(run_data, importance).figures()
     section: dict[str, Any] = {
-        "name": one.run.name,
-        "facts": _facts(one),
-        "config": [(key, _told(value)) for key, value in sorted(one.best.config.items())],
-        "progress": [_shown(best_so_far([one]), name), _shown(learning_curves(one), name)],
-        "importance": _shown(importance_figure(found), name) if found.shares else None,
-        "no_importance": "" if found.shares else found.method,
-        "parallel": [_shown(each, name) for each in searched if each.name == "parallel"],
-        "slices": [_shown(each, name) for each in searched if each.name.startswith("slice")],
-        "contours": [_shown(each, name) for each in searched if each.name.startswith("contour")],
-        "failed": _failed(one),
-        "judged": [],
-        "wrong": [],
-        "no_judgement": "",
+        "name": run_data.run.name,
+        "facts": _facts(run_data),
+        "config": [(key, _format_value(value)) for key, value in sorted(run_data.best.config.items())],
+        "progress": [_with_id(best_so_far([run_data]), name), _with_id(learning_curves(run_data), name)],
+        "importance": _with_id(importance_figure(importance), name) if importance.shares else None,
+        "no_importance": "" if importance.shares else importance.method,
+        "parallel": [_with_id(figure, name) for figure in parameter_figures if figure.name == "parallel"],
+        "slices": [_with_id(figure, name) for figure in parameter_figures if figure.name.startswith("slice")],
+        "contours": [
+            _with_id(figure, name) for figure in parameter_figures if figure.name.startswith("contour")
+        ],
+        "failed": _failed(run_data),
+        "predictions": [],
+        "errors": [],
+        "no_predictions": "",
     }
     try:
-        judgement = Judgement.of(one.best)
+        predictions = OutOfFoldPredictions.of(run_data.best)
     except RunError as error:
-        section["no_judgement"] = str(error)
+        section["no_predictions"] = str(error)
         return section
-    section["judged"] = [
-        _shown(confusion(judgement, one.info.classes), name),
-        _shown(genres(judgement), name),
+    section["predictions"] = [
+        _with_id(confusion(predictions, run_data.info.classes), name),
+        _with_id(genres(predictions), name),
     ]
-    section["wrong"] = surely_wrong(judgement, one.info.classes)
+    section["errors"] = confident_errors(predictions, run_data.info.classes)
     return section
 
 
-def _failed(one: Material) -> list[tuple[str, str, str]]:
-    """Trials that ended with an error: name, state, and what the error says, without its traceback."""
-    failed = one.trials[one.trials["error"].notna()]
+def _failed(run_data: RunData) -> list[tuple[str, str, str]]:
+    """List the trials with an error: name, state, and the message without its traceback."""
+    failed = run_data.trials[run_data.trials["error"].notna()]
     rows = zip(failed["trial_id"], failed["status"], failed["error"], strict=True)
-    return [(name, status, last_words(error)[:_ERROR]) for name, status, error in rows]
+    return [(name, status, last_words(error)[:_MAX_ERROR_CHARACTERS]) for name, status, error in rows]
 
 
-def _told(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _facts(one: Material) -> list[tuple[str, str]]:
-    """Say what was searched, and on what."""
-    info, status = one.info, one.trials["status"].value_counts()
+def _facts(run_data: RunData) -> list[tuple[str, str]]:
+    """Describe the search, its data and its split."""
+    info, status = run_data.info, run_data.trials["status"].value_counts()
     counts = ", ".join(f"{count} {name}" for name, count in status.items())
     synthetic = " SYNTHETIC." if info.cache.synthetic else ""
     options = " ".join(
         f"{key} {info.settings[key]}" for key in ("searcher", "scheduler") if key in info.settings
     )
-    spent = f"{info.seconds / 60:.1f} minutes; " if info.seconds else ""  # told when a sitting ends
-    base = one.trials["val_accuracy"].iloc[0]
-    lift = "" if base != base else f", {100 * (one.best.val_accuracy - base):+.1f} points over the BASELINE"
+    # The duration is recorded when the search stops.
+    duration = f"{info.seconds / 60:.1f} minutes; " if info.seconds else ""
+    best, baseline = run_data.best, run_data.trials["val_accuracy"].iloc[0]
+    has_baseline = baseline == baseline
+    lift = f", {100 * (best.val_accuracy - baseline):+.1f} points over the BASELINE" if has_baseline else ""
+    correction = correct_run(best)
+    corrected = [] if correction is None else [("correction", correction.sentence())]
     return [
         ("family", info.family),
-        ("best", f"{one.best.trial_id}: {100 * one.best.val_accuracy:.1f} %{lift}"),
-        ("trials", f"{len(one.trials)} of {info.trials} ({counts}), at most {info.max_epochs} epochs"),
-        ("search", f"{options}; seed {info.seed}; {spent}{info.status}"),
+        ("best", f"{best.trial_id}: {100 * best.val_accuracy:.1f} %{lift}"),
+        *corrected,
+        ("trials", f"{len(run_data.trials)} of {info.trials} ({counts}), at most {info.max_epochs} epochs"),
+        ("search", f"{options}; seed {info.seed}; {duration}{info.status}"),
         (
             "data",
             f"{source(info)}; {len(info.classes)} genres"
@@ -170,8 +178,8 @@ def _facts(one: Material) -> list[tuple[str, str]]:
         ),
         (
             "split",
-            f"{split(info)}, {info.n_validated} tracks validated, {info.n_test} locked away for the test and"
-            f" not looked at here; fingerprint {info.split_fingerprint[:8]}",
+            f"{split(info)}, {info.n_validated} tracks validated, {info.n_test} held out for the test and"
+            f" not used here; fingerprint {info.split_fingerprint[:8]}",
         ),
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
     ]

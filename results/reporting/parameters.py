@@ -1,4 +1,4 @@
-"""Figures of what was searched: parallel coordinates, slices and contours."""
+"""Figures of the searched parameters: parallel coordinates, slices and contours."""
 
 from __future__ import annotations
 
@@ -10,75 +10,78 @@ import numpy as np
 from results.reporting.figure import SCALE, Figure, axis, numbers
 from results.reporting.importance import Importances
 from results.reporting.progress import thinned
-from results.reporting.run_data import Material
+from results.reporting.run_data import RunData
 from results.reporting.scale import Scale
 
-_AXES, _SLICES, _PAIRS = 8, 8, 3
-_LINES = 300
-"""Trials that are lines of the parallel coordinates."""
+_MAX_AXES, _MAX_SLICES, _CONTOUR_PARAMETERS = 8, 8, 3
+_MAX_LINES = 300
+"""Maximum number of trials in the parallel coordinates."""
 _BINS = 8
-"""Colours of those lines: a trace a colour draws fast."""
-_POINTS = 1000
-_GRID = 24
+"""Number of line colours; one trace per colour is fast to draw."""
+_MAX_POINTS = 1000
+_GRID_POINTS = 24
 
 
-class Searched:
-    """The trials of a run as places on the axes of their parameters.
+class ParameterFigures:
+    """Figures of the trials of a run over their parameters.
 
     Parameters
     ----------
-    one : Material
-        The run.
-    found : Importances
-        Its parameters' importance, by which axes are ordered.
+    run_data : RunData
+        The data of the run.
+    importance : Importances
+        Importance of its parameters; the most important come first.
     """
 
-    def __init__(self, one: Material, found: Importances) -> None:
-        frame = one.scored
-        chosen = thinned(len(frame), _POINTS)
-        configs = one.configurations()
-        self.configs = [configs[row] for row in chosen]
-        self.score = 100 * frame["val_accuracy"].to_numpy()[chosen]
-        self.names = frame["trial_id"].iloc[chosen].tolist()
-        used = {name for config in self.configs for name in config}
-        ordered = [name for name in found.shares if name in used]
-        ordered += sorted(used - set(ordered))
+    def __init__(self, run_data: RunData, importance: Importances) -> None:
+        frame = run_data.scored
+        rows = thinned(len(frame), _MAX_POINTS)
+        configs = run_data.configurations()
+        self.configs = [configs[row] for row in rows]
+        self.score = 100 * frame["val_accuracy"].to_numpy()[rows]
+        self.names = frame["trial_id"].iloc[rows].tolist()
+        used_names = {name for config in self.configs for name in config}
+        ordered = [name for name in importance.shares if name in used_names]
+        ordered += sorted(used_names - set(ordered))
         scales = [
             Scale.of(
-                name, [config[name] for config in self.configs if name in config], one.info.space.get(name)
+                name,
+                [config[name] for config in self.configs if name in config],
+                run_data.info.space.get(name),
             )
             for name in ordered
         ]
         self.scales = [scale for scale in scales if scale.varies]
 
     def figures(self) -> list[Figure]:
-        """All that can be drawn; empty where no parameter varied."""
+        """Draw all figures; empty if no parameter varies."""
         if not self.scales:
             return []
         return [self._parallel(), *self._slices(), *self._contours()]
 
     def _parallel(self) -> Figure:
-        scales = self.scales[:_AXES]
+        """Draw the parallel coordinates."""
+        scales = self.scales[:_MAX_AXES]
         order = np.argsort(self.score, kind="stable")[::-1]
-        kept = order[thinned(len(order), _LINES)][::-1]
-        edges = np.quantile(self.score[kept], np.linspace(0, 1, _BINS + 1)[1:-1])
-        bins = np.searchsorted(edges, self.score[kept], side="right")
-        low, high = float(self.score[kept].min()), float(self.score[kept].max())
+        drawn = order[thinned(len(order), _MAX_LINES)][::-1]
+        edges = np.quantile(self.score[drawn], np.linspace(0, 1, _BINS + 1)[1:-1])
+        bins = np.searchsorted(edges, self.score[drawn], side="right")
+        low, high = float(self.score[drawn].min()), float(self.score[drawn].max())
         data: list[dict[str, Any]] = []
         for number in range(_BINS):
-            rows = kept[bins == number]
+            rows = drawn[bins == number]
             if not len(rows):
                 continue
             x: list[float | None] = []
             y: list[float | None] = []
             for row in rows:
                 config = self.configs[row]
-                places = [
+                positions = [
                     scale.place(config[scale.name]) if scale.name in config else None for scale in scales
                 ]
-                share = (self.score[row] - low) / (high - low) if high > low else 0.5
+                fraction = (self.score[row] - low) / (high - low) if high > low else 0.5
                 x += [*range(len(scales) + 1), None]
-                y += [*numbers([*places, share]), None]
+                y += [*numbers([*positions, fraction]), None]
             data.append(
                 {
                     "type": "scatter",
@@ -114,8 +117,8 @@ class Searched:
         return Figure(
             "parallel",
             "Parallel coordinates",
-            f"A line a trial ({len(kept)} drawn), from its parameters to its accuracy; the brighter the"
-            " better. A line is interrupted where a trial lacks a parameter.",
+            f"One line per trial ({len(drawn)} drawn), from its parameters to its accuracy; brighter is"
+            " better. A line is interrupted at parameters that the trial does not have.",
             data,
             {
                 "xaxis": {
@@ -133,24 +136,25 @@ class Searched:
         )
 
     def _slices(self) -> list[Figure]:
-        found: list[Figure] = []
-        for scale in self.scales[:_SLICES]:
+        """Draw the accuracy over each parameter."""
+        figures: list[Figure] = []
+        for scale in self.scales[:_MAX_SLICES]:
             rows = [row for row, config in enumerate(self.configs) if scale.name in config]
-            places = np.array([scale.place(self.configs[row][scale.name]) for row in rows])
-            if scale.choices:  # spread a little, so that points of one choice can be told apart
-                spread = 0.3 / max(len(scale.choices), 2)
-                places = places + np.random.default_rng(0).uniform(-spread, spread, len(places))
+            positions = np.array([scale.place(self.configs[row][scale.name]) for row in rows])
+            if scale.choices:  # jitter keeps the points of a choice distinguishable
+                width = 0.3 / max(len(scale.choices), 2)
+                positions = positions + np.random.default_rng(0).uniform(-width, width, len(positions))
             ticks = scale.ticks()
-            found.append(
+            figures.append(
                 Figure(
-                    f"slice-{len(found)}",
+                    f"slice-{len(figures)}",
                     scale.name,
                     "",
                     [
                         {
                             "type": "scatter",
                             "mode": "markers",
-                            "x": numbers(places),
+                            "x": numbers(positions),
                             "y": numbers(self.score[rows]),
                             "text": [f"{self.names[row]}: {self.configs[row][scale.name]}" for row in rows],
                             "hovertemplate": "%{text}, %{y:.1f} %<extra></extra>",
@@ -163,7 +167,7 @@ class Searched:
                     ],
                     {
                         "xaxis": {
-                            "tickvals": [place for place, _ in ticks],
+                            "tickvals": [position for position, _ in ticks],
                             "ticktext": [text for _, text in ticks],
                             "automargin": True,
                         },
@@ -172,11 +176,12 @@ class Searched:
                     },
                 )
             )
-        return found
+        return figures
 
     def _contours(self) -> list[Figure]:
-        found: list[Figure] = []
-        for across, up in combinations(self.scales[:_PAIRS], 2):
+        """Draw the smoothed accuracy over pairs of parameters."""
+        figures: list[Figure] = []
+        for across, up in combinations(self.scales[:_CONTOUR_PARAMETERS], 2):
             rows = [
                 row for row, config in enumerate(self.configs) if across.name in config and up.name in config
             ]
@@ -184,12 +189,12 @@ class Searched:
                 continue
             x = np.array([across.place(self.configs[row][across.name]) for row in rows])
             y = np.array([up.place(self.configs[row][up.name]) for row in rows])
-            grid = np.linspace(0, 1, _GRID)
+            grid = np.linspace(0, 1, _GRID_POINTS)
             surface = smoothed(x, y, self.score[rows], grid)
             horizontal, vertical = across.ticks(), up.ticks()
-            found.append(
+            figures.append(
                 Figure(
-                    f"contour-{len(found)}",
+                    f"contour-{len(figures)}",
                     f"{across.name} and {up.name}",
                     "",
                     [
@@ -217,12 +222,12 @@ class Searched:
                     {
                         "xaxis": axis(
                             across.name,
-                            tickvals=[place for place, _ in horizontal],
+                            tickvals=[position for position, _ in horizontal],
                             ticktext=[text for _, text in horizontal],
                         ),
                         "yaxis": axis(
                             up.name,
-                            tickvals=[place for place, _ in vertical],
+                            tickvals=[position for position, _ in vertical],
                             ticktext=[text for _, text in vertical],
                         ),
                         "showlegend": False,
@@ -230,24 +235,24 @@ class Searched:
                     },
                 )
             )
-        return found
+        return figures
 
 
 def smoothed(x: np.ndarray, y: np.ndarray, score: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Mean of the scores around each point of a grid, weighted by inverse squared distance (Shepard, 1968).
+    """Average the scores around each grid point, weighted by inverse squared distance (Shepard, 1968).
 
     Parameters
     ----------
     x, y, score : ndarray of float64, shape (n,)
-        Places from 0 to 1, and scores.
+        Positions from 0 to 1, and scores.
     grid : ndarray of float64, shape (m,)
-        Places of the grid on both axes.
+        Positions of the grid on both axes.
 
     Returns
     -------
     ndarray of float64, shape (m, m)
-        A row a place on the vertical axis. A little is added to each distance, so that trials at one place
-        share it.
+        One row per position on the vertical axis. A constant is added to each squared distance, so that
+        trials at the same position are averaged.
     """
     distance = (grid[None, :, None] - x) ** 2 + (grid[:, None, None] - y) ** 2 + 2e-3
     weight = 1 / distance

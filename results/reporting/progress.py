@@ -1,4 +1,4 @@
-"""Figures of how a search went: best so far over time, and learning curves with the scheduler's rungs."""
+"""Figures of the progress of a search: best accuracy over time, learning curves with rungs."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ import numpy as np
 import pandas as pd
 
 from results.reporting.figure import ACCENT, BASE, GOOD, MUTED, STOPPED, Figure, axis, numbers
-from results.reporting.run_data import Material
+from results.reporting.run_data import RunData
 
-_CURVES = 120
-"""Learning curves that are drawn: the best ones, and of the rest an even choice."""
-_POINTS = 2000
-"""Trials that are drawn one by one."""
+_MAX_CURVES = 120
+"""Maximum number of learning curves: the best trials, and an even selection of the rest."""
+_MAX_POINTS = 2000
+"""Maximum number of trials that are drawn as points."""
 _COLOURS = {"COMPLETE": GOOD, "PRUNED": STOPPED}
 
 
-def thinned(n: int, most: int) -> np.ndarray:
-    """Choose at most `most` of `n` numbers, evenly, both ends among them."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
+def thinned(n: int, maximum: int) -> np.ndarray:
+    """Select at most `maximum` of the indices below `n`, evenly, including both ends."""
+    return np.unique(np.linspace(0, n - 1, min(n, maximum)).round().astype(int))
 
 
-def best_so_far(runs: Sequence[Material]) -> Figure:
-    """Accuracy of each trial when it ended, and the best until then."""
-    timed = all(set(one.scored["trial_id"]) <= one.ended.keys() for one in runs)
+def best_so_far(runs: Sequence[RunData]) -> Figure:
+    """Draw the accuracy of each trial when it ended, and the best accuracy until then."""
+    timed = all(set(run_data.scored["trial_id"]) <= run_data.ended.keys() for run_data in runs)
     data: list[dict[str, Any]] = []
-    for one in runs:
-        x, frame = _order(one, timed)
+    for run_data in runs:
+        x, frame = _order(run_data, timed)
         score = 100 * frame["val_accuracy"].to_numpy()
-        chosen = thinned(len(frame), _POINTS)
-        name = one.run.name
+        drawn = thinned(len(frame), _MAX_POINTS)
+        name = run_data.run.name
         single = len(runs) == 1
         for status, colour in _COLOURS.items():
-            here = [row for row in chosen if frame["status"].iloc[row] == status]
-            if here:
+            rows = [row for row in drawn if frame["status"].iloc[row] == status]
+            if rows:
                 data.append(
                     {
                         "type": "scatter",
                         "mode": "markers",
                         "name": status if single else f"{name}, {status}",
-                        "x": numbers(x[here]),
-                        "y": numbers(score[here]),
-                        "text": frame["trial_id"].iloc[here].tolist(),
+                        "x": numbers(x[rows]),
+                        "y": numbers(score[rows]),
+                        "text": frame["trial_id"].iloc[rows].tolist(),
                         "marker": {"size": 7, "opacity": 0.8} | ({"color": colour} if single else {}),
                         "showlegend": single,
                         "hovertemplate": "%{text}: %{y:.1f} %<extra></extra>",
@@ -64,26 +64,26 @@ def best_so_far(runs: Sequence[Material]) -> Figure:
                 "line": {"shape": "hv", "width": 3} | ({"color": ACCENT} if single else {}),
             }
         )
-    title = "minutes since the search began" if timed else "trials that have ended"
-    shapes = [_level(_baseline(one)) for one in runs if _baseline(one) is not None][
+    title = "minutes since the start of the search" if timed else "number of ended trials"
+    shapes = [_level(_baseline(run_data)) for run_data in runs if _baseline(run_data) is not None][
         : 1 if len(runs) == 1 else 0
     ]
     note = " The dotted line is the BASELINE." if shapes else ""
     return Figure(
         "progress",
         "Best so far",
-        f"Validation accuracy of each trial when it ended, and the best until then.{note}",
+        f"Validation accuracy of each trial when it ended, and the best accuracy until then.{note}",
         data,
         {"xaxis": axis(title), "yaxis": axis("validation accuracy, %"), "shapes": shapes},
     )
 
 
-def _order(one: Material, timed: bool) -> tuple[np.ndarray, pd.DataFrame]:
-    """Place of each scored trial on the axis, and the trials in that order."""
-    frame = one.scored
+def _order(run_data: RunData, timed: bool) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return the position of each scored trial on the axis, and the trials in that order."""
+    frame = run_data.scored
     if not timed:
         return np.arange(1, len(frame) + 1, dtype=float), frame
-    ended = pd.Series([one.ended[name].timestamp() for name in frame["trial_id"]], index=frame.index)
+    ended = pd.Series([run_data.ended[name].timestamp() for name in frame["trial_id"]], index=frame.index)
     order = np.argsort(ended.to_numpy(), kind="stable")
     first = min(
         end - seconds
@@ -93,12 +93,14 @@ def _order(one: Material, timed: bool) -> tuple[np.ndarray, pd.DataFrame]:
     return (ended.to_numpy()[order] - first) / 60, frame.iloc[order]
 
 
-def _baseline(one: Material) -> float | None:
-    value = one.trials["val_accuracy"].iloc[0]
+def _baseline(run_data: RunData) -> float | None:
+    """Return the accuracy of the BASELINE in percent; None if it has no score."""
+    value = run_data.trials["val_accuracy"].iloc[0]
     return None if value != value else 100 * float(value)
 
 
 def _level(height: float | None) -> dict[str, Any]:
+    """Draw a dotted horizontal line."""
     return {
         "type": "line",
         "xref": "paper",
@@ -110,27 +112,30 @@ def _level(height: float | None) -> dict[str, Any]:
     }
 
 
-def stopped_at(one: Material) -> dict[int, int]:
-    """How many trials were stopped at each epoch."""
-    epochs = one.trials.loc[one.trials["status"] == "PRUNED", "epochs"]
+def stopped_at(run_data: RunData) -> dict[int, int]:
+    """Count the stopped trials per epoch."""
+    epochs = run_data.trials.loc[run_data.trials["status"] == "PRUNED", "epochs"]
     return dict(sorted(Counter(epochs.astype(int).tolist()).items()))
 
 
-def learning_curves(one: Material) -> Figure:
-    """Draw validation accuracy over epochs, with the rungs and what was stopped at each."""
-    frame = one.scored.sort_values("val_accuracy", ascending=False, kind="stable")
+def learning_curves(run_data: RunData) -> Figure:
+    """Draw validation accuracy over epochs, with the rungs and the number of trials stopped at each."""
+    frame = run_data.scored.sort_values("val_accuracy", ascending=False, kind="stable")
     names = frame["trial_id"].tolist()
-    first = min(len(names), _CURVES // 3)
+    first = min(len(names), _MAX_CURVES // 3)
     drawn = (
-        [*names[:first], *(names[first:][number] for number in thinned(len(names) - first, _CURVES - first))]
+        [
+            *names[:first],
+            *(names[first:][number] for number in thinned(len(names) - first, _MAX_CURVES - first)),
+        ]
         if len(names) > first
         else names
     )
     status = dict(zip(frame["trial_id"], frame["status"], strict=True))
-    baseline = str(one.trials["trial_id"].iloc[0])
+    baseline = str(run_data.trials["trial_id"].iloc[0])
     if baseline in status and baseline not in drawn:
         drawn.append(baseline)
-    curves = dict(tuple(one.history.groupby("trial_id", sort=False)))
+    curves = dict(tuple(run_data.history.groupby("trial_id", sort=False)))
     data: list[dict[str, Any]] = []
     legend = set()
     for name in reversed(drawn):
@@ -153,7 +158,7 @@ def learning_curves(one: Material) -> Figure:
             }
         )
         legend.add(label)
-    stopped, lines = stopped_at(one), one.info.rungs
+    stopped, rungs = stopped_at(run_data), run_data.info.rungs
     shapes = [
         {
             "type": "line",
@@ -164,7 +169,7 @@ def learning_curves(one: Material) -> Figure:
             "y1": 1,
             "line": {"dash": "dash", "width": 1, "color": MUTED},
         }
-        for rung in lines
+        for rung in rungs
     ]
     labels = [
         {
@@ -175,14 +180,15 @@ def learning_curves(one: Material) -> Figure:
             "showarrow": False,
             "text": f"rung {rung}: {stopped.get(rung, 0)} stopped",
         }
-        for rung in lines
+        for rung in rungs
     ]
-    told = ", ".join(f"{count} at epoch {epoch}" for epoch, count in stopped.items()) or "none"
-    shown = f" {len(drawn)} of {len(names)} trials are drawn." if len(drawn) < len(names) else ""
+    stops = ", ".join(f"{count} at epoch {epoch}" for epoch, count in stopped.items()) or "none"
+    selection = f" {len(drawn)} of {len(names)} trials are drawn." if len(drawn) < len(names) else ""
     return Figure(
         "curves",
         "Learning curves",
-        f"Scheduler: {one.info.settings.get('scheduler', 'not recorded')}. Stopped early: {told}.{shown}",
+        f"Scheduler: {run_data.info.settings.get('scheduler', 'not recorded')}. "
+        f"Stopped early: {stops}.{selection}",
         data,
         {
             "xaxis": axis("epoch", rangemode="tozero"),

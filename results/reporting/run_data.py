@@ -1,4 +1,4 @@
-"""What a report reads of one run."""
+"""The data that the report reads from a run."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from typing import TYPE_CHECKING, Any
 
 from results.evaluation.study import ended_at
 from results.evaluation.trials import Trial, config_of, find_trial, has_score
-from search.storage.run_folder import RunFolder, RunInfo
+from search.storage.run_folder import RunFolder
+from search.storage.run_info import RunInfo
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @dataclass(frozen=True)
-class Material:
-    """What a report says of one run is taken from this.
+class RunData:
+    """The data of one run.
 
     Attributes
     ----------
     run : RunFolder
         The run.
     info : RunInfo
-        Its record.
+        The record of the run.
     best : Trial
-        Its best trial.
+        The best trial of the run.
     trials : DataFrame
         ``trials.parquet``, in the order of suggestion.
     history : DataFrame
         ``history.parquet``.
     ended : dict of str to datetime
-        When each trial ended, as far as that is known.
+        When each trial ended; empty if this is unknown.
     """
 
     run: RunFolder
@@ -42,20 +43,20 @@ class Material:
     ended: dict[str, datetime]
 
     @classmethod
-    def read(cls, run: RunFolder) -> Material:
+    def read(cls, run: RunFolder) -> RunData:
         """Read a run.
 
         Raises
         ------
         RunError
-            If there is no such run, or no trial of it has a score.
+            If the run does not exist or has no scored trial.
         """
         best = find_trial(run)
         return cls(run, best.info, best, run.trials(), run.history(), ended_at(run))
 
     @property
     def scored(self) -> pd.DataFrame:
-        """Trials with a score, in the order of suggestion."""
+        """The scored trials, in the order of suggestion."""
         return self.trials[has_score(self.trials)]
 
     def configurations(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Values of a parameter as places from 0 to 1 on an axis, whatever they are."""
+"""Map the values of a parameter, numbers or choices, to positions from 0 to 1 on an axis."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Scale:
     Attributes
     ----------
     name : str
-        The parameter.
+        Name of the parameter.
     choices : tuple
-        Its values, where it is one of a few; empty for a range.
+        The values of a categorical parameter; empty for a numeric range.
     low, high : float
-        Ends of a range, as logarithms where `log`.
+        Ends of a range; base-10 logarithms if `log`.
     log : bool
-        Whether the range is searched by logarithm.
+        Whether the axis is logarithmic.
     """
 
     name: str
@@ -33,30 +33,30 @@ class Scale:
     log: bool
 
     @classmethod
-    def of(cls, name: str, values: Sequence[Any], described: dict[str, Any] | None) -> Scale:
-        """Make the axis of a parameter from the values it took and its distribution in JSON."""
-        kind = (described or {}).get("name")
+    def of(cls, name: str, values: Sequence[Any], distribution: dict[str, Any] | None) -> Scale:
+        """Create the axis of a parameter from its values and its distribution in JSON."""
+        kind = (distribution or {}).get("name")
         numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
         if kind == "CategoricalDistribution" or not numeric:
-            return cls(name, tuple(sorted(set(values), key=_sorting)), 0.0, 1.0, False)
-        log = bool((described or {}).get("attributes", {}).get("log")) and min(values) > 0
+            return cls(name, tuple(sorted(set(values), key=_sort_key)), 0.0, 1.0, False)
+        log = bool((distribution or {}).get("attributes", {}).get("log")) and min(values) > 0
         ends = [math.log10(value) if log else float(value) for value in (min(values), max(values))]
         return cls(name, (), ends[0], ends[1], log)
 
     @property
     def varies(self) -> bool:
-        """Whether there is more than one value."""
+        """Whether the parameter has more than one value."""
         return len(self.choices) > 1 if self.choices else self.high > self.low
 
     def place(self, value: Any) -> float:
-        """Place of a value, from 0 to 1."""
+        """Return the position of a value, from 0 to 1."""
         if self.choices:
             return self.choices.index(value) / max(len(self.choices) - 1, 1)
         number = math.log10(value) if self.log else float(value)
         return (number - self.low) / (self.high - self.low) if self.high > self.low else 0.5
 
     def ticks(self, count: int = 5) -> list[tuple[float, str]]:
-        """Places and labels."""
+        """Return the positions and labels of ticks."""
         if self.choices:
             return [(self.place(choice), str(choice)) for choice in self.choices]
         places = np.linspace(0, 1, count)
@@ -67,8 +67,8 @@ class Scale:
         ]
 
 
-def _sorting(value: Any) -> tuple[str, Any]:
-    """Sort numbers by size and the rest by name."""
+def _sort_key(value: Any) -> tuple[str, Any]:
+    """Sort numbers by value, before other values by their text."""
     if isinstance(value, (int, float)):
         return "", float(value)
     return "a", str(value)

@@ -1,1 +1,1 @@
-"""The rooms of the server: the application, and the page in ``results/templates/serve.html``."""
+"""The web server: its application and socket; the page is ``results/templates/serve.html``."""

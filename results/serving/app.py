@@ -14,28 +14,27 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from data.audio import decode as audio
-from data.audio import spectrogram_images as pictures
+from data.audio import decode, spectrogram_images
 from data.errors import AudioError, HarnessError
 from results.model.classifier import Classifier
 from results.model.ensemble import Ensemble
 from results.model.formatting import record
 from results.serving.local_socket import is_own_name
 
-_CHUNK = 1 << 20
-_FORM = 1 << 14
-"""Bytes that a form may have around its file."""
+_CHUNK_BYTES = 1 << 20
+_MAX_FORM_BYTES = 1 << 14
+"""Maximum size of a form without its file."""
 
 
 class Segment(BaseModel):
-    """What the model says of a stretch of the track."""
+    """The probabilities of a segment of the track."""
 
     start_s: float
     probabilities: dict[str, float]
 
 
 class Answer(BaseModel):
-    """What the model says of a track."""
+    """The prediction for a track."""
 
     file: str
     genre: str
@@ -45,34 +44,37 @@ class Answer(BaseModel):
 
 
 def application(classifier: Classifier | Ensemble, *, max_megabytes: float) -> FastAPI:
-    """Make the application: a page on ``/``, and ``POST /predict``.
+    """Create the application: a page on ``/``, and ``POST /predict``.
 
     Parameters
     ----------
     classifier : Classifier or Ensemble
-        The model.
+        The exported model.
     max_megabytes : float
-        Greatest size of an upload, in units of 10^6 bytes.
+        Maximum size of an upload, in units of 10^6 bytes.
     """
     app = FastAPI(title="Music genres", docs_url=None, redoc_url=None)
     limit = int(max_megabytes * 1e6)
-    page = _page(classifier.from_pictures)
-    # One at a time: the model and the analysis use all cores by themselves.
-    turn = threading.Lock()
+    page = _page(classifier.reads_images)
+    # One prediction at a time, because the model and the analysis use all cores themselves.
+    prediction_lock = threading.Lock()
 
     @app.middleware("http")
-    async def bounded(request: Request, go_on: Any) -> Response:
-        """Refuse what is asked from elsewhere, is too large, or does not say how large it is, unreceived."""
+    async def check_request(request: Request, call_next: Any) -> Response:
+        """Refuse requests from other sites, and uploads that are too large or of unknown size, unread."""
         origin = request.headers.get("origin")
-        asked = [request.headers.get("host", ""), *([] if origin is None else [urlsplit(origin).netloc])]
-        if not all(map(is_own_name, asked)):
-            return JSONResponse({"detail": "ask for 127.0.0.1 or localhost, from there"}, status_code=403)
+        hosts = [request.headers.get("host", ""), *([] if origin is None else [urlsplit(origin).netloc])]
+        if not all(map(is_own_name, hosts)):
+            return JSONResponse(
+                {"detail": "open 127.0.0.1 or localhost; requests from other sites are refused"},
+                status_code=403,
+            )
         length = request.headers.get("content-length", "")
         if request.method == "POST" and (not length.isdigit() or "transfer-encoding" in request.headers):
-            return JSONResponse({"detail": "say by Content-Length how large it is"}, status_code=411)
-        if length.isdigit() and int(length) > limit + _FORM:
+            return JSONResponse({"detail": "the request needs a Content-Length header"}, status_code=411)
+        if length.isdigit() and int(length) > limit + _MAX_FORM_BYTES:
             return JSONResponse({"detail": _too_large(max_megabytes)}, status_code=413)
-        answer: Response = await go_on(request)
+        answer: Response = await call_next(request)
         return answer
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
@@ -82,23 +84,23 @@ def application(classifier: Classifier | Ensemble, *, max_megabytes: float) -> F
     @app.post(
         "/predict",
         responses={
-            403: {"description": "Asked by another name, or from another site"},
+            403: {"description": "Another host name, or a request from another site"},
             411: {"description": "Upload of unknown size"},
             413: {"description": "Upload over the limit"},
-            422: {"description": "Not usable as what the model takes"},
+            422: {"description": "The file is not usable as input of the model"},
         },
     )
     def predict(
-        file: Annotated[UploadFile, File(description="Audio, or a picture for a model of those")],
+        file: Annotated[UploadFile, File(description="Audio, or an image for a model that reads images")],
     ) -> Answer:
-        """Name the genre of a file, as a whole and over time."""
+        """Predict the genre of a file, as a whole and over time."""
         name = Path(file.filename or "upload").name
         with tempfile.TemporaryDirectory() as scratch:
-            # Only the ending of the sender's name is used, and only to tell formats apart.
+            # Only the suffix of the sender's file name is used, to detect the format.
             path = Path(scratch) / f"upload{Path(name).suffix[:8]}"
             _receive(file, path, limit, max_megabytes)
             try:
-                with turn:
+                with prediction_lock:
                     prediction = classifier.predict(path)
             except AudioError as error:
                 raise HTTPException(422, str(error).replace(str(path), name)) from error
@@ -111,22 +113,22 @@ def application(classifier: Classifier | Ensemble, *, max_megabytes: float) -> F
     return app
 
 
-def _page(from_pictures: bool) -> str:
-    """Fill in the page what kind of file the model takes."""
+def _page(reads_images: bool) -> str:
+    """Render the page for the kind of file that the model reads."""
     environment = Environment(
         loader=PackageLoader("results", "templates"), autoescape=True, undefined=StrictUndefined
     )
-    endings = pictures.SUFFIXES if from_pictures else {"audio/*", *audio.SUFFIXES}
+    suffixes = spectrogram_images.SUFFIXES if reads_images else {"audio/*", *decode.SUFFIXES}
     return environment.get_template("serve.html").render(
-        thing="picture of a spectrogram" if from_pictures else "song", accept=",".join(sorted(endings))
+        input_name="spectrogram image" if reads_images else "song", accept=",".join(sorted(suffixes))
     )
 
 
 def _receive(file: UploadFile, path: Path, limit: int, max_megabytes: float) -> None:
-    """Write an upload to a file, as far as the limit goes."""
+    """Write an upload to a file; refuse it beyond the limit."""
     size = 0
     with path.open("wb") as target:
-        while chunk := file.file.read(_CHUNK):
+        while chunk := file.file.read(_CHUNK_BYTES):
             size += len(chunk)
             if size > limit:
                 raise HTTPException(413, _too_large(max_megabytes))
@@ -134,4 +136,5 @@ def _receive(file: UploadFile, path: Path, limit: int, max_megabytes: float) -> 
 
 
 def _too_large(max_megabytes: float) -> str:
+    """Format the message for an upload over the limit."""
     return f"the file is larger than {max_megabytes:g} MB; cut it, or start the server with --max-megabytes"

@@ -1,4 +1,4 @@
-"""A socket to serve on, or one clear line why there is none."""
+"""A listening socket, with a one-line error if the port cannot be used."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ _NAMES = ("127.0.0.1", "localhost")
 
 
 def is_own_name(host: str) -> bool:
-    """Whether a request's ``Host`` is one of this machine's own names.
+    """Whether the ``Host`` header of a request names this machine.
 
-    Pages of other sites reach what listens here by a name of theirs that leads to this machine.
+    Other sites can reach a local server through a host name of theirs that resolves to this machine (DNS
+    rebinding).
     """
     return host.partition(":")[0].lower() in _NAMES
 
 
 @contextmanager
 def listen(host: str, port: int) -> Iterator[socket.socket]:
-    """Listen on a port; 0 is a free one.
+    """Listen on a port; 0 selects a free one.
 
     Raises
     ------
     SettingsError
-        If it is taken or not allowed.
+        If the port is in use or not permitted.
     """
     with socket.socket() as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((host, port))
-            # From here on whoever is told the address waits, where he would have been refused.
+            # Clients that connect before the server has started wait instead of being refused.
             bound.listen()
         except OSError as error:
             raise SettingsError(

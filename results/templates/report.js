@@ -2,22 +2,22 @@
 const scheme = matchMedia("(prefers-color-scheme: dark)");
 const viridis = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 
-// Colour of a share, from 0 to 1, on the scale of scores; its dark or bright end is cut off where it would
-// vanish in the page's colour.
-function scaled(share) {
-  const place = scheme.matches ? 0.25 + 0.75 * share : 0.9 * share;
-  const low = Math.min(Math.floor(place * 4), 3), rest = place * 4 - low;
+// Return the colour of a score from 0 to 1. The dark or bright end of the scale is omitted, because it would
+// not contrast with the background of the page.
+function scaleColour(score) {
+  const position = scheme.matches ? 0.25 + 0.75 * score : 0.9 * score;
+  const low = Math.min(Math.floor(position * 4), 3), rest = position * 4 - low;
   return `rgb(${viridis[low].map((value, k) => Math.round(value + rest * (viridis[low + 1][k] - value)))})`;
 }
 
-// Replace the names of colours by the scheme's colours, in whatever stands in a figure.
-function coloured(content, style) {
-  if (typeof content === "string" && content.startsWith("@scale")) return scaled(Number(content.slice(6)));
+// Replace the names of colours in a figure by the colours of the light or dark scheme.
+function withColours(content, style) {
+  if (typeof content === "string" && content.startsWith("@scale")) return scaleColour(Number(content.slice(6)));
   if (typeof content === "string" && content.startsWith("@"))
     return style.getPropertyValue("--" + content.slice(1)).trim() || content;
-  if (Array.isArray(content)) return content.map(each => coloured(each, style));
+  if (Array.isArray(content)) return content.map(item => withColours(item, style));
   if (content && typeof content === "object")
-    return Object.fromEntries(Object.entries(content).map(([key, value]) => [key, coloured(value, style)]));
+    return Object.fromEntries(Object.entries(content).map(([key, value]) => [key, withColours(value, style)]));
   return content;
 }
 
@@ -25,7 +25,7 @@ function draw() {
   const style = getComputedStyle(document.documentElement);
   const text = style.getPropertyValue("--text").trim(), line = style.getPropertyValue("--line").trim();
   for (const script of document.querySelectorAll("script[data-for]")) {
-    const figure = coloured(JSON.parse(script.textContent), style);
+    const figure = withColours(JSON.parse(script.textContent), style);
     const axes = {gridcolor: line, zerolinecolor: line, linecolor: line};
     const layout = {
       ...figure.layout,

@@ -1,4 +1,4 @@
-"""What one sees of a search while it runs, in place of Tune's log."""
+"""The live view of a running search, which replaces Tune's log."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from rich.table import Table
 from rich.text import Text
 
 from data.console import err
-from search.tune.trial import COMPLETE, FAILED, RUNNING, TRIAL_NUMBER, accuracy
+from search.outcomes import COMPLETE, FAILED, RUNNING
+from search.tune.trial import TRIAL_NUMBER, accuracy
 
-_SHOWN = 5
-"""Trials in the table of the best."""
+_N_BEST = 5
+"""Number of trials in the table of the best."""
 
 
 class LiveView(Callback):
-    """Trials done, running and stopped, the best so far and the time left.
+    """Show finished, running and stopped trials, the best score so far and the time left.
 
-    On a terminal it is redrawn in place; elsewhere each ended trial is one line.
+    A terminal is redrawn in place; otherwise each ended trial prints one line.
 
     Parameters
     ----------
     title : str
-        Heads the view.
+        Title of the view.
     trials : int
-        How many trials there will be.
+        Total number of trials.
     time_budget : float or None
-        Seconds that bound the search as well.
+        Maximum duration of the search in seconds.
     ended : int
-        Trials that had ended before, where a search is gone on with.
+        Number of trials that ended in earlier sessions.
     best : float
-        The best accuracy of those; from then on, of all that have ended.
+        Best accuracy of those trials.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class LiveView(Callback):
         self._best = best
 
     def setup(self, *args: Any, **info: Any) -> None:
-        """Begin to draw. Not done before, because Tune pickles its callbacks."""
+        """Start drawing; not earlier, because Tune pickles its callbacks."""
         self._console = err()
         self._started = time.monotonic()
         self._ended: set[str] = set()
@@ -60,7 +61,7 @@ class LiveView(Callback):
         self._bar = self._progress.add_task(self._title, total=self._total, completed=self._done)
         self._trials: list[Trial] = []
         self._warned = False
-        # Drawn as often as it is looked at, not as often as trials report.
+        # Redrawn at a fixed rate, not with each report.
         self._live = Live(
             console=self._console, refresh_per_second=4, transient=True, get_renderable=self._drawing
         )
@@ -71,19 +72,19 @@ class LiveView(Callback):
         return {name: self.__dict__[name] for name in ("_title", "_total", "_budget", "_before", "_best")}
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         self._live.stop()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Draw what is there from now on."""
+        """Update the trials to draw; warn once if TensorFlow sees no GPU."""
         self._trials = trials
         if not result.get("sees_gpu", True) and not self._warned:
             self._warned = True
             self._console.print(
-                f"TensorFlow sees no GPU on {result.get('hostname', 'a node')}, though trials reserve one:"
-                " they train on the CPU. Install its CUDA libraries there: pip install -e '.[gpu]'",
+                f"TensorFlow sees no GPU on {result.get('hostname', 'a node')}, although trials reserve one,"
+                " so they train on the CPU. Install the CUDA libraries there: pip install -e '.[gpu]'",
                 highlight=False,
                 soft_wrap=True,
             )
@@ -93,7 +94,7 @@ class LiveView(Callback):
         self._end(trials, trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Count a trial whose worker died for good."""
+        """Count a trial whose worker was restarted too often."""
         self._end(trials, trial)
 
     def _end(self, trials: list[Trial], trial: Trial) -> None:
@@ -119,7 +120,7 @@ class LiveView(Callback):
         running = sum(trial.trial_id not in self._ended and trial.status == Trial.RUNNING for trial in trials)
         words = Counter(_word(trial, ended=True) for trial in trials if trial.trial_id in self._ended)
         counts = ", ".join(f"{count} {word}" for word, count in sorted(words.items()))
-        best = sorted(trials, key=_accuracy, reverse=True)[:_SHOWN]
+        best = sorted(trials, key=_accuracy, reverse=True)[:_N_BEST]
         table = Table("trial", "val accuracy", "epochs", "state", box=None, pad_edge=False)
         for trial in best:
             if _epochs(trial):
@@ -141,7 +142,7 @@ class LiveView(Callback):
 
 
 def _accuracy(trial: Trial) -> float:
-    # One whose worker died for good has no score, whatever it had reported.
+    # A trial whose worker died too often has no score, whatever it reported.
     return 0.0 if trial.status == Trial.ERROR else accuracy(trial.last_result or {})
 
 
@@ -154,7 +155,7 @@ def _number(trial: Trial) -> int:
 
 
 def _word(trial: Trial, *, ended: bool) -> str:
-    """How a trial stands, in the words that users read."""
+    """Return the state of a trial as a word for the user."""
     outcome = (trial.last_result or {}).get("outcome", RUNNING)
     if outcome in FAILED or trial.status == Trial.ERROR:
         return "failed"

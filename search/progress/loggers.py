@@ -1,6 +1,6 @@
-"""Logs for other people's tools, by Tune's own callbacks: TensorBoard, MLflow, Weights & Biases.
+"""Loggers for TensorBoard, MLflow and Weights & Biases, based on Tune's callbacks.
 
-Each is an extra of the package and off unless asked for. They log each report of a trial.
+Each needs an extra of the package and is off by default. They log each report of a trial.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ray.tune import Callback
 
 _UPLOAD_SECONDS = 120
-"""How long the end of a search waits for Weights & Biases."""
+"""Maximum time in seconds for the upload to Weights & Biases at the end of a search."""
 
 _NEEDS = {
     "--tensorboard": ("tensorboardX", "tensorboard"),
@@ -24,16 +24,16 @@ _NEEDS = {
     "--wandb": ("wandb", "wandb"),
     "--searcher gp": ("torch", "gp"),
 }
-"""Module and extra that an option needs."""
+"""Module and extra that each option needs."""
 
 
 def require_extra(option: str) -> None:
-    """Refuse an option whose extra is not installed.
+    """Check that the extra for an option is installed.
 
     Raises
     ------
     SettingsError
-        Naming the extra.
+        If it is not; the message names the extra.
     """
     module, extra = _NEEDS[option]
     if importlib.util.find_spec(module) is None:
@@ -43,16 +43,16 @@ def require_extra(option: str) -> None:
 def make_loggers(
     name: str, *, state: Path, tensorboard: bool, mlflow: str | None, wandb: str | None
 ) -> list[Callback]:
-    """Make the callbacks that were asked for.
+    """Create the requested callbacks.
 
     Parameters
     ----------
     name : str
-        The run's name: MLflow's experiment, and the group in Weights & Biases.
+        Name of the run: the experiment in MLflow and the group in Weights & Biases.
     state : Path
-        Folder of Tune's own state inside the run's.
+        Folder of Tune's state inside the run's folder.
     tensorboard : bool
-        Whether to write event files there: ``tensorboard --logdir runs/RUN/ray``.
+        Whether to write event files into `state`; read them by ``tensorboard --logdir runs/RUN/ray``.
     mlflow : str or None
         Tracking URI, such as ``sqlite:///mlflow.db``.
     wandb : str or None
@@ -70,7 +70,7 @@ def make_loggers(
     if wandb is not None:
         from ray.air.integrations.wandb import WandbLoggerCallback
 
-        # The mode is told, because the process that logs has the environment that Ray was started in.
+        # Passed on, because the logging process has the environment in which Ray was started.
         mode = os.environ.get("WANDB_MODE")
         loggers.append(
             WandbLoggerCallback(

@@ -1,4 +1,4 @@
-"""TensorBoard's events where they can be looked at while the search runs."""
+"""TensorBoard events that can be viewed while the search runs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _FLUSH_SECONDS = 10
 
 
 class TensorBoardEvents(TBXLoggerCallback):
-    """Writes a trial's events to a folder that stays.
+    """Write the events of trials directly into the run's folder.
 
-    Ray's own callback writes them to its session, from where they come to the run with Tune's snapshots:
-    once an hour as this program sets them, and never if the driver is killed.
+    Ray's callback writes them to its session folder, from which they reach the run only with Tune's
+    snapshots: once an hour here, and never if the driver is killed.
 
     Parameters
     ----------
     folder : Path
-        Gets a folder a trial.
+        Parent of one folder per trial.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,7 +28,7 @@ class TensorBoardEvents(TBXLoggerCallback):
         self._folder = folder
 
     def log_trial_start(self, trial: Trial) -> None:
-        """Begin a file of events; a trial that is restarted gets another."""
+        """Open an event file; a restarted trial gets a new one."""
         if trial in self._trial_writer:
             self._trial_writer[trial].close()
         place = str(self._folder / trial.trial_id)

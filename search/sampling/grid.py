@@ -1,8 +1,8 @@
 """A finite grid over a space, for ``--searcher grid``.
 
-A categorical parameter takes each of its choices; a number takes its lowest and highest value and the one in
-the middle (in the logarithm, where the space is logarithmic). A parameter that exists only under a condition
-has its values only there. So a grid is of use where ``--set`` and ``--space`` leave few parameters.
+A categorical parameter takes each of its choices; a number takes its lowest, middle and highest value (the
+geometric middle if the space is logarithmic). A conditional parameter is varied only where its condition
+holds. A grid is useful if ``--set`` and ``--space`` leave few parameters.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from search.sampling.search_space import SearchSpace
 
 
 def grid_points(space: SearchSpace, *, most: int | None = None) -> list[dict[str, Any]]:
-    """All configurations of the grid, without what is fixed.
+    """Return all configurations of the grid, without fixed parameters.
 
     Parameters
     ----------
     space : SearchSpace
         The space.
     most : int, optional
-        How many there may be; by default their number is known to be bounded.
+        Maximum number of configurations; without it, all are returned.
 
     Raises
     ------
     SettingsError
-        If there are more.
+        If the grid has more configurations than `most`.
     """
     points = list(islice(_enumerate(space), None if most is None else most + 1))
     if most is not None and len(points) > most:
         raise SettingsError(
-            f"--searcher grid: the grid has more than {most} configurations beside the BASELINE; fix"
+            f"--searcher grid: the grid has more than {most} configurations besides the BASELINE; fix"
             " parameters by --set, narrow them by --space, or raise --trials"
         )
     return points
 
 
 def _enumerate(space: SearchSpace) -> Iterator[dict[str, Any]]:
-    """Walk the tree of decisions depth first: each walk repeats the last one but for one decision."""
+    """Walk the tree of decisions depth first; each walk changes one decision of the previous walk."""
     path: list[tuple[int, int]] = []
     while True:
         walker = _Walker([taken for taken, _ in path])
@@ -56,7 +56,7 @@ def _enumerate(space: SearchSpace) -> Iterator[dict[str, Any]]:
 
 
 class _Walker:
-    """Stands for a trial: takes the decisions that it is given, then the first value of each parameter."""
+    """Stand-in for a trial that takes the given decisions, then the first value of each parameter."""
 
     number = 1
 

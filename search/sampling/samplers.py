@@ -1,4 +1,4 @@
-"""Named samplers: thin presets over Optuna's own."""
+"""Samplers by name: thin presets over Optuna's samplers."""
 
 from __future__ import annotations
 
@@ -12,33 +12,32 @@ SEARCHERS = ("tpe", "gp", "cmaes", "random", "qmc", "grid")
 """Names for ``--searcher``."""
 
 SHARING = ("gp", "cmaes", "qmc")
-"""Those that learn of the parameters only that all trials draw from the same range, the BASELINE too."""
+"""Samplers that learn only parameters that every trial, including the BASELINE, draws from the same range."""
 
 
-def make_sampler(name: str, *, seed: int, told: int = 0) -> optuna.samplers.BaseSampler:
-    """Make the sampler of a name.
+def make_sampler(name: str, *, seed: int, known_trials: int = 0) -> optuna.samplers.BaseSampler:
+    """Return the sampler with the given name.
 
     Parameters
     ----------
     name : str
-        One of `SEARCHERS`: ``tpe``, multivariate and grouped by condition, which counts running trials as
-        poor ones so that parallel suggestions differ; ``gp``, a Gaussian process, which needs PyTorch;
-        ``cmaes``; ``random``; ``qmc``, scrambled Sobol; ``gp``, ``cmaes`` and ``qmc`` draw conditional
-        parameters at random, and ``cmaes`` categorical ones too; ``grid``, whose points are enqueued
-        (`search.sampling.grid`), so that it needs no sampler.
+        One of `SEARCHERS`: ``tpe`` (multivariate, grouped by condition; running trials count as poor, so that
+        parallel suggestions differ), ``gp`` (Gaussian process, needs PyTorch), ``cmaes``, ``random``, ``qmc``
+        (scrambled Sobol) or ``grid`` (its points are enqueued by `search.sampling.grid`). ``gp``, ``cmaes``
+        and ``qmc`` draw conditional parameters at random; ``cmaes`` also categorical ones.
     seed : int
         Seed of the sampler.
-    told : int
-        Trials that the study had when the search was gone on with: a sampler must not begin its random
-        numbers again.
+    known_trials : int
+        Number of trials in the study when a search is resumed, so that the sampler does not repeat its random
+        numbers.
     """
     import numpy as np
     import optuna
 
     samplers = optuna.samplers
     first = seed
-    if told:
-        seed = int(np.random.SeedSequence((seed, told)).generate_state(1)[0])
+    if known_trials:
+        seed = int(np.random.SeedSequence((seed, known_trials)).generate_state(1)[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         match name:
@@ -49,7 +48,7 @@ def make_sampler(name: str, *, seed: int, told: int = 0) -> optuna.samplers.Base
             case "random" | "grid":
                 return samplers.RandomSampler(seed=seed)
             case "qmc":
-                # Its place in the sequence is in the study; the sequence itself follows from the seed.
+                # The study stores the position in the sequence; the seed determines the sequence.
                 return samplers.QMCSampler(
                     seed=first,
                     scramble=True,

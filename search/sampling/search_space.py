@@ -1,4 +1,4 @@
-"""The space of a search: the family's own, with parameters fixed by ``--set`` and ranges of ``--space``."""
+"""The search space: that of the family, with fixed parameters (``--set``) and other ranges (``--space``)."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 _SAMPLES = 256
-"""Random suggestions that uncover a conditional space's parameters."""
+"""Number of random suggestions that reveal the parameters of a conditional space."""
 _KEYS = ("low", "high", "log", "choices")
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What a search suggests, as a function that Optuna's define-by-run trials pass through.
+    """Search space as a define-by-run function for Optuna's trials.
 
-    Trial 0, the BASELINE, keeps its published values, also where they are fixed otherwise or lie outside a
-    narrowed range: it is what the other trials are measured against.
+    Trial 0, the BASELINE, keeps its published values even if they are fixed to others or outside a narrowed
+    range, because all other trials are measured against it.
 
     Attributes
     ----------
     family : Family
         The model family.
     max_epochs : int
-        Epochs of a trial at most.
+        Maximum number of epochs per trial.
     fixed : mapping
         Values of parameters that are not searched.
     ranges : mapping of str to mapping
@@ -46,36 +46,36 @@ class SearchSpace:
     ranges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __call__(self, trial: optuna.Trial) -> dict[str, Any]:
-        """Suggest one configuration; return what of it is fixed and therefore no part of the study."""
+        """Suggest one configuration; return its fixed parameters, which are not part of the study."""
         view = _View(trial, self, self.family.baseline(self.max_epochs) if trial.number == 0 else {})
         self.family.space(view, self.max_epochs)
-        return view.given
+        return view.fixed
 
     @cached_property
     def distributions(self) -> Mapping[str, BaseDistribution]:
-        """Distribution of each parameter that is searched, conditional ones included."""
-        found: dict[str, BaseDistribution] = {}
+        """Distribution of each searched parameter, including conditional ones."""
+        distributions: dict[str, BaseDistribution] = {}
         for drawn in self._drawn:
-            found |= drawn
-        return dict(sorted(found.items()))
+            distributions |= drawn
+        return dict(sorted(distributions.items()))
 
     @cached_property
     def _drawn(self) -> list[dict[str, BaseDistribution]]:
-        """Distributions that random suggestions met."""
+        """Distributions in a number of random suggestions."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-        found = []
+        samples = []
         for _ in range(_SAMPLES):
             trial = study.ask()
             view = _View(trial, self, {})
             self.family.space(view, self.max_epochs)
-            found.append(trial.distributions | view.single)
-        return found
+            samples.append(trial.distributions | view.single)
+        return samples
 
     def leaves_out(self) -> dict[str, Any]:
-        """BASELINE's values outside a narrowed range, of the parameters that all trials have."""
+        """Return the BASELINE's values outside a narrowed range, for parameters that all trials have."""
         baseline = self.family.baseline(self.max_epochs)
         return {
             name: baseline[name]
@@ -86,9 +86,9 @@ class SearchSpace:
         }
 
     def describe(self) -> dict[str, Any]:
-        """Distribution of each parameter in Optuna's JSON, fixed ones with their one value.
+        """Return the distribution of each parameter as Optuna's JSON; fixed parameters have one value.
 
-        A categorical one names the BASELINE's value too, which is a value of trial 0 in any case.
+        Categorical choices include the BASELINE's value, because trial 0 always has it.
         """
         import optuna
 
@@ -104,7 +104,7 @@ class SearchSpace:
         return described
 
     def narrow(self, name: str, distribution: BaseDistribution) -> BaseDistribution:
-        """Return a parameter's distribution with the changes that were asked for."""
+        """Return the distribution of a parameter with the requested changes."""
         import optuna
 
         change = self.ranges.get(name)
@@ -120,13 +120,13 @@ class SearchSpace:
 
 
 class _View:
-    """A trial as a family's space sees it: what is fixed is given, what is narrowed is asked for narrowly."""
+    """Wrapper of a trial for a family's space that applies fixed values and narrowed ranges."""
 
     def __init__(self, trial: optuna.Trial, space: SearchSpace, reference: Mapping[str, Any]) -> None:
         self._trial = trial
         self._space = space
         self._reference = reference
-        self.given: dict[str, Any] = {}
+        self.fixed: dict[str, Any] = {}
         self.single: dict[str, BaseDistribution] = {}
 
     @property
@@ -157,12 +157,12 @@ class _View:
         if name in self._reference:
             published = self._reference[name]
             if name in self._space.fixed or not contains(distribution, published):
-                self.given[name] = published
+                self.fixed[name] = published
                 return published
         elif name in self._space.fixed:
-            self.given[name] = self._space.fixed[name]
-            self.single[name] = _single(self.given[name], original)
-            return self.given[name]
+            self.fixed[name] = self._space.fixed[name]
+            self.single[name] = _single(self.fixed[name], original)
+            return self.fixed[name]
         if isinstance(distribution, CategoricalDistribution):
             return self._trial.suggest_categorical(name, distribution.choices)
         bounds: Any = distribution
@@ -175,23 +175,23 @@ class _View:
 def make_space(
     family: Family, max_epochs: int, *, fixed: Mapping[str, Any], file: str | None = None
 ) -> SearchSpace:
-    """Make a search's space and check it against the family's own.
+    """Create a search space and check it against that of the family.
 
     Parameters
     ----------
     family : Family
         The model family.
     max_epochs : int
-        Epochs of a trial at most.
+        Maximum number of epochs per trial.
     fixed : mapping
-        Parameters and their values, which may be text as typed.
+        Fixed parameters; values may be text from the command line.
     file : str, optional
         YAML file: a parameter's name, then a list of choices or a mapping with ``low``, ``high`` and ``log``.
 
     Raises
     ------
     SettingsError
-        For a name that the space does not have, or a value outside it.
+        For a parameter that the space does not have, or a value outside its range.
     """
     whole = SearchSpace(family, max_epochs)
     own = whole.distributions
@@ -212,14 +212,12 @@ def make_space(
     for option, names in (("--set", values), ("--space", ranges)):
         for name in names:
             if name not in used:
-                raise SettingsError(
-                    f"{option} {name}: never used with the other parameters as they are fixed"
-                )
+                raise SettingsError(f"{option} {name}: never used with these fixed parameters")
     return space
 
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:
-    """Whether a value lies in a distribution."""
+    """Return whether a distribution contains a value."""
     try:
         return bool(distribution._contains(distribution.to_internal_repr(value)))
     except (ValueError, TypeError):
@@ -326,7 +324,7 @@ def _range(distribution: BaseDistribution) -> str:
 
 
 def _single(value: Any, original: BaseDistribution) -> BaseDistribution:
-    """Distribution of a parameter that has one value."""
+    """Return the distribution of a parameter with one value."""
     import optuna
 
     if isinstance(original, optuna.distributions.CategoricalDistribution):

@@ -1,4 +1,4 @@
-"""The best configurations of an earlier run, fitted to the space of another search."""
+"""The best configurations of an earlier run, fitted to the space of a new search."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from search.sampling.search_space import SearchSpace, contains
 from search.storage.run_folder import RunFolder
 from search.storage.study import configuration, open_study
 
-_BEST = 5
-"""Configurations that are taken over."""
+_N_BEST = 5
+"""Number of configurations to reuse."""
 
 
 def warm_start(name: str, *, runs: str, space: SearchSpace) -> dict[str, Any]:
-    """Take the best configurations of an earlier run; its data and its space may have been others.
+    """Return the best configurations of an earlier run, whose data and space may differ.
 
     Returns
     -------
     dict
-        ``run``, ``trials`` (their names) and ``configurations``: numbers are clipped to the new ranges, and
-        what the new space does not have, or fixes, is left out.
+        ``run``, ``trials`` (their names) and ``configurations``. Numbers are clipped to the new ranges;
+        parameters that the new space lacks or fixes are omitted.
 
     Raises
     ------
     RunError
-        If there is no such run, it is of another family, or none of its trials has a score.
+        If the run does not exist, belongs to another family, or has no trial with a score.
     """
     run = RunFolder.at(runs, name)
     info = run.info()
@@ -46,8 +46,8 @@ def warm_start(name: str, *, runs: str, space: SearchSpace) -> dict[str, Any]:
     scored = [trial for trial in open_study(run).get_trials(deepcopy=False, states=ended) if _score(trial)]
     if not scored:
         raise RunError(f"--warm-start {name}: no trial of the run has ended with a score")
-    best = sorted(scored, key=_score, reverse=True)[:_BEST]
-    # The BASELINE, which may have been among the best, is trial 0 of every search.
+    best = sorted(scored, key=_score, reverse=True)[:_N_BEST]
+    # Trial 0 of every search is the BASELINE, so it is not repeated here.
     points = [fit(space.family.baseline(space.max_epochs), space)]
     trials = []
     for trial in best:
@@ -59,7 +59,7 @@ def warm_start(name: str, *, runs: str, space: SearchSpace) -> dict[str, Any]:
 
 
 def fit(config: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
-    """Return what of a configuration a space can suggest, numbers clipped to its ranges."""
+    """Return the parameters of a configuration that a space can suggest, clipped to its ranges."""
     fitter = _Fitter(config)
     space(fitter)
     return fitter.params
@@ -70,7 +70,7 @@ def _score(trial: FrozenTrial) -> float:
 
 
 class _Fitter:
-    """Stands for a trial: suggests what a configuration has, as near as the space allows."""
+    """Stand-in for a trial that suggests the values of a configuration, clipped to the space."""
 
     number = 1
 
@@ -89,12 +89,12 @@ class _Fitter:
     ) -> Any:
         return self._take(name, FloatDistribution(low, high, log=log, step=step), low)
 
-    def _take(self, name: str, distribution: BaseDistribution, other: Any) -> Any:
+    def _take(self, name: str, distribution: BaseDistribution, default: Any) -> Any:
         value = self._config.get(name)
         if isinstance(value, int | float) and isinstance(distribution, IntDistribution | FloatDistribution):
             value = min(max(value, distribution.low), distribution.high)
         if value is None or not contains(distribution, value):
-            # The sampler will suggest it; only what depends on it has to go on from some value.
-            return other
+            # The sampler will suggest this parameter; conditions on it still need a value here.
+            return default
         self.params[name] = value
         return value

@@ -1,7 +1,7 @@
-"""What a trial needs to go on, in one file of the run's folder that is always whole.
+"""Checkpoints of trials: one file per trial in the run's folder, replaced as a whole.
 
-The files are the trials' own, ``checkpoints/NUMBER.npz``, and not Tune's: a trial whose process died and a
-search whose driver died go on from the same file, whatever Tune remembers.
+The files, ``checkpoints/NUMBER.npz``, are independent of Tune's checkpoints. A trial whose process died and a
+search whose driver died resume from the same file.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _BEST = "best_probabilities"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trial between two epochs.
+    """State of a trial between two epochs.
 
     Attributes
     ----------
     progress : dict
-        JSON-like: ``epoch`` (how many are done), ``seconds``, ``best`` and ``curve``.
+        JSON-compatible: ``epoch`` (number of finished epochs), ``seconds``, ``best`` and ``curve``.
     state : mapping of str to ndarray
         From `spaces.training.family.Learner.state`.
     best_probabilities : ndarray or None
@@ -45,7 +45,7 @@ class Checkpoint:
 
 
 def write_checkpoint(run: RunFolder, number: int, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint of a trial, in place of its last one."""
+    """Write the checkpoint of a trial; it replaces the previous one."""
     content = io.BytesIO()
     progress = np.frombuffer(json.dumps(checkpoint.progress).encode(), dtype=np.uint8)
     arrays = {_STATE + name: array for name, array in checkpoint.state.items()}
@@ -61,7 +61,7 @@ def read_checkpoint(run: RunFolder, number: int) -> Checkpoint | None:
     Raises
     ------
     RunError
-        If the file is not whole.
+        If the file is truncated.
     """
     try:
         content = _folder(run).read(_name(number))
@@ -76,18 +76,18 @@ def read_checkpoint(run: RunFolder, number: int) -> Checkpoint | None:
             }
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise RunError(
-            f"{_folder(run).uri}/{_name(number)}: the checkpoint is not whole ({error})"
+            f"{_folder(run).uri}/{_name(number)}: the checkpoint is truncated ({error})"
         ) from error
     return Checkpoint(progress, state, best)
 
 
 def remove_checkpoint(run: RunFolder, number: int) -> None:
-    """Forget the checkpoint of a trial that has ended."""
+    """Delete the checkpoint of a trial that has ended."""
     _folder(run).remove(_name(number))
 
 
 def tidy_checkpoints(run: RunFolder, kept: Collection[int]) -> None:
-    """Remove all checkpoints but those of the trials `kept`, and what writers that were killed left."""
+    """Delete all checkpoints except those of the trials `kept`, and temporary files of killed writers."""
     if not kept:
         run.folder.remove_tree("checkpoints")
         return

@@ -1,9 +1,9 @@
-"""The file of a study's journal, written as fast as a search tells.
+"""A fast journal file for an Optuna study.
 
-Optuna's own backend waits at each line until the disk has it. A trial is some thirty lines, so that takes
-more time than all else that a trial costs the driver. What a process has written is not lost when it is
-killed, only when the machine loses its power; so here the disk is waited for once in a while. And what
-belongs together, such as the parameters of a trial, can be written together.
+Optuna's backend calls fsync after each line. A trial writes some thirty lines, so the calls take more time
+than all other work of the driver per trial. A killed process does not lose written data, only a power failure
+does; this backend therefore calls fsync once in a while. Related records, such as the parameters of a trial,
+can be written together.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileSymlinkLock
 
 _SYNC_SECONDS = 1.0
-"""What is older than this is on the disk before anything is added."""
+"""Maximum time between two calls of fsync while lines are added."""
 
 
 class JournalFile(BaseJournalBackend):
@@ -31,7 +31,7 @@ class JournalFile(BaseJournalBackend):
     Parameters
     ----------
     path : Path
-        The file; it is made if it is not there. Other processes may read it, and write to it by Optuna's own
+        The file, which is created if necessary. Other processes may read it, and write to it with Optuna's
         backend.
     """
 
@@ -44,11 +44,11 @@ class JournalFile(BaseJournalBackend):
         self._written: int | None = None
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
-        """Give the entries from a number on."""
+        """Yield the entries from a number on."""
         if self._held is None:
             yield from self._reader.read_logs(log_number_from)
             return
-        # Nobody else writes meanwhile, so the file has to be read once only.
+        # The lock keeps other writers out, so the file is read only once.
         if self._written is None:
             logs = list(self._reader.read_logs(log_number_from))
             self._written = log_number_from + len(logs)
@@ -57,7 +57,7 @@ class JournalFile(BaseJournalBackend):
             yield from self._held[log_number_from - self._written :]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add entries, a line each, all or, where the disk is full, none.
+        """Append entries, one line each; if the disk is full, append none.
 
         Raises
         ------
@@ -72,12 +72,14 @@ class JournalFile(BaseJournalBackend):
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Hold back what is added inside, and write it at the end, at once; other writers wait.
+        """Collect the entries appended inside this context and write them together at its end.
+
+        Other writers wait meanwhile.
 
         Raises
         ------
         OSError
-            If it cannot be written. Then none of it is, although who wrote it has read it.
+            If the entries cannot be written; then none is, although this process has already read them.
         """
         with self._locked():
             self._held, self._written = [], None
@@ -87,7 +89,7 @@ class JournalFile(BaseJournalBackend):
                 held, self._held = self._held, None
                 if held:
                     self._append(held)
-                    # Else the reader, which knows how far it came, would begin at the file's beginning again.
+                    # Advance the reader, which would otherwise read the file from its start again.
                     deque(self._reader.read_logs(self._written or 0), maxlen=0)
 
     @contextlib.contextmanager
@@ -105,7 +107,7 @@ class JournalFile(BaseJournalBackend):
             try:
                 self._write(file, lines.encode())
             except BaseException:
-                # The next entry would be glued to half a line, and no reader go past it.
+                # Otherwise the next entry would follow half a line, and no reader could pass it.
                 file.truncate(whole)
                 raise
 
@@ -124,7 +126,7 @@ class Journal(JournalStorage):
     Parameters
     ----------
     path : Path
-        The file; it is made if it is not there.
+        The file, which is created if necessary.
     """
 
     def __init__(self, path: Path) -> None:
@@ -132,11 +134,11 @@ class Journal(JournalStorage):
         super().__init__(self._file)
 
     def together(self) -> contextlib.AbstractContextManager[None]:
-        """Write what happens inside at once, in place of a line at a time.
+        """Write the records of this context together instead of line by line.
 
         Raises
         ------
         OSError
-            If it cannot be written.
+            If they cannot be written.
         """
         return self._file.together()

@@ -1,7 +1,7 @@
-"""What of a run needs a disk of this machine: the study's journal, which grows by lines, and Tune's state.
+"""The local files of a run: the journal of the study, to which lines are appended, and Tune's state.
 
-A run in a folder of this machine has them there. For a run in a bucket they lie in the scratch folder, and
-the journal is mirrored to the bucket while the search goes on; so it can be resumed from anywhere.
+A local run stores them in its own folder. For a run in a bucket they are stored in the scratch folder, and
+the journal is copied to the bucket during the search, so that any machine can resume it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from data.io.scratch import scratch_folder
 from search.storage.run_folder import JOURNAL, RunFolder
 
 _MIRROR_SECONDS = 2.0
-"""The journal is sent to the bucket at most this often, because it is sent whole."""
+"""Minimum time between two uploads, because each upload sends the whole journal."""
 _MIRROR_SHARE = 0.05
-"""Share of the time that sending may take, however long the journal is."""
+"""Maximum share of the time for uploads, for any length of the journal."""
 
 
 def working_folder(run: RunFolder) -> Path:
-    """Return the folder of this machine for a run; it may not be there yet."""
+    """Return the local folder of a run; it may not exist yet."""
     if run.folder.is_local:
         return run.folder.local
     mark = hashlib.sha256(run.folder.uri.encode()).hexdigest()[:16]
@@ -29,27 +29,27 @@ def working_folder(run: RunFolder) -> Path:
 
 
 def fetch_journal(run: RunFolder) -> None:
-    """Bring the journal of a run in a bucket here; for a run of this machine nothing is to do.
+    """Download the journal of a run in a bucket; do nothing for a local run.
 
-    A search that was killed here may have written lines that the bucket has not: these are kept.
+    A search that was killed on this machine may have written lines that the bucket lacks; they are kept.
     """
     if run.folder.is_local:
         return
     try:
-        there = run.folder.read(JOURNAL)
+        uploaded = run.folder.read(JOURNAL)
     except FileNotFoundError:
         return
     path = working_folder(run) / JOURNAL
-    if path.exists() and path.read_bytes().startswith(there):
+    if path.exists() and path.read_bytes().startswith(uploaded):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{uuid.uuid4().hex}-{JOURNAL}")
-    temporary.write_bytes(there)
+    temporary.write_bytes(uploaded)
     temporary.replace(path)
 
 
 class JournalMirror:
-    """Sends the journal of a run in a bucket there; for a run of this machine it does nothing.
+    """Upload the journal of a run to its bucket; do nothing for a local run.
 
     Parameters
     ----------
@@ -64,12 +64,12 @@ class JournalMirror:
         self._next = 0.0
 
     def send(self) -> None:
-        """Send it now, whole lines only, if there is anything new.
+        """Upload the complete lines now if the journal has grown.
 
         Raises
         ------
         OSError
-            If the bucket does not take it.
+            If the upload fails.
         """
         if self._run.folder.is_local or not self._path.exists():
             return
@@ -80,7 +80,7 @@ class JournalMirror:
             self._size = len(content)
 
     def send_sometimes(self) -> None:
-        """Send it if it was not sent just now; a bucket that fails is tried again later."""
+        """Upload unless the last upload was recent; a failed upload is repeated later."""
         started = time.monotonic()
         if started < self._next:
             return

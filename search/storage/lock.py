@@ -1,4 +1,4 @@
-"""One search a run: a new name is taken once, and a run is continued by one process at a time."""
+"""Locks on runs: a name is used once, and only one process at a time searches in a run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _LOCK = ".lock"
 
 
 def refuse_existing(run: RunFolder) -> None:
-    """Refuse the name of a run that is there.
+    """Check that no run has this name.
 
     Raises
     ------
     RunError
-        If it is there.
+        If the run exists.
     """
     if run.folder.exists():
         raise _taken(run)
@@ -29,23 +29,23 @@ def refuse_existing(run: RunFolder) -> None:
 
 @contextlib.contextmanager
 def claimed(run: RunFolder, *, new: bool) -> Iterator[None]:
-    """Hold a run's folder inside this context; a process that dies lets it go.
+    """Lock a run's folder inside this context; the death of the process releases the lock.
 
     Parameters
     ----------
     run : RunFolder
         The run.
     new : bool
-        Whether to make the folder, which must not be there.
+        Whether to create the folder, which must not exist.
 
     Raises
     ------
     RunError
-        If the name is taken, or another process is searching in the run.
+        If the name is in use, or another process searches in the run.
     """
     path = working_folder(run)
     if not run.folder.is_local:
-        # A bucket has no locks: of two machines that take one name in the same second, both may have it.
+        # Buckets have no locks: two machines that use one name at the same moment are not detected.
         if new:
             refuse_existing(run)
             (path / JOURNAL).unlink(missing_ok=True)
@@ -56,13 +56,13 @@ def claimed(run: RunFolder, *, new: bool) -> Iterator[None]:
         except FileExistsError as error:
             raise _taken(run) from error
         except OSError as error:
-            raise RunError(f"{run.folder.uri}: cannot be made ({error.strerror or error})") from error
+            raise RunError(f"{run.folder.uri}: cannot be created ({error.strerror or error})") from error
     with (path / _LOCK).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise RunError(
-                f"run {run.name!r}: another process is searching in {run.folder.uri}; wait for its end"
+                f"run {run.name!r}: another process is searching in {run.folder.uri}; wait until it ends"
             ) from error
         try:
             yield
@@ -71,32 +71,32 @@ def claimed(run: RunFolder, *, new: bool) -> Iterator[None]:
                 raise
             raise disk_full(run) from error
         finally:
-            # Of a bucket that is out of reach nobody knows; why it is, is told by what was raised.
+            # An unreachable bucket is reported by the original exception.
             with contextlib.suppress(OSError):
                 if new and not run.folder.exists("run.json"):
-                    # Not even begun: the name is free again.
+                    # The search never started, so free its name.
                     shutil.rmtree(path, ignore_errors=True)
 
 
-def disk_full(run: RunFolder, told: str = "") -> RunError:
-    """Say that a disk is full, the run's or one that a trial told of, and what to do."""
-    which = f" ({told})" if told else ""
+def disk_full(run: RunFolder, details: str = "") -> RunError:
+    """Return the error for a full disk: that of the run, or one that a trial reported."""
+    which = f" ({details})" if details else ""
     return RunError(
-        f"{run.folder.uri}: the disk is full{which}; what was written stays readable; make room, then"
-        f" 'python -m search.run --resume {run.typed}'"
+        f"{run.folder.uri}: the disk is full{which}; all written files stay readable; free some space,"
+        f" then run 'python -m search.run --resume {run.typed}'"
     )
 
 
-def out_of_reach(run: RunFolder, told: str) -> RunError:
-    """Say that a run's folder cannot be read or written, as was told, and what to do."""
+def out_of_reach(run: RunFolder, details: str) -> RunError:
+    """Return the error for a run's folder that cannot be read or written."""
     return RunError(
-        f"{run.folder.uri}: {told}; nothing that was written is lost; once that is mended,"
-        f" 'python -m search.run --resume {run.typed}' goes on"
+        f"{run.folder.uri}: {details}; no written file is lost; once this is fixed, run"
+        f" 'python -m search.run --resume {run.typed}'"
     )
 
 
 def _taken(run: RunFolder) -> RunError:
     return RunError(
-        f"--name {run.name}: {run.folder.uri} is there already; choose another name,"
-        f" or go on with it by --resume {run.typed}"
+        f"--name {run.name}: {run.folder.uri} exists already; choose another name,"
+        f" or resume it by --resume {run.typed}"
     )

@@ -1,4 +1,4 @@
-"""What a search or an export was made with: versions of the libraries, revision of this program."""
+"""Provenance of runs and exports: library versions and the git revision of this program."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _PROJECT = Path(__file__).resolve().parents[2]
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that a model's numbers depend on."""
+    """Return the versions of Python and of the libraries that affect a model's numbers."""
     libraries = {library: importlib.metadata.version(library) for library in _LIBRARIES}
     return {"python": platform.python_version()} | libraries
 
 
 def git_revision(project: Path = _PROJECT) -> str | None:
-    """Revision of this program, ``-dirty`` after it where files were changed since.
+    """Return the git revision of this program, with ``-dirty`` appended if files have changed.
 
     Parameters
     ----------
     project : Path
-        The folder that holds the packages.
+        Folder that contains the packages.
 
     Returns
     -------
     str or None
-        None where the folder is not itself a git checkout: it may be installed inside somebody else's.
+        None if the folder is not the top of a git checkout; it may be installed inside another repository.
     """
     try:
         top = _git(project, "rev-parse", "--show-toplevel")

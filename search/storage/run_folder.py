@@ -1,11 +1,10 @@
-"""The folder of one run: what a search writes and the results read.
+"""The folder of a run, which a search writes and the results read.
 
-``run.json`` (`RunInfo`), ``splits.parquet`` (`Split`), ``trials.parquet`` (one row a trial, in
-the order of suggestion, row 0 the BASELINE), ``history.parquet`` (one row an epoch of a trial),
-``predictions/TRIAL.parquet`` (what the validation tracks were judged to be at the trial's best epoch),
-``checkpoints/NUMBER.npz`` (trials that have not ended), ``study.journal`` (the Optuna study) and ``ray/``
-(Tune's own state). An export adds
-``test_scores.json``: each scoring of the locked test.
+``run.json`` (`RunInfo`), ``splits.parquet`` (`Split`), ``trials.parquet`` (one row per trial in the order of
+suggestion, row 0 the BASELINE), ``history.parquet`` (one row per epoch of a trial),
+``predictions/TRIAL.parquet`` (out-of-fold predictions of the validated tracks at the trial's best epoch),
+``checkpoints/NUMBER.npz`` (unfinished trials), ``study.journal`` (the Optuna study) and ``ray/`` (Tune's
+state). An export adds ``test_scores.json`` with each scoring of the locked test set.
 """
 
 from __future__ import annotations
@@ -13,25 +12,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from data.cache.fingerprints import preparation_fingerprint, same_input
-from data.cache.rows import Kind, kinds_in
 from data.dataset.splits import Split
 from data.errors import RunError
 from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure
+from search.storage.run_info import FORMAT, RunInfo
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from data.cache.cache import Cache
-
-FORMAT = 1
-"""Version of the layout."""
 
 JOURNAL, STUDY = "study.journal", "search"
 """Optuna's journal in a run's folder, and the name of the study in it."""
@@ -49,13 +43,13 @@ TRIAL_COLUMNS = (
     "seconds",
     "error",
 )
-"""Columns of ``trials.parquet`` beside ``config.*``. The scores are those of ``best_epoch``."""
+"""Columns of ``trials.parquet`` besides ``config.*``. The scores belong to ``best_epoch``."""
 
 EPOCH = "epoch"
-"""Key in the metadata of a judgement's file: the epoch that it is of."""
+"""Key in the metadata of a predictions file: the epoch of the predictions."""
 
 _BEFORE = ".before.parquet"
-"""Ending of the judgement that a trial's last one replaced."""
+"""Suffix of the predictions that a later file of the same trial replaced."""
 
 HISTORY_COLUMNS = (
     "trial_id",
@@ -70,197 +64,28 @@ HISTORY_COLUMNS = (
 
 
 def last_words(error: str) -> str:
-    """Return the line of a traceback that says what went wrong."""
+    """Return the last line of a traceback, which names the error."""
     return error.strip().rpartition("\n")[2]
 
 
 def first_failure(trials: pd.DataFrame) -> str:
-    """Say why the first of the trials failed that did, of a table of trials; nothing where none did."""
+    """Return the reason of the first failed trial in a table of trials; empty if none failed."""
     errors = trials["error"].dropna()
     return f"the first failed by: {last_words(errors.iloc[0])}" if len(errors) else ""
 
 
-class CacheRef(BaseModel):
-    """The data that a run saw.
-
-    Attributes
-    ----------
-    uri : str
-        The cache.
-    fingerprint : str
-        That of the whole cache when the search started; runs of version 0.1 have no other.
-    collection : str, optional
-        Fingerprint of tracks, content, labels and groups.
-    inputs : dict of str to str
-        Fingerprint of each kind of input that the run reads, in the order of their columns.
-    source, synthetic, parameters
-        As in ``cache.json``.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    uri: str
-    fingerprint: str
-    source: str
-    synthetic: bool
-    parameters: dict[str, Any]
-    collection: str | None = None
-    inputs: dict[str, str] = {}
-
-    @classmethod
-    def of(cls, cache: Cache, kind: Kind) -> CacheRef:
-        """Refer to the inputs of a kind in a cache."""
-        common = cache.info.model_dump(include={"fingerprint", "source", "synthetic", "parameters"})
-        return cls(
-            uri=cache.folder.uri,
-            collection=cache.collection,
-            inputs={each: cache.input_fingerprint(each) for each in kinds_in(kind)},
-            **common,
-        )
-
-    @property
-    def data(self) -> str:
-        """Fingerprint of the collection; of a run of version 0.1, that of its cache."""
-        return self.collection or self.fingerprint
-
-    def kind(self, reads: Kind) -> Kind:
-        """Return the kind of input that the run reads, where its family reads `reads`."""
-        return "+".join(self.inputs) or reads
-
-    def same_collection(self, other: CacheRef) -> bool:
-        """Whether two runs saw the same tracks, content, labels and groups, in whatever inputs."""
-        if self.collection is None:
-            return self.fingerprint == other.fingerprint or (
-                other.collection is not None and other.same_collection(self)
-            )
-        return other.data == self.collection or (
-            other.collection is None
-            and preparation_fingerprint(other.parameters, self.collection) == other.fingerprint
-        )
-
-    def is_in(self, cache: Cache, reads: Kind) -> bool:
-        """Whether a cache holds the collection and the inputs that the run read.
-
-        Parameters
-        ----------
-        cache : Cache
-            The cache, to which other inputs may have been added since.
-        reads : str
-            What the run's family reads.
-        """
-        if self.collection is not None:
-            return cache.collection == self.collection and all(
-                cache.input_fingerprint(kind) == recorded for kind, recorded in self.inputs.items()
-            )
-        if cache.info.fingerprint == self.fingerprint:
-            return True
-        same = preparation_fingerprint(self.parameters, cache.collection) == self.fingerprint
-        return same and all(
-            same_input(kind, self.parameters, cache.info.parameters) for kind in kinds_in(self.kind(reads))
-        )
-
-
-class RunInfo(BaseModel):
-    """Content of ``run.json``.
-
-    Attributes
-    ----------
-    format : int
-        Version of the layout.
-    name, family : str
-        The run and its model family.
-    status : str
-        ``running``, ``finished``, or ``interrupted`` (which can be resumed).
-    classes : list of str
-        Genres, in the order of the network's outputs.
-    n_validated, n_test : int
-        Tracks that are validated on, and tracks that are locked away.
-    folds : int
-        Number of folds; 1 for a hold-out.
-    test_fraction : float or None
-        Share of the locked test; None for a given partition.
-    split_fingerprint : str
-        Equal for two runs where, and only where, each track is on the same side in both.
-    seed : int
-        Drives split, sampler, initial weights, shuffling and augmentation.
-    trials, max_epochs : int
-        The budget.
-    settings : dict
-        Every option of the search, from which it is resumed.
-    space : dict
-        Distribution of each parameter, as Optuna writes it.
-    narrowed : dict
-        What of the family's space was changed: ``fixed`` values, and ``ranges``.
-    weights : dict of str to str
-        SHA-256 of the pretrained weights by network.
-    baseline : dict
-        The configuration of trial 0.
-    versions : dict
-        Versions of Python and of the libraries.
-    git_revision : str or None
-        Revision of this program, where it lies in a git checkout.
-    command_line : list of str
-        What was typed.
-    created, ended : str or None
-        Times in ISO 8601, UTC.
-    reason : str or None
-        Why the search ended: ``all trials``, ``time budget``, ``target``, ``stagnation`` or ``interrupted``.
-    seconds : float
-        How long it has searched, all sittings together.
-    warm_start : dict or None
-        ``run``, ``trials`` and ``configurations`` that the search began with, after the BASELINE, and
-        ``test_tracks_seen``: how many of the locked tracks that run's search had looked at.
-    portfolio : list of dict
-        Configurations of the family's portfolio that the search began with, after the BASELINE.
-    rungs : list of int
-        Epochs at which ASHA, of one bracket or of all, decides.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    format: int = FORMAT
-    name: str
-    family: str
-    status: Literal["running", "finished", "interrupted"]
-    cache: CacheRef
-    classes: list[str]
-    n_validated: int
-    n_test: int
-    folds: int
-    test_fraction: float | None
-    split_fingerprint: str
-    seed: int
-    trials: int
-    max_epochs: int
-    settings: dict[str, Any]
-    space: dict[str, Any]
-    baseline: dict[str, Any]
-    versions: dict[str, str]
-    git_revision: str | None
-    command_line: list[str]
-    created: str
-    ended: str | None = None
-    reason: str | None = None
-    seconds: float = 0.0
-    warm_start: dict[str, Any] | None = None
-    portfolio: list[dict[str, Any]] = []
-    rungs: list[int] = []
-    narrowed: dict[str, Any] = {}
-    weights: dict[str, str] = {}
-
-
 def require_epoch(metadata: Mapping[bytes, bytes] | None, epoch: int | None, place: str) -> None:
-    """Refuse a judgement of another epoch than the one that is wanted.
+    """Check that predictions belong to the given epoch.
 
     Raises
     ------
     RunError
-        Naming `place`, where the file lies.
+        If they belong to another epoch; the message names `place`, the file.
     """
     kept = _epoch_in(metadata)
     if epoch is not None and kept is not None and kept != epoch:
         raise RunError(
-            f"{place}: is of epoch {kept}, but the score is of epoch {epoch}; the trial cannot be used"
+            f"{place}: belongs to epoch {kept}, but the score to epoch {epoch}; the trial cannot be used"
         )
 
 
@@ -271,14 +96,14 @@ def _epoch_in(metadata: Mapping[bytes, bytes] | None) -> int | None:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's folder.
+    """The folder of a run.
 
     Attributes
     ----------
     name : str
-        The run's name.
+        Name of the run.
     folder : Folder
-        Where it lies.
+        Place of the folder.
     """
 
     name: str
@@ -286,41 +111,41 @@ class RunFolder:
 
     @classmethod
     def at(cls, runs: str | Path, name: str) -> RunFolder:
-        """Name the folder of a run inside the runs' folder; nothing is made."""
+        """Return the folder of a run inside the folder of runs; nothing is created."""
         return cls(name, Folder.at(runs) / name)
 
     @property
     def typed(self) -> str:
-        """The run as commands name it: its name, and ``--runs`` unless it lies in ``runs``."""
+        """The run as typed in commands: its name, and ``--runs`` unless the folder is ``runs``."""
         runs = self.folder.uri.removesuffix(f"/{self.name}")
         return self.name if runs == "runs" else f"{self.name} --runs {runs}"
 
     @classmethod
     def all(cls, runs: str | Path) -> list[RunFolder]:
-        """All runs of a runs' folder that have a ``run.json``, sorted by name."""
+        """Return all runs in a folder that have a ``run.json``, sorted by name."""
         folder = Folder.at(runs)
         try:
-            found = [cls(name, folder / name) for name in folder.names()]
+            candidates = [cls(name, folder / name) for name in folder.names()]
         except NotADirectoryError as error:
-            raise RunError(f"--runs {runs}: not a folder; name the one that holds the runs") from error
-        return [run for run in found if run._has_record()]
+            raise RunError(f"--runs {runs}: not a folder; give the folder that contains the runs") from error
+        return [run for run in candidates if run._has_record()]
 
     def _has_record(self) -> bool:
         try:
             return self.folder.exists("run.json")
         except OSError:
-            # Somebody else's, which `info` tells.
+            # Not readable by this user; `info` reports the reason.
             return True
 
     def info(self) -> RunInfo:
-        """Content of ``run.json``.
+        """Read ``run.json``.
 
         Raises
         ------
         RunError
-            If there is no such run, or its file is of another version.
+            If the run does not exist, or its file has another format.
         CacheError
-            If its file is not whole.
+            If the file is truncated.
         """
         try:
             content = self.folder.read_json("run.json")
@@ -333,10 +158,10 @@ class RunFolder:
             raise bucket_failure(error) or RunError(
                 f"{self.folder.uri}/run.json: cannot be read ({error.strerror or error})"
             ) from error
-        found = content.get("format") if isinstance(content, dict) else None
-        if found != FORMAT:
+        version = content.get("format") if isinstance(content, dict) else None
+        if version != FORMAT:
             raise RunError(
-                f"{self.folder.uri}/run.json: format {found}, but this program reads {FORMAT}; use the"
+                f"{self.folder.uri}/run.json: format {version}, but this program reads {FORMAT}; use the"
                 " version of the program that wrote it"
             )
         try:
@@ -351,7 +176,7 @@ class RunFolder:
         self.folder.write_json("run.json", info.model_dump(mode="json"))
 
     def split(self) -> Split:
-        """Read the side of each track."""
+        """Read the assignment of tracks to folds and test set."""
         return Split.from_frame(self._table("splits.parquet"))
 
     def write_split(self, split: Split) -> None:
@@ -359,7 +184,7 @@ class RunFolder:
         self._write("splits.parquet", split.frame())
 
     def trials(self) -> pd.DataFrame:
-        """``trials.parquet``: `TRIAL_COLUMNS` and ``config.*``.
+        """Read ``trials.parquet``: `TRIAL_COLUMNS` and ``config.*``.
 
         Raises
         ------
@@ -369,7 +194,7 @@ class RunFolder:
         return self._table("trials.parquet")
 
     def history(self) -> pd.DataFrame:
-        """``history.parquet``: `HISTORY_COLUMNS`."""
+        """Read ``history.parquet``: `HISTORY_COLUMNS`."""
         return self._table("history.parquet")
 
     def write_tables(self, trials: pd.DataFrame, history: pd.DataFrame) -> None:
@@ -378,25 +203,25 @@ class RunFolder:
         self._write("trials.parquet", trials)
 
     def predictions(self, trial_id: str, epoch: int | None = None) -> pd.DataFrame:
-        """Out-of-fold judgement of a trial at its best epoch.
+        """Read the out-of-fold predictions of a trial at its best epoch.
 
         Parameters
         ----------
         trial_id : str
             The trial.
         epoch : int, optional
-            The epoch that its score is of.
+            The epoch of the trial's score.
 
         Returns
         -------
         DataFrame
-            One row a validated track, sorted: ``track_id``, ``label`` (the truth) and a column of probability
-            for each genre, named ``p.GENRE``.
+            One row per validated track, sorted: ``track_id``, ``label`` (the true genre) and one column of
+            probabilities per genre, named ``p.GENRE``.
 
         Raises
         ------
         RunError
-            If the judgement was not kept, or is of another epoch.
+            If the predictions are missing or belong to another epoch.
         """
         return self._table(f"predictions/{trial_id}.parquet", epoch)
 
@@ -409,10 +234,10 @@ class RunFolder:
         probabilities: np.ndarray,
         epoch: int | None = None,
     ) -> None:
-        """Write what `predictions` reads; ``probabilities`` has shape (n_tracks, n_classes).
+        """Write the file that `predictions` reads; ``probabilities`` has shape (n_tracks, n_classes).
 
-        What it replaces is kept until `settle_predictions`: nobody may ever hear of this epoch, where the
-        search ends before the trial reports it.
+        The previous file is kept until `settle_predictions`, because the search may end before the trial
+        reports this epoch.
         """
         import pandas as pd
         import pyarrow as pa
@@ -429,12 +254,12 @@ class RunFolder:
         folder.write_table(name, table)
 
     def settle_predictions(self, best_epochs: Mapping[str, int]) -> None:
-        """Keep the one judgement of each trial that is of the epoch of its score.
+        """Keep only the predictions of each trial that belong to the epoch of its score.
 
         Parameters
         ----------
         best_epochs : mapping of str to int
-            That epoch by trial, of a search that has ended.
+            That epoch per trial, after the search has ended.
         """
         folder = self.folder / "predictions"
         for before in folder.names():
@@ -442,23 +267,23 @@ class RunFolder:
             if trial_id == before:
                 continue
             last = f"{trial_id}.parquet"
-            wanted = best_epochs.get(trial_id)
+            best_epoch = best_epochs.get(trial_id)
             last_epoch, epoch = (
                 _epoch_in(folder.parquet(name).schema_arrow.metadata) for name in (last, before)
             )
-            if wanted is not None and last_epoch != wanted and epoch == wanted:
+            if best_epoch is not None and last_epoch != best_epoch and epoch == best_epoch:
                 folder.write(last, folder.read(before))
             folder.remove(before)
 
     def test_scores(self) -> list[dict[str, Any]]:
-        """Scorings of the locked test so far, oldest first: ``trial_id``, ``when``, ``accuracy``, ``n``."""
+        """Read the scorings of the test set, oldest first: ``trial_id``, ``when``, ``accuracy``, ``n``."""
         try:
             return list(self.folder.read_json("test_scores.json"))
         except FileNotFoundError:
             return []
 
     def add_test_score(self, score: dict[str, Any]) -> None:
-        """Record a scoring of the locked test in ``test_scores.json``."""
+        """Append a scoring of the locked test set to ``test_scores.json``."""
         self.folder.write_json("test_scores.json", [*self.test_scores(), score])
 
     def _table(self, name: str, epoch: int | None = None) -> pd.DataFrame:
@@ -466,7 +291,7 @@ class RunFolder:
             table = self.folder.read_table(name)
         except FileNotFoundError as error:
             raise RunError(
-                f"run {self.name!r}: {self.folder.uri}/{name} is missing; has a trial of it ended yet?"
+                f"run {self.name!r}: {self.folder.uri}/{name} is missing; it is written when a trial ends"
             ) from error
         require_epoch(table.schema.metadata, epoch, f"run {self.name!r}: {self.folder.uri}/{name}")
         frame: pd.DataFrame = table.to_pandas()

@@ -1,4 +1,4 @@
-"""The journal of a run's study: what is known of its trials, whatever happens to the search."""
+"""The Optuna study of a run and its journal, from which a search resumes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from search.storage.journal_mirror import fetch_journal, working_folder
 from search.storage.run_folder import JOURNAL, STUDY, RunFolder
 
 FIXED = "fixed"
-"""User attribute of a trial that holds the parameters which were given and not suggested."""
+"""User attribute of a trial with the parameters that were fixed and not suggested."""
 
 
 def storage(run: RunFolder) -> Journal:
-    """Open the journal of a run; it is made if it is not there."""
+    """Open the journal of a run; create it if it does not exist."""
     path = working_folder(run) / JOURNAL
     path.parent.mkdir(parents=True, exist_ok=True)
     return Journal(path)
 
 
 def open_study(run: RunFolder) -> optuna.Study:
-    """Open the study of a run; it may be running.
+    """Open the study of a run, which may still be running.
 
     Raises
     ------
     RunError
-        If the run has none.
+        If the run has no study.
     """
     fetch_journal(run)
     if not (working_folder(run) / JOURNAL).exists():
@@ -40,18 +40,18 @@ def open_study(run: RunFolder) -> optuna.Study:
         return optuna.load_study(study_name=STUDY, storage=storage(run))
     except (KeyError, ValueError) as error:
         raise RunError(
-            f"run {run.name!r}: {run.folder.uri}/{JOURNAL}: no whole study in it ({error})"
+            f"run {run.name!r}: {run.folder.uri}/{JOURNAL}: it contains no complete study ({error})"
         ) from error
 
 
 def configuration(trial: FrozenTrial) -> dict[str, Any]:
-    """Return the whole configuration of a trial of a study: what was suggested, and what was fixed."""
+    """Return the complete configuration of a trial: suggested and fixed parameters."""
     return {**trial.params, **trial.user_attrs.get(FIXED, {})}
 
 
-def begin_study(run: RunFolder, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
-    """Open the study of a run to go on with it; it is made if it is not there."""
-    # It would tell, at each opening, that the study is there already.
+def create_study(run: RunFolder, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
+    """Open the study of a run for writing; create it if it does not exist."""
+    # Otherwise Optuna logs at each opening that the study exists.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.create_study(
         study_name=STUDY,
@@ -64,25 +64,25 @@ def begin_study(run: RunFolder, sampler: optuna.samplers.BaseSampler) -> optuna.
 
 
 def count_ended(study: optuna.Study) -> int:
-    """How many trials of a study have ended, in whatever way."""
+    """Return the number of trials that have ended in any state."""
     return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
 
 
-def count_begun(study: optuna.Study) -> int:
-    """How many trials of a study were ever begun."""
+def count_started(study: optuna.Study) -> int:
+    """Return the number of trials that were ever started."""
     waiting = optuna.trial.TrialState.WAITING
     return sum(trial.state != waiting for trial in study.get_trials(deepcopy=False))
 
 
-def mend_journal(run: RunFolder) -> None:
-    """Keep what is whole of a journal that was cut short, and free it from a dead process's lock.
+def repair_journal(run: RunFolder) -> None:
+    """Remove an incomplete last line from a journal, and the lock file of a dead process.
 
-    Nobody else may be writing.
+    The caller must hold the lock of the run.
 
     Raises
     ------
     RunError
-        If a line before the last is not whole: then somebody else changed the file.
+        If a line before the last is incomplete, because then the file was changed from outside.
     """
     fetch_journal(run)
     path = working_folder(run) / JOURNAL
@@ -93,15 +93,15 @@ def mend_journal(run: RunFolder) -> None:
     content = path.read_bytes()
     lines = content.splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
-        if _is_whole(line):
+        if _is_complete(line):
             continue
         if number < len(lines):
-            raise RunError(f"{run.folder.uri}/{JOURNAL}: line {number} is not whole; was the file changed?")
+            raise RunError(f"{run.folder.uri}/{JOURNAL}: line {number} is incomplete; was the file changed?")
         with path.open("rb+") as stream:
             stream.truncate(len(content) - len(line))
 
 
-def _is_whole(line: bytes) -> bool:
+def _is_complete(line: bytes) -> bool:
     try:
         json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""As many trials at a time as fit on the nodes that are there."""
+"""Adjust the number of concurrent trials to the nodes of the cluster."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from data.errors import SettingsError
 from search.tune.resources import concurrent_trials, nodes
 
 _COUNT_SECONDS = 2.0
-"""Nodes are counted at most this often."""
+"""Minimum time between two counts of the nodes."""
 
 
 class Capacity(Callback):
-    """Lets as many trials run at a time as fit, while nodes come and go.
+    """Run as many trials at a time as fit, while nodes join and leave.
 
     Parameters
     ----------
     limiter : ConcurrencyLimiter
-        What holds the searcher back.
+        Wrapper of the searcher that limits the number of concurrent trials.
     cpus, gpus, wanted
         As in `concurrent_trials`.
     """
@@ -32,10 +32,10 @@ class Capacity(Callback):
         self._each = {"cpus": cpus, "gpus": gpus}
         self._wanted = wanted
         self._next = 0.0
-        self._told = False
+        self._warned = False
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Count the nodes again, once in a while; with none left, places stay as they are, and it is told."""
+        """Count the nodes now and then. If no node is left, keep the limit and warn once."""
         now = time.monotonic()
         if now < self._next:
             return
@@ -45,8 +45,8 @@ class Capacity(Callback):
                 nodes(growing=True), **self._each, wanted=self._wanted
             )
         except SettingsError as error:
-            if not self._told:
+            if not self._warned:
                 err().print(f"Waiting for a node: {error}", highlight=False)
-            self._told = True
+            self._warned = True
         else:
-            self._told = False
+            self._warned = False

@@ -1,7 +1,7 @@
-"""Ray's OptunaSearch, telling Optuna what happened.
+"""Ray's OptunaSearch, corrected to report the true state of each trial to Optuna.
 
-Ray tells every ended trial as COMPLETE with its last value. Here a trial that was stopped early is PRUNED,
-one that failed is FAIL, and the whole curve is in the study as intermediate values, a step an epoch.
+Ray reports every ended trial as COMPLETE with its last value. Here a trial that was stopped early is PRUNED,
+a failed trial is FAIL, and the study stores the whole curve as intermediate values, one step per epoch.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
+from search.outcomes import COMPLETE, FAILED, SUSPENDED
 from search.storage.journal_backend import Journal
 from search.storage.study import FIXED
-from search.tune.trial import COMPLETE, FAILED, SUSPENDED, TRIAL_ID, TRIAL_NUMBER, accuracy
+from search.tune.trial import TRIAL_ID, TRIAL_NUMBER, accuracy
 
 _Result = TypeVar("_Result")
 
@@ -37,28 +38,28 @@ SUMMARY = (
     "outcome",
     "error",
 )
-"""User attributes that a trial ends with, beside ``trial_id`` and ``epochs``."""
+"""User attributes of an ended trial, besides ``trial_id`` and ``epochs``."""
 
 
 class TruthfulOptunaSearch(OptunaSearch):
-    """Searcher whose study can be read, while it runs and after, without knowing Ray.
+    """Searcher whose study can be read without Ray, during the search and afterwards.
 
     Parameters
     ----------
     storage : Journal
-        Where the study is. What is told of a trial at a time is written at once.
+        Storage of the study. All records about one event are written together.
     unfinished : sequence of FrozenTrial
-        Trials of the study that were begun before: they are gone on with before any other is suggested.
+        Unfinished trials of an earlier session. They are resumed before new trials are suggested.
     target : float or None
-        Score at which a trial is trained no further. It is COMPLETE then: as PRUNED the best of all would
-        count among the worst, should the search be extended.
+        Score at which training of a trial stops. Such a trial is COMPLETE: if it were PRUNED, an extended
+        search would rank the best trial among the worst.
     **options
-        As Ray's.
+        Options of Ray's searcher.
 
     Attributes
     ----------
     failure : OSError or None
-        Why the journal could not be written, once that has happened: the search has to end.
+        Why the journal could not be written; the search has to stop.
     """
 
     def __init__(
@@ -85,19 +86,19 @@ class TruthfulOptunaSearch(OptunaSearch):
         return self._ot_study
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Ask for the next configuration; its number in the study and its name go with it."""
-        asked = self._tell(lambda: self._suggest(trial_id))
-        # Without an answer Tune would ask again for ten minutes before it looked whether to end.
-        return asked if self.failure is None else Searcher.FINISHED
+        """Suggest the next configuration, with the number and the name of the trial."""
+        configuration = self._record(lambda: self._suggest(trial_id))
+        # With None, Tune would ask again for ten minutes before it checks whether to stop.
+        return configuration if self.failure is None else Searcher.FINISHED
 
     def _suggest(self, trial_id: str) -> dict[str, Any] | None:
         name = trial_id
         if self._unfinished:
-            begun = self._unfinished.pop(0)
-            name = begun.user_attrs.get(TRIAL_ID, trial_id)
-            # As after an ask: what the trial had been suggested is suggested again.
-            self._ot_trials[trial_id] = optuna.trial.Trial(self._ot_study, begun._trial_id)
-            self._known[trial_id] = frozenset(begun.intermediate_values)
+            unfinished = self._unfinished.pop(0)
+            name = unfinished.user_attrs.get(TRIAL_ID, trial_id)
+            # The same state as after an ask, so that the stored parameters are suggested again.
+            self._ot_trials[trial_id] = optuna.trial.Trial(self._ot_study, unfinished._trial_id)
+            self._known[trial_id] = frozenset(unfinished.intermediate_values)
         config = super().suggest(trial_id)
         if config is None:
             return None
@@ -109,25 +110,25 @@ class TruthfulOptunaSearch(OptunaSearch):
         return {**config, TRIAL_NUMBER: trial.number, TRIAL_ID: name}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Report the epochs since the last result."""
+        """Report the epochs since the previous result."""
         if trial_id not in self._completed_trials:
-            self._tell(lambda: self._report(trial_id, result))
+            self._record(lambda: self._report(trial_id, result))
             self._latest[trial_id] = result
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tell how the trial ended: COMPLETE, PRUNED or FAIL."""
+        """Record the final state of the trial: COMPLETE, PRUNED or FAIL."""
         if trial_id in self._completed_trials:
             return
         self._completed_trials.add(trial_id)
         self._latest.pop(trial_id, None)
-        self._tell(lambda: self._end(trial_id, result, error=error))
+        self._record(lambda: self._end(trial_id, result, error=error))
 
-    def _tell(self, action: Callable[[], _Result]) -> _Result | None:
-        """Write all that an action tells at once; once that has failed, nothing more is told.
+    def _record(self, action: Callable[[], _Result]) -> _Result | None:
+        """Write all records of an action together; after a failure, write nothing more.
 
-        Tune would take an error here for the trial's own, and train it again.
+        Tune would attribute an exception here to the trial and train it again.
         """
         if self.failure is not None:
             return None
@@ -137,7 +138,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         except OSError as error:
             self.failure = error
         except RuntimeError as error:
-            # As Optuna's lock fails where it cannot be released.
+            # Optuna raises this if it cannot release its lock.
             if not isinstance(error.__context__, OSError):
                 raise
             self.failure = error.__context__
@@ -147,11 +148,11 @@ class TruthfulOptunaSearch(OptunaSearch):
         trial = self._ot_trials[trial_id]
         outcome = (result or {}).get("outcome")
         if outcome in SUSPENDED or self._suspended:
-            # Nothing is wrong with the trials: they wait, unfinished, until the search is resumed.
+            # The trials are not at fault: they stay unfinished until the search is resumed.
             self._suspended = True
             return
         if result and outcome:
-            # Tune does not pass on the result that made the scheduler stop the trial.
+            # Tune does not forward the result on which the scheduler stopped the trial.
             self._report(trial_id, result)
             summary = {**result, "node": result.get("hostname", socket.gethostname())}
             for name in SUMMARY:
@@ -172,24 +173,24 @@ class TruthfulOptunaSearch(OptunaSearch):
         else:
             self._ot_study.tell(trial, state=TrialState.PRUNED)
 
-    def tell_study(self, name: str, value: Any) -> None:
+    def set_study_attribute(self, name: str, value: Any) -> None:
         """Write an attribute of the study."""
-        self._tell(lambda: self._ot_study.set_user_attr(name, value))
+        self._record(lambda: self._ot_study.set_user_attr(name, value))
 
     def settle(self) -> None:
-        """Tell the trials that the end of the search cut short: they are PRUNED, with what they reported.
+        """Record the trials that the end of the search interrupted as PRUNED, with the epochs they reported.
 
-        Those that had not reported an epoch stay as they are, and an extended search begins with them.
+        Trials without a report stay unfinished, and an extended search begins with them.
         """
         for trial_id, result in list(self._latest.items()):
             self.on_trial_complete(trial_id, result)
 
     def _report(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Report each epoch once, also where a trial that was restarted reports some again."""
-        known = self._curves.setdefault(trial_id, [])
+        """Report each epoch once, even if a restarted trial reports some epochs again."""
+        curve = self._curves.setdefault(trial_id, [])
         for row in result["curve"]:
-            if row["epoch"] == len(known) + 1:
-                known.append(row)
+            if row["epoch"] == len(curve) + 1:
+                curve.append(row)
                 if row["epoch"] in self._known.get(trial_id, ()):
                     continue
                 self._ot_trials[trial_id].report(row["val_accuracy"], row["epoch"])

@@ -1,4 +1,4 @@
-"""The tables of a run, taken from its study: one source, and one way from it to ``trials.parquet``."""
+"""Write the tables of a run from its study while the search runs."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from search.outcomes import OOM, SUSPENDED
 from search.storage.checkpoint import remove_checkpoint
 from search.storage.journal_mirror import JournalMirror
 from search.storage.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
 from search.storage.study import configuration
 from search.tune.optuna_searcher import CURVE, TruthfulOptunaSearch
-from search.tune.trial import OOM, SUSPENDED, TRIAL_NUMBER
+from search.tune.trial import TRIAL_NUMBER
 
 SECONDS = "seconds"
-"""Attribute of the study: how long its search has taken, all sittings together."""
-_TELL_SECONDS = 10.0
-"""The study is told so as often."""
+"""Attribute of the study: total duration of the search over all sessions, in seconds."""
+_DURATION_SECONDS = 10.0
+"""Minimum time between two updates of that attribute."""
 _REWRITE_SECONDS = 2.0
-"""The tables are rewritten at most this often, because each rewrite is whole."""
+"""Minimum time between two writes of the tables, because each write replaces the whole table."""
 _REWRITE_SHARE = 0.03
-"""Share of the driver's time that this may take, however many trials there are."""
+"""Maximum share of the driver's time for these writes, for any number of trials."""
 
 _NO_MEMORY = ("low on memory", "outofmemory", "out of memory")
-"""What Ray says of a worker that was killed to free memory."""
+"""Words in Ray's message about a worker that was killed to free memory."""
 
 _NUMBERS = (
     "epochs",
@@ -85,42 +86,45 @@ def write_tables(run: RunFolder, study: optuna.Study) -> None:
 
 
 def killed_for_memory(trial: Trial) -> bool:
-    """Whether Ray's memory monitor ended a trial's worker; of the system's own nobody hears."""
+    """Return whether Ray's memory monitor killed the worker of a trial.
+
+    The kernel's own out-of-memory killer leaves no message.
+    """
     if not trial.error_file or not Path(trial.error_file).exists():
         return False
-    said = Path(trial.error_file).read_text(errors="replace").lower()
-    return any(words in said for words in _NO_MEMORY)
+    message = Path(trial.error_file).read_text(errors="replace").lower()
+    return any(words in message for words in _NO_MEMORY)
 
 
 class Recorder(Callback):
-    """Rewrites the tables as trials end.
+    """Rewrite the tables as trials end.
 
     Parameters
     ----------
     run : RunFolder
-        Where to.
+        The run whose tables are written.
     searcher : TruthfulOptunaSearch
-        Where from. Its study is told, as the attribute `SECONDS`, how long the search has taken, for the day
-        when it is killed.
+        The searcher whose study is read. The duration of the search is stored in the study as the attribute
+        `SECONDS`, so that it survives a killed driver.
     seconds : float
-        How long it had taken when this sitting began.
+        Duration of earlier sessions.
     """
 
     def __init__(self, run: RunFolder, searcher: TruthfulOptunaSearch, *, seconds: float = 0.0) -> None:
         self._run = run
         self._searcher = searcher
         self._before = seconds
-        self._begun = time.monotonic()
+        self._started = time.monotonic()
         self._due = 0.0
-        self._told = -math.inf
+        self._duration_written = -math.inf
         self._mirror = JournalMirror(run)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Tell the study how long the search takes; keep a copy of the journal in a bucket's run."""
+        """Store the duration in the study; copy the journal to the bucket of the run."""
         now = time.monotonic()
-        if now > self._told + _TELL_SECONDS:
-            self._told = now
-            self._searcher.tell_study(SECONDS, self._before + now - self._begun)
+        if now > self._duration_written + _DURATION_SECONDS:
+            self._duration_written = now
+            self._searcher.set_study_attribute(SECONDS, self._before + now - self._started)
         self._mirror.send_sometimes()
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -128,20 +132,20 @@ class Recorder(Callback):
         self._end(trial)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Note that a worker was killed for want of memory: what its trial ends with if it is again."""
+        """Record that a worker ran out of memory, in case the trial fails in the same way again."""
         if killed_for_memory(trial):
-            begun = self._searcher.study.get_trials(deepcopy=False)[trial.config[TRIAL_NUMBER]]
-            optuna.trial.Trial(self._searcher.study, begun._trial_id).set_user_attr("outcome", OOM)
+            frozen_trial = self._searcher.study.get_trials(deepcopy=False)[trial.config[TRIAL_NUMBER]]
+            optuna.trial.Trial(self._searcher.study, frozen_trial._trial_id).set_user_attr("outcome", OOM)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Record a trial whose worker died for good."""
+        """Record a trial whose worker was restarted too often."""
         self._end(trial)
 
     def _end(self, trial: Trial) -> None:
         if self._searcher.failure is not None:
-            # The journal does not know of this end: the trial goes on from its checkpoint another time.
+            # The journal does not contain this end: a resumed search continues the trial from its checkpoint.
             return
-        # A bucket that does not answer once is no fault of the trial: the search's end does all of it again.
+        # A bucket may fail to answer now: the end of the search repeats all of this.
         with contextlib.suppress(OSError):
             if (trial.last_result or {}).get("outcome") not in SUSPENDED:
                 remove_checkpoint(self._run, trial.config[TRIAL_NUMBER])

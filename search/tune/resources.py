@@ -1,4 +1,4 @@
-"""Where trials run: a Ray of our own on this machine, or a cluster that is there."""
+"""The resources of a search: a local Ray instance, or an existing cluster."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from data.errors import SettingsError
 from data.pipeline.ray_map import cluster
 
 Resources = Mapping[str, float]
-"""What a node has: ``CPU``, ``GPU`` and others."""
+"""Resources of a node: ``CPU``, ``GPU`` and others."""
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
-    # A report costs the driver seven times as much with Tune's default loggers, whose files nobody reads.
+    # Tune's default loggers make a report seven times as expensive, and nothing reads their files.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # Nor its snapshots of all trials, every ten seconds: the study is what a search goes on from.
+    # A search resumes from its study, so frequent snapshots of all trials are not needed.
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 _LAUNCHED = Path("~/ray_bootstrap_config.yaml")
-"""Where ``ray up`` leaves the head the cluster's description."""
+"""Path on the head node at which ``ray up`` stores the cluster configuration."""
 _KUBERAY = "RAY_CLUSTER_NAME"
-"""Variable of the environment that KubeRay's pods have."""
-_AHEAD = 2
-"""Nodes that are asked for at once where nothing says how many there may be."""
+"""Environment variable that KubeRay sets in its pods."""
+_EXTRA_NODES = 2
+"""Nodes to request at a time if the maximum is unknown."""
 _OPTIONS = (("CPU", "--cpus-per-trial"), ("GPU", "--gpus-per-trial"))
 
 
@@ -39,18 +39,18 @@ def ray_cluster(address: str | None) -> Iterator[list[Resources]]:
     Parameters
     ----------
     address : str or None
-        A cluster's address, ``auto`` for the one of this machine; None starts one. A Ray that this process
-        is connected to already is used and left as it is.
+        Address of a cluster, or ``auto`` for a cluster on this machine; None starts a local instance. If this
+        process is already connected to Ray, that connection is used and left open.
 
     Yields
     ------
     list of mapping
-        What each node has, and each that the cluster may add.
+        Resources of each node, and of each node that the cluster may add.
 
     Raises
     ------
     SettingsError
-        If nobody answers at the address, or the cluster's versions are others.
+        If no cluster answers at the address, or its versions differ.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -64,57 +64,57 @@ def nodes(*, growing: bool) -> list[Resources]:
     Parameters
     ----------
     growing : bool
-        Whether to list, beside those that are there, the ones that the autoscaler may add.
+        Whether to include the nodes that the autoscaler may add.
 
     Returns
     -------
     list of mapping
-        What each has.
+        Resources of each node.
     """
     import ray
 
-    there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    coming = _may_come(there) if growing else []
-    # Those that came already are counted once.
-    for node in there:
-        for kind in coming:
-            if all(node.get(name, 0.0) == kind.get(name, 0.0) for name, _ in _OPTIONS):
-                coming.remove(kind)
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    expected = _expected_nodes(alive) if growing else []
+    # Nodes that have already joined are counted once.
+    for node in alive:
+        for candidate in expected:
+            if all(node.get(name, 0.0) == candidate.get(name, 0.0) for name, _ in _OPTIONS):
+                expected.remove(candidate)
                 break
-    return there + coming
+    return alive + expected
 
 
-def _may_come(there: list[Resources]) -> list[Resources]:
-    """Nodes that the autoscaler may add; none where it cannot be known from here."""
+def _expected_nodes(alive: list[Resources]) -> list[Resources]:
+    """List the nodes that the autoscaler may add; empty if that is unknown."""
     if _KUBERAY in os.environ:
-        # Pods do not say what their groups are; more of the largest are asked for, a few at a time.
-        largest = max(there, key=lambda node: (node.get("GPU", 0.0), node.get("CPU", 0.0)))
-        return [largest] * (len(there) + _AHEAD)
+        # Pods do not know the worker groups: request more nodes like the largest, a few at a time.
+        largest = max(alive, key=lambda node: (node.get("GPU", 0.0), node.get("CPU", 0.0)))
+        return [largest] * (len(alive) + _EXTRA_NODES)
     try:
         config = yaml.safe_load(_LAUNCHED.expanduser().read_text(encoding="utf-8"))
     except OSError:
         return []
-    found: list[Resources] = [
-        {name: float(amount) for name, amount in kind["resources"].items()}
-        for label, kind in config["available_node_types"].items()
+    expected: list[Resources] = [
+        {name: float(amount) for name, amount in node_type["resources"].items()}
+        for label, node_type in config["available_node_types"].items()
         if label != config["head_node_type"]
-        for _ in range(kind.get("max_workers", config["max_workers"]))
+        for _ in range(node_type.get("max_workers", config["max_workers"]))
     ]
-    found.sort(key=lambda node: -node.get("GPU", 0.0))
-    return found[: config["max_workers"]]
+    expected.sort(key=lambda node: -node.get("GPU", 0.0))
+    return expected[: config["max_workers"]]
 
 
 def concurrent_trials(nodes: Sequence[Resources], *, cpus: float, gpus: float, wanted: int | None) -> int:
-    """How many trials run at the same time.
+    """Return how many trials can run at the same time.
 
     Parameters
     ----------
     nodes : sequence of mapping
-        What each node has; a trial runs on one of them.
+        Resources of each node; a trial runs on one node.
     cpus, gpus : float
-        What a trial reserves.
+        Resources that a trial reserves.
     wanted : int or None
-        Upper bound, or None for as many as fit.
+        Upper bound, or None for as many trials as fit.
 
     Raises
     ------
@@ -124,29 +124,29 @@ def concurrent_trials(nodes: Sequence[Resources], *, cpus: float, gpus: float, w
     each = {"CPU": cpus, "GPU": gpus}
     fit = sum(_fit(node, each) for node in nodes)
     if fit == 0:
-        raise SettingsError(_why_none(nodes, each))
+        raise SettingsError(_shortage(nodes, each))
     return fit if wanted is None else min(fit, wanted)
 
 
 def _fit(node: Resources, each: Mapping[str, float]) -> int:
-    asked = [(name, amount) for name, amount in each.items() if amount > 0]
-    return min(_times(node.get(name, 0.0), name, amount) for name, amount in asked)
+    requested = [(name, amount) for name, amount in each.items() if amount > 0]
+    return min(_times(node.get(name, 0.0), name, amount) for name, amount in requested)
 
 
-def _times(there: float, name: str, amount: float) -> int:
-    """How often an amount is there, counted in ten-thousandths, as Ray does."""
+def _times(available: float, name: str, amount: float) -> int:
+    """Return how often an amount fits, in units of 1/10,000 as in Ray."""
     if name == "GPU" and amount < 1:
-        # A share is of one GPU: what is left over of two does not make a third.
-        return int(there) * int(10_000 // round(1e4 * amount))
-    return int(round(1e4 * there) // round(1e4 * amount))
+        # A fraction of a GPU cannot span two GPUs.
+        return int(available) * int(10_000 // round(1e4 * amount))
+    return int(round(1e4 * available) // round(1e4 * amount))
 
 
-def _why_none(nodes: Sequence[Resources], each: Mapping[str, float]) -> str:
+def _shortage(nodes: Sequence[Resources], each: Mapping[str, float]) -> str:
     for name, option in _OPTIONS:
         total = sum(node.get(name, 0.0) for node in nodes)
         largest = max((node.get(name, 0.0) for node in nodes), default=0.0)
         if each[name] > total:
-            return f"{option} {each[name]:g}: the cluster has {total:g} {name}s in all"
+            return f"{option} {each[name]:g}: the cluster has only {total:g} {name}s"
         if each[name] > largest:
             return (
                 f"{option} {each[name]:g}: a trial runs on one node, and no node has more than"

@@ -1,4 +1,4 @@
-"""Named early stopping: thin presets over parts of Ray Tune's. The resource is the epoch."""
+"""Early stopping by name: thin presets over Ray Tune's schedulers. The resource is the epoch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ SCHEDULERS = ("asha", "hyperband", "median", "none")
 """Names for ``--scheduler``."""
 
 _MEDIAN_DECISIONS = 10
-"""How often the median rule looks at a trial between the grace period and the last epoch."""
+"""Number of decisions of the median rule between the grace period and the last epoch."""
 
 
 def default_grace_period(max_epochs: int, *, scheduler: str = "asha", reduction_factor: int = 3) -> int:
-    """Epochs of a trial before it may be stopped.
+    """Return the number of epochs before a trial may be stopped.
 
-    A quarter: strongly regularised networks, the best at last, start slowly. HyperBand guards against that
-    by its brackets, and begins two rungs below the last epoch.
+    A quarter of the maximum, because strongly regularised networks start slowly and often end best. HyperBand
+    protects them by its brackets, so its first rung is two rungs below the last epoch.
     """
     if scheduler == "hyperband":
         return max(1, max_epochs // reduction_factor**2)
@@ -27,7 +27,10 @@ def default_grace_period(max_epochs: int, *, scheduler: str = "asha", reduction_
 
 
 def rungs(max_epochs: int, grace_period: int, reduction_factor: int) -> list[int]:
-    """Epochs at which ASHA decides: grace period times powers of the reduction factor (Li et al., 2020)."""
+    """Return the epochs at which ASHA decides: grace period times powers of the reduction factor.
+
+    Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020.
+    """
     epochs = []
     rung = grace_period
     while rung < max_epochs:
@@ -37,12 +40,12 @@ def rungs(max_epochs: int, grace_period: int, reduction_factor: int) -> list[int
 
 
 def most_brackets(max_epochs: int, grace_period: int, reduction_factor: int) -> int:
-    """Brackets that differ: each has one rung less than the one before, the last none before the end."""
+    """Return the number of distinct brackets: each has one rung less than the previous, the last has none."""
     return int(math.log(max_epochs / grace_period) / math.log(reduction_factor) + 1e-9) + 1
 
 
 def milestones(name: str, *, max_epochs: int, grace_period: int, reduction_factor: int) -> list[int]:
-    """Epochs at which a trial has to report, because the scheduler of that name decides there."""
+    """Return the epochs at which a trial must report because the scheduler decides there."""
     match name:
         case "asha" | "hyperband":
             return rungs(max_epochs, grace_period, reduction_factor)
@@ -62,23 +65,23 @@ def make_scheduler(
     brackets: int = 1,
     seed: int = 0,
 ) -> TrialScheduler:
-    """Make the scheduler of a name.
+    """Return the scheduler with the given name.
 
     Parameters
     ----------
     name : str
-        One of `SCHEDULERS`: ``asha``, asynchronous successive halving; ``hyperband``, the same with every
-        bracket that fits, so that some trials get more epochs before they are judged (asynchronous HyperBand,
-        Li et al., 2020); ``median``, which stops what is below the median of the others' running means
-        (Golovin et al., 2017); ``none``.
+        One of `SCHEDULERS`: ``asha`` (asynchronous successive halving), ``hyperband`` (asynchronous
+        HyperBand: all brackets that fit, so that some trials get more epochs before the first decision; Li et
+        al., 2020), ``median`` (stop trials below the median of the other trials' running means; Golovin et
+        al., 2017) or ``none``.
     max_epochs, grace_period : int
-        In epochs.
+        Maximum and minimum number of epochs per trial.
     reduction_factor : int
         ASHA keeps one trial in this many at each rung.
     brackets : int
-        Brackets of ASHA.
+        Number of ASHA brackets.
     seed : int
-        Decides the bracket of each trial.
+        Seed for the bracket of each trial.
     """
     from ray.tune.schedulers import FIFOScheduler
 

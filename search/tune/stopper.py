@@ -1,4 +1,4 @@
-"""When a search ends before its last trial: a score that is good enough, no progress, nowhere to write."""
+"""Stop a search before its last trial: target reached, no progress, or storage failure."""
 
 from __future__ import annotations
 
@@ -9,53 +9,54 @@ from optuna.terminator import BestValueStagnationEvaluator, StaticErrorEvaluator
 from ray import tune
 
 from data.io.folder import is_full
+from search.outcomes import DISK_FULL, SUSPENDED
 from search.storage.run_folder import last_words
 from search.tune.optuna_searcher import TruthfulOptunaSearch
-from search.tune.trial import DISK_FULL, SUSPENDED, accuracy
+from search.tune.trial import accuracy
 
 TARGET, STAGNATION = "target", "stagnation"
-"""Reasons of a search that is finished, as ``run.json`` gives them."""
+"""Reasons in ``run.json`` for a finished search."""
 NO_SPACE, NO_STORAGE = "disk full", "storage"
-"""Reasons of one that waits to be resumed."""
+"""Reasons for a search that can be resumed."""
 
 
 class Ending(tune.Stopper):
-    """Stops the whole search, and says why.
+    """Stop the whole search and record the reason.
 
     Attributes
     ----------
     reason : str or None
-        One of the reasons above, once there is one.
-    told : str
-        What a trial said of a disk that is full, where it is another than the run's, or why the run's folder
-        cannot be read or written.
+        One of the reasons above once the search has to stop.
+    details : str
+        A trial's message about a full disk other than that of the run, or why the run's folder cannot be
+        read or written.
 
     Parameters
     ----------
     searcher : TruthfulOptunaSearch
-        Whom the trials are told.
+        The searcher whose study contains the trials.
     target : float or None
-        Validation accuracy that is enough.
+        Validation accuracy at which the search stops.
     stagnation : int or None
-        Trials in a row, trained to their end, without a better one (Optuna's terminator).
+        Number of completed trials in a row without improvement (Optuna's terminator).
     """
 
     def __init__(
         self, searcher: TruthfulOptunaSearch, *, target: float | None, stagnation: int | None
     ) -> None:
         self.reason: str | None = None
-        self.told = ""
+        self.details = ""
         self._searcher = searcher
         self._target = target
-        # A search that was killed between the trial that reached it and its end.
+        # The search may have been killed after a trial reached the target.
         if target is not None:
-            told = searcher.study.get_trials(deepcopy=False)
-            if any(accuracy(one.user_attrs) >= target for one in told):
+            trials = searcher.study.get_trials(deepcopy=False)
+            if any(accuracy(trial.user_attrs) >= target for trial in trials):
                 self.reason = TARGET
         self._terminator = None
         if stagnation is not None:
             with warnings.catch_warnings():
-                # Experimental once, deprecated now: Optuna 5, which is required, has it.
+                # Optuna 5 marks the terminator as experimental, but the lock file pins that version.
                 warnings.simplefilter("ignore")
                 self._terminator = Terminator(
                     improvement_evaluator=BestValueStagnationEvaluator(max_stagnation_trials=stagnation),
@@ -65,23 +66,23 @@ class Ending(tune.Stopper):
         self._ended = False
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Look at a report; the trial that reaches the target trains no further."""
+        """Check a report; return whether the trial reached the target and stops."""
         reached = self._target is not None and accuracy(result) >= self._target
         if result["outcome"] in SUSPENDED:
             self.reason = NO_SPACE if result["outcome"] == DISK_FULL else NO_STORAGE
-            self.told = _own_words(result["error"])
+            self.details = _own_message(result["error"])
         elif reached:
             self.reason = TARGET
         self._ended |= bool(result["done"])
         return reached
 
     def stop_all(self) -> bool:
-        """Whether to end; the terminator is asked after a trial has ended, when the study knows of it."""
+        """Return whether to stop; the terminator runs after a trial ends, because it reads the study."""
         failure = self._searcher.failure
         if failure is not None:
-            self.reason, self.told = NO_STORAGE, f"cannot be written ({failure})"
+            self.reason, self.details = NO_STORAGE, f"cannot be written ({failure})"
             if is_full(failure):
-                self.reason, self.told = NO_SPACE, ""
+                self.reason, self.details = NO_SPACE, ""
         if self._ended and self.reason is None and self._terminator is not None:
             self._ended = False
             if self._terminator.should_terminate(self._searcher.study):
@@ -89,7 +90,7 @@ class Ending(tune.Stopper):
         return self.reason is not None
 
 
-def _own_words(error: str) -> str:
-    """Return what an error of this program says, of its traceback; nothing of a system's error."""
-    kind, _, told = last_words(error).partition(": ")
-    return told if kind.startswith(("data.errors.", "search.tune.trial.StorageError")) else ""
+def _own_message(error: str) -> str:
+    """Return the message of a traceback by an error class of this project; otherwise an empty string."""
+    kind, _, message = last_words(error).partition(": ")
+    return message if kind.startswith(("data.errors.", "search.tune.trial.StorageError")) else ""

@@ -1,4 +1,4 @@
-"""One trial: the folds of one configuration, trained epoch by epoch inside a Ray actor that is used again."""
+"""One trial: all folds of a configuration, trained epoch by epoch in a reusable Ray actor."""
 
 from __future__ import annotations
 
@@ -15,36 +15,30 @@ from ray import tune
 from data.dataset.task import Task
 from data.errors import HarnessError, RunError
 from data.io.folder import is_full
+from search.outcomes import COMPLETE, DISK_FULL, FAIL, FAILED, OOM, RUNNING, UNREACHABLE
 from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from search.storage.run_folder import RunFolder
 from spaces.training.family import Family, Learner
 
 TRIAL_NUMBER = "trial_number"
-"""Key of a trial's configuration under which its number in the order of suggestion travels."""
+"""Key in the configuration for the number of the trial in the order of suggestion."""
 TRIAL_ID = "trial_id"
-"""Key under which its name in the run travels: Tune names a trial anew when a search is resumed."""
+"""Key in the configuration for the trial's name in the run; Tune renames trials when a search resumes."""
 
 CHECKPOINT_SHARE = 0.02
-"""Share of a trial's time that writing checkpoints may take, however large its network is.
+"""Maximum share of a trial's time for writing checkpoints, for any size of network.
 
-By Young's formula (1974) the time between two is best the square root of twice what one costs times the mean
-time to a failure: of a network that takes a second to write, 2 % is right where a machine fails every twenty
-minutes, and too careful where it fails less often.
+By Young's formula (1974) the best interval is the square root of twice the cost of a checkpoint times the
+mean time between failures. For a checkpoint that takes one second, 2 % is optimal for a machine that fails
+every twenty minutes, and conservative for a more reliable one.
 """
 
-COMPLETE, RUNNING, FAIL, OOM = "COMPLETE", "RUNNING", "FAIL", "OOM"
-DISK_FULL, UNREACHABLE = "DISK_FULL", "UNREACHABLE"
-FAILED = (FAIL, OOM)
-"""Outcomes that have no score."""
-SUSPENDED = (DISK_FULL, UNREACHABLE)
-"""Outcomes that are not the trial's: the search ends, and goes on with it when it is resumed."""
-
 _PATIENCE = (1.0, 4.0, 15.0, 40.0)
-"""Seconds between attempts to read or write what a trial cannot go on without."""
+"""Seconds between attempts to read or write files that a trial needs."""
 
 
 class StorageError(HarnessError):
-    """The run's folder could not be read or written, again and again, though its disk is not full."""
+    """The run's folder repeatedly could not be read or written, although its disk is not full."""
 
 
 _Result = TypeVar("_Result")
@@ -53,15 +47,14 @@ _METRICS = ("val_accuracy", "val_loss", "val_macro_f1", "train_loss", "train_acc
 
 
 class GenreTrial(tune.Trainable):
-    """A configuration of a family on a task.
+    """Train one configuration of a family on a task.
 
-    Each report says the best epoch so far (``val_accuracy`` and what goes with it) and, as ``curve``, every
-    epoch since the last report. Reports come at the rungs, where a scheduler decides, and every few seconds:
-    a report costs the driver more than a small network's epoch costs the trial.
+    Each report contains the metrics of the best epoch so far and, as ``curve``, every epoch since the
+    previous report. Trials report at the rungs, where a scheduler decides, and every few seconds, because a
+    report costs the driver more time than an epoch of a small network costs the trial.
 
-    An exception of one configuration does not end the actor: it is reported as the outcome of the trial. A
-    trial that was begun before, by a process that died or in a search that was interrupted, goes on from its
-    checkpoint.
+    An exception does not end the actor; it becomes the outcome of the trial. A trial that a dead process or
+    an interrupted search left unfinished resumes from its checkpoint.
     """
 
     def setup(
@@ -76,24 +69,26 @@ class GenreTrial(tune.Trainable):
         patience: int | None,
         report_seconds: float,
         checkpoint_seconds: float,
+        deterministic: bool = False,
     ) -> None:
-        """Take what all trials of the search share, then the first configuration.
+        """Store what all trials of the search share, then prepare the first configuration.
 
         Parameters
         ----------
         config : dict
             The first configuration, with `TRIAL_NUMBER` and `TRIAL_ID`.
         task, family, run, seed
-            As in the search's record.
+            The data, the family, the folder of the run and the seed of the search.
         milestones : tuple of int
-            Epochs that are reported, because the scheduler decides there.
+            Epochs at which the scheduler decides, so that the trial must report.
         patience : int or None
-            Epochs without a better one after which a trial ends.
+            Number of epochs without improvement after which a trial ends.
         report_seconds : float
-            Long trials report at least this often between milestones, for the live view.
+            Maximum time between reports, for the live view.
         checkpoint_seconds : float
-            A checkpoint is worth writing when so much training would be lost without it, and writing takes
-            no more than `CHECKPOINT_SHARE` of the time.
+            Minimum time between checkpoints. Writing them takes at most `CHECKPOINT_SHARE` of the time.
+        deterministic : bool
+            Whether TensorFlow uses only deterministic operations.
         """
         self._task = task
         self._family = family
@@ -103,15 +98,15 @@ class GenreTrial(tune.Trainable):
         self._patience = patience
         self._report_seconds = report_seconds
         self._checkpoint_seconds = checkpoint_seconds
-        self._sees = _set_up_device(family)
-        self._begin(config)
+        self._sees_gpu = _set_up_device(family, deterministic=deterministic)
+        self._start(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next configuration; the process and what it has compiled stay."""
-        self._begin(new_config)
+        """Prepare the next configuration; the process and its compiled functions are reused."""
+        self._start(new_config)
         return True
 
-    def _begin(self, config: dict[str, Any]) -> None:
+    def _start(self, config: dict[str, Any]) -> None:
         self._config = {key: value for key, value in config.items() if key not in (TRIAL_NUMBER, TRIAL_ID)}
         self._number = int(config[TRIAL_NUMBER])
         self._name = str(config[TRIAL_ID])
@@ -126,18 +121,18 @@ class GenreTrial(tune.Trainable):
         self._learner: Learner | None = None
 
     def step(self) -> dict[str, Any]:
-        """Train until a rung, a few seconds have passed, or the end."""
+        """Train until the next rung, until some seconds have passed, or to the end."""
         started = time.monotonic()
         outcome, error = RUNNING, ""
         try:
             outcome = self._advance(started)
             if outcome != FAIL:
                 self._save(started, ended=outcome == COMPLETE)
-        except Exception as failure:  # noqa: BLE001 - whatever a configuration raises is that trial's outcome
+        except Exception as failure:  # noqa: BLE001 - any exception becomes the outcome of the trial
             outcome = _outcome_of(failure)
             error = traceback.format_exc()
             if outcome == OOM:
-                # The next trial of this process begins with all the memory there is.
+                # Free all memory for the next trial of this process.
                 self._learner = None
                 self._family.release_memory()
         self._seconds += time.monotonic() - started
@@ -154,7 +149,7 @@ class GenreTrial(tune.Trainable):
             "outcome": outcome,
             "error": error,
             "done": outcome != RUNNING,
-            "sees_gpu": self._sees,
+            "sees_gpu": self._sees_gpu,
             "precision": self._learner.precision if self._learner else "",
         }
 
@@ -198,7 +193,10 @@ class GenreTrial(tune.Trainable):
                 return RUNNING
 
     def _is_trained(self) -> bool:
-        """Whether all epochs are done, or patience is at an end; the BASELINE is trained as published."""
+        """Return whether training has ended: all epochs done, or no improvement within the patience.
+
+        The BASELINE always trains for its published number of epochs.
+        """
         if self._epoch >= self._config["epochs"]:
             return True
         if self._patience is None or self._number == 0:
@@ -206,20 +204,20 @@ class GenreTrial(tune.Trainable):
         return self._epoch - self._best.get("epoch", 0) >= self._patience
 
     def _ready(self) -> Learner:
-        # Made on the first step, so that what it raises is an outcome and not the actor's end.
+        # Created in the first step, so that an exception becomes an outcome and does not end the actor.
         if self._learner is None:
             learner = self._family.learner(self._config, self._task, seed=self._seed)
             try:
-                learner = self._go_on(learner)
+                learner = self._restore(learner)
             except RunError as error:
-                # Such as one of mixed precision, where the GPU that it was trained on is gone.
-                print(f"trial {self._number} starts anew: {error}", file=sys.stderr)
+                # For example a mixed-precision checkpoint from a GPU that is no longer available.
+                print(f"trial {self._number} restarts from its first epoch: {error}", file=sys.stderr)
                 learner = self._family.learner(self._config, self._task, seed=self._seed)
             self._learner = learner
         return self._learner
 
-    def _go_on(self, learner: Learner) -> Learner:
-        """Resume from the last checkpoint; a trial without one starts at its beginning.
+    def _restore(self, learner: Learner) -> Learner:
+        """Resume from the last checkpoint; without one, the trial starts at its first epoch.
 
         Returns
         -------
@@ -229,13 +227,13 @@ class GenreTrial(tune.Trainable):
         Raises
         ------
         RunError
-            If it is cut short or of another network. Nothing of it is taken up then.
+            If the checkpoint is truncated or belongs to another network; nothing is restored then.
         StorageError
-            If it cannot be read now.
+            If the checkpoint cannot be read now.
         """
-        checkpoint = self._patiently(lambda: read_checkpoint(self._run, self._number))
+        checkpoint = self._with_retries(lambda: read_checkpoint(self._run, self._number))
         if checkpoint is None or checkpoint.progress[TRIAL_ID] != self._name:
-            # Of a trial that the journal, cut short, did not know any more: its number was given anew.
+            # A truncated journal lost a trial, and its number was assigned again: ignore the old file.
             return learner
         if checkpoint.progress.get("precision") == "float32":
             learner = learner.in_full_precision() or learner
@@ -244,15 +242,15 @@ class GenreTrial(tune.Trainable):
         self._epoch = checkpoint.progress["epoch"]
         self._seconds = checkpoint.progress["seconds"]
         self._best = checkpoint.progress["best"]
-        # Reported again from the first epoch on, because a driver that died too knows none of them.
+        # All epochs are reported again, because a new driver does not know them.
         self._curve = checkpoint.progress["curve"]
         self._best_probabilities = checkpoint.best_probabilities
         return learner
 
     def _save(self, started: float, *, ended: bool) -> None:
-        """Write predictions and checkpoint; what a disk or a bucket refuses now is tried again later."""
+        """Write predictions and a checkpoint; a failed write is repeated at the next opportunity."""
         if ended:
-            self._patiently(self._save_predictions)
+            self._with_retries(self._save_predictions)
             return
         try:
             self._save_predictions()
@@ -260,15 +258,15 @@ class GenreTrial(tune.Trainable):
         except OSError as error:
             if is_full(error):
                 raise
-            print(f"trial {self._number} goes on, though it could not be saved: {error}", file=sys.stderr)
+            print(f"trial {self._number} continues, but could not be saved: {error}", file=sys.stderr)
 
-    def _patiently(self, action: Callable[[], _Result]) -> _Result:
-        """Do what reads or writes the run's folder; a bucket may be out of reach for a moment.
+    def _with_retries(self, action: Callable[[], _Result]) -> _Result:
+        """Read or write the run's folder; retry for a minute, because a bucket may be briefly unreachable.
 
         Raises
         ------
         StorageError
-            If it cannot be reached for a minute.
+            If the folder stays unreachable.
         """
         waits = iter(_PATIENCE)
         while True:
@@ -283,8 +281,8 @@ class GenreTrial(tune.Trainable):
             time.sleep(seconds)
 
     def _save_checkpoint(self, started: float) -> None:
-        begun = time.monotonic()
-        if self._learner is None or begun < self._due:
+        started_writing = time.monotonic()
+        if self._learner is None or started_writing < self._due:
             return
         progress = {
             TRIAL_ID: self._name,
@@ -297,7 +295,7 @@ class GenreTrial(tune.Trainable):
         state = self._learner.state()
         write_checkpoint(self._run, self._number, Checkpoint(progress, state, self._best_probabilities))
         ended = time.monotonic()
-        self._due = ended + max(self._checkpoint_seconds, (ended - begun) / CHECKPOINT_SHARE)
+        self._due = ended + max(self._checkpoint_seconds, (ended - started_writing) / CHECKPOINT_SHARE)
 
     def _save_predictions(self) -> None:
         if self._best_probabilities is None or self._predictions_are_saved:
@@ -317,36 +315,38 @@ class GenreTrial(tune.Trainable):
 
 
 def accuracy(result: Mapping[str, Any]) -> float:
-    """Score of a report; a trial that failed has none, whatever it had reached before."""
+    """Return the score of a report; 0 for a failed trial, whatever it reached before."""
     return 0.0 if result.get("outcome") in FAILED else float(result.get("val_accuracy", 0.0))
 
 
 def _rank(row: dict[str, float]) -> tuple[float, float]:
-    """Order of epochs: by accuracy, then by loss."""
+    """Return the sort key of an epoch: accuracy, then loss."""
     return row.get("val_accuracy", -1.0), -row.get("val_loss", math.inf)
 
 
 def _outcome_of(error: Exception) -> str:
     if isinstance(error, StorageError):
         return UNREACHABLE
-    # CUDA says so in words only, in whatever class of error TensorFlow puts them.
+    # CUDA reports this only in the message, and TensorFlow wraps it in different exception classes.
     exhausted = type(error).__name__ == "ResourceExhaustedError" or "out of memory" in str(error).lower()
     if isinstance(error, MemoryError) or exhausted:
         return OOM
     cause: BaseException | None = error
     while cause is not None:
-        # That of the scratch folder is told as a cache that cannot be written.
+        # A full scratch folder is reported as a cache that cannot be written.
         if isinstance(cause, OSError) and is_full(cause):
             return DISK_FULL
         cause = cause.__cause__
     return FAIL
 
 
-def _set_up_device(family: Family) -> bool:
-    """Give the family the cores and GPUs that Ray gave the trial; return whether it sees them."""
+def _set_up_device(family: Family, *, deterministic: bool) -> bool:
+    """Set the family up for the cores and GPUs that Ray assigned; return whether it sees the GPUs."""
     import ray
 
     process = ray.get_runtime_context()
-    # Not OMP_NUM_THREADS, which Ray leaves alone where the user's environment has it.
+    # Not from OMP_NUM_THREADS: Ray does not overwrite a value in the user's environment.
     cpus = process.get_assigned_resources().get("CPU", 1.0)
-    return family.set_up(cpus=cpus, gpus=bool(process.get_accelerator_ids().get("GPU")))
+    return family.set_up(
+        cpus=cpus, gpus=bool(process.get_accelerator_ids().get("GPU")), deterministic=deterministic
+    )

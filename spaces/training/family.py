@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from data.cache.rows import Kind
+from data.analysis.kinds import Kind
 from data.dataset.task import Task
 from data.errors import SettingsError
 
@@ -142,7 +142,7 @@ class Family(ABC):
 
     def release_memory(self) -> None:
         """Release what earlier trials of this process have kept on the device, after a lack of memory."""
-        from spaces.training.convolution.device_data import release
+        from spaces.training.device_data import release
 
         release()
 

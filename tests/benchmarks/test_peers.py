@@ -19,6 +19,8 @@ from data.cache.cache import Cache
 from data.dataset.splits import make_split
 from data.dataset.task import search_task
 
+pytestmark = pytest.mark.slow
+
 
 def score(seconds: float, accuracy: float, trial: str = "0", epoch: int = 1) -> dict[str, object]:
     return {"seconds": seconds, "accuracy": accuracy, "trial": trial, "epoch": epoch}
@@ -65,7 +67,7 @@ def test_peers_get_the_folds_that_the_harness_makes(tmp_path: Path, small_cache:
     assert len(arrays["y"]) == split.searchable.sum() < len(split.track_id)
     for number, fold in enumerate(task.folds):
         assert np.flatnonzero(arrays["fold"] == number).tolist() == fold.valid.tolist()
-        # Fitted on training rows alone: those have mean 0 and variance 1, the held-out ones have not.
+        # Fitted on training rows only, which therefore have mean 0 and variance 1, unlike the held-out rows.
         train = arrays["standard"][number][fold.train]
         np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-5)
         np.testing.assert_allclose(train.std(axis=0), 1, atol=1e-4)
@@ -119,7 +121,7 @@ def test_a_run_is_ended_from_outside_with_all_it_started(
     psutil = pytest.importorskip("psutil")
     from benchmarks.peers import measure
 
-    # A peer that reports once, starts a process in a session of its own, and would never end.
+    # A peer that reports once, starts a process in its own session, and never ends.
     (tmp_path / "endless.py").write_text(
         "import os, subprocess, sys, time\n"
         "from benchmarks.peers.job import given_job\n"
@@ -137,7 +139,7 @@ def test_a_run_is_ended_from_outside_with_all_it_started(
     child = job.folder / "child"
 
     def now() -> float:
-        # The budget is over as soon as the peer has done all that it does.
+        # The budget ends when the peer has finished.
         done = child.exists() and child.read_text()
         return time.time() + (1000 if done else 0)
 

@@ -10,36 +10,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import soundfile
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
-from data import inspect, prepare
+from data import inspect
 from data.analysis.features import of_file
-from data.audio.decode import Audio, load
+from data.audio.decode import DECODING, Audio, load
 from data.cache.cache import Cache
 from data.errors import AudioError
 from data.io.folder import Folder
 from data.io.lock import claimed
 from data.pipeline import worker as analysis
 from tests.support.collection import SR, clip, make_collection
-
-
-def run(*options: object) -> Result:
-    return CliRunner().invoke(prepare.main, [str(option) for option in options])
-
-
-def prepared(audio: Path, cache: Path, *options: object) -> Result:
-    result = run("--audio", audio, "--cache", cache, *options)
-    assert result.exit_code == 0, result.output
-    return result
-
-
-def assert_same(found: Path, wanted: Path) -> None:
-    """Two caches hold the same; matrix products may round differently from one run to the next."""
-    here, there = Cache.open(found), Cache.open(wanted)
-    assert here.info.fingerprint == there.info.fingerprint
-    for key in ("track_id", "segment", "label", "group"):
-        assert getattr(here.features, key).tolist() == getattr(there.features, key).tolist()
-    np.testing.assert_allclose(here.features.X, there.features.X, rtol=1e-3)
+from tests.support.preparing import assert_same, prepared, run
 
 
 def manifest(cache: Path) -> dict[str, dict[str, object]]:
@@ -127,7 +109,9 @@ def test_given_groups_and_copies_stay_together(tmp_path: Path) -> None:
     assert shown["exact_duplicates"] == [["genre0/genre0.00000.wav", "genre1/copy.wav"]]
     assert shown["near_duplicates"] == [["genre0/long.wav", "genre1/quiet.flac"]]
     assert len(shown["contradicting"]) == 4
-    assert shown["leak"] == pytest.approx(4 * 0.8 / 11, abs=1e-3)
+    # Three tracks of one group or its copies, and a pair of copies.
+    assert shown["leak"] == pytest.approx((3 * 0.96 + 2 * 0.8) / 11, abs=1e-3)
+    assert (shown["named"], shown["codecs"]) == (2, {"flac": 1, "pcm_16": 10})
 
 
 def test_given_groups_outlast_a_rerun_until_others_are_given(tmp_path: Path) -> None:
@@ -233,7 +217,7 @@ def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio")
     result = run("--audio", audio, "--cache", tmp_path / "cache", "--address", "127.0.0.1:1")
     assert result.exit_code == 2
-    assert "--address 127.0.0.1:1: nobody listens there" in result.output
+    assert "--address 127.0.0.1:1: no cluster listens there" in result.output
 
 
 def test_a_segment_length_out_of_bounds(tmp_path: Path) -> None:
@@ -349,24 +333,24 @@ def test_a_folder_with_an_audio_files_name_is_skipped(tmp_path: Path) -> None:
     )
 
 
-def test_what_nobody_analyses_is_told_and_strictly_refused(tmp_path: Path) -> None:
+def test_ignored_files_are_reported_and_strictly_refused(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=2, seconds=2)
     genre = next(path for path in sorted(audio.iterdir()) if path.is_dir())
-    (genre / "song.m4a").write_bytes(b"x")
+    (genre / "song.mid").write_bytes(b"x")
     done = prepared(audio, tmp_path / "cache")
-    assert "left alone: 1 .m4a" in done.stdout
+    assert "ignored: 1 .mid" in done.stdout
     refused = run("--audio", audio, "--cache", tmp_path / "strict", "--strict")
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
-    assert "1 .m4a (--strict: take them away)" in refused.stderr
+    assert "1 .mid (--strict: fix or remove them)" in refused.stderr
     assert not (tmp_path / "strict").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--window-seconds", 5), "--window-seconds: does not go with audio of which no --melspec is taken"),
-        (("--melspec", "--image-size", 64), "--image-size: does not go with audio of which no --image"),
-        (("--n-mels", 64), "--n-mels: does not go with audio of which neither --melspec nor --image"),
+        (("--window-seconds", 5), "--window-seconds: does not go with audio without --melspec"),
+        (("--melspec", "--image-size", 64), "--image-size: does not go with audio without --image"),
+        (("--n-mels", 64), "--n-mels: does not go with audio without --melspec or --image"),
     ],
 )
 def test_options_of_tensors_that_are_not_taken_are_refused(
@@ -378,9 +362,73 @@ def test_options_of_tensors_that_are_not_taken_are_refused(
     assert said in refused.stderr
 
 
-def test_a_table_waits_for_nobody_who_holds_the_cache(tmp_path: Path) -> None:
+def test_a_table_is_refused_while_the_cache_is_locked(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     with claimed(Folder.at(tmp_path / "cache")):
         refused = run("--features-csv", tmp_path / "none.csv", "--cache", tmp_path / "cache")
     assert refused.exit_code == 2
     assert "another process" in refused.stderr.lower()
+
+
+def test_a_cache_is_not_decoded_in_two_ways(tmp_path: Path) -> None:
+    root = make_collection(tmp_path / "audio", tracks=2)
+    for genre in ("genre0", "genre1"):
+        soundfile.write(root / genre / "a.mp3", clip(7), SR)
+    prepared(root, tmp_path / "cache")
+    folder = Folder.at(tmp_path / "cache")
+    info = folder.read_json("cache.json")
+    assert info["decoding"] == DECODING
+    assert {"av", "soundfile"} <= set(info["versions"])
+    codecs = folder.read_table("manifest.parquet", ["codec"])["codec"].to_pylist()
+    assert sorted(set(codecs)) == ["mp3", "pcm_16"]
+    # As an older version wrote it.
+    folder.write_json("cache.json", {key: value for key, value in info.items() if key != "decoding"})
+    prepared(root, tmp_path / "cache")
+    assert folder.read_json("cache.json")["decoding"] == 1
+    soundfile.write(root / "genre0" / "b.mp3", clip(8), SR)
+    result = run("--audio", root, "--cache", tmp_path / "cache")
+    assert result.exit_code == 2
+    assert (
+        "an older version decoded its 2 compressed files by another library; name a new folder"
+        in result.stderr
+    )
+
+
+def test_a_dry_run_prints_the_collection_and_writes_nothing(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=2)
+    (audio / "genre0" / "notes.txt").write_text("x")
+    result = prepared(audio, tmp_path / "cache", "--dry-run", "--groups-from", "folder")
+    assert result.stdout.startswith("4 files of 2 genres, ")
+    assert "  genre0 2, genre1 2\n  2 groups of 4 files\n  ignored: 1 .txt\n" in result.stdout
+    assert not (tmp_path / "cache").exists()
+
+
+def test_labels_and_groups_of_a_table_reach_the_cache(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=2)
+    rows = [f"{genre}/{genre}.{n:05d}.wav" for genre in ("genre0", "genre1") for n in range(2)]
+    lines = [
+        f"{row},{label},Queen\n" for row, label in zip(rows, ("pop", "rock", "pop", "rock"), strict=True)
+    ]
+    (tmp_path / "labels.csv").write_text("file;label;artist\n" + "".join(lines).replace(",", ";"))
+    prepared(audio, tmp_path / "cache", "--labels", tmp_path / "labels.csv")
+    rows_of = manifest(tmp_path / "cache")
+    assert [rows_of[row]["label"] for row in rows] == ["pop", "rock", "pop", "rock"]
+    assert {row["given_group"] for row in rows_of.values()} == {"Queen"}
+
+
+def test_groups_that_name_a_part_of_the_files_are_reported_and_strictly_refused(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=2)
+    (tmp_path / "groups.csv").write_text("file,group\ngenre0/genre0.00000.wav,x\ngenre0/gone.wav,x\n")
+    options = ("--groups", tmp_path / "groups.csv")
+    said = "groups.csv: 1 of 4 files named; 1 rows match no file, such as genre0/gone.wav"
+    assert said in prepared(audio, tmp_path / "cache", *options).stdout
+    refused = run("--audio", audio, "--cache", tmp_path / "strict", "--strict", *options)
+    assert refused.exit_code == 2
+    assert said in refused.stderr
+
+
+def test_genres_that_differ_in_spelling_are_warned_of(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=2)
+    (audio / "genre0").rename(audio / "Genre1")
+    result = prepared(audio, tmp_path / "cache")
+    assert "Warning: 'Genre1' and 'genre1' are separate genres; --merge-labels joins them" in result.stderr

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from search.storage.run_folder import RunFolder
 from search.storage.study import open_study
-from tests.conftest import make_rows, write_cache
 from tests.support.hosts import SHARED, Host, Hosts, hosts, missing
 from tests.support.paths import ROOT
+from tests.support.rows import make_rows, write_cache
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.slow
 
 RUN = "onprem"
 TRIALS, EPOCHS = 6, 90

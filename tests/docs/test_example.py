@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.slow
 
 EXAMPLE = ROOT / "docs" / "examples" / "features_linear.py"
 PACKAGES = ("data", "spaces", "search", "results")

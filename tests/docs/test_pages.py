@@ -104,9 +104,9 @@ def test_the_citation_has_the_version_of_the_package() -> None:
 
 
 def test_the_changelog_has_the_formats_of_the_code() -> None:
-    from data.cache.cache import FORMAT as CACHE_FORMAT
+    from data.cache.format import FORMAT as CACHE_FORMAT
     from results.model.files import FORMAT as EXPORT_FORMAT
-    from search.storage.run_folder import FORMAT as RUN_FORMAT
+    from search.storage.run_info import FORMAT as RUN_FORMAT
 
     table = re.findall(
         r"^\| ([\w ,]+) \| .* \| (\d+) \|$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M

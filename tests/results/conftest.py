@@ -1,4 +1,4 @@
-"""Real, small runs: a cache of three genres, and run folders that real learners filled in a few epochs."""
+"""Small real runs: a cache with three genres, and run folders of learners trained for a few epochs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from data.cache.cache import Cache
 from results.evaluation.trials import find_trial
 from results.exporting.writer import export_trial
 from search.storage.run_folder import RunFolder
-from tests.conftest import make_rows, write_cache
+from tests.support.rows import make_rows, write_cache
 from tests.support.runs import AVERAGED, WIDE, make_run
 
 
@@ -25,7 +25,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def other_cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Other data: another fingerprint, and not synthetic."""
+    """A cache of other data, with another fingerprint and not synthetic."""
     folder = write_cache(tmp_path_factory.mktemp("other") / "cache", make_rows(tracks=12, seed=1))
     content = json.loads((folder / "cache.json").read_text())
     (folder / "cache.json").write_text(json.dumps(content | {"fingerprint": "1" * 64}))
@@ -34,10 +34,10 @@ def other_cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def made_runs(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
-    """Runs that no test writes into.
+    """Runs that no test changes.
 
-    ``first`` has a locked test, a stopped and a failed trial; ``again`` is a second run on the same data and
-    split; ``untested`` locked nothing away.
+    ``first`` has a held-out test set, a stopped and a failed trial; ``again`` is a second run on the same
+    data and split; ``untested`` has no test set.
     """
     runs = tmp_path_factory.mktemp("runs")
     cache = Cache.open(cache_dir)
@@ -49,13 +49,13 @@ def made_runs(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path
 
 @pytest.fixture
 def runs(made_runs: Path, tmp_path: Path) -> Path:
-    """A copy of the runs, to write into."""
+    """A copy of the runs for tests that change them."""
     return Path(shutil.copytree(made_runs, tmp_path / "runs"))
 
 
 @pytest.fixture(scope="session")
 def exported(made_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An export of the best trial of ``first``, which no test writes into."""
+    """An export of the best trial of ``first``, which no test changes."""
     folder = tmp_path_factory.mktemp("exports")
     runs = Path(shutil.copytree(made_runs, folder / "runs"))
     export_trial(find_trial(RunFolder.at(runs, "first")), folder / "best", runs=str(runs))
@@ -64,7 +64,7 @@ def exported(made_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bundle_copy(exported: Path, tmp_path: Path) -> Path:
-    """A copy of the export, to spoil."""
+    """A copy of the export for tests that damage it."""
     return Path(shutil.copytree(exported, tmp_path / "bundle"))
 
 

@@ -1,4 +1,4 @@
-"""What all commands of the results have in common."""
+"""Common properties of all commands of results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEAVY = ("tensorflow", "keras", "pandas", "pyarrow", "librosa", "sklearn", "scip
 
 
 @pytest.mark.parametrize("name", ["leaderboard", "report", "export", "predict", "serve", "dashboard"])
-def test_help_answers_without_a_heavy_import(name: str) -> None:
+def test_help_needs_no_heavy_import(name: str) -> None:
     code = (
         "import runpy, sys\n"
         f"sys.argv = ['x', '--help']\n"

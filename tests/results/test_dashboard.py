@@ -18,10 +18,12 @@ from search.storage.run_folder import RunFolder
 from tests.support.paths import ROOT
 from tests.support.runs import make_info
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def dashboard(runs: Path) -> Iterator[str]:
-    """Address of a dashboard on a run with a study of one trial."""
+    """Start a dashboard on a run with a study of one trial; yield its address."""
     RunFolder.at(runs, "a").write_info(make_info("a"))
     journal = optuna.storages.journal.JournalFileBackend(str(runs / "a" / "study.journal"))
     study = optuna.create_study(study_name="search", storage=optuna.storages.JournalStorage(journal))
@@ -50,32 +52,32 @@ def test_it_shows_the_study_of_a_run_and_refuses_to_change_it(tmp_path: Path) ->
         for change in (urllib.request.Request(f"{address}/api/studies/0", method="DELETE"), renamed):
             with pytest.raises(urllib.error.HTTPError, match="403") as refused:
                 urllib.request.urlopen(change, timeout=60)
-            assert "only shown here" in json.loads(refused.value.read())["reason"]
+            assert "read-only here" in json.loads(refused.value.read())["reason"]
         with urllib.request.urlopen(f"{address}/api/studies", timeout=60) as studies:
             assert '"search"' in studies.read().decode()
         assert (tmp_path / "a" / "study.journal").read_bytes() == before
 
 
-def test_only_this_machine_may_be_asked_for(tmp_path: Path) -> None:
+def test_requests_to_other_host_names_are_refused(tmp_path: Path) -> None:
     with dashboard(tmp_path) as address:
         port = address.rpartition(":")[2]
         for host, status in (("localhost", 200), (f"LOCALHOST:{port}", 200), (f"evil.example:{port}", 403)):
-            asked = urllib.request.Request(f"{address}/api/studies", headers={"Host": host})
+            request = urllib.request.Request(f"{address}/api/studies", headers={"Host": host})
             try:
-                with urllib.request.urlopen(asked, timeout=60) as answer:
-                    found = answer.status
+                with urllib.request.urlopen(request, timeout=60) as response:
+                    response_status = response.status
             except urllib.error.HTTPError as refused:
-                found = refused.code
-            assert found == status
+                response_status = refused.code
+            assert response_status == status
 
 
-def test_bad_input_is_one_line(tmp_path: Path) -> None:
+def test_bad_input_is_reported_in_one_line(tmp_path: Path) -> None:
     RunFolder.at(tmp_path, "young").write_info(make_info("young"))
-    for name, told in (
+    for name, message in (
         ("nobody", "no run 'nobody'"),
-        ("young", "study.journal is missing; has its search begun?"),
+        ("young", "study.journal is missing; has its search started?"),
     ):
         done = CliRunner().invoke(main, [name, "--runs", str(tmp_path), "--port", "0"])
         assert done.exit_code == 2
         (line,) = done.stderr.strip().splitlines()
-        assert told in line
+        assert message in line

@@ -4,12 +4,16 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+import results
 from data.cache.cache import Cache
+from data.errors import ExportError
 from results.export import main
 from search.storage.provenance import library_versions
+from search.storage.run_folder import RunFolder
 from tests.support.runs import AVERAGED, make_run, write_scores
 
 
@@ -22,7 +26,7 @@ def exported_trial(folder: Path) -> tuple[str, str]:
     return config["run"], config["trial_id"]
 
 
-def test_the_best_of_a_run(runs: Path, tmp_path: Path) -> None:
+def test_the_best_trial_of_a_run_is_exported(runs: Path, tmp_path: Path) -> None:
     done = run("again", "--runs", str(runs), "--out", str(tmp_path / "out"))
     assert done.exit_code == 0, done.output
     assert exported_trial(tmp_path / "out")[0] == "again"
@@ -31,7 +35,7 @@ def test_the_best_of_a_run(runs: Path, tmp_path: Path) -> None:
     assert "results.predict" in done.stdout
 
 
-def test_a_run_that_was_renamed(runs: Path, tmp_path: Path) -> None:
+def test_a_renamed_run_is_exported(runs: Path, tmp_path: Path) -> None:
     for name in ("again", "untested"):
         shutil.rmtree(runs / name)
     (runs / "first").rename(runs / "old")
@@ -40,14 +44,15 @@ def test_a_run_that_was_renamed(runs: Path, tmp_path: Path) -> None:
     assert exported_trial(tmp_path / "out")[0] == "old"
 
 
-def test_the_card_tells_among_how_many_trials_the_choice_was_made(runs: Path, tmp_path: Path) -> None:
+def test_the_card_names_the_number_of_compared_trials(runs: Path, tmp_path: Path) -> None:
     for name, trials in (("again", 2), ("best", 7)):
         done = run(name, "--runs", str(runs), "--out", str(tmp_path / name))
         assert done.exit_code == 0, done.output
-        assert f" {trials} trials were compared by it" in (tmp_path / name / "README.md").read_text()
+        card = (tmp_path / name / "README.md").read_text()
+        assert f"The validation accuracy selected this trial among {trials}," in card
 
 
-def test_a_refusal_while_training_is_not_blamed_on_out(
+def test_an_error_of_the_training_does_not_name_out(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object, **__: object) -> None:
@@ -67,19 +72,19 @@ def test_a_trial_and_a_moved_cache(runs: Path, cache_dir: Path, tmp_path: Path) 
     done = run("untested", "--trial", "BASELINE", "--cache", moved, "--runs", str(runs), "--out", str(out))
     assert done.exit_code == 0, done.output
     assert exported_trial(out) == ("untested", "untested_00000")
-    # Nobody chose it by its score.
-    assert "were compared by it" not in (out / "README.md").read_text()
+    # It was not selected by its score.
+    assert "selected this trial" not in (out / "README.md").read_text()
     assert json.loads((out / "config.json").read_text())["versions"] == library_versions()
     assert "test accuracy" not in done.stdout
 
 
-def test_the_best_of_all_is_the_default(runs: Path, tmp_path: Path) -> None:
+def test_the_best_trial_of_all_runs_is_the_default(runs: Path, tmp_path: Path) -> None:
     done = run("--runs", str(runs), "--out", str(tmp_path / "out"))
     assert done.exit_code == 0, done.output
-    assert "split the data in different ways" in done.stderr
+    assert "the runs use different splits" in done.stderr
 
 
-def test_runs_on_different_data_have_no_best(runs: Path, other_cache_dir: Path, tmp_path: Path) -> None:
+def test_runs_on_different_data_cannot_be_compared(runs: Path, other_cache_dir: Path, tmp_path: Path) -> None:
     make_run(runs, Cache.open(other_cache_dir), "other", [AVERAGED])
     done = run("best", "--runs", str(runs), "--out", str(tmp_path / "out"))
     assert done.exit_code == 2
@@ -89,21 +94,21 @@ def test_runs_on_different_data_have_no_best(runs: Path, other_cache_dir: Path, 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("nobody",), "no run 'nobody'"),
         (("first", "--trial", "nothing"), "no trial 'nothing'"),
         (("first", "--trial", "first_00003"), "is FAIL"),
-        (("best", "--trial", "first_00001"), "name its run too"),
+        (("best", "--trial", "first_00001"), "name the run of the trial"),
         (("first", "--cache", "nowhere"), "nowhere: no cache here"),
     ],
 )
-def test_bad_input_is_one_line(
-    made_runs: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+def test_bad_input_is_reported_in_one_line(
+    made_runs: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     done = run(*arguments, "--runs", str(made_runs), "--out", str(tmp_path / "out"))
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.output
     assert not (tmp_path / "out").exists()
 
@@ -118,3 +123,88 @@ def test_out_must_be_given() -> None:
     done = run("first")
     assert done.exit_code == 2
     assert "--out" in done.stderr
+
+
+def test_an_ensemble_is_selected_and_its_weights_are_stored(runs: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    folder = RunFolder.at(runs, "first")
+    trials = folder.trials()
+    frame = folder.predictions("first_00000")
+    truth = np.array([["blues", "disco", "metal"].index(label) for label in frame["label"]])
+    # Each of two trials is certain about one half of the tracks and undecided about the other.
+    for number in range(3):
+        probabilities = np.full((len(truth), 3), 1 / 3) + 0.01 * rng.random((len(truth), 3))
+        certain = np.arange(len(truth)) % 2 == number
+        probabilities[certain] += np.eye(3)[truth[certain]]
+        folder.write_predictions(
+            f"first_{number:05d}",
+            frame["track_id"].to_numpy(),
+            frame["label"].to_numpy(),
+            ("blues", "disco", "metal"),
+            probabilities / probabilities.sum(axis=1, keepdims=True),
+            int(trials["best_epoch"][number]),
+        )
+    done = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"), "--ensemble")
+    assert done.exit_code == 0, done.output
+    assert "by cross-fitting, the best single trial" in done.stderr
+    assert "(recommended)" in done.stderr
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert len(config["weights"]) == len(config["members"]) >= 2
+    assert sum(config["weights"]) == pytest.approx(1)
+    assert "| weight |" in (tmp_path / "out" / "README.md").read_text()
+    assert results.load(tmp_path / "out").config.weights == config["weights"]
+    broken = config | {"weights": [1.0]}
+    (tmp_path / "out" / "config.json").write_text(json.dumps(broken))
+    with pytest.raises(ExportError, match="weights are not one positive number per member"):
+        results.load(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--ensemble", "--top", "2"], "--ensemble selects the number of members"),
+        (["--ensemble", "--trial", "t1"], "an ensemble needs several trials; leave out --ensemble"),
+    ],
+)
+def test_options_that_contradict_ensemble_are_refused(
+    runs: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    done = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"), *options)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_an_ensemble_needs_stored_predictions(tmp_path: Path) -> None:
+    write_scores(tmp_path, "a", [0.5, 0.7])
+    done = run("a", "--runs", str(tmp_path), "--out", str(tmp_path / "out"), "--ensemble")
+    assert done.exit_code == 2
+    assert "--ensemble: 0 trials with stored predictions are too few" in done.stderr
+
+
+def test_the_card_describes_the_calibration(runs: Path, tmp_path: Path) -> None:
+    done = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    card = (tmp_path / "out" / "README.md").read_text()
+    calibration = json.loads((tmp_path / "out" / "calibration.json").read_text())
+    assert f"T = {calibration['temperature']:.2f}" in card
+    assert "expected calibration error" in card
+    assert "after correction for choosing among 3 trials" in card
+    assert "No groups of tracks (artists, albums) are known" in card
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["temperature"] == calibration["temperature"]
+
+
+def test_a_failed_calibration_is_reported(runs: Path, tmp_path: Path) -> None:
+    folder = RunFolder.at(runs, "untested")
+    frame = folder.predictions("untested_00001")
+    genres = ("blues", "disco", "metal")
+    certain = np.array([[float(genre == label) for genre in genres] for label in frame["label"]])
+    epoch = int(folder.trials()["best_epoch"][1])
+    tracks, labels = frame["track_id"].to_numpy(), frame["label"].to_numpy()
+    folder.write_predictions("untested_00001", tracks, labels, genres, certain, epoch)
+    out = tmp_path / "out"
+    done = run("untested", "--runs", str(runs), "--trial", "untested_00001", "--out", str(out))
+    assert done.exit_code == 0, done.output
+    assert "exported without calibration: no temperature can be fitted" in done.stderr
+    assert "no temperature could be fitted" in (out / "README.md").read_text()
+    assert not (out / "calibration.json").exists()

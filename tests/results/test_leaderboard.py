@@ -29,7 +29,7 @@ def test_the_table_shows_intervals_lift_and_baseline(made_runs: Path) -> None:
         assert heading in done.stdout
     assert done.stdout.count("BASELINE") == 3
     assert "SYNTHETIC data" in done.stdout
-    assert "split in another way" in done.stdout
+    assert "another split" in done.stdout
     assert "without a score: 1" in done.stdout
 
 
@@ -60,7 +60,7 @@ def test_json(made_runs: Path) -> None:
     assert {entry["run"] for entry in first["entries"]} == {"first", "again"}
 
 
-def test_entries_that_the_first_may_not_beat_are_marked(tmp_path: Path) -> None:
+def test_entries_without_a_significant_difference_are_marked(tmp_path: Path) -> None:
     written = write_scores(tmp_path, "a", [0.6, 0.8, 0.78, 0.7])
     for number, right in enumerate((60, 80, 78)):
         write_judgement(written, f"t{number}", right)
@@ -68,21 +68,21 @@ def test_entries_that_the_first_may_not_beat_are_marked(tmp_path: Path) -> None:
     assert [(entry["trial_id"], entry["tied"]) for entry in board["entries"]] == [
         ("t1", None),
         ("t2", True),
-        ("t3", None),  # its judgement was not kept
+        ("t3", None),  # its predictions were not stored
         ("t0", False),
     ]
     done = run("--runs", str(tmp_path), "--format", "md")
     assert "| 2 ~ | a |" in done.stdout
     assert "| 4 | a |" in done.stdout
-    assert "~ cannot be told apart from the first: on the same 100 tracks" in done.stdout
-    assert "Not all could be tested" in done.stdout
-    assert "The best scores 80.0 %, 80.0 % after" in done.stdout
+    assert "~ does not differ significantly from rank 1: on the same 100 tracks" in done.stdout
+    assert "Some trials could not be tested against rank 1" in done.stdout
+    assert "The best scores 80.0 %, " in done.stdout
     assert "correction for choosing among 4 trials (the choice of the epoch is not" in done.stdout
     assert "the predictions of 1 are missing" in done.stdout
     assert "No groups of tracks (artists, albums) are known" in done.stdout
 
 
-def test_one_trial_alone_was_not_chosen(tmp_path: Path) -> None:
+def test_a_single_trial_was_not_selected(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", [0.6])
     done = run("--runs", str(tmp_path))
     assert done.exit_code == 0, done.output
@@ -101,7 +101,7 @@ def test_the_best_of_each_family_is_shown(tmp_path: Path) -> None:
     ]
 
 
-def test_nothing_heavy_is_imported_for_a_table(made_runs: Path) -> None:
+def test_the_table_needs_no_heavy_import(made_runs: Path) -> None:
     code = (
         "import runpy, sys\n"
         f"sys.argv = ['x', '--runs', {str(made_runs)!r}]\n"
@@ -149,38 +149,38 @@ def test_no_runs_is_one_line_and_status_2(tmp_path: Path) -> None:
     done = run("--runs", str(tmp_path))
     assert done.exit_code == 2
     assert done.stderr.strip().splitlines() == [
-        f"Error: --runs {tmp_path}: no runs here; make one with"
+        f"Error: --runs {tmp_path}: no runs found; start one with"
         f" 'python -m search.run --family NAME --runs {tmp_path}'"
     ]
 
 
 @pytest.mark.parametrize("form", ["table", "md"])
-def test_compare_in_words(made_runs: Path, form: str) -> None:
+def test_compare_as_text(made_runs: Path, form: str) -> None:
     done = run("--runs", str(made_runs), "--compare", "first", "untested:BASELINE", "--format", form)
     assert done.exit_code == 0, done.output
-    for part in ("exact McNemar test, p =", "paired bootstrap", "split in different ways", "SYNTHETIC"):
+    for part in ("exact McNemar test, p =", "paired bootstrap", "use different splits", "SYNTHETIC"):
         assert part in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("sides", "said"),
+    ("sides", "message"),
     [
         (("a", "b"), "A is the best of 3 trials of its run and B is the best of 2 trials of its run on"),
-        (("b:t0", "a:t1"), "B is the best of 3 trials of its run on these tracks, a choice that the test"),
+        (("b:t0", "a:t1"), "B is the best of 3 trials of its run on these tracks; the test does not account"),
         (("a:t2", "b:BASELINE"), None),
         (("c", "c:BASELINE"), None),  # a run of one trial
     ],
 )
-def test_compare_says_what_was_chosen_on_the_same_tracks(
-    tmp_path: Path, sides: tuple[str, str], said: str | None
+def test_compare_names_trials_that_were_selected_on_the_same_tracks(
+    tmp_path: Path, sides: tuple[str, str], message: str | None
 ) -> None:
-    for name, right in (("a", (60, 80, 70)), ("b", (50, 60)), ("c", (50,))):
-        written = write_scores(tmp_path, name, [one / 100 for one in right])
-        for number, one in enumerate(right):
-            write_judgement(written, f"t{number}", one)
+    for name, n_correct in (("a", (60, 80, 70)), ("b", (50, 60)), ("c", (50,))):
+        written = write_scores(tmp_path, name, [count / 100 for count in n_correct])
+        for number, count in enumerate(n_correct):
+            write_judgement(written, f"t{number}", count)
     done = run("--runs", str(tmp_path), "--compare", *sides)
     assert done.exit_code == 0, done.output
-    assert said in done.stdout if said else "is the best of" not in done.stdout
+    assert message in done.stdout if message else "is the best of" not in done.stdout
 
 
 def test_compare_as_data(made_runs: Path) -> None:

@@ -22,18 +22,18 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments))
 
 
-def test_genres_are_printed_best_first(exported: Path, song: Path) -> None:
+def test_genres_are_printed_most_likely_first(exported: Path, song: Path) -> None:
     done = run(str(exported), str(song))
     assert done.exit_code == 0, done.output
     head, *genres = done.stdout.splitlines()
     assert head == f"{song} (1 segment)"
     assert {line.split()[0] for line in genres} == {"blues", "disco", "metal"}
-    shares = [float(line.split()[1]) for line in genres]
-    assert shares == sorted(shares, reverse=True)
+    probabilities = [float(line.split()[1]) for line in genres]
+    assert probabilities == sorted(probabilities, reverse=True)
     assert "SYNTHETIC" in done.stderr
 
 
-def test_json_is_a_line_a_file(exported: Path, song: Path, tmp_path: Path) -> None:
+def test_json_is_one_line_per_file(exported: Path, song: Path, tmp_path: Path) -> None:
     y, sr = soundfile.read(song)
     for suffix in ("flac", "ogg", "mp3"):
         soundfile.write(tmp_path / f"song.{suffix}", y, sr)
@@ -52,12 +52,12 @@ def test_folders_and_globs(exported: Path, song: Path, tmp_path: Path) -> None:
     inside.mkdir(parents=True)
     shutil.copy(song, inside / "a.wav")
     shutil.copy(song, tmp_path / "music" / "b.WAV")
-    (inside / "cover.jpg").write_text("no music")
-    for given in (str(tmp_path / "music"), str(tmp_path / "music" / "**" / "*.[wW]*")):
-        done = run(str(exported), given, "--json")
+    (inside / "cover.jpg").write_text("not audio")
+    for argument in (str(tmp_path / "music"), str(tmp_path / "music" / "**" / "*.[wW]*")):
+        done = run(str(exported), argument, "--json")
         assert done.exit_code == 0, done.output
-        found = sorted(Path(json.loads(line)["file"]).name for line in done.stdout.splitlines())
-        assert found == ["a.wav", "b.WAV"]
+        names = sorted(Path(json.loads(line)["file"]).name for line in done.stdout.splitlines())
+        assert names == ["a.wav", "b.WAV"]
 
 
 def test_a_broken_file_does_not_stop_the_others(exported: Path, song: Path, tmp_path: Path) -> None:
@@ -77,19 +77,19 @@ def test_a_broken_file_does_not_stop_the_others(exported: Path, song: Path, tmp_
     assert len(skipped) == 4
 
 
-def test_names_come_from_standard_input(exported: Path, song: Path, tmp_path: Path) -> None:
+def test_names_are_read_from_standard_input(exported: Path, song: Path, tmp_path: Path) -> None:
     shutil.copy(song, tmp_path / "b.wav")
-    given = f"{song}\n\n{tmp_path}/*.wav\n"
-    done = CliRunner().invoke(main, [str(exported), "-", "--json"], input=given)
+    lines = f"{song}\n\n{tmp_path}/*.wav\n"
+    done = CliRunner().invoke(main, [str(exported), "-", "--json"], input=lines)
     assert done.exit_code == 0, done.output
     assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [str(song), f"{tmp_path}/b.wav"]
     done = CliRunner().invoke(main, [str(exported), "-"], input="")
     assert done.exit_code == 2
 
 
-def test_a_name_that_no_file_can_have_does_not_stop_the_others(exported: Path, song: Path) -> None:
-    given = f"{'x' * 300}.wav\nnul\0.wav\n{song}\n"
-    done = CliRunner().invoke(main, [str(exported), "-"], input=given)
+def test_an_impossible_file_name_does_not_stop_the_others(exported: Path, song: Path) -> None:
+    lines = f"{'x' * 300}.wav\nnul\0.wav\n{song}\n"
+    done = CliRunner().invoke(main, [str(exported), "-"], input=lines)
     assert done.exit_code == 1, done.output
     assert str(song) in done.stdout
     long, nul = [line for line in done.stderr.splitlines() if line.startswith("Skipped: ")]
@@ -104,23 +104,21 @@ def test_a_space_at_the_end_of_a_name_is_kept(exported: Path, song: Path, tmp_pa
     assert json.loads(done.stdout)["file"] == odd
 
 
-def test_a_model_of_pictures_takes_pictures_out_of_a_folder(
-    bundle_copy: Path, song: Path, tmp_path: Path
-) -> None:
+def test_an_image_model_reads_images_from_a_folder(bundle_copy: Path, song: Path, tmp_path: Path) -> None:
     content = json.loads((bundle_copy / "preprocess.json").read_text())
     content["parameters"]["from_pictures"] = True
     (bundle_copy / "preprocess.json").write_text(json.dumps(content))
     music = tmp_path / "music"
     music.mkdir()
     shutil.copy(song, music)
-    (music / "cover.PNG").write_text("no picture")
+    (music / "cover.PNG").write_text("not an image")
     done = run(str(bundle_copy), str(music))
     assert done.exit_code == 2
     assert "cover.PNG" in done.stderr
     assert "none of the 1 files could be read" in done.stderr
 
 
-def test_too_short_to_judge_is_said(exported: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_too_short_is_reported(exported: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "short.wav", [0.0] * 100, 22050)
     done = run(str(exported), str(tmp_path / "short.wav"))
     assert done.exit_code == 2
@@ -140,9 +138,9 @@ def test_a_long_track_has_a_timeline(exported: Path, tmp_path: Path) -> None:
     assert record["segments"][1]["start_s"] > 0
 
 
-def test_neighbours_that_agree_are_one_entry() -> None:
-    said = [{"a": 0.9, "b": 0.1}, {"a": 0.6, "b": 0.4}, {"a": 0.1, "b": 0.9}]
-    assert timeline(Prediction("", {"a": 1.0}, [0, 30, 90], said)) == ["0:00 a", "1:30 b"]
+def test_equal_neighbouring_segments_are_merged() -> None:
+    segments = [{"a": 0.9, "b": 0.1}, {"a": 0.6, "b": 0.4}, {"a": 0.1, "b": 0.9}]
+    assert timeline(Prediction("", {"a": 1.0}, [0, 30, 90], segments)) == ["0:00 a", "1:30 b"]
 
 
 def test_nothing_readable_is_status_2(exported: Path, tmp_path: Path) -> None:
@@ -153,10 +151,10 @@ def test_nothing_readable_is_status_2(exported: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = run(str(exported), str(tmp_path / "empty"))
     assert done.exit_code == 2
-    assert "no file to judge was found" in done.stderr
+    assert "the arguments match no file" in done.stderr
 
 
-def test_a_corrupt_export_is_one_line(bundle_copy: Path, song: Path) -> None:
+def test_a_corrupt_export_is_reported_in_one_line(bundle_copy: Path, song: Path) -> None:
     (bundle_copy / "labels.json").unlink()
     done = run(str(bundle_copy), str(song))
     assert done.exit_code == 2
@@ -169,12 +167,15 @@ def test_debug_keeps_the_traceback(tmp_path: Path) -> None:
     assert type(done.exception).__name__ == "ExportError"
 
 
-@pytest.mark.parametrize("given", ["named", "listed"])
-def test_a_name_that_is_no_text_is_judged(exported: Path, song: Path, tmp_path: Path, given: str) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["argument", "stdin"])
+def test_a_file_name_that_is_not_valid_utf8_is_read(
+    exported: Path, song: Path, tmp_path: Path, source: str
+) -> None:
     odd = os.fsencode(tmp_path) + b"/caf\xe9.wav"
     shutil.copy(song, os.fsdecode(odd))
     done = subprocess.run(
-        [sys.executable, "-m", "results.predict", exported, odd if given == "named" else "-", "--json"],
+        [sys.executable, "-m", "results.predict", exported, odd if source == "argument" else "-", "--json"],
         input=odd + b"\n",
         capture_output=True,
         cwd=ROOT,
@@ -182,3 +183,15 @@ def test_a_name_that_is_no_text_is_judged(exported: Path, song: Path, tmp_path: 
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["file"].endswith(r"caf\xe9.wav")
+
+
+def test_a_probability_below_the_minimum_confidence_is_unsure(exported: Path, song: Path) -> None:
+    confident = json.loads(run(str(exported), str(song), "--json").stdout)
+    best = max(confident["probabilities"].values())
+    below, above = str(best - 0.001), str(min(best + 0.001, 1.0))
+    assert json.loads(run(str(exported), str(song), "--json", "--min-confidence", below).stdout) == confident
+    unsure = json.loads(run(str(exported), str(song), "--json", "--min-confidence", above).stdout)
+    assert unsure == confident | {"genre": "unsure"}
+    text = run(str(exported), str(song), "--min-confidence", above).stdout
+    assert text.startswith(f"{song} (1 segment): unsure (no genre has ")
+    assert run(str(exported), str(song), "--min-confidence", "1.5").exit_code == 2

@@ -1,17 +1,10 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
-from tests.support.paths import ROOT
-
-
-def python(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+from tests.support.processes import python
 
 
 def test_keras_comes_without_a_word() -> None:
-    done = python("from results.quiet import import_keras; import_keras(); import keras")
+    done = python("from data.io.keras_import import import_keras; import_keras(); import keras")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -24,7 +17,7 @@ def test_a_failed_import_is_not_hidden() -> None:
         "            os.write(2, b'why it failed')\n"
         "            raise ImportError('no keras')\n"
         "sys.meta_path.insert(0, Broken())\n"
-        "from results.quiet import import_keras\n"
+        "from data.io.keras_import import import_keras\n"
         "import_keras()\n"
     )
     done = python(code)

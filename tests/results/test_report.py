@@ -23,11 +23,13 @@ def page(made_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_it_is_one_file_that_tells_what_was_searched(page: Path) -> None:
+def test_the_report_is_one_file_with_all_sections(page: Path) -> None:
     text = page.read_text()
     assert [file.name for file in page.parent.iterdir()] == ["report.html"]
-    for part in ("SYNTHETIC", "Leaderboard", "seed 0", "locked away", "Tracks most surely wrong", "2 folds"):
+    for part in ("SYNTHETIC", "Leaderboard", "seed 0", "held out", "Most confident errors", "2 folds"):
         assert part in text
+    assert "after correction for choosing among 3 trials" in text
+    assert "No groups of tracks (artists, albums) are known" in text
     assert "Trials that failed" in text
     assert '<td class="left">ValueError: &lt;too wide&gt;</td>' in text
     assert 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in text
@@ -36,22 +38,23 @@ def test_it_is_one_file_that_tells_what_was_searched(page: Path) -> None:
     assert '<link rel="stylesheet"' not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (400, "dark")])
-def test_each_plot_is_drawn_without_an_error(page: Path, width: int, scheme: str) -> None:
+def test_every_plot_is_drawn_without_an_error(page: Path, width: int, scheme: str) -> None:
     with chromium() as browser:
         opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
-        wrong = watched(opened)
+        errors = watched(opened)
         opened.goto(page.as_uri(), timeout=120_000)
-        names = opened.locator(".plot").evaluate_all("all => all.map(one => one.id)")
+        names = opened.locator(".plot").evaluate_all("all => all.map(plot => plot.id)")
         opened.wait_for_function(
-            "[...document.querySelectorAll('.plot')].every(one => one.querySelector('.main-svg'))"
+            "[...document.querySelectorAll('.plot')].every(plot => plot.querySelector('.main-svg'))"
         )
-        # Marks, not only axes, are there.
+        # Every plot has marks, not only axes.
         empty = opened.locator(".plot").evaluate_all(
-            "all => all.filter(one => !one.querySelector('.point, .points path, .js-line, image'))"
-            ".map(one => one.id)"
+            "all => all.filter(plot => !plot.querySelector('.point, .points path, .js-line, image'))"
+            ".map(plot => plot.id)"
         )
-        assert wrong == []
+        assert errors == []
         assert empty == []
         for section in ("run0", "run1"):
             for name in ("progress", "curves", "confusion", "genres"):
@@ -63,20 +66,20 @@ def test_each_plot_is_drawn_without_an_error(page: Path, width: int, scheme: str
         opened.emulate_media(color_scheme="dark" if scheme == "light" else "light")
         colour = opened.evaluate("getComputedStyle(document.body).backgroundColor")
         assert colour == ("rgb(20, 23, 28)" if scheme == "light" else "rgb(245, 246, 248)")
-        assert wrong == []
+        assert errors == []
 
 
-def test_thousands_of_trials_do_not_make_it_huge(page: Path, tmp_path: Path) -> None:
+def test_thousands_of_trials_keep_the_report_small(page: Path, tmp_path: Path) -> None:
     accuracies: list[float | None] = [0.3 + 0.0001 * number for number in range(5000)]
     write_scores(tmp_path, "many", accuracies)
     out = tmp_path / "many.html"
     done = run("many", "--runs", str(tmp_path), "--out", str(out))
     assert done.exit_code == 0, done.output
     assert out.stat().st_size < page.stat().st_size + 400_000
-    assert "is missing; has a trial of it ended yet?" in out.read_text()  # no judgement was kept
+    assert "is missing; it is written when a trial ends" in out.read_text()  # no predictions were stored
 
 
-def test_names_are_text_and_not_markup(tmp_path: Path) -> None:
+def test_names_are_escaped(tmp_path: Path) -> None:
     write_scores(tmp_path, "<img src=x onerror=alert(1)>", [0.5, 0.6])
     out = tmp_path / "out.html"
     done = run("<img src=x onerror=alert(1)>", "--runs", str(tmp_path), "--out", str(out))
@@ -86,15 +89,15 @@ def test_names_are_text_and_not_markup(tmp_path: Path) -> None:
 
 def test_bad_input_is_one_line_and_writes_nothing(made_runs: Path, tmp_path: Path) -> None:
     write_scores(tmp_path / "runs", "young", [None, None])
-    for arguments, told in (
+    for arguments, message in (
         (("nobody", "--runs", str(made_runs)), "no run 'nobody'"),
-        (("young", "--runs", str(tmp_path / "runs")), "run 'young': no trial of it has ended with a score"),
-        (("first", "--runs", str(made_runs), "--out", str(tmp_path)), "is a folder; name a file"),
+        (("young", "--runs", str(tmp_path / "runs")), "run 'young': no trial has ended with a score"),
+        (("first", "--runs", str(made_runs), "--out", str(tmp_path)), "this is a folder; name a file"),
     ):
         out = () if "--out" in arguments else ("--out", str(tmp_path / "out.html"))
         done = run(*arguments, *out)
         assert done.exit_code == 2
         (line,) = done.stderr.strip().splitlines()
-        assert told in line
+        assert message in line
     assert not (tmp_path / "out.html").exists()
     assert run().exit_code == 2

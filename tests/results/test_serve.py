@@ -21,18 +21,18 @@ from results.serving.local_socket import listen
 from tests.support.browser import chromium, watched
 from tests.support.paths import ROOT
 
-HERE = "http://127.0.0.1:8000"
+BASE_URL = "http://127.0.0.1:8000"
 
 
 @pytest.fixture(scope="module")
 def client(exported: Path) -> Iterator[Any]:
     from fastapi.testclient import TestClient
 
-    with TestClient(application(results.load(exported), max_megabytes=0.5), base_url=HERE) as opened:
-        yield opened
+    with TestClient(application(results.load(exported), max_megabytes=0.5), base_url=BASE_URL) as test_client:
+        yield test_client
 
 
-def test_predict_answers_as_the_model_does(client: Any, exported: Path, song: Path) -> None:
+def test_predict_returns_the_prediction_of_the_model(client: Any, exported: Path, song: Path) -> None:
     answer = client.post("/predict", files={"file": ("my song.wav", song.read_bytes())})
     assert answer.status_code == 200, answer.text
     content = answer.json()
@@ -40,13 +40,13 @@ def test_predict_answers_as_the_model_does(client: Any, exported: Path, song: Pa
     assert content["file"] == "my song.wav"
     assert content["genre"] == expected.genre
     assert content["probabilities"] == pytest.approx(expected.probabilities)
-    assert [one["start_s"] for one in content["segments"]] == expected.start_s
+    assert [segment["start_s"] for segment in content["segments"]] == expected.start_s
     assert content["synthetic"] is True
 
 
-def test_what_is_no_song_is_refused_in_words(client: Any, tmp_path: Path) -> None:
+def test_a_file_without_audio_is_refused_with_a_reason(client: Any, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "short.wav", np.zeros(100, dtype=np.float32), 22050)
-    for name, content, told in (
+    for name, content, message in (
         ("notes.txt", b"not audio", "not readable as audio"),
         ("empty.mp3", b"", "empty file"),
         ("short.wav", (tmp_path / "short.wav").read_bytes(), "too short"),
@@ -54,7 +54,7 @@ def test_what_is_no_song_is_refused_in_words(client: Any, tmp_path: Path) -> Non
         answer = client.post("/predict", files={"file": (name, content)})
         assert answer.status_code == 422
         assert answer.json()["detail"].startswith(f"{name}: ")
-        assert told in answer.json()["detail"]
+        assert message in answer.json()["detail"]
     assert client.post("/predict").status_code == 422
 
 
@@ -64,7 +64,7 @@ def test_an_upload_of_unknown_size_is_411(client: Any) -> None:
     assert "Content-Length" in answer.json()["detail"]
 
 
-def test_an_upload_whose_size_is_told_twice_is_411(client: Any) -> None:
+def test_an_upload_with_two_sizes_is_411(client: Any) -> None:
     headers = {"content-length": "1", "transfer-encoding": "chunked", "content-type": "audio/wav"}
     assert client.post("/predict", content=iter([b"abc"]), headers=headers).status_code == 411
 
@@ -79,39 +79,40 @@ def test_an_upload_whose_size_is_told_twice_is_411(client: Any) -> None:
         ({"origin": "null"}, 403),
     ],
 )
-def test_pages_of_other_sites_are_refused(client: Any, headers: dict[str, str], status: int) -> None:
+def test_requests_from_other_sites_are_refused(client: Any, headers: dict[str, str], status: int) -> None:
     assert client.get("/", headers=headers).status_code == status
 
 
 def test_an_upload_over_the_limit_is_413(client: Any) -> None:
-    for size in (500_001, 2_000_000):  # seen in the file itself, and in what the request says of itself
+    for size in (500_001, 2_000_000):  # detected in the file, and in the Content-Length
         answer = client.post("/predict", files={"file": ("long.wav", bytes(size))})
         assert answer.status_code == 413
         assert answer.json()["detail"].startswith("the file is larger than 0.5 MB")
 
 
-def test_the_page_asks_for_what_the_model_takes(client: Any, exported: Path) -> None:
+def test_the_page_names_the_input_of_the_model(client: Any, exported: Path) -> None:
     from fastapi.testclient import TestClient
 
     assert 'accept=".aif,.aiff,.au,.flac,.mp3,.ogg,.opus,.wav,audio/*"' in client.get("/").text
     model = results.load(exported)
     assert isinstance(model, Classifier)
-    shown = model.preprocess.parameters.model_copy(update={"from_pictures": True})
-    pictures = dataclasses.replace(
-        model, preprocess=model.preprocess.model_copy(update={"parameters": shown})
+    parameters = model.preprocess.parameters.model_copy(update={"from_pictures": True})
+    image_model = dataclasses.replace(
+        model, preprocess=model.preprocess.model_copy(update={"parameters": parameters})
     )
-    with TestClient(application(pictures, max_megabytes=0.5), base_url=HERE) as opened:
+    with TestClient(application(image_model, max_megabytes=0.5), base_url=BASE_URL) as opened:
         page = opened.get("/").text
     assert 'accept=".jpeg,.jpg,.png"' in page
-    assert "Drop a picture of a spectrogram here" in page
+    assert "Drop a spectrogram image here" in page
 
 
-def test_openapi_names_what_can_be_asked(client: Any) -> None:
+def test_openapi_describes_the_api(client: Any) -> None:
     described = client.get("/openapi.json").json()
     assert set(described["paths"]) == {"/predict"}
     assert {"200", "413", "422"} <= set(described["paths"]["/predict"]["post"]["responses"])
 
 
+@pytest.mark.slow
 def test_the_page_shows_genres_over_time(exported: Path, song: Path, tmp_path: Path) -> None:
     import uvicorn
 
@@ -123,7 +124,7 @@ def test_the_page_shows_genres_over_time(exported: Path, song: Path, tmp_path: P
         thread.start()
         try:
             page = browser.new_page(viewport={"width": 400, "height": 800}, color_scheme="dark")
-            wrong = watched(page)
+            errors = watched(page)
             page.goto(f"http://127.0.0.1:{socket.getsockname()[1]}/", timeout=60_000)
             page.set_input_files("#file", str(song))
             page.wait_for_selector("svg rect", timeout=60_000)
@@ -132,8 +133,8 @@ def test_the_page_shows_genres_over_time(exported: Path, song: Path, tmp_path: P
             assert "song.wav: " in page.inner_text("h2 >> nth=0")
             assert "SYNTHETIC" in page.inner_text("#answer")
             assert page.evaluate("document.documentElement.scrollWidth") == 400
-            assert wrong == []
-            # A file that is dropped goes the same way.
+            assert errors == []
+            # A dropped file is sent in the same way.
             page.evaluate(
                 "() => { const data = new DataTransfer();"
                 "data.items.add(new File(['no audio'], 'dropped.wav'));"
@@ -147,11 +148,12 @@ def test_the_page_shows_genres_over_time(exported: Path, song: Path, tmp_path: P
             thread.join(30)
 
 
-def test_without_its_extra_the_line_names_it(exported: Path) -> None:
+def test_a_missing_extra_is_named(exported: Path) -> None:
     code = (
         "import sys, importlib.util\n"
-        "found = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *rest: None if name == 'fastapi' else found(name, *rest)\n"
+        "find_spec = importlib.util.find_spec\n"
+        "missing = 'fastapi'\n"
+        "importlib.util.find_spec = lambda name, *rest: None if name == missing else find_spec(name, *rest)\n"
         "from results.serve import main\n"
         f"sys.argv = ['serve', {str(exported)!r}]\n"
         "main()\n"
@@ -161,7 +163,7 @@ def test_without_its_extra_the_line_names_it(exported: Path) -> None:
     assert done.stderr.strip() == "Error: fastapi not installed; run: pip install 'genre-search[serve]'"
 
 
-def test_a_port_that_is_taken_is_one_line(exported: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(exported: Path) -> None:
     with listen("127.0.0.1", 0) as taken:
         taken.listen()
         done = CliRunner().invoke(main, [str(exported), "--port", str(taken.getsockname()[1])])
@@ -169,7 +171,7 @@ def test_a_port_that_is_taken_is_one_line(exported: Path) -> None:
     assert "Address already in use; name another" in done.stderr
 
 
-def test_no_export_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_export_is_reported_in_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, [str(tmp_path / "nowhere"), "--port", "0", "--max-megabytes", "5"])
     assert done.exit_code == 2
     assert "no such folder" in done.stderr

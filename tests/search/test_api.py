@@ -120,16 +120,16 @@ def test_a_finished_run_is_neither_resumed_nor_overwritten(run: RunFolder) -> No
     runs = str(run.folder.local.parent)
     with pytest.raises(RunError, match="--resume small: the run is finished"):
         resume_search("small", runs=runs)
-    with pytest.raises(RunError, match=r"--name small: .* is there already"):
+    with pytest.raises(RunError, match=r"--name small: .* exists already"):
         run_search(SearchSettings(**{**run.info().settings, "runs": runs}))
 
 
 @pytest.mark.parametrize(
     ("family", "gpus", "share", "fit", "said"),
     [
-        ("melspec_cnn", 2.0, 0.0, 4, "2 GPUs are left alone"),
+        ("melspec_cnn", 2.0, 0.0, 4, "2 GPUs stay unused"),
         ("melspec_cnn", 2.0, 0.5, 4, ""),
-        ("melspec_cnn", 2.0, 2.0, 1, "on the first of the 2 GPUs that it reserves"),
+        ("melspec_cnn", 2.0, 2.0, 1, "on the first of its 2 reserved GPUs"),
         ("melspec_cnn", 0.0, 0.0, 4, ""),
         ("features_mlp", 2.0, 0.0, 4, ""),
     ],
@@ -178,6 +178,7 @@ def test_a_run_that_ended_meanwhile_is_not_gone_on_with(
     assert here.info() == finished
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_seed_are_equal(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
     tables: list[pd.DataFrame] = []
     for name in ("first", "second"):
@@ -233,6 +234,7 @@ def test_other_schedulers_and_searchers_run(
         assert (trials["status"] == "COMPLETE").all()
 
 
+@pytest.mark.slow
 def test_time_budget_ends_the_search(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
     settings = SearchSettings.checked(
         family="features_mlp",

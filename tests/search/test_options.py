@@ -13,7 +13,7 @@ from data.errors import RunError, SettingsError
 from search import SearchSettings, extend_search, run_search
 from search.storage.run_folder import RunFolder
 from search.storage.study import open_study
-from tests.conftest import make_rows, write_cache
+from tests.support.rows import make_rows, write_cache
 
 SMALL = {"layers": 1, "units_1": 16, "batch_size": 64, "optimizer": "adam", "decay": False, "epochs": 3}
 
@@ -29,6 +29,7 @@ def run_with(ray_cluster: None, small_cache: Path, tmp_path: Path) -> Any:
     return maker
 
 
+@pytest.mark.slow
 def test_a_grid_is_tried_whole_and_then_done(run_with: Any, tmp_path: Path) -> None:
     fixed = SMALL | {"scaler": "standard", "activation": "relu", "normalisation": "none", "averaging": 0.0}
     fixed |= {"schedule": "constant", "input_dropout": 0, "dropout": 0, "label_smoothing": 0, "mixup": 0}
@@ -49,6 +50,12 @@ def test_a_grid_is_tried_whole_and_then_done(run_with: Any, tmp_path: Path) -> N
         extend_search("grid", trials=1, runs=str(tmp_path))
 
 
+def test_a_deterministic_search_trains_and_is_recorded(run_with: Any) -> None:
+    run = run_with(name="exact", trials=2, scheduler="none", deterministic=True)
+    assert run.info().settings["deterministic"]
+    assert run.trials()["status"].tolist() == ["COMPLETE", "COMPLETE"]
+
+
 def test_the_portfolio_follows_the_baseline(run_with: Any) -> None:
     run = run_with(name="begun", trials=3, scheduler="none", set={"layers": 1, "units_1": 20})
     trials, points = run.trials(), run.info().portfolio
@@ -62,6 +69,7 @@ def test_the_portfolio_follows_the_baseline(run_with: Any) -> None:
     assert plain.trials()["config.scaler"].iloc[0] == "standard"
 
 
+@pytest.mark.slow
 def test_hyperband_stops_and_an_earlier_run_is_a_start(run_with: Any, tmp_path: Path) -> None:
     earlier = run_with(scheduler="hyperband", max_epochs=9, trials=10, name="earlier", searcher="random")
     info, trials = earlier.info(), earlier.trials()
@@ -96,6 +104,7 @@ def test_hyperband_stops_and_an_earlier_run_is_a_start(run_with: Any, tmp_path: 
     assert heir.warm_start["test_tracks_seen"] == other.warm_start["test_tracks_seen"]
 
 
+@pytest.mark.slow
 def test_a_target_ends_the_search_and_lifts_when_it_is_extended(run_with: Any, tmp_path: Path) -> None:
     run = run_with(target=0.05, trials=60, name="enough", set=SMALL)
     assert (run.info().status, run.info().reason) == ("finished", "target")
@@ -134,6 +143,7 @@ def test_no_progress_ends_the_search(run_with: Any) -> None:
     assert len(values) - 1 - values.index(max(values)) >= 3
 
 
+@pytest.mark.slow
 def test_logs_for_other_tools(run_with: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
     from tensorboardX.proto.event_pb2 import Event

@@ -78,7 +78,10 @@ def test_a_given_partition(ray_cluster: None, small_cache: Path, tmp_path: Path)
         (("--family", "features_mlp", "--cache", "SMALL", "--folds", "17"), "17: genre 'blues' has 16"),
         (("--family", "features_mlp", "--cache", "SMALL", "--splits", "none.csv"), "none.csv: no such file"),
         (("--family", "features_mlp", "--cache", "SMALL", "--cpus-per-trial", "999"), "--cpus-per-trial 999"),
-        (("--family", "features_mlp", "--cache", "SMALL", "--gpus-per-trial", "1"), "the cluster has 0 GPUs"),
+        (
+            ("--family", "features_mlp", "--cache", "SMALL", "--gpus-per-trial", "1"),
+            "the cluster has only 0 GPUs",
+        ),
         (("--family", "features_mlp", "--cache", "SMALL", "--set", "lr=1"), "--set: no parameter 'lr'"),
         (
             ("--family", "features_mlp", "--cache", "SMALL", "--space", "none.yaml"),
@@ -91,14 +94,14 @@ def test_a_given_partition(ray_cluster: None, small_cache: Path, tmp_path: Path)
         ),
         (
             ("--family", "features_mlp", "--cache", "SMALL", "--searcher", "cmaes", "--space", "LAYERS"),
-            "layers leaves out the BASELINE's 2, and --searcher cmaes would draw it at random",
+            "layers excludes the BASELINE's 2, so --searcher cmaes would draw it at random",
         ),
         (("--extend", "nothing", "--trials", "2"), "no run 'nothing'"),
         (("--extend", "nothing"), "--extend nothing: --trials is missing"),
-        (("--extend", "one", "--resume", "other"), "--extend does not go with --resume"),
+        (("--extend", "one", "--resume", "other"), "--extend cannot be used with --resume"),
         (("--resume", "nothing"), "no run 'nothing'"),
-        (("--resume", "nothing", "--trials", "5"), "--trials does not go with --resume"),
-        (("--resume", "nothing", "--no-portfolio"), "--no-portfolio does not go with --resume"),
+        (("--resume", "nothing", "--trials", "5"), "--trials cannot be used with --resume"),
+        (("--resume", "nothing", "--no-portfolio"), "--no-portfolio cannot be used with --resume"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
@@ -122,6 +125,7 @@ def test_debug_shows_where(tmp_path: Path) -> None:
     assert type(result.exception).__name__ == "CacheError"
 
 
+@pytest.mark.slow
 def test_nobody_answers_at_an_address(small_cache: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "search.run", "--family", "features_mlp", "--address", "127.0.0.1:1"]
     result = subprocess.run(
@@ -132,9 +136,10 @@ def test_nobody_answers_at_an_address(small_cache: Path, tmp_path: Path) -> None
         timeout=120,
     )
     assert result.returncode == 2, result.stderr
-    assert "--address 127.0.0.1:1: nobody listens there" in result.stderr
+    assert "--address 127.0.0.1:1: no cluster listens there" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_stopped_search_keeps_everything_and_resume_ends_it(
     ray_cluster: None, small_cache: Path, tmp_path: Path
 ) -> None:

@@ -21,6 +21,8 @@ from spaces.training.family import Family
 from tests.support.collection import clip
 from tests.support.tensors import write_tensor_cache
 
+pytestmark = pytest.mark.slow
+
 EXHAUSTING = 10**13
 """Units of a layer whose weights have no room in any machine's address space."""
 

@@ -13,7 +13,7 @@ from data.dataset.splits import make_split
 from data.dataset.task import Task, search_task
 from data.errors import CacheError, SettingsError
 from spaces.embedding_mlp import EmbeddingMLP
-from tests.conftest import make_rows
+from tests.support.rows import make_rows
 
 TWO = {"musicnn": "a" * 64, "clap": "b" * 64}
 FAMILY = EmbeddingMLP(TWO)

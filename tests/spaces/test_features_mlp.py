@@ -16,7 +16,7 @@ from data.dataset.track_scores import scores, track_probabilities
 from data.errors import RunError
 from spaces.training.dense import learner as dense_folds
 from spaces.training.dense.scalers import Scaler, fit_scaler
-from tests.conftest import make_rows
+from tests.support.rows import make_rows
 
 FAMILY = spaces.get("features_mlp")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.results.test_quiet_output import python
+from tests.support.processes import python
 from tests.support.tensors import write_tensor_cache
 
 _TRIAL = """
@@ -26,6 +26,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "small"), [("features_mlp", {}), ("melspec_cnn", {"blocks": 1, "filters": 4, "dense": 8})]
 )

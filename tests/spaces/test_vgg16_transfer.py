@@ -241,6 +241,7 @@ def test_pictures_too_small_are_one_line(tmp_path: Path, monkeypatch: pytest.Mon
         spaces.get("vgg16_transfer").for_search(small.X.tensor_shape, weights=NONE)
 
 
+@pytest.mark.slow
 def test_a_search_records_the_weights(ray_cluster: None, tmp_path: Path, task: Task) -> None:
     from results.evaluation.trials import find_trial
     from results.exporting.refit import refit
@@ -294,7 +295,7 @@ def test_moments_of_many_rows_of_half_precision_do_not_overflow() -> None:
 def test_a_head_alone_is_trained_on_what_is_cached(task: Task) -> None:
     # A backbone that drops paths in training.
     config = {**BASE, **IN_TURN, "backbone": "efficientnetv2b0"}
-    core = FAMILY.learner(config, task, seed=0)._folds._core
+    core = FAMILY.learner(config, task, seed=0)._folds._core  # type: ignore[attr-defined]
     rows = np.random.default_rng(0).normal(size=(4, *core.input_shape[1:])).astype(np.float32)
     suffix = core.get_layer("suffix")
     np.testing.assert_allclose(suffix(rows, training=True), suffix(rows, training=False), rtol=1e-5)

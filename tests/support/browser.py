@@ -23,14 +23,14 @@ _OPTIONS = [
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """Start Debian's Chromium; skip the test where it is missing."""
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not found:
-        pytest.skip("no Chromium here (apt-get install chromium)")
+    """Start Debian's Chromium; skip the test if it is missing."""
+    executable = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if not executable:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=_OPTIONS, timeout=120_000)
+        browser = playwright.chromium.launch(executable_path=executable, args=_OPTIONS, timeout=120_000)
         try:
             yield browser
         finally:
@@ -38,9 +38,9 @@ def chromium() -> Iterator[Any]:
 
 
 def watched(page: Any) -> list[str]:
-    """Collect from now on whatever goes wrong on a page, and what it asks the network for."""
-    wrong: list[str] = []
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("requestfailed", lambda request: wrong.append(request.url))
-    return wrong
+    """Collect the errors of a page and its failed requests from now on."""
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("requestfailed", lambda request: errors.append(request.url))
+    return errors

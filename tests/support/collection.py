@@ -11,7 +11,7 @@ SR = 22050
 
 
 def clip(seed: int, seconds: float = 1.5) -> np.ndarray:
-    """A clip of its own melody and noise, int16."""
+    """A clip with a random melody and noise, int16."""
     rng = np.random.default_rng(seed)
     time = np.arange(round(seconds * SR)) / SR
     notes = rng.uniform(150, 3000, size=(int(seconds * 8) + 1, 2))
@@ -22,7 +22,7 @@ def clip(seed: int, seconds: float = 1.5) -> np.ndarray:
 
 
 def make_collection(root: Path, *, genres: int = 2, tracks: int = 3, seconds: float = 1.5) -> Path:
-    """Write `tracks` clips of each genre, named as GTZAN's are."""
+    """Write `tracks` clips of each genre, with file names like those of GTZAN."""
     for genre in range(genres):
         folder = root / f"genre{genre}"
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Trials that can be held, ``python -m tests.support.held OPTIONS``, and such as cannot save anything."""
+"""Trials that pause (``python -m tests.support.held OPTIONS``), and trials that cannot save anything."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from search.tune.trial import GenreTrial
 
 
 class Held(GenreTrial):
-    """A trial that saves every epoch, and goes no further than ``until-NUMBER`` beside the run says.
+    """A trial that saves every epoch and pauses at the epoch in the file ``until-NUMBER`` beside the run.
 
-    Its process is known by ``actor-PID`` there: what Ray calls it changes from call to call.
+    The file ``actor-PID`` beside the run names its process: Ray changes the process's title with every call.
     """
 
     def setup(self, config: dict[str, Any], **options: Any) -> None:
@@ -39,7 +39,7 @@ class Held(GenreTrial):
 
 
 class Lost(GenreTrial):
-    """A trial whose run lies where it cannot be reached, which it notices at once."""
+    """A trial whose run cannot be reached, which it notices without retries."""
 
     def setup(self, config: dict[str, Any], **options: Any) -> None:
         trial._PATIENCE = (0.0, 0.0)

@@ -1,8 +1,8 @@
-"""Machines of one's own, on this one: network namespaces with everything that a real host has for itself.
+"""Simulated machines: network namespaces, each with what a real host has for itself.
 
 Each host has its own address, host name, processes, home, /tmp, /dev/shm and /run, and an SSH server. They
-reach each other through a bridge that lies in the first one, the laptop; nothing of it is seen from outside,
-and nothing is left when the laptop's namespace is gone.
+are connected by a bridge in the namespace of the first one, the laptop; nothing of it is visible from
+outside, and nothing remains when the laptop's namespace is deleted.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from tests.support.waiting import wait_until
 
 NETWORK = "10.77.0"
 SHARED = "/srv"
-"""Where every host sees the folder that all of them share."""
-
-"""Every host sees the project where it lies, also where that is a place which hosts have for themselves."""
+"""Path of the shared folder on every host; the project has the same path on all hosts."""
 
 _INIT = """
 set -e
@@ -47,7 +45,7 @@ cd /tmp/home
 export HOME=/tmp/home
 /usr/sbin/sshd -D -e -f /srv/ssh/config -o ListenAddress={address} >/tmp/sshd.log 2>&1 &
 touch /srv/up-{name}
-# As the first process of its host it takes in whoever lost its parent.
+# The first process of a host adopts orphans.
 while true; do wait -n 2>/dev/null || sleep 1; done
 """
 _SSHD = """
@@ -63,7 +61,7 @@ MaxStartups 100
 
 
 def missing() -> str | None:
-    """Say what this machine lacks for hosts, or None."""
+    """Reason why this machine cannot simulate hosts, or None."""
     if os.geteuid() != 0:
         return "namespaces need root"
     for program in ("ip", "unshare", "nsenter", "setpriv", "ssh", "ssh-keygen", "rsync"):
@@ -75,19 +73,19 @@ def missing() -> str | None:
     made = subprocess.run(["ip", "netns", "add", probe], capture_output=True, text=True, check=False)
     subprocess.run(["ip", "netns", "del", probe], capture_output=True, check=False)
     if made.returncode != 0:
-        return f"network namespaces are refused here ({made.stderr.strip()})"
+        return f"network namespaces are not permitted ({made.stderr.strip()})"
     tried = subprocess.run(
         ["unshare", "--mount", "--pid", "--fork", "--uts", "--ipc", "--mount-proc", "true"],
         capture_output=True,
         text=True,
         check=False,
     )
-    return f"namespaces are refused here ({tried.stderr.strip()})" if tried.returncode else None
+    return f"namespaces are not permitted ({tried.stderr.strip()})" if tried.returncode else None
 
 
 @dataclass
 class Host:
-    """A host that is up.
+    """A running host.
 
     Attributes
     ----------
@@ -96,7 +94,7 @@ class Host:
     namespace : str
         Name of its network namespace.
     process : Popen
-        ``unshare``, which has the host's first process as its only child.
+        ``unshare``, whose only child is the host's first process.
     """
 
     name: str
@@ -111,13 +109,13 @@ class Host:
         return int(children.split()[0])
 
     def command(self, line: str) -> list[str]:
-        """Give the command that runs a shell line on the host as its user would."""
+        """Return the command that runs a shell line on the host as its user would."""
         enter = ["nsenter", "--target", str(self.init), "--all", "env", "-i", "HOME=/tmp/home", "TERM=dumb"]
         path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
         return [*enter, path, "LANG=C.UTF-8", "bash", "-c", f"cd; source ~/.bashrc; {line}"]
 
     def run(self, line: str, *, timeout: float = 200) -> subprocess.CompletedProcess[str]:
-        """Run a shell line on the host to its end."""
+        """Run a shell line on the host and wait for its end."""
         return subprocess.run(
             self.command(line), capture_output=True, text=True, timeout=timeout, check=False
         )
@@ -133,7 +131,7 @@ class Host:
         return found.stdout.splitlines()
 
     def kill(self) -> None:
-        """Take the host down as a power cut does."""
+        """Stop the host as a power cut does."""
         subprocess.run(["ip", "-n", self.namespace, "link", "set", "eth0", "down"], check=False)
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
@@ -141,12 +139,12 @@ class Host:
 
 @dataclass
 class Hosts:
-    """A laptop and the hosts that it reaches.
+    """A laptop and the hosts that it is connected to.
 
     Attributes
     ----------
     shared : Path
-        Folder that all hosts see under `SHARED`.
+        Folder that all hosts have as `SHARED`.
     """
 
     shared: Path
@@ -156,7 +154,7 @@ class Hosts:
 
     @staticmethod
     def address(number: int) -> str:
-        """Address of the host of that number."""
+        """Address of the host with a number."""
         return f"{NETWORK}.{number}"
 
     def boot(self, name: str, number: int) -> Host:
@@ -175,7 +173,7 @@ class Hosts:
         _ip("-n", namespace, "addr", "add", f"{self.address(number)}/24", "dev", "eth0")
         _ip("-n", namespace, "link", "set", "eth0", "up")
         if bridge != namespace:
-            # A dead end: Ray takes the address from which it would reach the Internet.
+            # Leads nowhere: Ray uses the address from which it would connect to the Internet.
             _ip("-n", namespace, "route", "add", "default", "via", self.address(1))
         script = self.shared / f"init-{name}.sh"
         script.write_text(
@@ -184,7 +182,7 @@ class Hosts:
         unshare = ["unshare", "--mount", "--pid", "--fork", "--uts", "--ipc", "--kill-child", "--mount-proc"]
         with (self.shared / f"log-{name}").open("wb") as log:
             process = subprocess.Popen(
-                # With whoever started it gone, it goes too.
+                # It ends with the process that started it.
                 [
                     "setpriv",
                     "--pdeathsig",
@@ -212,7 +210,7 @@ class Hosts:
         return host
 
     def down(self) -> None:
-        """Take all of it away."""
+        """Stop all hosts and delete their namespaces."""
         for host in self._up.values():
             if host.process.poll() is None:
                 host.process.kill()
@@ -223,12 +221,12 @@ class Hosts:
 
 @contextmanager
 def hosts(shared: Path, profile: str) -> Iterator[Hosts]:
-    """Prepare keys, let hosts be booted, and take all of them away at the end.
+    """Prepare keys; delete all hosts that were booted at the end.
 
     Parameters
     ----------
     shared : Path
-        Folder for all of them.
+        Folder shared by all hosts.
     profile : str
         ``.bashrc`` of each host's user.
     """

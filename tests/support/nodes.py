@@ -1,7 +1,7 @@
 """A search over Ray nodes of one machine, one of which is lost: ``python -m tests.support.nodes CACHE RUNS``.
 
-In a process of its own, because a process has one cluster. The graphics cards are only counted. Prints the
-node that was lost and the one that came for it; what the trials note lies in the run's folder.
+It runs in a process of its own, because a process has one cluster. The GPUs are only counted. It prints the
+node that was lost and its replacement; the trials write notes into the run's folder.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from search.tune.trial import GenreTrial
 
 TRIALS, EPOCHS = 5, 8
 _SECONDS = 2.0
-"""How long an epoch lasts at least."""
+"""Minimum duration of an epoch."""
 
 
-class Told(GenreTrial):
-    """A trial that takes its time, saves every epoch, and notes where it ran, on what."""
+class NotingTrial(GenreTrial):
+    """A slow trial that saves every epoch and notes its node, GPU and process."""
 
     def _advance(self, started: float) -> str:
         import tensorflow as tf
@@ -51,13 +51,13 @@ class Told(GenreTrial):
 
 
 def read_notes(run: Path) -> list[dict[str, int | str]]:
-    """All notes of a run's trials, in the order of time."""
+    """All notes of a run's trials, in chronological order."""
     path = run / "notes"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def main(cache: str, runs: str) -> None:
-    """Search; take a node away when all that fit on it are at work, and bring another."""
+    """Search; remove a node while it runs as many trials as fit on it, and add another."""
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     lost = nodes.add_node(num_cpus=3, num_gpus=2)
     nodes.add_node(num_cpus=1, num_gpus=1)
@@ -75,19 +75,19 @@ def main(cache: str, runs: str) -> None:
         gpus_per_trial=0.5,
         address=nodes.address,
     )
-    tuning.GenreTrial = Told
-    # The search in the other thread: Ray starts nodes in the first one only.
+    tuning.GenreTrial = NotingTrial
+    # The search runs in another thread: Ray starts nodes in the main thread only.
     with ThreadPoolExecutor(1) as background:
         searching = background.submit(run_search, settings)
-        there: set[object] = set()
-        while len(there) < 3 and not searching.done():
+        processes: set[object] = set()
+        while len(processes) < 3 and not searching.done():
             time.sleep(0.2)
             notes = read_notes(Path(runs) / "gpus")
-            there = {note["process"] for note in notes if note["node"] == lost.node_id}
+            processes = {note["process"] for note in notes if note["node"] == lost.node_id}
         nodes.remove_node(lost, allow_graceful=False)
-        came = nodes.add_node(num_cpus=3, num_gpus=2)
+        added = nodes.add_node(num_cpus=3, num_gpus=2)
         searching.result()
-    print(json.dumps({"lost": lost.node_id, "came": came.node_id}))
+    print(json.dumps({"lost": lost.node_id, "came": added.node_id}))
     nodes.shutdown()
 
 

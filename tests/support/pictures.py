@@ -1,4 +1,4 @@
-"""A small cache of pictures, in which each genre has a colour and a frequency of stripes."""
+"""A small cache of images, in which each genre has its own colour and frequency of stripes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from data.cache.cache import FORMAT, Cache, CacheInfo
+from data.cache.cache import Cache
+from data.cache.format import FORMAT, CacheInfo
 from data.cache.rows import Rows
 from data.cache.shards import TrackTensors, write_shard
 from data.dataset.splits import make_split
@@ -19,7 +20,7 @@ GENRES = ("blues", "disco", "metal")
 
 
 def picture_cache(folder: Path, *, tracks: int = 10, size: int = 32) -> Path:
-    """Write a cache of one picture a track, with a fingerprint of its own: outputs are kept by it."""
+    """Write a cache with one image per track and a unique fingerprint, which names stored network outputs."""
     rng = np.random.default_rng(0)
     target = Folder.at(folder)
     shard = []
@@ -31,7 +32,7 @@ def picture_cache(folder: Path, *, tracks: int = 10, size: int = 32) -> Path:
             content = np.clip(picture, 0, 255).astype(np.uint8)[None]
             shard.append(TrackTensors(f"{genre}/{genre}.{track:05d}", genre, content))
     write_shard(target / "image", "all", shard)
-    names = [one.track_id for one in shard]
+    names = [tensors.track_id for tensors in shard]
     count = len(names)
     columns = {"track_id": names, "group": names, "part": ["all"] * count, "status": ["ok"] * count}
     target.write_table("manifest.parquet", pa.table(columns))

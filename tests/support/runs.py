@@ -1,4 +1,4 @@
-"""Run folders as a search writes them, without its machinery."""
+"""Run folders as a search writes them, written without a search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from data.cache.fingerprints import fingerprint
 from data.dataset.splits import make_split
 from data.dataset.task import search_task
 from data.dataset.track_scores import scores, track_probabilities
-from search.storage.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, CacheRef, RunFolder, RunInfo
+from search.storage.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
+from search.storage.run_info import CacheRef, RunInfo
 
 EPOCHS = 3
 FAMILY = spaces.get("features_mlp")
@@ -25,7 +26,7 @@ AVERAGED = {"layers": 1, "averaging": 0.8, "batch_size": 16, "schedule": "cosine
 
 
 def distributions() -> dict[str, Any]:
-    """Optuna's distributions of the family, in JSON."""
+    """Optuna's distributions of the family as JSON."""
     found: dict[str, Any] = {}
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(32):
@@ -36,7 +37,7 @@ def distributions() -> dict[str, Any]:
 
 
 def make_info(name: str, **changes: Any) -> RunInfo:
-    """Record of a run, with changes."""
+    """Content of ``run.json``, with changes."""
     content: dict[str, Any] = {
         "name": name,
         "family": "features_mlp",
@@ -72,7 +73,7 @@ def make_run(
     seed: int = 0,
     created: str = "2026-01-01T00:00:00+00:00",
 ) -> RunFolder:
-    """Train a trial for each set of changes to the BASELINE, and write the run's folder."""
+    """Train one trial per set of changes to the BASELINE, and write the run's folder."""
     rows = cache.features
     split = make_split(rows.tracks(), folds=2, test_fraction=test_fraction, seed=seed)
     task = search_task(rows, split)

@@ -1,4 +1,4 @@
-"""A small cache with tensors that a small network can tell apart, written as the preparation does."""
+"""A small cache with tensors that a small network can classify, written like `data.prepare` writes it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import pyarrow as pa
 
 from data.analysis.feature_names import FEATURES
 from data.analysis.parameters import Melspec, Parameters, Picture
-from data.cache.cache import FORMAT, CacheInfo
 from data.cache.fingerprints import fingerprint
+from data.cache.format import FORMAT, CacheInfo
 from data.cache.shards import TrackTensors, write_shard
 from data.io.folder import Folder
-from tests.conftest import GENRES, make_rows
+from tests.support.rows import GENRES, make_rows
 
 BANDS, FRAMES, SIZE = 16, 21, 32
-"""Sizes of the tensors; so many frames have 0.5 s."""
+"""Sizes of the tensors; FRAMES are 0.5 s."""
 
 
 def write_tensor_cache(folder: Path, *, tracks: int = 12, windows: int = 2, seed: int = 0) -> Path:
-    """Write features, spectrograms and pictures of three genres, each loud in its own third of the bands."""
+    """Write features, spectrograms and images of three genres, each loud in its own third of the bands."""
     rng = np.random.default_rng(seed)
     target = Folder.at(folder)
     rows = make_rows(tracks=tracks)

@@ -1,7 +1,7 @@
 """``data.prepare`` whose nodes wait for each other; run with ``NODES FOLDER OPTIONS``.
 
-No batch is done before so many nodes have begun one, so that each gets some, however late it comes. They tell
-each other by files in a folder that all of them see.
+No batch ends before that many nodes have begun one, so that each node gets work, however late it starts. The
+nodes signal each other by files in a shared folder.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ def main(count: int, folder: Path, options: list[str]) -> None:
     """Prepare."""
     analyse = preparation._analyse
 
-    def together(*given: Any, **options: Any) -> Any:
+    def together(*arguments: Any, **options: Any) -> Any:
         (folder / node()).touch()
-        wait_until(lambda: len(list(folder.iterdir())) >= count, what=f"{count} nodes had a batch", every=0.1)
-        return analyse(*given, **options)
+        wait_until(lambda: len(list(folder.iterdir())) >= count, what=f"batches on {count} nodes", every=0.1)
+        return analyse(*arguments, **options)
 
     with mock.patch.object(preparation, "_analyse", together):
         prepare.main(options)

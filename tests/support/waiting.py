@@ -1,4 +1,4 @@
-"""Other processes: none outlives its test, and waiting for as long as the slowest machine takes."""
+"""Run other processes, which end with their test, and wait for conditions on slow machines."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _Found = TypeVar("_Found")
 
 @contextmanager
 def running(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
-    """Run a command meanwhile; whoever leaves early, by a failed assertion, does not wait for its end.
+    """Run a command in the background; a failed assertion kills it instead of waiting for its end.
 
     Parameters
     ----------
     command : sequence of str
         The command.
     **options
-        As `subprocess.Popen` takes them.
+        Options of `subprocess.Popen`.
     """
     with subprocess.Popen(command, **options) as process:
         try:
@@ -38,30 +38,30 @@ def wait_until(
     alive: subprocess.Popen[Any] | None = None,
     every: float = 0.02,
 ) -> _Found:
-    """Give what a condition gives as soon as that counts as true.
+    """Return the value of a condition as soon as it is true.
 
     Parameters
     ----------
     condition : callable
-        Asked again and again.
+        Called repeatedly.
     what : str
-        What is waited for, for the message.
+        Description of the condition, for the message.
     seconds : float
-        How long, at most.
+        Time limit.
     alive : Popen, optional
-        A process without which there is nothing to wait for.
+        A process whose end makes waiting useless.
     every : float
-        Seconds from question to question.
+        Seconds between calls.
 
     Raises
     ------
     AssertionError
-        If `alive` has ended, with what it said, or the time is over.
+        If `alive` has ended, with its output, or the time limit is exceeded.
     """
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if alive is not None and alive.poll() is not None:
-            # It may have done it just before it ended.
+            # The condition may have become true just before the process ended.
             if found := condition():
                 break
             said = alive.communicate(timeout=60)

@@ -252,7 +252,7 @@ def files_of(path: str | Path) -> list[Path]:
 def _session(path: Path) -> Any:
     if not path.is_file():
         raise EncoderError(f"{path}: no such file; --embedding takes musicnn or an ONNX file")
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     # The processes share the cores.

@@ -13,9 +13,9 @@ import tensorflow as tf
 from data.dataset.task import Task
 from data.errors import RunError
 from spaces.training.batching import INITIAL, deal_batches, mixed_seed
-from spaces.training.convolution.device_data import RESIDENT_BYTES, Feed
 from spaces.training.convolution.steps import Augment, Judge, TrainingSteps, judging_model
 from spaces.training.device import device_precision, dtype_policy
+from spaces.training.device_data import RESIDENT_BYTES, Feed
 from spaces.training.family import EpochOutcome, Fitted, Learner
 from spaces.training.learning_rates import learning_rates
 

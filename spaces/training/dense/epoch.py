@@ -24,7 +24,7 @@ from spaces.training.learning_rates import OPTIMIZERS
 from spaces.training.optimizers import MOST_SLOTS, update
 
 State = tuple[tf.Tensor, ...]
-"""Weights, optimizer slots, number of steps, and moving averages of the weights, by fold but for the number."""
+"""Weights, optimizer slots, number of steps, and moving averages of the weights; all but steps per fold."""
 
 _NORM_RANKS = {"none": 0, "batch": 4, "layer": 2}
 """Weights of each normalisation."""
@@ -191,8 +191,8 @@ class CompiledEpoch:
             tf.constant(rates, tf.float32),
             tf.constant(seed, tf.int32),
             tf.constant(keep, tf.float32),
-            tf.constant(ACTIVATIONS.index(activation)),
-            tf.constant(OPTIMIZERS.index(optimizer)),
+            tf.constant(_position(activation, ACTIVATIONS)),
+            tf.constant(_position(optimizer, OPTIMIZERS)),
             tuple(tf.constant(number, tf.float32) for number in numbers),
         )
         loss, accuracy, probabilities = (value.numpy() for value in evaluated)
@@ -354,3 +354,9 @@ def _mix(x: tf.Tensor, target: tf.Tensor, mixup: tf.Tensor, seed: tf.Tensor) -> 
 
     mixed_x, mixed_target = tf.cond(mixup > 0.0, mixed, lambda: (x, target))
     return mixed_x, mixed_target
+
+
+def _position(name: str, names: Sequence[str]) -> int:
+    if name not in names:
+        raise ValueError(f"{name!r} is not one of {', '.join(names)}")
+    return names.index(name)

@@ -1,4 +1,4 @@
-"""The dense network of a configuration: its weights in Keras's order, and the same network in Keras layers."""
+"""The dense network of a configuration: its weights, and the same network in Keras layers."""
 
 from __future__ import annotations
 

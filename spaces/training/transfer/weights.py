@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import SettingsError
-from data.io.keras_import import import_keras
+from data.io.keras_import import grow_memory, import_keras
 from data.io.scratch import alone
-from spaces.training.device import grow_memory
 from spaces.training.transfer.backbones import BACKBONES, bare
 
 if TYPE_CHECKING:
@@ -185,7 +184,7 @@ def _downloaded(name: str) -> Path:
 
 def _readable(source: str) -> None:
     """Refuse what is not a whole HDF5 file."""
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
     if not Path(source).is_file():
         raise SettingsError(

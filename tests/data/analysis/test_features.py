@@ -38,7 +38,7 @@ def plain_librosa(y: np.ndarray) -> np.ndarray:
 
     mirrored = {"y": y, "pad_mode": "reflect"}
     D = librosa.stft(y, pad_mode="reflect")
-    H, P = librosa.decompose.hpss(D)
+    H, P = librosa.decompose.hpss(D)  # type: ignore[attr-defined]
     series = {
         "chroma_stft": feature.chroma_stft(sr=SR, **mirrored),
         "rms": feature.rms(**mirrored),
@@ -51,7 +51,7 @@ def plain_librosa(y: np.ndarray) -> np.ndarray:
     }
     mfcc = feature.mfcc(sr=SR, n_mfcc=20, **mirrored)
     series |= {f"mfcc{n + 1}": row for n, row in enumerate(mfcc)}
-    onsets = librosa.onset.onset_strength(y=y, sr=SR, aggregate=np.median)
+    onsets = librosa.onset.onset_strength(y=y, sr=SR, aggregate=np.median)  # type: ignore[attr-defined]
     values = {"tempo": float(feature.tempo(onset_envelope=onsets, sr=SR)[0])}
     for name, row in series.items():
         values |= {f"{name}_mean": float(np.mean(row)), f"{name}_var": float(np.var(row))}
@@ -112,7 +112,7 @@ def test_a_file_is_analysed_by_segment(tmp_path: Path) -> None:
 def test_the_chroma_bank_equals_librosas(tuning: float) -> None:
     import librosa
 
-    wanted = librosa.filters.chroma(sr=SR, n_fft=2048, tuning=tuning)
+    wanted = librosa.filters.chroma(sr=SR, n_fft=2048, tuning=tuning)  # type: ignore[attr-defined]
     np.testing.assert_allclose(chroma_bank(SR, 2048, tuning), wanted, rtol=1e-5, atol=1e-8)
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.analysis.kinds import Kind
 from data.analysis.parameters import Melspec, Parameters, Picture
 from data.analysis.segments import of_file, row_shape
 from data.cache.cache import Cache
-from data.cache.rows import Kind
 from data.collection.scan import find_files
 from data.errors import CacheError
 from data.pipeline.planner import Preparation

@@ -16,7 +16,8 @@ from data import inspect, prepare
 from data.analysis.parameters import Melspec, Picture
 from data.analysis.spectrograms import colour_table, image, melspec, window_starts
 from data.analysis.stft import Spectrum
-from data.cache.cache import Cache, how_to_make
+from data.cache.cache import Cache
+from data.cache.format import how_to_make
 from data.errors import CacheError, SettingsError
 from data.io.folder import Folder
 from tests.support.collection import SR, clip, make_collection
@@ -178,7 +179,7 @@ def test_other_tensors_than_those_of_the_cache_are_refused(tmp_path: Path) -> No
 
 
 def png_of_size(content: bytes) -> bytes:
-    """A PNG file without a pixel whose first chunk, which tells the size, has that content."""
+    """A PNG file without a pixel whose first chunk, which states the size, has that content."""
     made = b"\x89PNG\r\n\x1a\n"
     for chunk in (b"IHDR" + content, b"IDAT"):
         made += struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
@@ -218,7 +219,7 @@ def test_pictures_that_are_there_are_taken_without_their_margins(tmp_path: Path)
         "rock/broken.png": "not readable as a picture",
         "rock/words.png": "not readable as a picture",
     }
-    # What only audio tells of is unknown, but copies of a picture are not.
+    # Faults that only audio shows are unknown, but copies of an image are found.
     assert [found[name] for name in ("short", "silent", "clipped", "near_duplicates")] == [None] * 4
     assert found["exact_duplicates"] == [["blues/blues00000.png", "rock/copy.png"]]
 

@@ -10,7 +10,7 @@ from data import prepare
 from data.analysis.parameters import Embedding, Melspec, Parameters
 from data.cache.cache import Cache
 from data.cache.fingerprints import input_fingerprint, preparation_fingerprint, same_input
-from search.storage.run_folder import CacheRef
+from search.storage.run_info import CacheRef
 from tests.support.collection import make_collection
 
 EMBEDDING = Embedding(encoder="onnx", sha256="a" * 64, sample_rate=16_000, pooling="mean", dimension=4)

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.cache.cache import FINGERPRINT, Cache
+from data.cache.cache import Cache
+from data.cache.format import FINGERPRINT
 from data.cache.memory_map import MappedTensors, map_column
 from data.cache.shards import TrackTensors, write_shard
 from data.cache.tensor_reader import read_tables, read_tensors
@@ -82,7 +83,7 @@ CHOSEN: dict[str, Callable[[np.ndarray | MappedTensors], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("how", CHOSEN)
-def test_it_is_indexed_as_an_array_is(folder: Folder, wanted: np.ndarray, how: str) -> None:
+def test_it_is_indexed_like_an_array(folder: Folder, wanted: np.ndarray, how: str) -> None:
     X = read_tensors(folder, "melspec", "0" * 64).X
     assert isinstance(X, MappedTensors)
     found, expected = CHOSEN[how](X), CHOSEN[how](wanted)
@@ -90,7 +91,7 @@ def test_it_is_indexed_as_an_array_is(folder: Folder, wanted: np.ndarray, how: s
     np.testing.assert_array_equal(found, expected)
 
 
-def test_it_has_the_measures_of_an_array(folder: Folder, wanted: np.ndarray) -> None:
+def test_it_has_the_attributes_of_an_array(folder: Folder, wanted: np.ndarray) -> None:
     rows = read_tensors(folder, "melspec", "0" * 64)
     X = rows.X
     assert (X.shape, X.dtype, X.ndim, X.size, X.nbytes, len(X)) == (
@@ -171,20 +172,18 @@ def test_a_full_scratch_disk_is_an_error_and_not_the_end(folder: Folder, scratch
     path = folder.local / "melspec" / "b.parquet"
     pq.write_table(pq.read_table(path), path, compression="zstd")
     # In a process of its own, which a write into a hole of the file would end by a signal.
-    code = "from tests.data.cache.test_tensor_reader import read; import sys; read(sys.argv[1])"
+    code = (
+        "import sys; from data.io.folder import Folder; from data.cache.tensor_reader import read_tensors;"
+        "read_tensors(Folder.at(sys.argv[1]), 'melspec', '0' * 64)"
+    )
     with small_disk(scratch, "8k"):
-        told = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", code, folder.path], cwd=ROOT, capture_output=True, text=True, check=False
         )
-        assert told.returncode == 1, told.stderr
-        assert "CacheError" in told.stderr
-        assert "cannot be written (No space left on device); free space there" in told.stderr
+        assert result.returncode == 1, result.stderr
+        assert "CacheError" in result.stderr
+        assert "cannot be written (No space left on device); free space there" in result.stderr
         assert not list(scratch.glob(".tmp-*"))
-
-
-def read(cache: str) -> None:
-    """Read the tensors of a cache without ``cache.json``."""
-    read_tensors(Folder.at(cache), "melspec", "0" * 64)
 
 
 def test_a_shard_that_is_missing_is_named(folder: Folder) -> None:
@@ -210,8 +209,8 @@ def test_tensors_whose_making_was_interrupted(folder: Folder) -> None:
 
 
 def test_a_manifest_of_another_preparation_is_refused(folder: Folder) -> None:
-    told = folder.read_table("manifest.parquet").replace_schema_metadata({FINGERPRINT: "1" * 64})
-    folder.write_table("manifest.parquet", told)
+    table = folder.read_table("manifest.parquet").replace_schema_metadata({FINGERPRINT: "1" * 64})
+    folder.write_table("manifest.parquet", table)
     assert len(read_tensors(folder, "melspec", "1" * 64).X) == 200
     with pytest.raises(CacheError, match="preparing this cache was interrupted; run the same"):
         read_tensors(folder, "melspec", "0" * 64)
@@ -247,7 +246,7 @@ def make(path: Path, content: bytes = b"x", nbytes: int = 0) -> None:
             temporary.write_bytes(content)
 
 
-def test_files_that_nobody_used_for_a_week_are_deleted(scratch: Path) -> None:
+def test_files_unused_for_a_week_are_deleted(scratch: Path) -> None:
     for name in ("old.npy", "used.npy"):
         make(scratch / name)
     (scratch / "mine.npy").write_bytes(b"of another program")

@@ -179,7 +179,7 @@ def test_a_missing_column_is_named(tmp_path, column):
 def test_a_column_that_is_there_twice_is_named(tmp_path):
     path = write(tmp_path / "table.csv", [[*each, "1"] for each in ROWS], [*HEADER, "tempo"])
 
-    with pytest.raises(CacheError, match="'tempo' is there 2 times"):
+    with pytest.raises(CacheError, match="'tempo' occurs 2 times"):
         gtzan.read(path)
 
 

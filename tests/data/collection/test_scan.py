@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import errno
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from data.collection.scan import find_files, left_alone, read_groups
+from data.collection.groups import match_groups, read_groups
+from data.collection.scan import find_files, scan_folder
 from data.errors import SettingsError
 
 
@@ -96,7 +98,7 @@ def test_groups_of_the_files_that_are_there(tmp_path: Path) -> None:
     [
         ("name,group\na,b\n", "no column 'file'"),
         ("file,artist\na,b\n", "no column 'group'"),
-        ("", "not a CSV file"),
+        ("", "not a table: it has no header"),
         ("file,group\nother/a.wav,b\n", "names none of the files"),
         ("file,group\nrock/a.wav,b\nrock/a.wav,c\n", "line 3: 'rock/a.wav' is in 'c', but in 'b' above"),
     ],
@@ -111,11 +113,117 @@ def test_a_missing_groups_file(tmp_path: Path) -> None:
         read_groups(tmp_path / "gone.csv", ["rock/a.wav"])
 
 
-def test_what_is_left_alone_is_told(tmp_path: Path) -> None:
+def test_ignored_files_are_summarised(tmp_path: Path) -> None:
     touch(tmp_path, "rock/a.wav", "pop/b.wav", "rock/.hidden", "rock/live/c.wav")
-    touch(tmp_path, *(f"jazz/{number}.m4a" for number in range(3)), "pop/notes.TXT", "pop/README")
-    told = left_alone(tmp_path)
-    assert told.startswith("3 .m4a, ")
-    for part in ("1 folders", "1 .txt", "1 without a suffix", "; no usable file in jazz"):
-        assert part in told
-    assert left_alone(touch(tmp_path / "clean", "rock/a.wav", "pop/b.wav")) == ""
+    touch(tmp_path, *(f"jazz/{number}.mid" for number in range(3)), "pop/notes.TXT", "pop/README")
+    scan = scan_folder(tmp_path)
+    assert [file.track_id for file in scan.files] == ["pop/b.wav", "rock/a.wav", "rock/live/c.wav"]
+    summary = scan.summary()
+    assert summary.startswith("3 .mid, ")
+    for part in ("1 .txt", "2 without a suffix", "; no usable file in jazz"):
+        assert part in summary
+    flat = scan_folder(tmp_path, flat=True)
+    assert [file.track_id for file in flat.files] == ["pop/b.wav", "rock/a.wav"]
+    assert "1 folders" in flat.summary()
+    assert scan_folder(touch(tmp_path / "clean", "rock/a.wav", "pop/b.wav")).summary() == ""
+
+
+def test_titles_that_begin_with_a_dot_are_found_and_system_files_are_not(tmp_path: Path) -> None:
+    touch(tmp_path, "metal/...And Justice for All.ogg", "metal/.45.ogg", "pop/a.ogg")
+    touch(
+        tmp_path,
+        "metal/._a.ogg",
+        "metal/.DS_Store",
+        "pop/Thumbs.db",
+        "__MACOSX/pop/._a.ogg",
+        "pop/desktop.ini",
+    )
+    scan = scan_folder(tmp_path)
+    names = [file.track_id for file in scan.files]
+    assert names == ["metal/...And Justice for All.ogg", "metal/.45.ogg", "pop/a.ogg"]
+    assert scan.summary() == ""
+
+
+@pytest.mark.parametrize("prefix", ["Data/genres_original", "genres", "archive/genres", "a/b/c"])
+def test_the_folder_that_holds_the_genres_is_found_some_levels_below(tmp_path: Path, prefix: str) -> None:
+    touch(tmp_path, f"{prefix}/rock/a.wav", f"{prefix}/pop/live/b.wav", "Data/images_original/rock/a.png")
+    assert [(file.track_id, file.label) for file in find_files(tmp_path)] == [
+        ("pop/live/b.wav", "pop"),
+        ("rock/a.wav", "rock"),
+    ]
+
+
+def test_a_genre_with_albums_is_not_taken_for_the_parent_of_the_genres(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"only one genre \(rock\)"):
+        find_files(touch(tmp_path, "rock/a.wav", "rock/live/b.wav", "rock/studio/c.wav"))
+
+
+def test_names_are_compared_in_nfc(tmp_path: Path) -> None:
+    decomposed = unicodedata.normalize("NFD", "chanson/Édith.wav")
+    touch(tmp_path, decomposed, "rock/a.wav")
+    file = find_files(tmp_path)[0]
+    assert file.track_id == "chanson/Édith.wav"
+    assert Path(file.path).is_file()
+    for form in ("NFC", "NFD"):
+        path = groups_file(tmp_path, unicodedata.normalize(form, "file,group\nchanson/Édith.wav,Piaf\n"))
+        assert read_groups(path, [file.track_id]) == {"chanson/Édith.wav": "Piaf"}
+
+
+def test_genres_that_differ_in_spelling_are_named_and_joined(tmp_path: Path) -> None:
+    touch(tmp_path, "Hip-Hop/a.wav", "Hip-Hop/b.wav", "hip-hop/c.wav", "hip-hop /d.wav", "rock/e.wav")
+    (warning,) = scan_folder(tmp_path).warnings()
+    assert warning == "'Hip-Hop' and 'hip-hop' and 'hip-hop ' are separate genres; --merge-labels joins them"
+    merged = scan_folder(tmp_path, merge_labels=True)
+    assert [file.label for file in merged.files] == ["Hip-Hop"] * 4 + ["rock"]
+    assert merged.warnings() == []
+
+
+def test_genres_with_few_tracks_are_left_out(tmp_path: Path) -> None:
+    touch(tmp_path, "rock/a.wav", "rock/b.wav", "pop/a.wav", "pop/b.wav", "jazz/a.wav")
+    scan = scan_folder(tmp_path, min_tracks=2)
+    assert {file.label for file in scan.files} == {"rock", "pop"}
+    assert scan.summary() == "1 in genres with fewer than 2 files (jazz)"
+
+
+def test_folders_that_are_numbers_are_questioned(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"numbers, not genres; for FMA, give its table with --labels"):
+        find_files(touch(tmp_path / "fma", "000/000002.mp3", "001/001001.mp3"))
+    (warning,) = scan_folder(touch(tmp_path / "decades", "1970/a.wav", "1980/b.wav")).warnings()
+    assert warning.startswith("all genres are numbers (1970, 1980, ...)")
+
+
+def test_a_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "music", "rock/a.wav", "pop/b.wav")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(find_files(Path("~/music"))) == 2
+
+
+def test_groups_that_match_a_part_of_the_files_are_counted(tmp_path: Path) -> None:
+    tracks = [f"rock/{number}.wav" for number in range(42)]
+    rows = [track if number % 3 else track.replace(".wav", ".mp3") for number, track in enumerate(tracks)]
+    path = groups_file(tmp_path, "file,group\n" + "".join(f"{row},x\n" for row in rows))
+    groups = match_groups(path, tracks)
+    assert len(groups.groups) == 28
+    assert groups.summary() == "28 of 42 files named; 14 rows match no file, such as rock/0.mp3"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "file, group\nrock/a.wav, Queen\n",
+        "File;GROUP\nrock/a.wav;Queen\n",
+        "\ufefffile\tgroup\nrock\\a.wav\tQueen\n",
+        "file,group\n./rock/a.wav,Queen\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_groups_as_people_write_them(tmp_path: Path, content: str, encoding: str) -> None:
+    path = tmp_path / "groups.csv"
+    path.write_text(content, encoding=encoding)
+    assert read_groups(path, ["rock/a.wav"]) == {"rock/a.wav": "Queen"}
+
+
+def test_a_table_in_cp1252(tmp_path: Path) -> None:
+    path = tmp_path / "groups.csv"
+    path.write_bytes("file,group\nrock/a.wav,Motörhead\n".encode("cp1252"))
+    assert read_groups(path, ["rock/a.wav"]) == {"rock/a.wav": "Motörhead"}

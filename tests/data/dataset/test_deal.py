@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.dataset.deal import FOLDER, deal, stored_deal
+from data.cache.cache import Cache
+from data.dataset.deal import FOLDER, deal, stored_deal, usable_tracks
 from data.dataset.splits import TEST, Split, make_split
 from data.errors import CacheError, SplitError
 from data.io.folder import Folder
+from tests.support.rows import make_rows, write_cache
 
 
 def collection(counts: dict[str, int], *, group_size: int = 1, first: int = 0) -> pd.DataFrame:
@@ -140,3 +142,21 @@ def test_a_new_genre_without_enough_groups_is_refused() -> None:
     earlier = deal(tracks, **OPTIONS).split  # type: ignore[arg-type]
     with pytest.raises(SplitError, match="genre 'c' has no track to train on"):
         deal(both(tracks, collection({"c": 1})), **OPTIONS, earlier=earlier)  # type: ignore[arg-type]
+
+
+def test_usable_tracks_are_those_of_the_manifest(tmp_path: Path) -> None:
+    cache = write_cache(tmp_path / "cache", make_rows(tracks=3))
+    manifest = pd.DataFrame(
+        {
+            "track_id": ["b/1", "a/1", "a/2"],
+            "label": ["b", "a", "a"],
+            "group": ["x", "y", "y"],
+            "status": ["ok", "ok", "skipped"],
+        }
+    )
+    manifest.to_parquet(cache / "manifest.parquet")
+    tracks = usable_tracks(Cache.open(cache))
+    assert tracks.to_dict("list") == {"track_id": ["a/1", "b/1"], "label": ["a", "b"], "group": ["y", "x"]}
+    (cache / "manifest.parquet").unlink()
+    with pytest.raises(CacheError, match=r"manifest\.parquet: cannot be read"):
+        usable_tracks(Cache.open(cache))

@@ -15,7 +15,7 @@ from data.cache.shards import TrackTensors, write_shard
 from data.dataset.splits import make_split
 from data.dataset.task import TensorRows, locked_task, missing_inputs, refit_task, search_task
 from data.errors import CacheError
-from tests.conftest import GENRES, make_rows
+from tests.support.rows import GENRES, make_rows
 from tests.support.tensors import write_tensor_cache
 
 

@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score, log_loss
 from data.dataset.splits import make_split
 from data.dataset.task import search_task
 from data.dataset.track_scores import scores, track_probabilities, vote
-from tests.conftest import make_rows
+from tests.support.rows import make_rows
 
 
 def test_vote_is_the_mean_of_the_segments() -> None:

@@ -65,7 +65,9 @@ def commands(uri: str, small_cache: Path) -> list[Result]:
 
 def test_a_bucket_that_refuses(refusing: str, small_cache: Path) -> None:
     for result in commands(refusing, small_cache):
-        assert_refused(result, "s3://closed: refused (ACCESS_DENIED at ", "may these credentials read")
+        assert_refused(
+            result, "s3://closed: refused (ACCESS_DENIED at ", "check that these credentials can read"
+        )
 
 
 def test_no_credentials(refusing: str, small_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,13 +81,13 @@ def test_a_bucket_that_is_not_there(bucket: str) -> None:
     with pytest.raises(OSError, match="nowhere") as caught:
         Folder.at("s3://nowhere/runs").write("file", b"")
     assert str(bucket_failure(caught.value)) == (
-        "s3://nowhere: there is no such bucket; make it, or mend its name"
+        "s3://nowhere: no such bucket; create it, or correct its name"
     )
 
 
-def test_nobody_answers_for_the_bucket() -> None:
+def test_an_unreachable_bucket() -> None:
     said = "When reading key 'x' in bucket 'b': AWS Error NETWORK_CONNECTION during HeadObject operation: no"
-    assert str(bucket_failure(OSError(said))).startswith("s3://b: nobody answers (NETWORK_CONNECTION at Head")
+    assert str(bucket_failure(OSError(said))).startswith("s3://b: no answer (NETWORK_CONNECTION at Head")
 
 
 def test_other_errors_are_left_alone() -> None:

@@ -12,7 +12,7 @@ from data.io.scratch import VARIABLE, scratch_folder
 
 @pytest.fixture
 def default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the folder is that nobody named."""
+    """The default folder."""
     monkeypatch.delenv(VARIABLE)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path / f"genre-search-{os.getuid()}"

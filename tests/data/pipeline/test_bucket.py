@@ -15,6 +15,8 @@ from data.errors import CacheError
 from data.io.folder import Folder
 from tests.support.collection import make_collection
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_cache_in_a_bucket_is_made_rerun_and_read_as_a_local_one(tmp_path: Path, bucket: str) -> None:
     audio = make_collection(tmp_path / "audio")
@@ -83,12 +85,12 @@ def test_a_shard_that_the_bucket_refuses_is_not_called_damaged(
     folder = Folder.at(f"{bucket}/shards")
     write_shard(folder, "a", [TrackTensors("a", "genre", np.zeros((1, 2), dtype=np.float16))])
     assert len(read_shard(folder, "a.parquet", ["track_id"])) == 1
-    # Bound, so that nobody else listens there, and not listening.
+    # Bound, so that no other process listens there, and not listening.
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
         away = Folder.at(f"{bucket}/shards")
-        with pytest.raises(CacheError, match="s3://music: nobody answers"):
+        with pytest.raises(CacheError, match="s3://music: no answer"):
             read_shard(away, "a.parquet", None)
     with pytest.raises(CacheError, match=r"shards/b\.parquet: missing or damaged"):
         read_shard(folder, "b.parquet", None)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.test_prepare import assert_same
 from tests.support.collection import make_collection
 from tests.support.paths import ROOT
+from tests.support.preparing import assert_same
+
+pytestmark = pytest.mark.slow
 
 _NODES = """
 import subprocess, sys
@@ -24,7 +26,7 @@ nodes.add_node(num_cpus=1, include_dashboard=False)
 nodes.add_node(num_cpus=1)
 nodes.wait_for_nodes(timeout=240)
 count = 2
-# A third node, for which another disk lies at one path; only root may have it.
+# A third node, which has another disk at one path; needs root.
 command = f"mount -t tmpfs tmpfs {hidden} && exec {sys.executable} -m ray.scripts.scripts start"
 command += f" --address={nodes.address} --num-cpus=1 --block"
 third = None
@@ -104,7 +106,7 @@ def test_a_node_that_does_not_see_the_files_or_the_cache_is_named(
     audio = make_collection(hidden / "audio", tracks=20, seconds=5)
     for source, cache, message in (
         (audio, tmp_path / "cache", "does not see this file; put the collection where all nodes"),
-        (seen, hidden / "cache", "is not to be seen from here; name a folder that all nodes share"),
+        (seen, hidden / "cache", "are not visible here; name a folder that all nodes share"),
     ):
         result = prepare(source, cache, cluster)
         assert result.returncode == 2, result.stdout

@@ -220,6 +220,7 @@ def test_musicnn_with_weights_of_a_folder(tmp_path: Path) -> None:
     assert activations == sorted(activations, reverse=True)
 
 
+@pytest.mark.slow
 def test_embeddings_by_workers_and_in_a_bucket(tmp_path: Path, bucket: str) -> None:
     audio = make_collection(tmp_path / "audio", tracks=24)
     path = encoder(tmp_path)

@@ -12,12 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from data.cache.cache import Cache
 from data.demo import ensure
-from tests.data.test_prepare import assert_same, prepared
 from tests.support.collection import make_collection
+from tests.support.preparing import assert_same, prepared
 from tests.support.waiting import running, wait_until
+
+pytestmark = pytest.mark.slow
 
 _RNG = random.Random(0)
 

@@ -12,10 +12,11 @@ import soundfile
 from click.testing import CliRunner
 
 from data import inspect
-from data.cache.cache import FINGERPRINT, Cache
+from data.cache.cache import Cache
+from data.cache.format import FINGERPRINT
 from data.errors import CacheError
-from tests.data.test_prepare import assert_same, prepared, run
 from tests.support.collection import SR, clip, make_collection
+from tests.support.preparing import assert_same, prepared, run
 
 
 @pytest.mark.parametrize("options", [(), ("--melspec", "--window-seconds", "0.5")])
@@ -57,7 +58,7 @@ def test_an_update_interrupted_among_its_replacements_is_noticed_and_finished(
         assert (shown.exit_code, shown.stderr.count("\n")) == (2, 1)
     else:
         np.testing.assert_array_equal(Cache.open(cache).features.X, before.X)
-    # Between the two tables, only what was analysed anew can be told from what is of yesterday.
+    # Killed between the two tables: only newly analysed rows differ from the old ones.
     assert f"{again} of 5 files analysed" in prepared(audio, cache, *options).output
     assert_same(cache, whole)
     if options:

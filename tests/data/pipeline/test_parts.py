@@ -38,16 +38,16 @@ def test_the_newest_row_of_each_track_comes_in_order(tmp_path: Path) -> None:
     assert whole["value"].to_pylist() == [0, 2, 0, 3, 1, 3]
 
 
-@pytest.mark.parametrize("asked", [["c", "e", "z"], ["a", "b", "c", "d", "e"], ["z"], ["0", "c", "z"]])
-def test_sorted_rows_are_read_on(tmp_path: Path, asked: list[str]) -> None:
+@pytest.mark.parametrize("bounds_asked", [["c", "e", "z"], ["a", "b", "c", "d", "e"], ["z"], ["0", "c", "z"]])
+def test_sorted_rows_are_read_on(tmp_path: Path, bounds_asked: list[str]) -> None:
     folder = Folder.at(tmp_path)
     tracks = "aabccccce"
     written(folder, "t.parquet", tracks, 0)
     rows = SortedRows(folder.parquet("t.parquet"))
-    given = ["".join(rows.upto(last)["track_id"].to_pylist()) for last in asked]
-    bounds = ["", *asked]
+    given = ["".join(rows.upto(last)["track_id"].to_pylist()) for last in bounds_asked]
+    bounds = ["", *bounds_asked]
     expected = [
-        "".join(t for t in tracks if low < t <= high) for low, high in zip(bounds, asked, strict=False)
+        "".join(t for t in tracks if low < t <= high) for low, high in zip(bounds, bounds_asked, strict=False)
     ]
     assert given == expected
 

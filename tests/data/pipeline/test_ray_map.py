@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import ray
@@ -12,7 +13,9 @@ from data.pipeline.ray_map import cluster
 from tests.support.paths import ROOT
 
 
-def test_a_local_ray_that_does_not_start_is_told_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_ray_that_does_not_start_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fails(**options: object) -> None:
         assert options["address"] == "local"
         raise Exception("the node timed out")  # noqa: TRY002 - as Ray does
@@ -46,8 +49,13 @@ with cluster(workers=2):
 """
 
 
-def test_a_ray_of_this_machine_listens_on_loopback_alone() -> None:
-    environment = {**os.environ, "LISTENING_TEST": "yes"}
+@pytest.mark.slow
+def test_a_ray_of_this_machine_listens_on_loopback_alone_and_starts_with_a_long_tmpdir(
+    tmp_path: Path,
+) -> None:
+    temporary = tmp_path / ("x" * 100)
+    temporary.mkdir()
+    environment = {**os.environ, "LISTENING_TEST": "yes", "TMPDIR": str(temporary)}
     done = subprocess.run(
         [sys.executable, "-c", _LISTENING],
         capture_output=True,

@@ -4,9 +4,9 @@ from typing import get_args
 
 import pytest
 
-from data.cache.cache import CacheInfo
-from results.evaluation.descriptions import from_pictures, source, split
-from search.storage.run_folder import CacheRef, RunInfo
+from data.cache.format import CacheInfo
+from results.evaluation.descriptions import reads_images, source, split
+from search.storage.run_info import CacheRef, RunInfo
 from tests.support.runs import make_info
 
 
@@ -15,24 +15,24 @@ def info_of(kind: str, **parameters: object) -> RunInfo:
     return make_info("a", cache=data)
 
 
-def test_each_source_of_a_cache_has_words() -> None:
+def test_every_source_of_a_cache_has_a_description() -> None:
     for kind in get_args(CacheInfo.model_fields["source"].annotation):
         assert source(info_of(kind)) != kind
 
 
 @pytest.mark.parametrize(
-    ("recorded", "said"),
+    ("recorded", "description"),
     [
         ({"folds": 3}, "3 folds"),
         ({"folds": 1}, "one hold-out"),
         ({"folds": 1, "test_fraction": None}, "a given partition"),
     ],
 )
-def test_the_split_in_words(recorded: dict[str, object], said: str) -> None:
-    assert split(make_info("a", **recorded)) == said
+def test_the_description_of_a_split(recorded: dict[str, object], description: str) -> None:
+    assert split(make_info("a", **recorded)) == description
 
 
-def test_only_a_cache_of_pictures_is_of_pictures() -> None:
-    assert from_pictures(info_of("images", from_pictures=True))
-    assert not from_pictures(info_of("audio", from_pictures=False))
-    assert not from_pictures(info_of("features-csv"))
+def test_only_a_cache_of_images_reads_images() -> None:
+    assert reads_images(info_of("images", from_pictures=True))
+    assert not reads_images(info_of("audio", from_pictures=False))
+    assert not reads_images(info_of("features-csv"))

@@ -11,7 +11,7 @@ from search.storage.run_folder import RunFolder
 from tests.support.runs import AVERAGED, EPOCHS, FAMILY, WIDE, write_scores
 
 
-def test_configurations_come_back_in_their_own_types(made_runs: Path) -> None:
+def test_configurations_keep_their_types(made_runs: Path) -> None:
     trial = find_trial(RunFolder.at(made_runs, "first"), "first_00001")
     expected = FAMILY.baseline(EPOCHS) | WIDE
     assert trial.config == expected
@@ -29,11 +29,11 @@ def test_conditional_parameters_are_left_out(made_runs: Path) -> None:
     assert trial.best_epoch == EPOCHS - 1
 
 
-def test_a_parameter_that_the_record_lacks_stays_as_it_is() -> None:
+def test_a_parameter_without_a_distribution_keeps_its_type() -> None:
     assert config_of({"config.x": 2.5, "config.y": math.nan, "status": "COMPLETE"}, {}) == {"x": 2.5}
 
 
-def test_the_best_is_the_default_and_ties_go_to_the_lower_loss(tmp_path: Path) -> None:
+def test_the_best_trial_is_the_default_and_ties_go_to_the_lower_loss(tmp_path: Path) -> None:
     run = write_scores(tmp_path, "r", [0.5, 0.8, 0.7])
     assert find_trial(run).trial_id == "t1"
     trials = run.trials()
@@ -51,33 +51,33 @@ def test_trials_are_named_by_run_and_id(made_runs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "said"),
+    ("reference", "message"),
     [
         ("nowhere", "no run 'nowhere'"),
         ("first:nothing", "no trial 'nothing'"),
         ("first:first_00003", "first_00003 is FAIL, so it has no score"),
     ],
 )
-def test_what_is_not_there_is_said(made_runs: Path, reference: str, said: str) -> None:
-    with pytest.raises(RunError, match=said):
+def test_a_missing_run_or_trial_is_reported(made_runs: Path, reference: str, message: str) -> None:
+    with pytest.raises(RunError, match=message):
         named_trial(reference, str(made_runs))
 
 
-def test_a_run_without_a_score_is_said(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no trial of it has ended with a score"):
+def test_a_run_without_a_score_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no trial has ended with a score"):
         find_trial(write_scores(tmp_path, "r", [None, None]))
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
-    [("finished", "the first failed by: ValueError: too wide"), ("running", "let the search")],
+    ("status", "reason"),
+    [("finished", "the first failed by: ValueError: too wide"), ("running", "wait for the search")],
 )
-def test_without_any_score_it_says_why(status: str, said: str, tmp_path: Path) -> None:
+def test_the_message_explains_why_no_score_exists(status: str, reason: str, tmp_path: Path) -> None:
     run = write_scores(tmp_path, "r", [0.5, 0.8])
     run.write_info(run.info().model_copy(update={"status": status}))
     trials = run.trials()
     trials["status"], trials["val_accuracy"] = "FAIL", math.nan
     trials["error"] = "Traceback (most recent call last):\n  ...\nValueError: too wide\n"
     run.write_tables(trials, run.history())
-    with pytest.raises(RunError, match=f"no trial of it has ended with a score; {said}"):
+    with pytest.raises(RunError, match=f"no trial has ended with a score; {reason}"):
         find_trial(run)

@@ -32,7 +32,8 @@ def noise(seed: int) -> np.ndarray:
     return rng.normal(scale=rng.uniform(0.01, 0.5), size=7 * SAMPLE_RATE).astype(np.float32)
 
 
-def test_the_chain_gives_what_its_parts_give_in_every_format(weights: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_joined_network_equals_its_parts_in_every_format(weights: Path, tmp_path: Path) -> None:
     encoder = Musicnn(find_weights(weights))
     X = np.stack([pool(encoder.encode(noise(seed)), "mean-std") for seed in range(4)])
     scaler = fit_scaler("standard", X)
@@ -41,9 +42,9 @@ def test_the_chain_gives_what_its_parts_give_in_every_format(weights: Path, tmp_
     head = keras.Model(inputs, outputs)
     assert has_chain(EMBEDDING, scaler)
     chain = build_chain(head, EMBEDDING, scaler, weights)
-    wanted = head.predict(apply_scaler(scaler, X[:1]), verbose=0)
-    found = chain.predict(log_mel_patches(noise(0)), verbose=0)
-    np.testing.assert_allclose(found, wanted, atol=1e-3)
+    expected = head.predict(apply_scaler(scaler, X[:1]), verbose=0)
+    probabilities = chain.predict(log_mel_patches(noise(0)), verbose=0)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-3)
     differences = write_formats(
         chain, tmp_path, chain_formats(["onnx", "tflite", "savedmodel"]), noise_patches()
     )
@@ -51,7 +52,7 @@ def test_the_chain_gives_what_its_parts_give_in_every_format(weights: Path, tmp_
     assert (tmp_path / "model.onnx").is_file()
 
 
-def test_other_encoders_and_scalings_have_none() -> None:
+def test_other_encoders_and_scalings_cannot_be_joined() -> None:
     X = np.random.default_rng(0).normal(size=(20, 3))
     assert not has_chain(EMBEDDING.model_copy(update={"encoder": "onnx"}), fit_scaler("standard", X))
     assert not has_chain(EMBEDDING, fit_scaler("quantile", X))

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 
 from data.errors import ExportError, SettingsError
+from data.io.keras_import import import_keras
 from results.exporting import formats
 from results.exporting.formats import check_available, write_formats
-from results.quiet import import_keras
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def network() -> Any:
-    """A small network with what the families use and converters do not know of themselves."""
+    """A small network with the layers that converters do not support by default."""
     import_keras()
     import keras
 
@@ -32,25 +34,25 @@ def network() -> Any:
     )
 
 
-def test_each_format_answers_as_keras_does(network: Any, tmp_path: Path) -> None:
+def test_every_format_has_the_outputs_of_keras(network: Any, tmp_path: Path) -> None:
     X = np.random.default_rng(0).normal(size=(5, 6, 6, 1)).astype(np.float32)
-    found = write_formats(network, tmp_path, ("onnx", "tflite", "savedmodel"), X)
-    assert set(found) == {"onnx", "tflite", "savedmodel"}
-    assert max(found.values()) < 1e-5
+    differences = write_formats(network, tmp_path, ("onnx", "tflite", "savedmodel"), X)
+    assert set(differences) == {"onnx", "tflite", "savedmodel"}
+    assert max(differences.values()) < 1e-5
     assert {file.name for file in tmp_path.iterdir()} == {"model.onnx", "model.tflite", "savedmodel"}
 
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
-    answer = session.run(None, {session.get_inputs()[0].name: X[:2]})[0]
-    assert answer == pytest.approx(network.predict(X[:2], verbose=0), abs=1e-5)
+    outputs = session.run(None, {session.get_inputs()[0].name: X[:2]})[0]
+    assert outputs == pytest.approx(network.predict(X[:2], verbose=0), abs=1e-5)
 
 
-def test_a_format_that_answers_differently_is_not_called_done(
+def test_a_format_with_different_outputs_is_refused(
     network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(formats._WRITERS, "onnx", lambda *_: np.full((5, 3), 1 / 3))
-    with pytest.raises(ExportError, match="--format onnx: answers differ from those of Keras by"):
+    with pytest.raises(ExportError, match="--format onnx: the outputs differ from those of Keras by"):
         write_formats(network, tmp_path, ("onnx",), np.ones((5, 6, 6, 1), dtype=np.float32))
 
 

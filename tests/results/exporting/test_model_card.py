@@ -21,7 +21,7 @@ def test_synthetic_numbers_are_marked(exported: Path) -> None:
     assert "## Numbers on synthetic data" in card
 
 
-def test_the_card_says_what_it_must(exported: Path) -> None:
+def test_the_card_has_all_sections(exported: Path) -> None:
     card = (exported / "README.md").read_text()
     for part in (
         "## Data and split",
@@ -34,7 +34,7 @@ def test_the_card_says_what_it_must(exported: Path) -> None:
         assert part in card
 
 
-def test_the_faults_of_gtzan_are_said(exported: Path, made_runs: Path) -> None:
+def test_the_card_names_the_faults_of_gtzan(exported: Path, made_runs: Path) -> None:
     import numpy as np
 
     info = make_info("real", classes=GTZAN, test_fraction=None)
@@ -47,10 +47,10 @@ def test_the_faults_of_gtzan_are_said(exported: Path, made_runs: Path) -> None:
     assert "SYNTHETIC" not in card
     assert "a given partition" in card
     assert "stopped before its last epoch" in card
-    assert "compared" not in card  # one trial alone
+    assert "selected this trial" not in card  # a single trial
 
 
-def test_a_model_of_pictures_says_that_it_takes_pictures(exported: Path, made_runs: Path) -> None:
+def test_the_card_of_an_image_model_mentions_no_audio(exported: Path, made_runs: Path) -> None:
     trial = named_trial("first", str(made_runs))
     data = trial.info.cache.model_copy(update={"source": "images", "parameters": {"from_pictures": True}})
     trial = dataclasses.replace(trial, info=trial.info.model_copy(update={"cache": data}))
@@ -58,27 +58,25 @@ def test_a_model_of_pictures_says_that_it_takes_pictures(exported: Path, made_ru
     numbers: dict[str, Any] = {"n_trained": 10, "among": 4, "earlier_scorings": []}
     for card in (
         model_card(trial, read_config(exported, BundleConfig), metrics, **numbers),
-        ensemble_card([trial, trial], metrics, **numbers),
+        ensemble_card([trial, trial], metrics, weights=[0.5, 0.5], **numbers),
     ):
-        assert "usic genres from pictures of spectrograms" in card
-        assert "Data: pictures of spectrograms; " in card
+        assert "usic genres from spectrogram images" in card
+        assert "Data: spectrogram images; " in card
         assert 'predict("spectrogram.png")' in card
         for word in ("audio", "song", "hear"):
             assert word not in card
 
 
-def test_a_test_that_an_earlier_search_had_seen_is_said_to_be_too_high(
-    exported: Path, made_runs: Path
-) -> None:
+def test_the_card_warns_of_a_test_set_used_by_an_earlier_search(exported: Path, made_runs: Path) -> None:
     trial = named_trial("first", str(made_runs))
     metrics = json.loads((exported / "metrics.json").read_text())
     numbers: dict[str, Any] = {"n_trained": 10, "among": 4, "earlier_scorings": []}
-    for seen, told in ((7, True), (0, False)):
+    for seen, warned in ((7, True), (0, False)):
         start = {"run": "earlier", "trials": [], "configurations": [], "test_tracks_seen": seen}
         warm = dataclasses.replace(trial, info=trial.info.model_copy(update={"warm_start": start}))
         for card in (
             model_card(warm, read_config(exported, BundleConfig), metrics, **numbers),
-            ensemble_card([trial, warm], metrics, **numbers),
+            ensemble_card([trial, warm], metrics, weights=[0.5, 0.5], **numbers),
         ):
-            note = "began with the best of run `earlier`, which had searched on 7 of them"
-            assert (note in card) is told
+            note = "7 test tracks were used by run `earlier`, which warm-started"
+            assert (note in card) is warned

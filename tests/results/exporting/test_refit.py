@@ -15,7 +15,7 @@ from results.exporting.refit import refit
 from tests.support.runs import FAMILY
 
 
-def test_it_trains_on_all_but_the_test_for_the_chosen_epochs(made_runs: Path) -> None:
+def test_it_trains_on_all_but_the_test_tracks_until_the_best_epoch(made_runs: Path) -> None:
     trial = named_trial("first:first_00002", str(made_runs))
     trained = refit(trial)
     assert trained.n_tracks == 28
@@ -26,24 +26,24 @@ def test_it_trains_on_all_but_the_test_for_the_chosen_epochs(made_runs: Path) ->
     learner = FAMILY.learner(trial.config, refit_task(rows, trial.run.split()), seed=trial.info.seed)
     for epoch in range(trial.best_epoch):
         learner.run_epoch(epoch)
-    for ours, theirs in zip(
+    for weights, expected in zip(
         trained.fitted.model.get_weights(), learner.fitted().model.get_weights(), strict=True
     ):
-        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+        np.testing.assert_allclose(weights, expected, atol=1e-6)
 
 
-def test_without_a_locked_test_there_is_nothing_to_score(made_runs: Path) -> None:
+def test_without_a_held_out_test_set_nothing_is_evaluated(made_runs: Path) -> None:
     trained = refit(named_trial("untested", str(made_runs)))
     assert trained.n_tracks == 36
     assert trained.locked is None
 
 
 def test_other_data_is_refused(made_runs: Path, other_cache_dir: Path) -> None:
-    with pytest.raises(CacheError, match="holds other data than run 'first' searched on"):
+    with pytest.raises(CacheError, match="holds other data than run 'first' used"):
         refit(named_trial("first", str(made_runs)), cache=str(other_cache_dir))
 
 
-def test_a_moved_cache_can_be_named(runs: Path, cache_dir: Path, tmp_path: Path) -> None:
+def test_the_location_of_a_moved_cache_can_be_given(runs: Path, cache_dir: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(cache_dir, tmp_path / "moved")
     record = runs / "first" / "run.json"
     content = json.loads(record.read_text())

@@ -23,10 +23,12 @@ FILES = {
     "metrics.json",
     "README.md",
     "confusion.png",
+    "calibration.json",
+    "reliability.png",
 }
 
 
-def test_an_export_is_whole(exported: Path) -> None:
+def test_an_export_has_all_files(exported: Path) -> None:
     assert {file.name for file in exported.iterdir()} == FILES
     assert not list(exported.parent.glob(".tmp-*"))
     assert json.loads((exported / "labels.json").read_text()) == ["blues", "disco", "metal"]
@@ -35,7 +37,7 @@ def test_an_export_is_whole(exported: Path) -> None:
     assert config["synthetic"] is True
 
 
-def test_validation_figures_are_those_of_the_search(exported: Path, made_runs: Path) -> None:
+def test_validation_metrics_are_those_of_the_search(exported: Path, made_runs: Path) -> None:
     metrics = json.loads((exported / "metrics.json").read_text())
     trial = named_trial("first", str(made_runs))
     assert metrics["validation"]["accuracy"] == pytest.approx(trial.val_accuracy)
@@ -43,47 +45,49 @@ def test_validation_figures_are_those_of_the_search(exported: Path, made_runs: P
     assert np.sum(metrics["validation"]["confusion"]) == trial.info.n_validated
 
 
-def test_test_figures_are_those_of_the_exported_files(exported: Path, made_runs: Path) -> None:
+def test_test_metrics_are_those_of_the_exported_files(exported: Path, made_runs: Path) -> None:
     metrics = json.loads((exported / "metrics.json").read_text())
     trial = named_trial("first", str(made_runs))
     task = locked_task(Cache.open(trial.info.cache.uri).features, trial.run.split())
-    judged = vote(results.load(exported).judge_rows(task.X), task.track, len(task.track_id))
-    right = judged.argmax(axis=1) == task.track_label
-    assert metrics["test"]["accuracy"] == pytest.approx(right.mean())
+    probabilities = vote(results.load(exported).predict_rows(task.X), task.track, len(task.track_id))
+    correct = probabilities.argmax(axis=1) == task.track_label
+    assert metrics["test"]["accuracy"] == pytest.approx(correct.mean())
     assert metrics["test"]["n"] == trial.info.n_test
     assert metrics["test"]["low"] < metrics["test"]["accuracy"] <= metrics["test"]["high"]
 
 
-def test_each_scoring_of_the_test_is_recorded_and_a_second_one_said(runs: Path, tmp_path: Path) -> None:
+def test_every_evaluation_on_the_test_set_is_recorded_and_reported(runs: Path, tmp_path: Path) -> None:
     first, again = named_trial("first", str(runs)), named_trial("again", str(runs))
     metrics = export_trial(first, tmp_path / "one", runs=str(runs))
     (score,) = first.run.test_scores()
     assert score["trial_id"] == first.trial_id
     assert score["accuracy"] == metrics["test"]["accuracy"]
-    assert "This was the first scoring" in (tmp_path / "one" / "README.md").read_text()
+    assert "This was the first evaluation" in (tmp_path / "one" / "README.md").read_text()
 
-    # Another run, but the same locked tracks.
+    # Another run with the same held-out tracks.
     export_trial(again, tmp_path / "two", runs=str(runs))
     card = (tmp_path / "two" / "README.md").read_text()
-    assert "had been scored 1 time before" in card
+    assert "had been used 1 time before" in card
     assert f"first:{first.trial_id}" in card
     assert len(first.run.test_scores()) == len(again.run.test_scores()) == 1
 
 
-def test_other_folds_and_a_grown_cache_have_the_same_locked_tracks(runs: Path) -> None:
+def test_other_folds_and_an_extended_cache_have_the_same_test_tracks(runs: Path) -> None:
     trial, other = named_trial("first", str(runs)), named_trial("again", str(runs))
     split = other.run.split()
     other.run.add_test_score({"run": "again", "when": "2026"})
-    grown = other.info.cache.model_copy(update={"fingerprint": "tensors were added"})
-    other.run.write_info(other.info.model_copy(update={"split_fingerprint": "other folds", "cache": grown}))
-    assert [one["run"] for one in earlier_scorings(trial, str(runs))] == ["again"]
+    extended = other.info.cache.model_copy(update={"fingerprint": "tensors were added"})
+    other.run.write_info(
+        other.info.model_copy(update={"split_fingerprint": "other folds", "cache": extended})
+    )
+    assert [score["run"] for score in earlier_scorings(trial, str(runs))] == ["again"]
     side = np.where(split.test, 0, split.fold)
     side[np.flatnonzero(~split.test)[:3]] = TEST
     other.run.write_split(Split(split.track_id, side))
     assert earlier_scorings(trial, str(runs)) == []
 
 
-def test_another_run_that_is_damaged_does_not_stop_it(
+def test_a_damaged_other_run_does_not_stop_the_export(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trial = named_trial("first", str(runs))
@@ -93,52 +97,52 @@ def test_another_run_that_is_damaged_does_not_stop_it(
     export_trial(trial, tmp_path / "out", runs=str(runs))
     assert (tmp_path / "out" / "README.md").is_file()
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("Not looked at for earlier scorings of the test: run 'untested': ")
+    assert line.startswith("Warning: not checked for earlier evaluations on the test set: run 'untested': ")
     assert "splits.parquet is missing" in line
 
 
-def test_a_scoring_that_cannot_be_recorded_is_blamed_on_the_run(runs: Path, tmp_path: Path) -> None:
+def test_the_error_names_the_run_if_an_evaluation_cannot_be_recorded(runs: Path, tmp_path: Path) -> None:
     (runs / "first" / "test_scores.json").mkdir()
     with pytest.raises(RunError, match=r"first/test_scores.json: cannot be written .* has to be recorded"):
         export_trial(named_trial("first", str(runs)), tmp_path / "out", runs=str(runs))
     assert not (tmp_path / "out").exists()
 
 
-def test_without_a_locked_test_no_test_figure_appears(runs: Path, tmp_path: Path) -> None:
+def test_without_a_held_out_test_set_no_test_metrics_appear(runs: Path, tmp_path: Path) -> None:
     trial = named_trial("untested", str(runs))
     metrics = export_trial(trial, tmp_path / "out", runs=str(runs))
     assert set(metrics) == {"validation"}
     assert set(json.loads((tmp_path / "out" / "metrics.json").read_text())) == {"validation"}
     card = (tmp_path / "out" / "README.md").read_text()
     assert "| test |" not in card
-    assert "No tracks were locked away" in card
+    assert "No test tracks were held out" in card
     assert trial.run.test_scores() == []
 
 
-def test_a_folder_that_is_there_is_left_alone(made_runs: Path, tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_changed(made_runs: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
-    with pytest.raises(ExportError, match="is there already"):
+    with pytest.raises(ExportError, match="already exists"):
         export_trial(named_trial("first", str(made_runs)), tmp_path / "out", runs=str(made_runs))
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
-def test_what_fails_leaves_nothing_behind(
-    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_export_leaves_no_files(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("results.exporting.writer.confusion_picture", full)
+    monkeypatch.setattr("results.exporting.writer.plot_confusion", full)
     with pytest.raises(ExportError, match="No space left on device"):
         export_trial(named_trial("untested", str(runs)), tmp_path / "sub" / "out", runs=str(runs))
     assert list((tmp_path / "sub").iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_replaced_is_told_before_the_training(
+def test_a_folder_that_cannot_be_replaced_is_reported_before_the_training(
     made_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("results.exporting.writer.refit", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr(
+        "results.exporting.writer.refit", lambda *_, **__: pytest.fail("the training started")
+    )
     (tmp_path / "real").mkdir()
     (tmp_path / "linked").symlink_to(tmp_path / "real")
     with pytest.raises(ExportError, match="linked: cannot be written"):

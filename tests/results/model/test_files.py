@@ -1,4 +1,4 @@
-"""What is corrupt in an export is named in one line."""
+"""Corrupt files of an export are reported in one line."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def cut(name: str) -> Callable[[Path], None]:
 def flip(name: str) -> Callable[[Path], None]:
     def spoil(folder: Path) -> None:
         content = bytearray((folder / name).read_bytes())
-        for place in range(len(content) // 3, len(content) // 3 + 400):
-            content[place] ^= 0xFF
+        for position in range(len(content) // 3, len(content) // 3 + 400):
+            content[position] ^= 0xFF
         (folder / name).write_bytes(content)
 
     return spoil
@@ -49,49 +49,55 @@ def flip(name: str) -> Callable[[Path], None]:
 
 CORRUPT = {
     "an old version": (
-        edit("config.json", lambda c: c.update(format=0)),
-        "config.json: an export of version 0",
+        edit("config.json", lambda content: content.update(format=0)),
+        "config.json: export format 0",
     ),
-    "not an object": (put("config.json", [1]), "config.json: an export of version None"),
-    "a field missing": (edit("config.json", lambda c: c.pop("family")), "config.json"),
-    "unknown family": (edit("config.json", lambda c: c.update(family="x")), "config.json: family 'x'"),
+    "not an object": (put("config.json", [1]), "config.json: export format None"),
+    "a field missing": (edit("config.json", lambda content: content.pop("family")), "config.json"),
+    "unknown family": (
+        edit("config.json", lambda content: content.update(family="x")),
+        "config.json: unknown family 'x'",
+    ),
     "cut JSON": (cut("preprocess.json"), "preprocess.json: not a JSON file"),
-    "other columns": (edit("preprocess.json", lambda c: c["columns"].pop()), "preprocess.json: reads other"),
+    "other columns": (
+        edit("preprocess.json", lambda content: content["columns"].pop()),
+        "preprocess.json: describes inputs",
+    ),
     "other parameters": (
-        edit("preprocess.json", lambda c: c["parameters"].update(sample_rate="fast")),
+        edit("preprocess.json", lambda content: content["parameters"].update(sample_rate="fast")),
         "preprocess.json: parameters.sample_rate",
     ),
     "no scaler": (
-        edit("preprocess.json", lambda c: c.update(preparation={})),
+        edit("preprocess.json", lambda content: content.update(preparation={})),
         "preprocess.json: preparation",
     ),
-    "labels that are no list": (put("labels.json", {"a": 1}), "labels.json: not a list"),
+    "labels that are not a list": (put("labels.json", {"a": 1}), "labels.json: not a list"),
     "labels that repeat": (put("labels.json", ["a", "a", "b"]), "labels.json: not a list"),
     "too few labels": (put("labels.json", ["blues", "disco"]), "labels.json: names 2 genres"),
-    "a cut model": (cut("model.keras"), "model.keras: not a whole Keras model"),
-    "a damaged model": (flip("model.keras"), "model.keras: not a whole Keras model"),
+    "a cut model": (cut("model.keras"), "model.keras: not a complete Keras model"),
+    "a damaged model": (flip("model.keras"), "model.keras: not a complete Keras model"),
 }
 
 
-@pytest.mark.parametrize("what", CORRUPT)
-def test_a_corrupt_file_is_named(bundle_copy: Path, what: str) -> None:
-    spoil, said = CORRUPT[what]
+@pytest.mark.parametrize("corruption", CORRUPT)
+def test_a_corrupt_file_is_named(bundle_copy: Path, corruption: str) -> None:
+    spoil, message = CORRUPT[corruption]
     spoil(bundle_copy)
     with pytest.raises(ExportError) as caught:
         results.load(bundle_copy)
     assert str(bundle_copy) in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["config.json", "preprocess.json", "labels.json", "model.keras"])
 def test_a_missing_file_is_named(bundle_copy: Path, name: str) -> None:
     (bundle_copy / name).unlink()
-    with pytest.raises(ExportError, match=f"{name}: (missing|an export of version None)"):
+    with pytest.raises(ExportError, match=f"{name}: (missing|export format None)"):
         results.load(bundle_copy)
 
 
-def test_no_folder_is_said(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="no such folder"):
         results.load(tmp_path / "nowhere")
 
@@ -108,5 +114,5 @@ def test_code_in_a_model_is_not_run(bundle_copy: Path) -> None:
 
     model = keras.Sequential([keras.Input((57,)), keras.layers.Lambda(lambda x: x[:, :3])])
     model.save(bundle_copy / "model.keras")
-    with pytest.raises(ExportError, match=r"model\.keras: not a whole Keras model"):
+    with pytest.raises(ExportError, match=r"model\.keras: not a complete Keras model"):
         results.load(bundle_copy)

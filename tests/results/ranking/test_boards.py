@@ -7,42 +7,49 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data.dataset.epoch_predictions import SUFFIX, EpochPredictions
+from data.dataset.splits import Split
 from data.errors import HarnessError, RunError
 from data.io.folder import Folder
 from results.ranking.boards import boards
-from search.storage.run_folder import CacheRef, RunFolder
-from tests.support.runs import make_info, write_scores
+from results.ranking.table import notes
+from search.storage.run_folder import RunFolder
+from search.storage.run_info import CacheRef
+from tests.support.runs import make_info, write_judgement, write_scores
 
 
 def cache_ref(digit: str) -> CacheRef:
     return CacheRef(uri="c", fingerprint=digit * 64, source="audio", synthetic=False, parameters={})
 
 
-def test_trials_are_ranked_over_runs_with_lift_over_their_own_baseline(tmp_path: Path) -> None:
+def test_trials_of_all_runs_are_ranked_with_the_lift_over_their_own_baseline(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", [0.50, 0.70])
     write_scores(tmp_path, "b", [0.60, 0.80])
-    ((board,), silent) = boards(str(tmp_path))
-    assert silent == []
-    assert [(e.rank, e.run, e.trial_id) for e in board.entries] == [
+    ((board,), unscored_runs) = boards(str(tmp_path))
+    assert unscored_runs == []
+    assert [(entry.rank, entry.run, entry.trial_id) for entry in board.entries] == [
         (1, "b", "t1"),
         (2, "a", "t1"),
         (3, "b", "t0"),
         (4, "a", "t0"),
     ]
-    assert [e.lift for e in board.entries] == pytest.approx([20, 20, 0, 0])
+    assert [entry.lift for entry in board.entries] == pytest.approx([20, 20, 0, 0])
     best = board.entries[0]
     assert best.low < 0.8 < best.high
     assert best.n == 100
 
 
-def test_the_baseline_is_always_there(tmp_path: Path) -> None:
+def test_the_baseline_is_always_shown(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", [0.10, 0.70, 0.90, 0.80])
     ((board,), _) = boards(str(tmp_path), top=1)
-    assert [(e.rank, e.trial_id, e.baseline) for e in board.entries] == [(1, "t2", False), (4, "t0", True)]
+    assert [(entry.rank, entry.trial_id, entry.baseline) for entry in board.entries] == [
+        (1, "t2", False),
+        (4, "t0", True),
+    ]
     assert board.ranked == 4
 
 
-def test_other_data_and_other_splits_stand_apart_and_why_is_said(tmp_path: Path) -> None:
+def test_other_data_and_other_splits_get_tables_with_a_reason(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", [0.5], cache=cache_ref("1"), created="2026-01-03T00:00:00+00:00")
     write_scores(
         tmp_path,
@@ -53,24 +60,24 @@ def test_other_data_and_other_splits_stand_apart_and_why_is_said(tmp_path: Path)
         created="2026-01-02T00:00:00+00:00",
     )
     write_scores(tmp_path, "c", [0.7], cache=cache_ref("2"))
-    found, _ = boards(str(tmp_path))
-    assert [[e.run for e in board.entries] for board in found] == [["a"], ["b"], ["c"]]
-    assert found[0].why == ""
-    assert "the data of table 1, but split in another way" in found[1].why
-    assert "other data" in found[2].why
+    separate_boards, _ = boards(str(tmp_path))
+    assert [[entry.run for entry in board.entries] for board in separate_boards] == [["a"], ["b"], ["c"]]
+    assert separate_boards[0].why == ""
+    assert "same data as table 1, but another split" in separate_boards[1].why
+    assert "other data" in separate_boards[2].why
 
 
 def test_stopped_trials_are_ranked_and_failed_ones_counted(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", [0.5, None, 0.6], status="PRUNED")
     ((board,), _) = boards(str(tmp_path))
-    assert [e.status for e in board.entries] == ["PRUNED", "PRUNED"]
+    assert [entry.status for entry in board.entries] == ["PRUNED", "PRUNED"]
     assert (board.ranked, board.unranked) == (2, 1)
 
 
 def test_without_a_scored_baseline_there_is_no_lift(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", [None, 0.6])
     ((board,), _) = boards(str(tmp_path))
-    assert [e.lift for e in board.entries] == [None]
+    assert [entry.lift for entry in board.entries] == [None]
 
 
 def test_runs_without_a_score_are_named(tmp_path: Path) -> None:
@@ -78,33 +85,37 @@ def test_runs_without_a_score_are_named(tmp_path: Path) -> None:
     write_scores(tmp_path, "b", [None], split_fingerprint="6" * 64)
     write_scores(tmp_path, "empty", [])
     RunFolder.at(tmp_path, "c").write_info(make_info("c"))
-    (board,), silent = boards(str(tmp_path))
-    assert [(e.run, e.baseline) for e in board.entries] == [("a", True)]
-    assert sorted(silent) == ["b", "c", "empty"]
+    (board,), unscored_runs = boards(str(tmp_path))
+    assert [(entry.run, entry.baseline) for entry in board.entries] == [("a", True)]
+    assert sorted(unscored_runs) == ["b", "c", "empty"]
 
 
-def test_a_family_can_be_chosen(tmp_path: Path) -> None:
+def test_runs_can_be_filtered_by_family(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", [0.5])
     write_scores(tmp_path, "b", [0.6], family="other")
     ((board,), _) = boards(str(tmp_path), family="other")
-    assert [e.run for e in board.entries] == ["b"]
+    assert [entry.run for entry in board.entries] == ["b"]
     with pytest.raises(RunError, match="no run of this family"):
         boards(str(tmp_path), family="nobody")
 
 
-def test_a_run_goes_by_the_name_of_its_folder(tmp_path: Path) -> None:
+def test_the_name_of_a_run_is_that_of_its_folder(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", [0.5, 0.6])
     write_scores(tmp_path, "b", [None])
     for name in ("a", "b"):
         (tmp_path / name).rename(tmp_path / f"old-{name}")
     write_scores(tmp_path, "a", [0.4])
-    (board,), silent = boards(str(tmp_path))
-    assert [(e.run, e.trial_id) for e in board.entries] == [("old-a", "t1"), ("old-a", "t0"), ("a", "t0")]
-    assert silent == ["old-b"]
+    (board,), unscored_runs = boards(str(tmp_path))
+    assert [(entry.run, entry.trial_id) for entry in board.entries] == [
+        ("old-a", "t1"),
+        ("old-a", "t0"),
+        ("a", "t0"),
+    ]
+    assert unscored_runs == ["old-b"]
 
 
-def test_nothing_to_rank_is_said(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no runs here"):
+def test_nothing_to_rank_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no runs found"):
         boards(str(tmp_path))
     write_scores(tmp_path, "a", [None])
     with pytest.raises(RunError, match="no trial has ended with a score"):
@@ -118,66 +129,123 @@ def test_ten_thousand_trials(tmp_path: Path) -> None:
     ((board,), _) = boards(str(tmp_path), top=20)
     assert board.ranked == 10_000
     assert 20 <= len(board.entries) <= 25
-    assert [e.rank for e in board.entries[:20]] == list(range(1, 21))
+    assert [entry.rank for entry in board.entries[:20]] == list(range(1, 21))
 
 
-def test_tables_that_cannot_be_read_take_nothing_else_down(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_with_unreadable_tables_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a", "cut"):
         write_scores(tmp_path, name, [0.5, 0.7])
     table = tmp_path / "cut" / "trials.parquet"
     table.write_bytes(table.read_bytes()[:200])
     ((board,), _) = boards(str(tmp_path))
     assert {entry.run for entry in board.entries} == {"a"}
-    assert "Left out: run 'cut'" in capsys.readouterr().err
+    assert "Skipped: run 'cut'" in capsys.readouterr().err
 
 
-def test_a_run_of_somebody_else_is_left_out(
+def test_a_run_without_read_permission_is_skipped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a", "closed"):
         write_scores(tmp_path, name, [0.5, 0.7])
     exists, read_json = Folder.exists, Folder.read_json
 
-    def refused(*given: Any) -> Any:
-        if given[0].uri.endswith("closed"):
+    def refuse_exists(*arguments: Any) -> Any:
+        if arguments[0].uri.endswith("closed"):
             raise PermissionError(13, "Permission denied")
-        return exists(*given)
+        return exists(*arguments)
 
-    def refused_too(folder: Folder, name: str) -> Any:
+    def refuse_read_json(folder: Folder, name: str) -> Any:
         if folder.uri.endswith("closed"):
             raise PermissionError(13, "Permission denied")
         return read_json(folder, name)
 
-    monkeypatch.setattr(Folder, "exists", refused)
-    monkeypatch.setattr(Folder, "read_json", refused_too)
+    monkeypatch.setattr(Folder, "exists", refuse_exists)
+    monkeypatch.setattr(Folder, "read_json", refuse_read_json)
     ((board,), _) = boards(str(tmp_path))
     assert {entry.run for entry in board.entries} == {"a"}
     assert "closed/run.json: cannot be read (Permission denied)" in capsys.readouterr().err
 
 
-def test_a_file_in_place_of_the_runs(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_of_runs(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("x")
     with pytest.raises(RunError, match=r"--runs .*README\.md: not a folder"):
         boards(str(tmp_path / "README.md"))
 
 
 @pytest.mark.parametrize("broken", ["{", '{"format": 7}', '{"format": 1, "surprise": 2}'])
-def test_a_record_that_cannot_be_read_takes_nothing_else_down(
+def test_a_run_with_an_unreadable_record_is_skipped(
     broken: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_scores(tmp_path, "a", [0.5, 0.7])
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "run.json").write_text(broken)
-    ((board,), silent) = boards(str(tmp_path))
-    assert ([entry.run for entry in board.entries], silent) == (["a", "a"], [])
-    told = capsys.readouterr().err
-    assert told.startswith("Left out: ")
-    assert "other/run.json" in told
-    assert told.count("\n") == 1
+    ((board,), unscored_runs) = boards(str(tmp_path))
+    assert ([entry.run for entry in board.entries], unscored_runs) == (["a", "a"], [])
+    message = capsys.readouterr().err
+    assert message.startswith("Skipped: ")
+    assert "other/run.json" in message
+    assert message.count("\n") == 1
     with pytest.raises(HarnessError, match=r"other/run\.json"):
         boards(str(tmp_path), names=["other"])
     shutil.rmtree(tmp_path / "a")
     with pytest.raises(HarnessError, match=r"other/run\.json"):
         boards(str(tmp_path))
+
+
+def grouped_run(runs: Path) -> RunFolder:
+    """Three trials on 100 tracks in 20 groups; the predictions of a group are all right or all wrong."""
+    run = write_scores(runs, "a", [0.6, 0.8, 0.75])
+    for number, right in enumerate((60, 80, 75)):
+        write_judgement(run, f"t{number}", right)
+    tracks = np.array([f"blues/{number:03d}" for number in range(100)], dtype=object)
+    artists = np.array([f"artist {number // 5}" for number in range(100)], dtype=object)
+    run.write_split(Split(tracks, np.arange(100) % 2, np.full(100, "blues", dtype=object), artists))
+    return run
+
+
+def test_intervals_and_marks_account_for_groups(tmp_path: Path) -> None:
+    grouped_run(tmp_path / "grouped")
+    write_scores(tmp_path / "plain", "a", [0.6, 0.8, 0.75])
+    for number, right in enumerate((60, 80, 75)):
+        write_judgement(RunFolder.at(tmp_path / "plain", "a"), f"t{number}", right)
+    ((grouped,), _), ((plain,), _) = (boards(str(tmp_path / name)) for name in ("grouped", "plain"))
+    assert (grouped.n_groups, plain.n_groups) == (20, None)
+    for clustered, independent in zip(grouped.entries, plain.entries, strict=True):
+        assert clustered.high - clustered.low > 1.8 * (independent.high - independent.low)
+    # The 20 additional correct tracks form only four groups, which is not significant.
+    assert [entry.tied for entry in plain.entries] == [None, True, False]
+    assert [entry.tied for entry in grouped.entries] == [None, True, True]
+    assert any("20 groups" in note for note in notes(grouped))
+    assert any(note.startswith("No groups of tracks") for note in notes(plain))
+
+
+def test_the_best_score_is_corrected_for_the_selection_of_trial_and_epoch(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    run = write_scores(tmp_path, "a", [0.5] * 12)
+    tracks = np.array([f"blues/{number:03d}" for number in range(100)], dtype=object)
+    best = []
+    for number in range(12):
+        # Random predictions in ten epochs.
+        epochs = EpochPredictions(100)
+        probabilities = np.zeros((10, 100, 3))
+        probabilities[..., :2] = rng.dirichlet([1, 1], (10, 100))
+        for epoch in probabilities:
+            epochs.add(epoch)
+        best_epoch = int((epochs.array() == 0).mean(axis=1).argmax())
+        best.append(float((epochs.array()[best_epoch] == 0).mean()))
+        labels = np.full(100, "blues", dtype=object)
+        run.write_predictions(
+            f"t{number}", tracks, labels, ("blues", "disco", "metal"), probabilities[best_epoch], 3
+        )
+        (run.folder / "predictions").write_table(f"t{number}{SUFFIX}", epochs.table())
+    run.write_tables(run.trials().assign(val_accuracy=best), run.history())
+    ((board,), _) = boards(str(tmp_path))
+    assert board.correction is not None
+    assert board.correction.corrected.epochs
+    assert board.correction.corrected.raw == max(best) > 0.6
+    assert abs(board.correction.corrected.corrected - 0.5) < 0.04
+    assert "after correction for choosing among 12 trials and their epochs" in board.correction.sentence()
+    (run.folder / "predictions").remove(f"t0{SUFFIX}")
+    ((board,), _) = boards(str(tmp_path))
+    assert board.correction is not None
+    assert not board.correction.corrected.epochs

@@ -100,4 +100,4 @@ def test_trials_that_do_not_see_their_gpu_are_told_of_once(monkeypatch: pytest.M
         view.on_trial_result(1, [], trial(0, 0.5, 1), {"sees_gpu": sees, "hostname": host})
     text = " ".join(drawn(view).split())
     assert text.count("TensorFlow sees no GPU on") == 1
-    assert "no GPU on b, though trials reserve one" in text
+    assert "no GPU on b, although trials reserve one" in text

@@ -34,8 +34,8 @@ def test_a_sampler_that_goes_on_suggests_nothing_twice(name: str) -> None:
     family = spaces.get("features_mlp")
     study = optuna.create_study(sampler=make_sampler(name, seed=3), direction="maximize")
     seen = []
-    for told in (0, 8):
-        study.sampler = make_sampler(name, seed=3, told=told)
+    for known_trials in (0, 8):
+        study.sampler = make_sampler(name, seed=3, known_trials=known_trials)
         for number in range(8):
             trial = study.ask()
             family.space(trial, 50)

@@ -99,7 +99,7 @@ def test_ranges_are_narrowed_and_widened(tmp_path: Path) -> None:
         (None, {"layers": "1.5"}, "--set layers=1.5: outside the space; 1 to 3"),
         (None, {"scaler": "none of these"}, "outside the space; one of standard"),
         (None, {"decay": "1"}, "--set decay=1: outside the space; one of False, True"),
-        (None, {"layers": "1", "units_3": "64"}, "--set units_3: never used with the other parameters"),
+        (None, {"layers": "1", "units_3": "64"}, "--set units_3: never used with these fixed parameters"),
         ("epochs: {high: 300}", {}, "space.yaml: epochs: 300 is more than --max-epochs 50"),
         ("lr: [1]", {}, "space.yaml: no parameter 'lr'; the parameters are"),
         ("units_1: {low: 9, high: 3}", {}, "space.yaml: units_1: "),
@@ -145,7 +145,7 @@ def test_a_grid_has_every_combination_once(tmp_path: Path) -> None:
 
 
 def test_a_grid_that_is_too_large_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="the grid has more than 17 configurations beside the BASELINE"):
+    with pytest.raises(SettingsError, match="the grid has more than 17 configurations besides the BASELINE"):
         grid_points(narrow(tmp_path), most=17)
     with pytest.raises(SettingsError, match="raise --trials"):
         grid_points(SearchSpace(FAMILY, 50), most=39)

@@ -23,6 +23,8 @@ from search.storage.study import open_study
 from tests.support.paths import ROOT
 from tests.support.waiting import running, wait_until
 
+pytestmark = pytest.mark.slow
+
 TRIALS = 12
 
 
@@ -144,5 +146,5 @@ def test_the_mirror_is_bounded_and_outlives_a_bucket_that_fails(
 
 def test_events_that_would_stay_here_are_refused(bucket: str, small_cache: Path) -> None:
     settings = {"family": "features_mlp", "cache": str(small_cache), "runs": f"{bucket}/runs"}
-    with pytest.raises(SettingsError, match=f"--tensorboard does not go with --runs {bucket}/runs"):
+    with pytest.raises(SettingsError, match=f"--tensorboard cannot be used with --runs {bucket}/runs"):
         make_plan(SearchSettings.checked(**settings, tensorboard=True))

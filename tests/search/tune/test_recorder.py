@@ -78,11 +78,13 @@ def test_a_killed_sitting_is_counted_though_no_trial_had_ended(
     study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[str, float]] = []
-    searcher: Any = SimpleNamespace(study=study, failure=None, tell_study=lambda *what: told.append(what))
+    searcher: Any = SimpleNamespace(
+        study=study, failure=None, set_study_attribute=lambda *what: told.append(what)
+    )
     recorder = Recorder(RunFolder.at(tmp_path, "run"), searcher, seconds=100.0)
     recorder.on_step_end(1, [])
     recorder.on_step_end(2, [])
-    monkeypatch.setattr(module, "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(module, "_DURATION_SECONDS", 0.0)
     recorder.on_step_end(3, [])
     assert [name for name, _ in told] == ["seconds"] * 2
     assert 100.0 < told[0][1] < told[1][1] < 160.0

@@ -49,8 +49,8 @@ def test_as_many_trials_as_fit(
 @pytest.mark.parametrize(
     ("nodes", "cpus", "gpus", "said"),
     [
-        ([{"CPU": 8}], 1, 1, "--gpus-per-trial 1: the cluster has 0 GPUs in all"),
-        ([{"CPU": 8}], 9, 0, "--cpus-per-trial 9: the cluster has 8 CPUs in all"),
+        ([{"CPU": 8}], 1, 1, "--gpus-per-trial 1: the cluster has only 0 GPUs"),
+        ([{"CPU": 8}], 9, 0, "--cpus-per-trial 9: the cluster has only 8 CPUs"),
         ([{"CPU": 2}, {"CPU": 4}], 5, 0, "--cpus-per-trial 5: .* no node has more than 4 CPUs"),
         ([{"CPU": 8, "GPU": 1}] * 2, 1, 2, "--gpus-per-trial 2: .* no node has more than 1 GPUs"),
         ([{"CPU": 1, "GPU": 1}, {"CPU": 8}], 4, 1, "--cpus-per-trial 4 --gpus-per-trial 1: no node has both"),
@@ -71,7 +71,7 @@ def there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, obj
 
 
 def test_nodes_that_the_autoscaler_may_add_are_counted_once(there: list[dict[str, object]]) -> None:
-    with pytest.raises(SettingsError, match="the cluster has 0 CPUs"):
+    with pytest.raises(SettingsError, match="the cluster has only 0 CPUs"):
         concurrent_trials(nodes(growing=True), cpus=1, gpus=0, wanted=None)
     cluster._LAUNCHED.write_text(AWS)
     for _ in range(3):
@@ -112,5 +112,6 @@ def test_without_a_node_it_says_once_that_it_waits(
         node["Alive"] = alive
         capacity.on_step_begin(0, [])
     assert (
-        capsys.readouterr().err.count("Waiting for a node: --cpus-per-trial 1: the cluster has 0 CPUs") == 2
+        capsys.readouterr().err.count("Waiting for a node: --cpus-per-trial 1: the cluster has only 0 CPUs")
+        == 2
     )

@@ -7,9 +7,13 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 from search.storage.run_folder import RunFolder
 from tests.support.nodes import EPOCHS, TRIALS, read_notes
 from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.slow
 
 _HASTE = {
     "RAY_health_check_initial_delay_ms": "2000",

@@ -39,7 +39,10 @@ def test_a_full_scratch_folder_is_told_in_its_own_words() -> None:
         "data.errors.CacheError: /tmp/x: cannot be written (No space left on device)\n"
     )
     ending("a", {"outcome": "DISK_FULL", "val_accuracy": 0.0, "done": True, "error": traceback})
-    assert (ending.reason, ending.told) == (NO_SPACE, "/tmp/x: cannot be written (No space left on device)")
+    assert (ending.reason, ending.details) == (
+        NO_SPACE,
+        "/tmp/x: cannot be written (No space left on device)",
+    )
     assert ending.stop_all()
 
 
@@ -47,10 +50,10 @@ def test_a_bucket_that_is_gone_is_told_in_its_own_words() -> None:
     ending = make(target=None)
     traceback = (
         "Traceback (most recent call last):\nOSError: AWS Error\n\nThe above exception was the direct cause:"
-        "\n\nsearch.trial.StorageError: cannot be reached (AWS Error)\n"
+        "\n\nsearch.tune.trial.StorageError: cannot be reached (AWS Error)\n"
     )
     ending("a", {"outcome": "UNREACHABLE", "val_accuracy": 0.0, "done": True, "error": traceback})
-    assert (ending.reason, ending.told) == (NO_STORAGE, "cannot be reached (AWS Error)")
+    assert (ending.reason, ending.details) == (NO_STORAGE, "cannot be reached (AWS Error)")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,7 @@ def test_a_bucket_that_is_gone_is_told_in_its_own_words() -> None:
 def test_a_journal_that_cannot_be_written_ends_the_search(failure: OSError, reason: str, told: str) -> None:
     ending = make(target=None, failure=failure)
     assert ending.stop_all()
-    assert (ending.reason, ending.told) == (reason, told)
+    assert (ending.reason, ending.details) == (reason, told)
 
 
 @pytest.mark.parametrize(("best", "ends"), [(0.69, False), (0.7, True)])

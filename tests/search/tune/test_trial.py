@@ -19,7 +19,7 @@ from search.storage.run_folder import RunFolder
 from search.tune import trial as module
 from search.tune.trial import GenreTrial
 from spaces.training.family import EpochOutcome
-from tests.conftest import make_rows
+from tests.support.rows import make_rows
 
 FAMILY = spaces.get("features_mlp")
 CONFIG = {**FAMILY.BASELINE, "batch_size": 16, "epochs": 6, "trial_number": 4, "trial_id": "local"}
@@ -35,13 +35,14 @@ def run(tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
     # TensorFlow takes its threads before its first operation only, and this process has had many.
-    monkeypatch.setattr(module, "_set_up_device", lambda _: True)
+    monkeypatch.setattr(module, "_set_up_device", lambda _family, **_options: True)
     rows = make_rows()
     task = search_task(rows, make_split(rows.tracks(), folds=3, test_fraction=0.2, seed=0))
     made = []
     # However slow the machine, reports come at the rungs only, unless a test asks for more.
     never = float("inf")
     pace: dict[str, Any] = {"patience": None, "report_seconds": never, "checkpoint_seconds": never}
+    pace["deterministic"] = False
 
     class Local(GenreTrial):
         def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
@@ -72,6 +73,13 @@ def test_reports_come_at_the_rungs_and_the_end(make: Maker) -> None:
     assert reports[-1]["best_epoch"] == best["epoch"]
 
 
+def test_a_deterministic_trial_sets_its_process_up_so(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, bool] = {}
+    monkeypatch.setattr(module, "_set_up_device", lambda _family, **asked: options.update(asked) or True)
+    make(deterministic=True)
+    assert options == {"deterministic": True}
+
+
 def test_a_long_trial_reports_between_rungs(make: Maker) -> None:
     assert make(report_seconds=0.0).train()["epoch"] == 1
 
@@ -85,7 +93,7 @@ def test_predictions_are_those_of_the_best_epoch(make: Maker, run: RunFolder) ->
     genres = np.array(["blues", "disco", "metal"])
     assert (genres[chosen] == saved["label"]).mean() == pytest.approx(report["val_accuracy"])
     assert run.predictions("local", report["best_epoch"]).equals(saved)
-    with pytest.raises(RunError, match=f"is of epoch {report['best_epoch']}, but the score is of epoch 99"):
+    with pytest.raises(RunError, match=f"belongs to epoch {report['best_epoch']}, but the score to epoch 99"):
         run.predictions("local", 99)
     assert [name.split("/")[0] for name in saved["track_id"]] == saved["label"].tolist()
 
@@ -302,7 +310,7 @@ def test_a_resumed_trial_keeps_the_predictions_of_its_best_epoch(make: Maker, ru
     run.folder.remove_tree("predictions")
     resumed = make(checkpoint_seconds=0.0)
     # Training that never reaches the score again, as on a GPU that rounds differently.
-    resumed._ready().run_epoch = lambda epoch: worthless(resumed._task)  # type: ignore[method-assign]
+    resumed._ready().run_epoch = lambda _epoch: worthless(resumed._task)  # type: ignore[method-assign]
     while not resumed.train()["done"]:
         pass
     assert run.predictions("local").equals(best)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from data.io import keras_import
 from spaces.training import device
-from tests.results.test_quiet_output import python
+from tests.support.processes import python
 
 
 @pytest.mark.parametrize(

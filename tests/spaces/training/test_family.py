@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.results.test_quiet_output import python
+from tests.support.processes import python
 
 _NUMPY_FAMILY = """
 import sys

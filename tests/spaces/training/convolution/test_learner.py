@@ -118,7 +118,7 @@ def test_seed_decides() -> None:
 
 
 def test_streamed_tensors_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    from spaces.training.convolution import device_data as feeding
+    from spaces.training import device_data as feeding
 
     monkeypatch.setattr(feeding, "_PIECE_BYTES", 3 * 8 * X[0].nbytes)
     resident, streamed = learner(), learner(resident_bytes=0)

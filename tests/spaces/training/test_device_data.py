@@ -10,8 +10,8 @@ from ray import cloudpickle
 from data.cache.cache import Cache
 from data.dataset.splits import make_split
 from data.dataset.task import search_task
-from spaces.training.convolution import device_data as feeding
-from spaces.training.convolution.device_data import Feed
+from spaces.training import device_data as feeding
+from spaces.training.device_data import Feed
 from tests.support.tensors import write_tensor_cache
 
 X = np.arange(40, dtype=np.float16).reshape(20, 2)
