@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -38,6 +39,8 @@ def import_keras() -> None:
     keras.config.set_image_data_format(_IMAGE_FORMAT)
     keras.config.set_floatx(_FLOAT)
     keras.config.set_epsilon(_EPSILON)
+    # TensorFlow warns of compiling again where networks are trained or evaluated one after the other.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     grow_memory()
 
 

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from spaces.training.convolution.network import STANDARDISE, set_statistics, standardised
+import spaces
+from spaces.training.convolution.network import STANDARDISE, build, set_statistics, standardised
 
 
 def standardiser(shape: tuple[int, ...], axis: int) -> keras.Model:
@@ -36,3 +37,21 @@ def test_statistics_of_spectrograms_by_band_and_together(axis: int) -> None:
 def test_a_model_without_the_layer_is_left_as_it_is() -> None:
     inputs = keras.Input((4, 4, 1))
     set_statistics(keras.Model(inputs, inputs), np.zeros((2, 4, 4), dtype=np.float16))
+
+
+@pytest.mark.parametrize(
+    ("pooling", "expected"),
+    [("none", (6, 9)), ("time", (6, 5)), ("both", (3, 5)), (None, (6, 9))],
+)
+def test_the_input_can_be_pooled_before_the_first_block(
+    pooling: str | None, expected: tuple[int, int]
+) -> None:
+    baseline = spaces.get("melspec_cnn").BASELINE
+    config = {name: value for name, value in baseline.items() if name != "input_pooling"}
+    # Runs of earlier versions have no such key.
+    if pooling is not None:
+        config["input_pooling"] = pooling
+    inputs = keras.Input((6, 9, 1))
+    model = build(inputs, inputs, config, n_classes=3)
+    first = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+    assert first.input.shape[1:3] == expected

@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from data.errors import SettingsError
-from spaces.training.transfer.backbones import BACKBONES, Parts, bare, build, check_size, pooled_array
+from spaces.training.transfer.backbones import (
+    BACKBONES,
+    Parts,
+    avoid_custom_gradients,
+    bare,
+    build,
+    check_size,
+    pooled_array,
+)
 from spaces.training.transfer.weights import NONE, load
 
 SIZE = 96
@@ -81,3 +91,17 @@ def test_leaves_out_backbones_that_need_larger_pictures() -> None:
     assert check_size(("vgg16", "xception"), 64) == ("vgg16",)
     with pytest.raises(SettingsError, match=r"64 x 64 pixels, but xception needs 71 at least"):
         check_size(("xception",), 64)
+
+
+def test_silu_without_a_custom_gradient_equals_that_of_keras() -> None:
+    inputs = keras.Input((5,))
+    model = keras.Model(inputs, keras.layers.Activation("silu")(inputs))
+    x = tf.constant([[-30.0, -1.0, 0.0, 2.0, 30.0]])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        expected = model(x)
+        avoid_custom_gradients(model)
+        changed = model(x)
+    assert model.layers[-1].activation is not keras.activations.silu
+    np.testing.assert_allclose(changed, expected, rtol=1e-6)
+    np.testing.assert_allclose(tape.gradient(changed, x), tape.gradient(expected, x), rtol=1e-5, atol=1e-7)
