@@ -43,7 +43,7 @@ def read_columns(
         with run.folder.filesystem.open_input_file(f"{run.folder.path}/{name}") as file:
             table = pq.ParquetFile(file).read(columns=list(columns))
     except FileNotFoundError as error:
-        raise RunError(f"{location} is missing; has a trial of it ended yet?") from error
+        raise RunError(f"{location} is missing; it is written when a trial ends") from error
     except pa.ArrowInvalid as error:
         raise RunError(f"{location}: not a complete Parquet file ({error})") from error
     require_epoch(table.schema.metadata, epoch, location)
