@@ -22,7 +22,7 @@ test: $(VENV)/.installed-dev  ## run the fast tests, in less than eight minutes
 	$(BIN)/python -m pytest -m "not slow"
 
 test-all: $(VENV)/.installed-dev  ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev  ## ruff, import-linter and mypy
 	$(BIN)/ruff check .
