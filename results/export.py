@@ -111,21 +111,14 @@ def _export_top(
 ) -> None:
     """Export an ensemble of the best trials with equal weights."""
     from results.exporting.ensemble_writer import choose_members, export_ensemble
-    from results.ranking.boards import boards
-    from search.storage.run_folder import RunFolder
 
-    if trial_id is not None:
-        raise SettingsError(
-            f"--trial {trial_id}: an ensemble needs several trials; leave out --top or --trial"
-        )
-    if run != BEST:
-        RunFolder.at(runs, run).info()  # raises if the run does not exist
-    ranked, _ = boards(runs, top=top + _SPARE_CANDIDATES, names=None if run == BEST else [run])
-    board = _comparable(ranked, runs)
+    board, n_compared = _ensemble_board(
+        run, runs=runs, trial_id=trial_id, top=top + _SPARE_CANDIDATES, option="--top"
+    )
     trials = choose_members(board, top, runs)
     members = ", ".join(f"{trial.run.name}:{trial.trial_id} ({trial.info.family})" for trial in trials)
     click.echo(f"Training {top} members on training + validation tracks: {members}.", err=True)
-    metrics = export_ensemble(trials, out, runs=runs, among=_compared(ranked), cache=cache, formats=formats)
+    metrics = export_ensemble(trials, out, runs=runs, among=n_compared, cache=cache, formats=formats)
     mean = sum(trial.val_accuracy for trial in trials) / len(trials)
     if metrics["validation"]["accuracy"] < mean:
         click.echo(
@@ -147,18 +140,11 @@ def _export_ensemble(
 ) -> None:
     """Select members and weights on the validated tracks, and export the ensemble."""
     from results.exporting.ensemble_writer import export_ensemble
-    from results.ranking.boards import boards
     from results.ranking.selection import MAX_CANDIDATES, candidates, select
-    from search.storage.run_folder import RunFolder
 
-    if trial_id is not None:
-        raise SettingsError(
-            f"--trial {trial_id}: an ensemble needs several trials; leave out --ensemble or --trial"
-        )
-    if run != BEST:
-        RunFolder.at(runs, run).info()  # raises if the run does not exist
-    ranked, _ = boards(runs, top=MAX_CANDIDATES, names=None if run == BEST else [run])
-    board = _comparable(ranked, runs)
+    board, n_compared = _ensemble_board(
+        run, runs=runs, trial_id=trial_id, top=MAX_CANDIDATES, option="--ensemble"
+    )
     selected = select(candidates(board, runs))
     click.echo(selected.sentence(), err=True)
     if len(selected.trials) < 2:
@@ -177,13 +163,28 @@ def _export_ensemble(
         selected.trials,
         out,
         runs=runs,
-        among=_compared(ranked),
+        among=n_compared,
         cache=cache,
         formats=formats,
         weights=selected.weights,
         selection=selected.sentence(),
     )
     _print_metrics(metrics, out, board.info.cache.synthetic)
+
+
+def _ensemble_board(run: str, *, runs: str, trial_id: str | None, top: int, option: str) -> tuple[Board, int]:
+    """Find the board with an ensemble's candidates, and the number of compared trials."""
+    from results.ranking.boards import boards
+    from search.storage.run_folder import RunFolder
+
+    if trial_id is not None:
+        raise SettingsError(
+            f"--trial {trial_id}: an ensemble needs several trials; leave out {option} or --trial"
+        )
+    if run != BEST:
+        RunFolder.at(runs, run).info()  # raises if the run does not exist
+    ranked, _ = boards(runs, top=top, names=None if run == BEST else [run])
+    return _comparable(ranked, runs), _compared(ranked)
 
 
 def _print_metrics(metrics: dict[str, Any], out: str, synthetic: bool) -> None:

@@ -11,8 +11,8 @@ from data.cache.cache import Cache
 from data.dataset.task import Task, locked_task, refit_task
 from data.errors import CacheError
 from data.io.folder import Folder
+from data.io.keras_import import import_keras
 from results.evaluation.trials import Trial
-from results.model.files import set_up_keras
 from spaces.training.family import Fitted
 
 
@@ -73,7 +73,7 @@ def refit(trial: Trial, *, cache: str | None = None) -> Refit:
     kind = family.kind_for(trial.config, info.cache.kind(family.reads))
     rows, split = opened_cache.rows(kind), trial.run.split()
     task = refit_task(rows, split)
-    set_up_keras()
+    import_keras()
     learner = family.learner(trial.config, task, seed=info.seed)
     for epoch in range(trial.best_epoch):
         learner.run_epoch(epoch)

@@ -6,7 +6,6 @@ Nothing is unpickled: the network is stored in Keras's own format and read in it
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -167,15 +166,6 @@ def read_labels(folder: Path) -> list[str]:
     return list(labels)
 
 
-def set_up_keras() -> None:
-    """Import Keras and TensorFlow silently, and suppress TensorFlow's later warnings.
-
-    TensorFlow warns of retracing if models, or inputs of different lengths, follow each other.
-    """
-    import_keras()
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-
-
 def read_model(folder: Path) -> keras.Model:
     """Read ``model.keras`` in Keras's safe mode, which runs no code from the file.
 
@@ -187,7 +177,7 @@ def read_model(folder: Path) -> keras.Model:
     path = folder / MODEL
     if not path.is_file():
         raise ExportError(f"{path}: missing, so the export is incomplete; export the model again")
-    set_up_keras()
+    import_keras()
     import keras
 
     try:

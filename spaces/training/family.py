@@ -12,7 +12,7 @@ import numpy as np
 
 from data.analysis.kinds import Kind
 from data.dataset.task import Task
-from data.errors import SettingsError
+from data.errors import RunError, SettingsError
 
 if TYPE_CHECKING:
     import keras
@@ -40,6 +40,27 @@ class EpochOutcome:
     train_loss: float
     train_accuracy: float
     probabilities: tuple[np.ndarray, ...]
+
+
+STATE_FORMAT_KEY, STATE_FORMAT = "format", np.array(2)
+"""Entry of `Learner.state` with the version of its layout; checkpoints of other versions are refused."""
+
+
+def check_state_format(state: Mapping[str, np.ndarray]) -> None:
+    """Check that a state has the current layout.
+
+    Raises
+    ------
+    RunError
+        If another version of the program wrote it.
+    """
+    if STATE_FORMAT_KEY not in state or int(state[STATE_FORMAT_KEY]) != STATE_FORMAT:
+        raise RunError("the checkpoint was written by another version of the program")
+
+
+def other_network() -> RunError:
+    """Return the error for a state that does not fit the configuration's network."""
+    return RunError("the checkpoint belongs to another network than that of the configuration")
 
 
 class Learner(ABC):

@@ -11,12 +11,19 @@ import numpy as np
 import tensorflow as tf
 
 from data.dataset.task import Task
-from data.errors import RunError
 from spaces.training.batching import INITIAL, deal_batches, mixed_seed
 from spaces.training.convolution.steps import Augment, Judge, TrainingSteps, judging_model
 from spaces.training.device import device_precision, dtype_policy
 from spaces.training.device_data import RESIDENT_BYTES, Feed
-from spaces.training.family import EpochOutcome, Fitted, Learner
+from spaces.training.family import (
+    STATE_FORMAT,
+    STATE_FORMAT_KEY,
+    EpochOutcome,
+    Fitted,
+    Learner,
+    check_state_format,
+    other_network,
+)
 from spaces.training.learning_rates import learning_rates
 
 _SAMPLE, _SAMPLE_BYTES = 2048, 1 << 28
@@ -27,7 +34,7 @@ _JUDGED_TENSORS = 32
 _JUDGED_VECTORS = 256
 """The same of rows that are vectors: they are small, and what they cost is to read a large layer."""
 
-_STAGE, _FORMAT_KEY, _FORMAT = "stage", "format", 2
+_STAGE = "stage"
 """Keys of a state beside its variables, and the version of its layout: the first had no version."""
 
 
@@ -261,7 +268,7 @@ class TensorFolds(Learner):
     def state(self) -> dict[str, np.ndarray]:
         """Weights that are no longer as they were built, and the optimizer's variables, by fold."""
         self._keep()
-        found: dict[str, np.ndarray] = {_FORMAT_KEY: np.array(_FORMAT), _STAGE: np.array(self._stage)}
+        found: dict[str, np.ndarray] = {STATE_FORMAT_KEY: STATE_FORMAT, _STAGE: np.array(self._stage)}
         for number, initial in enumerate(self._initial):
             for position, (tensor, before) in enumerate(zip(self._weights[number], initial, strict=True)):
                 value = tensor.numpy()
@@ -280,11 +287,9 @@ class TensorFolds(Learner):
         RunError
             If the state has other variables, or variables of other shapes.
         """
-        if _FORMAT_KEY not in state or int(state[_FORMAT_KEY]) != _FORMAT:
-            raise RunError("the checkpoint was written by another version of the program; start anew")
-        other = RunError("the checkpoint is of another network than the configuration builds; start anew")
+        check_state_format(state)
         if _STAGE not in state or int(state[_STAGE]) >= len(self._recipe.stages):
-            raise other
+            raise other_network()
         self._enter(int(state[_STAGE]))
         here = {
             f"{number}.{kind}.{position}": value.shape
@@ -293,9 +298,9 @@ class TensorFolds(Learner):
             for position, value in enumerate(values)
         }
         optimizers = {name for name in here if ".optimizer." in name}
-        given = {name: value.shape for name, value in state.items() if name not in (_STAGE, _FORMAT_KEY)}
+        given = {name: value.shape for name, value in state.items() if name not in (_STAGE, STATE_FORMAT_KEY)}
         if not optimizers <= set(given) or any(here.get(name) != shape for name, shape in given.items()):
-            raise other
+            raise other_network()
         self._held = None
         for number, initial in enumerate(self._initial):
             self._weights[number] = [

@@ -9,15 +9,21 @@ import numpy as np
 import tensorflow as tf
 
 from data.dataset.task import Task
-from data.errors import RunError
 from spaces.training.batching import INITIAL, deal_batches, mixed_seed
 from spaces.training.dense.epoch import Knobs, compiled_epoch
 from spaces.training.dense.network import Architecture
 from spaces.training.dense.scalers import Scaler, apply_scaler, fit_scaler
-from spaces.training.family import EpochOutcome, Fitted, Learner
+from spaces.training.family import (
+    STATE_FORMAT,
+    STATE_FORMAT_KEY,
+    EpochOutcome,
+    Fitted,
+    Learner,
+    check_state_format,
+    other_network,
+)
 from spaces.training.learning_rates import learning_rates
 
-_FORMAT_KEY, _FORMAT = "format", 2
 """Version of the checkpoint's layout; the first had none and held the variables of Keras's optimizers."""
 
 _kept: list[tuple[Task, dict[str, list[Scaler]]]] = []
@@ -150,7 +156,7 @@ class ScaledFolds(Learner):
     def state(self) -> dict[str, np.ndarray]:
         """All variables, by their position, and the format of this state."""
         arrays = {str(position): value.numpy() for position, value in enumerate(self._state)}
-        return {_FORMAT_KEY: np.array(_FORMAT), **arrays}
+        return {STATE_FORMAT_KEY: STATE_FORMAT, **arrays}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore what `state` returned.
@@ -160,11 +166,10 @@ class ScaledFolds(Learner):
         RunError
             If the state has another format, other variables, or variables of other shapes.
         """
-        if _FORMAT_KEY not in state or int(state[_FORMAT_KEY]) != _FORMAT:
-            raise RunError("the checkpoint was written by another version of the program; start anew")
+        check_state_format(state)
         expected = {name: value.shape for name, value in self.state().items()}
         if {name: value.shape for name, value in state.items()} != expected:
-            raise RunError("the checkpoint is of another network than the configuration builds; start anew")
+            raise other_network()
         self._state = tuple(tf.constant(state[str(position)]) for position in range(len(self._state)))
 
     def fitted(self, fold: int = 0) -> Fitted:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import SettingsError
-from data.io.keras_import import grow_memory, import_keras
+from data.io.keras_import import import_keras
 from data.io.scratch import alone
 from spaces.training.transfer.backbones import BACKBONES, bare
 
@@ -56,9 +56,6 @@ def settle(source: str, names: tuple[str, ...]) -> dict[str, str]:
     if source == NONE:
         return dict.fromkeys(names, NONE)
     import_keras()
-    # The process that searches takes no more of a GPU than it needs; one that has used it already goes on.
-    with contextlib.suppress(RuntimeError):
-        grow_memory()
     if source == IMAGENET:
         for name in names:
             _load(name, source)

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.processes import python
 
 _STATE = """
 import keras
@@ -16,17 +13,6 @@ config = keras.config
 print(keras.backend.backend(), config.image_data_format(), config.floatx(), config.epsilon())
 """
 _FIXED = "tensorflow channels_last float32 1e-07\n"
-
-
-def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize(

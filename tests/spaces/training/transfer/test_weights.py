@@ -11,6 +11,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from data.errors import SettingsError
 from spaces.training.transfer import weights as pretrained
@@ -158,12 +159,13 @@ def test_the_process_that_searches_leaves_the_memory_of_gpus(
 ) -> None:
     grown = []
 
-    def grow() -> None:
-        grown.append(1)
+    def grow(gpu: str, enabled: bool) -> None:
+        grown.append((gpu, enabled))
         # As TensorFlow does where it has been used already.
         raise RuntimeError("Physical devices cannot be modified after being initialized")
 
-    monkeypatch.setattr(pretrained, "grow_memory", grow)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: ["gpu"])
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", grow)
     settle(str(small_weights), ALL)
     assert grown
 
