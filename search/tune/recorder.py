@@ -47,7 +47,7 @@ _NUMBERS = (
 
 
 def trials_table(trials: list[FrozenTrial]) -> pd.DataFrame:
-    """One row a trial, in the order of suggestion: `TRIAL_COLUMNS`, then ``config.*`` sorted by name."""
+    """Return one row per trial, in the order of suggestion: `TRIAL_COLUMNS`, then ``config.*`` sorted by name."""
     rows = [_row(trial) for trial in trials]
     configured = sorted({key for row in rows for key in row if key.startswith("config.")})
     frame = pd.DataFrame(rows, columns=[*TRIAL_COLUMNS, *configured])
@@ -57,7 +57,7 @@ def trials_table(trials: list[FrozenTrial]) -> pd.DataFrame:
 def _row(trial: FrozenTrial) -> dict[str, Any]:
     attributes = trial.user_attrs
     row = {name: attributes.get(name) for name in TRIAL_COLUMNS}
-    # A trial whose worker was killed for memory goes on from its checkpoint, and fails only if it is again.
+    # A trial whose worker was killed for memory resumes; it fails only if this happens repeatedly.
     failed = trial.state == TrialState.FAIL
     row["status"] = OOM if failed and attributes.get("outcome") == OOM else trial.state.name
     row["epochs"] = attributes.get("epochs", len(trial.intermediate_values))
@@ -70,7 +70,7 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def history_table(trials: list[FrozenTrial]) -> pd.DataFrame:
-    """One row an epoch of a trial: `HISTORY_COLUMNS`."""
+    """Return one row per epoch of a trial: `HISTORY_COLUMNS`."""
     rows = [
         {"trial_id": trial.user_attrs["trial_id"], **epoch}
         for trial in trials
@@ -80,7 +80,7 @@ def history_table(trials: list[FrozenTrial]) -> pd.DataFrame:
 
 
 def write_tables(run: RunFolder, study: optuna.Study) -> None:
-    """Write ``trials.parquet`` and ``history.parquet`` of a run as its study stands."""
+    """Write ``trials.parquet`` and ``history.parquet`` of a run from its study."""
     trials = [trial for trial in study.get_trials(deepcopy=False) if "trial_id" in trial.user_attrs]
     run.write_tables(trials_table(trials), history_table(trials))
 
@@ -149,8 +149,8 @@ class Recorder(Callback):
         with contextlib.suppress(OSError):
             if (trial.last_result or {}).get("outcome") not in SUSPENDED:
                 remove_checkpoint(self._run, trial.config[TRIAL_NUMBER])
-            begun = time.monotonic()
-            if begun > self._due:
+            started_writing = time.monotonic()
+            if started_writing > self._due:
                 write_tables(self._run, self._searcher.study)
                 ended = time.monotonic()
-                self._due = ended + max(_REWRITE_SECONDS, (ended - begun) / _REWRITE_SHARE)
+                self._due = ended + max(_REWRITE_SECONDS, (ended - started_writing) / _REWRITE_SHARE)

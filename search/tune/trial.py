@@ -33,7 +33,7 @@ mean time between failures. For a checkpoint that takes one second, 2 % is optim
 every twenty minutes, and conservative for a more reliable one.
 """
 
-_PATIENCE = (1.0, 4.0, 15.0, 40.0)
+_RETRY_SECONDS = (1.0, 4.0, 15.0, 40.0)
 """Seconds between attempts to read or write files that a trial needs."""
 
 
@@ -268,7 +268,7 @@ class GenreTrial(tune.Trainable):
         StorageError
             If the folder stays unreachable.
         """
-        waits = iter(_PATIENCE)
+        waits = iter(_RETRY_SECONDS)
         while True:
             try:
                 return action()
