@@ -14,6 +14,9 @@ from search.storage.journal_backend import Journal
 from search.storage.journal_mirror import fetch_journal, working_folder
 from search.storage.run_folder import JOURNAL, STUDY, RunFolder
 
+CURVE = "curve"
+"""User attribute of an ended trial with all its epochs, as a list of dicts."""
+
 FIXED = "fixed"
 """User attribute of a trial with the parameters that were fixed and not suggested."""
 

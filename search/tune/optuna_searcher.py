@@ -17,27 +17,14 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from search.outcomes import COMPLETE, FAILED, SUSPENDED
+from search.storage.columns import SCORES
 from search.storage.journal_backend import Journal
-from search.storage.study import FIXED
+from search.storage.study import CURVE, FIXED
 from search.tune.trial import TRIAL_ID, TRIAL_NUMBER, accuracy
 
 _Result = TypeVar("_Result")
 
-CURVE = "curve"
-"""User attribute that holds all epochs, as a list of dicts."""
-
-SUMMARY = (
-    "best_epoch",
-    "val_accuracy",
-    "val_loss",
-    "val_macro_f1",
-    "train_accuracy",
-    "params",
-    "seconds",
-    "node",
-    "outcome",
-    "error",
-)
+SUMMARY = ("best_epoch", *SCORES, "params", "seconds", "node", "outcome", "error")
 """User attributes of an ended trial, besides ``trial_id`` and ``epochs``."""
 
 

@@ -17,6 +17,7 @@ from data.errors import HarnessError, RunError
 from data.io.folder import is_full
 from search.outcomes import COMPLETE, DISK_FULL, FAIL, FAILED, OOM, RUNNING, UNREACHABLE
 from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from search.storage.columns import EPOCH_METRICS
 from search.storage.run_folder import RunFolder
 from spaces.training.family import Family, Learner
 
@@ -42,8 +43,6 @@ class StorageError(HarnessError):
 
 
 _Result = TypeVar("_Result")
-
-_METRICS = ("val_accuracy", "val_loss", "val_macro_f1", "train_loss", "train_accuracy")
 
 
 class GenreTrial(tune.Trainable):
@@ -142,7 +141,7 @@ class GenreTrial(tune.Trainable):
         return {
             "epoch": self._epoch,
             "best_epoch": int(self._best.get("epoch", 0)),
-            **{name: self._best.get(name, 0.0) for name in _METRICS},
+            **{name: self._best.get(name, 0.0) for name in EPOCH_METRICS},
             "params": self._learner.n_parameters if self._learner else 0,
             "seconds": self._seconds,
             "curve": curve,

@@ -19,7 +19,8 @@ import spaces
 from data.errors import RunError
 from search import SearchSettings, api, driver, run_search
 from search.api import resume_search
-from search.storage.run_folder import TRIAL_COLUMNS, RunFolder
+from search.storage.columns import TRIAL_COLUMNS
+from search.storage.run_folder import RunFolder
 from search.storage.study import open_study
 
 TRIALS = 7

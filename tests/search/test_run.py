@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 from search.plan import make_plan
 from search.run import _summarise, main
 from search.settings import SearchSettings
-from search.storage.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
+from search.storage.columns import HISTORY_COLUMNS, TRIAL_COLUMNS
+from search.storage.run_folder import RunFolder
 from tests.support.paths import ROOT
 from tests.support.runs import make_info
 from tests.support.waiting import running, wait_until

@@ -15,8 +15,8 @@ from ray.tune.search import Searcher
 import spaces
 from search.sampling.samplers import make_sampler
 from search.storage.journal_backend import Journal, JournalFile
+from search.storage.tables import history_table, trials_table
 from search.tune.optuna_searcher import TruthfulOptunaSearch
-from search.tune.recorder import history_table, trials_table
 
 FAMILY = spaces.get("features_mlp")
 
@@ -135,7 +135,7 @@ def test_epochs_reported_twice_count_once(searcher: TruthfulOptunaSearch) -> Non
     assert trial.value == 0.5
 
 
-def test_tables_are_what_the_study_holds(searcher: TruthfulOptunaSearch) -> None:
+def test_tables_match_the_study(searcher: TruthfulOptunaSearch) -> None:
     for name in "abcd":
         searcher.suggest(name)
     searcher.on_trial_complete("a", result([1, 2], 0.7, "COMPLETE"))
@@ -151,11 +151,6 @@ def test_tables_are_what_the_study_holds(searcher: TruthfulOptunaSearch) -> None
     assert trials["config.units_1"].iloc[0] == 58
     history = history_table(searcher.study.trials)
     assert history[["trial_id", "epoch"]].to_numpy().tolist() == [["a", 1], ["a", 2]]
-
-
-def test_tables_of_a_study_without_trials() -> None:
-    assert len(trials_table([])) == 0
-    assert len(history_table([])) == 0
 
 
 def test_records_are_in_the_journal_immediately(searcher: TruthfulOptunaSearch, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from ray.exceptions import ActorDiedError, OutOfMemoryError
 
 from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from search.storage.run_folder import RunFolder
+from search.storage.tables import trials_table
 from search.tune import recorder as recorder_module
-from search.tune.recorder import Recorder, trials_table
+from search.tune.recorder import Recorder
 
 KILLED = OutOfMemoryError(
     "Task was killed due to the node running low on memory.\nMemory on the node was 22.1GB / 23.3GB (0.95)."
