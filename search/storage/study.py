@@ -52,6 +52,14 @@ def configuration(trial: FrozenTrial) -> dict[str, Any]:
     return {**trial.params, **trial.user_attrs.get(FIXED, {})}
 
 
+def writable_trial(study: optuna.Study, trial: FrozenTrial) -> optuna.trial.Trial:
+    """Return a trial of a study as it is after an ask, so that it can be reported and told.
+
+    Optuna has no public way to continue a trial that another process started.
+    """
+    return optuna.trial.Trial(study, trial._trial_id)
+
+
 def create_study(run: RunFolder, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
     """Open the study of a run for writing; create it if it does not exist."""
     # Otherwise Optuna logs at each opening that the study exists.

@@ -19,7 +19,7 @@ from ray.tune.search.optuna import OptunaSearch
 from search.outcomes import COMPLETE, FAILED, SUSPENDED
 from search.storage.columns import SCORES
 from search.storage.journal_backend import Journal
-from search.storage.study import CURVE, FIXED
+from search.storage.study import CURVE, FIXED, writable_trial
 from search.tune.trial import TRIAL_ID, TRIAL_NUMBER, accuracy
 
 _Result = TypeVar("_Result")
@@ -84,7 +84,7 @@ class TruthfulOptunaSearch(OptunaSearch):
             unfinished = self._unfinished.pop(0)
             name = unfinished.user_attrs.get(TRIAL_ID, trial_id)
             # The same state as after an ask, so that the stored parameters are suggested again.
-            self._ot_trials[trial_id] = optuna.trial.Trial(self._ot_study, unfinished._trial_id)
+            self._ot_trials[trial_id] = writable_trial(self._ot_study, unfinished)
             self._known[trial_id] = frozenset(unfinished.intermediate_values)
         config = super().suggest(trial_id)
         if config is None:

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import optuna
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
@@ -16,6 +15,7 @@ from search.outcomes import OOM, SUSPENDED
 from search.storage.checkpoint import remove_checkpoint
 from search.storage.journal_mirror import JournalMirror
 from search.storage.run_folder import RunFolder
+from search.storage.study import writable_trial
 from search.storage.tables import write_tables
 from search.tune.optuna_searcher import TruthfulOptunaSearch
 from search.tune.trial import TRIAL_NUMBER
@@ -83,7 +83,7 @@ class Recorder(Callback):
         """Record that a worker ran out of memory, in case the trial fails in the same way again."""
         if killed_for_memory(trial):
             frozen_trial = self._searcher.study.get_trials(deepcopy=False)[trial.config[TRIAL_NUMBER]]
-            optuna.trial.Trial(self._searcher.study, frozen_trial._trial_id).set_user_attr("outcome", OOM)
+            writable_trial(self._searcher.study, frozen_trial).set_user_attr("outcome", OOM)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record a trial whose worker was restarted too often."""
