@@ -36,9 +36,10 @@ from search.storage.lock import disk_full, out_of_reach
 from search.storage.run_folder import STUDY, RunFolder
 from search.storage.run_info import RunInfo
 from search.storage.study import count_ended, create_study, storage
+from search.storage.tables import write_tables
 from search.tune.concurrency import Capacity
 from search.tune.optuna_searcher import TruthfulOptunaSearch
-from search.tune.recorder import SECONDS, Recorder, write_tables
+from search.tune.recorder import SECONDS, Recorder
 from search.tune.schedulers import make_scheduler
 from search.tune.stopper import NO_SPACE, NO_STORAGE, Ending
 from search.tune.trial import TRIAL_ID, GenreTrial

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -11,6 +12,7 @@ import spaces
 from data.console import Command
 from data.errors import SettingsError
 from search.sampling.samplers import SEARCHERS
+from search.settings import SearchSettings
 from search.tune.schedulers import SCHEDULERS
 
 if TYPE_CHECKING:
@@ -25,88 +27,96 @@ _PLACE_OPTIONS = ("runs", "cache", "address", "max_concurrent", "cpus_per_trial"
 """Options about where a search runs, which may change when a run is resumed or extended."""
 
 
+def _option(
+    name: str, description: str, *, flags: str | None = None, **attributes: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the click option of a setting, with the type and the default of its field.
+
+    Parameters
+    ----------
+    name : str
+        Name of a field of `SearchSettings`.
+    description : str
+        Help text.
+    flags : str, optional
+        The option as typed, if it is not the name with hyphens.
+    **attributes
+        Further attributes of `click.option`.
+    """
+    field = SearchSettings.model_fields[name]
+    flags = flags or "--" + name.replace("_", "-")
+    kind = _plain_type(field.annotation)
+    if kind is bool:
+        attributes.setdefault("is_flag", True)
+    else:
+        attributes.setdefault("type", kind)
+    if field.default is not None and not attributes.get("multiple"):
+        attributes["default"] = field.get_default()
+    return click.option(flags, help=description, **attributes)
+
+
+def _plain_type(annotation: Any) -> Any:
+    """Return the type inside ``Annotated`` and unions with None."""
+    inner = [argument for argument in get_args(annotation) if argument is not type(None)]
+    return _plain_type(inner[0]) if inner else annotation
+
+
 @click.command(cls=Command)
 @click.option("--family", metavar="NAME", help=f"Model family: {', '.join(spaces.names())}.")
-@click.option("--cache", metavar="DIR_OR_URI", help="Cache of data.prepare.  [default: the demo data set]")
-@click.option("--name", metavar="RUN", help="Name of the run.  [default: family and time]")
-@click.option("--trials", metavar="N", type=int, default=40, help="Number of trials, including the BASELINE.")
-@click.option("--max-epochs", metavar="N", type=int, default=100, help="Maximum number of epochs per trial.")
-@click.option(
-    "--folds",
+@_option("cache", "Cache of data.prepare.  [default: the demo data set]", metavar="DIR_OR_URI")
+@_option("name", "Name of the run.  [default: family and time]", metavar="RUN")
+@_option("trials", "Number of trials, including the BASELINE.", metavar="N")
+@_option("max_epochs", "Maximum number of epochs per trial.", metavar="N")
+@_option(
+    "folds",
+    "Folds of the cross-validation; 1 for a hold-out.  [default: depends on the family]",
     metavar="K",
-    type=int,
-    help="Folds of the cross-validation; 1 for a hold-out.  [default: depends on the family]",
 )
-@click.option(
-    "--test-fraction",
-    metavar="F",
-    type=float,
-    default=0.2,
-    help="Fraction of the tracks in the locked test set; 0 for none.",
-)
-@click.option("--splits", metavar="FILE", help="CSV file with your own partition: track_id,split.")
-@click.option(
-    "--searcher", type=click.Choice(SEARCHERS), default="tpe", help="Sampler that suggests configurations."
-)
-@click.option("--scheduler", type=click.Choice(SCHEDULERS), default="asha", help="Early stopping rule.")
-@click.option(
-    "--grace-period",
+@_option("test_fraction", "Fraction of the tracks in the locked test set; 0 for none.", metavar="F")
+@_option("splits", "CSV file with your own partition: track_id,split.", metavar="FILE")
+@_option("searcher", "Sampler that suggests configurations.", type=click.Choice(SEARCHERS))
+@_option("scheduler", "Early stopping rule.", type=click.Choice(SCHEDULERS))
+@_option(
+    "grace_period",
+    "Epochs before a trial may be stopped.  [default: a quarter; hyperband: two rungs below the end]",
     metavar="N",
-    type=int,
-    help="Epochs before a trial may be stopped.  [default: a quarter; hyperband: two rungs below the end]",
 )
-@click.option(
-    "--reduction-factor", metavar="N", type=int, default=3, help="ASHA continues one trial in N at each rung."
-)
-@click.option("--brackets", metavar="N", type=int, default=1, help="Number of ASHA brackets.")
-@click.option("--patience", metavar="N", type=int, help="End a trial after N epochs without improvement.")
-@click.option("--target", metavar="A", type=float, help="End the search at this validation accuracy.")
-@click.option(
-    "--stagnation", metavar="N", type=int, help="End the search after N complete trials without improvement."
-)
-@click.option("--time-budget", metavar="SECONDS", type=float, help="End the search after this time.")
-@click.option("--max-concurrent", metavar="N", type=int, help="Concurrent trials.  [default: as many as fit]")
-@click.option("--cpus-per-trial", metavar="X", type=float, default=1.0, help="CPU cores per trial.")
-@click.option(
-    "--gpus-per-trial",
+@_option("reduction_factor", "ASHA continues one trial in N at each rung.", metavar="N")
+@_option("brackets", "Number of ASHA brackets.", metavar="N")
+@_option("patience", "End a trial after N epochs without improvement.", metavar="N")
+@_option("target", "End the search at this validation accuracy.", metavar="A")
+@_option("stagnation", "End the search after N complete trials without improvement.", metavar="N")
+@_option("time_budget", "End the search after this time.", metavar="SECONDS")
+@_option("max_concurrent", "Concurrent trials.  [default: as many as fit]", metavar="N")
+@_option("cpus_per_trial", "CPU cores per trial.", metavar="X")
+@_option(
+    "gpus_per_trial",
+    "GPUs per trial: a fraction of one, or whole GPUs (a trial trains on the first).",
     metavar="X",
-    type=float,
-    default=0.0,
-    help="GPUs per trial: a fraction of one, or whole GPUs (a trial trains on the first).",
 )
-@click.option("--address", metavar="ADDR", help="Ray cluster to use.  [default: start a local one]")
-@click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder or URI of the runs.")
-@click.option(
-    "--seed",
-    metavar="N",
-    type=int,
-    default=0,
-    help="Seed of split, sampler, initial weights, shuffling and augmentation.",
-)
-@click.option(
-    "--deterministic", is_flag=True, help="Use deterministic operations only, which repeat on a GPU."
-)
-@click.option("--set", metavar="KEY=VALUE", multiple=True, help="Fix a parameter; may be repeated.")
-@click.option(
-    "--space", metavar="FILE.yaml", help="File with other ranges: low, high, log or choices per parameter."
-)
-@click.option("--warm-start", metavar="RUN", help="Start with the best configurations of an earlier run.")
-@click.option(
-    "--portfolio/--no-portfolio",
-    default=True,
-    help="After the BASELINE, try configurations of the family that did well on other data; not used with a"
+@_option("address", "Ray cluster to use.  [default: start a local one]", metavar="ADDR")
+@_option("runs", "Folder or URI of the runs.", metavar="DIR_OR_URI")
+@_option("seed", "Seed of split, sampler, initial weights, shuffling and augmentation.", metavar="N")
+@_option("deterministic", "Use deterministic operations only, which repeat on a GPU.")
+@_option("set", "Fix a parameter; may be repeated.", metavar="KEY=VALUE", multiple=True)
+@_option("space", "File with other ranges: low, high, log or choices per parameter.", metavar="FILE.yaml")
+@_option("warm_start", "Start with the best configurations of an earlier run.", metavar="RUN")
+@_option(
+    "portfolio",
+    "After the BASELINE, try configurations of the family that did well on other data; not used with a"
     " grid or --warm-start.",
+    flags="--portfolio/--no-portfolio",
 )
-@click.option(
-    "--weights",
+@_option(
+    "weights",
+    "Pretrained weights of vgg16_transfer: imagenet, none or FILE.  [default: imagenet]",
     metavar="SOURCE",
-    help="Pretrained weights of vgg16_transfer: imagenet, none or FILE.  [default: imagenet]",
 )
 @click.option("--resume", metavar="RUN", help="Resume an interrupted run with its own settings.")
 @click.option("--extend", metavar="RUN", help="Add --trials to a finished run, with its own settings.")
-@click.option("--tensorboard", is_flag=True, help="Write TensorBoard events into the folder ray/ of the run.")
-@click.option("--mlflow", metavar="URI", help="Log to MLflow.")
-@click.option("--wandb", metavar="PROJECT", help="Log to Weights & Biases.")
+@_option("tensorboard", "Write TensorBoard events into the folder ray/ of the run.")
+@_option("mlflow", "Log to MLflow.", metavar="URI")
+@_option("wandb", "Log to Weights & Biases.", metavar="PROJECT")
 def main(resume: str | None, extend: str | None, family: str | None, **options: Any) -> None:
     """Search for the best configuration of a model family."""
     if resume is not None or extend is not None:
@@ -114,8 +124,6 @@ def main(resume: str | None, extend: str | None, family: str | None, **options: 
     else:
         if family is None:
             raise SettingsError(f"--family is missing; the families are {', '.join(spaces.names())}")
-        from search.settings import SearchSettings
-
         settings = SearchSettings.checked(family=family, **options)
         if settings.cache is None:
             click.echo("No --cache: searching on the demo data set, which is SYNTHETIC music.")

@@ -30,37 +30,11 @@ if TYPE_CHECKING:
 JOURNAL, STUDY = "study.journal", "search"
 """Optuna's journal in a run's folder, and the name of the study in it."""
 
-TRIAL_COLUMNS = (
-    "trial_id",
-    "status",
-    "epochs",
-    "best_epoch",
-    "val_accuracy",
-    "val_loss",
-    "val_macro_f1",
-    "train_accuracy",
-    "params",
-    "seconds",
-    "error",
-)
-"""Columns of ``trials.parquet`` besides ``config.*``. The scores belong to ``best_epoch``."""
-
 EPOCH = "epoch"
 """Key in the metadata of a predictions file: the epoch of the predictions."""
 
 _BEFORE = ".before.parquet"
 """Suffix of the predictions that a later file of the same trial replaced."""
-
-HISTORY_COLUMNS = (
-    "trial_id",
-    "epoch",
-    "val_accuracy",
-    "val_loss",
-    "val_macro_f1",
-    "train_loss",
-    "train_accuracy",
-)
-"""Columns of ``history.parquet``; epochs count from 1."""
 
 
 def last_words(error: str) -> str:
@@ -184,7 +158,7 @@ class RunFolder:
         self._write("splits.parquet", split.frame())
 
     def trials(self) -> pd.DataFrame:
-        """Read ``trials.parquet``: `TRIAL_COLUMNS` and ``config.*``.
+        """Read ``trials.parquet``: `search.storage.columns.TRIAL_COLUMNS` and ``config.*``.
 
         Raises
         ------
@@ -194,7 +168,7 @@ class RunFolder:
         return self._table("trials.parquet")
 
     def history(self) -> pd.DataFrame:
-        """Read ``history.parquet``: `HISTORY_COLUMNS`."""
+        """Read ``history.parquet``: `search.storage.columns.HISTORY_COLUMNS`."""
         return self._table("history.parquet")
 
     def write_tables(self, trials: pd.DataFrame, history: pd.DataFrame) -> None:

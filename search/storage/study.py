@@ -14,6 +14,9 @@ from search.storage.journal_backend import Journal
 from search.storage.journal_mirror import fetch_journal, working_folder
 from search.storage.run_folder import JOURNAL, STUDY, RunFolder
 
+CURVE = "curve"
+"""User attribute of an ended trial with all its epochs, as a list of dicts."""
+
 FIXED = "fixed"
 """User attribute of a trial with the parameters that were fixed and not suggested."""
 
@@ -47,6 +50,14 @@ def open_study(run: RunFolder) -> optuna.Study:
 def configuration(trial: FrozenTrial) -> dict[str, Any]:
     """Return the complete configuration of a trial: suggested and fixed parameters."""
     return {**trial.params, **trial.user_attrs.get(FIXED, {})}
+
+
+def writable_trial(study: optuna.Study, trial: FrozenTrial) -> optuna.trial.Trial:
+    """Return a trial of a study as it is after an ask, so that it can be reported and told.
+
+    Optuna has no public way to continue a trial that another process started.
+    """
+    return optuna.trial.Trial(study, trial._trial_id)
 
 
 def create_study(run: RunFolder, sampler: optuna.samplers.BaseSampler) -> optuna.Study:

@@ -17,27 +17,14 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from search.outcomes import COMPLETE, FAILED, SUSPENDED
+from search.storage.columns import SCORES
 from search.storage.journal_backend import Journal
-from search.storage.study import FIXED
+from search.storage.study import CURVE, FIXED, writable_trial
 from search.tune.trial import TRIAL_ID, TRIAL_NUMBER, accuracy
 
 _Result = TypeVar("_Result")
 
-CURVE = "curve"
-"""User attribute that holds all epochs, as a list of dicts."""
-
-SUMMARY = (
-    "best_epoch",
-    "val_accuracy",
-    "val_loss",
-    "val_macro_f1",
-    "train_accuracy",
-    "params",
-    "seconds",
-    "node",
-    "outcome",
-    "error",
-)
+SUMMARY = ("best_epoch", *SCORES, "params", "seconds", "node", "outcome", "error")
 """User attributes of an ended trial, besides ``trial_id`` and ``epochs``."""
 
 
@@ -97,7 +84,7 @@ class TruthfulOptunaSearch(OptunaSearch):
             unfinished = self._unfinished.pop(0)
             name = unfinished.user_attrs.get(TRIAL_ID, trial_id)
             # The same state as after an ask, so that the stored parameters are suggested again.
-            self._ot_trials[trial_id] = optuna.trial.Trial(self._ot_study, unfinished._trial_id)
+            self._ot_trials[trial_id] = writable_trial(self._ot_study, unfinished)
             self._known[trial_id] = frozenset(unfinished.intermediate_values)
         config = super().suggest(trial_id)
         if config is None:

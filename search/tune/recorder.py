@@ -8,18 +8,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import optuna
-import pandas as pd
-from optuna.trial import FrozenTrial, TrialState
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from search.outcomes import OOM, SUSPENDED
 from search.storage.checkpoint import remove_checkpoint
 from search.storage.journal_mirror import JournalMirror
-from search.storage.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
-from search.storage.study import configuration
-from search.tune.optuna_searcher import CURVE, TruthfulOptunaSearch
+from search.storage.run_folder import RunFolder
+from search.storage.study import writable_trial
+from search.storage.tables import write_tables
+from search.tune.optuna_searcher import TruthfulOptunaSearch
 from search.tune.trial import TRIAL_NUMBER
 
 SECONDS = "seconds"
@@ -33,56 +31,6 @@ _REWRITE_SHARE = 0.03
 
 _NO_MEMORY = ("low on memory", "outofmemory", "out of memory")
 """Words in Ray's message about a worker that was killed to free memory."""
-
-_NUMBERS = (
-    "epochs",
-    "best_epoch",
-    "val_accuracy",
-    "val_loss",
-    "val_macro_f1",
-    "train_accuracy",
-    "params",
-    "seconds",
-)
-
-
-def trials_table(trials: list[FrozenTrial]) -> pd.DataFrame:
-    """One row a trial, in the order of suggestion: `TRIAL_COLUMNS`, then ``config.*`` sorted by name."""
-    rows = [_row(trial) for trial in trials]
-    configured = sorted({key for row in rows for key in row if key.startswith("config.")})
-    frame = pd.DataFrame(rows, columns=[*TRIAL_COLUMNS, *configured])
-    return frame.astype(dict.fromkeys(_NUMBERS, "float64")).astype({"epochs": "int64"})
-
-
-def _row(trial: FrozenTrial) -> dict[str, Any]:
-    attributes = trial.user_attrs
-    row = {name: attributes.get(name) for name in TRIAL_COLUMNS}
-    # A trial whose worker was killed for memory goes on from its checkpoint, and fails only if it is again.
-    failed = trial.state == TrialState.FAIL
-    row["status"] = OOM if failed and attributes.get("outcome") == OOM else trial.state.name
-    row["epochs"] = attributes.get("epochs", len(trial.intermediate_values))
-    row["error"] = attributes.get("error") or None
-    if failed:
-        row.update(
-            dict.fromkeys(("best_epoch", "val_accuracy", "val_loss", "val_macro_f1", "train_accuracy"))
-        )
-    return row | {f"config.{key}": value for key, value in configuration(trial).items()}
-
-
-def history_table(trials: list[FrozenTrial]) -> pd.DataFrame:
-    """One row an epoch of a trial: `HISTORY_COLUMNS`."""
-    rows = [
-        {"trial_id": trial.user_attrs["trial_id"], **epoch}
-        for trial in trials
-        for epoch in trial.user_attrs.get(CURVE, ())
-    ]
-    return pd.DataFrame(rows, columns=list(HISTORY_COLUMNS)).astype({"epoch": "int64"})
-
-
-def write_tables(run: RunFolder, study: optuna.Study) -> None:
-    """Write ``trials.parquet`` and ``history.parquet`` of a run as its study stands."""
-    trials = [trial for trial in study.get_trials(deepcopy=False) if "trial_id" in trial.user_attrs]
-    run.write_tables(trials_table(trials), history_table(trials))
 
 
 def killed_for_memory(trial: Trial) -> bool:
@@ -135,7 +83,7 @@ class Recorder(Callback):
         """Record that a worker ran out of memory, in case the trial fails in the same way again."""
         if killed_for_memory(trial):
             frozen_trial = self._searcher.study.get_trials(deepcopy=False)[trial.config[TRIAL_NUMBER]]
-            optuna.trial.Trial(self._searcher.study, frozen_trial._trial_id).set_user_attr("outcome", OOM)
+            writable_trial(self._searcher.study, frozen_trial).set_user_attr("outcome", OOM)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record a trial whose worker was restarted too often."""
@@ -149,8 +97,8 @@ class Recorder(Callback):
         with contextlib.suppress(OSError):
             if (trial.last_result or {}).get("outcome") not in SUSPENDED:
                 remove_checkpoint(self._run, trial.config[TRIAL_NUMBER])
-            begun = time.monotonic()
-            if begun > self._due:
+            started_writing = time.monotonic()
+            if started_writing > self._due:
                 write_tables(self._run, self._searcher.study)
                 ended = time.monotonic()
-                self._due = ended + max(_REWRITE_SECONDS, (ended - begun) / _REWRITE_SHARE)
+                self._due = ended + max(_REWRITE_SECONDS, (ended - started_writing) / _REWRITE_SHARE)

@@ -17,6 +17,7 @@ from data.errors import HarnessError, RunError
 from data.io.folder import is_full
 from search.outcomes import COMPLETE, DISK_FULL, FAIL, FAILED, OOM, RUNNING, UNREACHABLE
 from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from search.storage.columns import EPOCH_METRICS
 from search.storage.run_folder import RunFolder
 from spaces.training.family import Family, Learner
 
@@ -33,7 +34,7 @@ mean time between failures. For a checkpoint that takes one second, 2 % is optim
 every twenty minutes, and conservative for a more reliable one.
 """
 
-_PATIENCE = (1.0, 4.0, 15.0, 40.0)
+_RETRY_SECONDS = (1.0, 4.0, 15.0, 40.0)
 """Seconds between attempts to read or write files that a trial needs."""
 
 
@@ -42,8 +43,6 @@ class StorageError(HarnessError):
 
 
 _Result = TypeVar("_Result")
-
-_METRICS = ("val_accuracy", "val_loss", "val_macro_f1", "train_loss", "train_accuracy")
 
 
 class GenreTrial(tune.Trainable):
@@ -142,7 +141,7 @@ class GenreTrial(tune.Trainable):
         return {
             "epoch": self._epoch,
             "best_epoch": int(self._best.get("epoch", 0)),
-            **{name: self._best.get(name, 0.0) for name in _METRICS},
+            **{name: self._best.get(name, 0.0) for name in EPOCH_METRICS},
             "params": self._learner.n_parameters if self._learner else 0,
             "seconds": self._seconds,
             "curve": curve,
@@ -268,7 +267,7 @@ class GenreTrial(tune.Trainable):
         StorageError
             If the folder stays unreachable.
         """
-        waits = iter(_PATIENCE)
+        waits = iter(_RETRY_SECONDS)
         while True:
             try:
                 return action()

@@ -1,3 +1,5 @@
+"""Searches from Python: record, tables, study and reproducibility."""
+
 from __future__ import annotations
 
 import contextlib
@@ -15,11 +17,10 @@ from ray import tune
 
 import spaces
 from data.errors import RunError
-from search import SearchSettings, run_search
-from search import api as engine
-from search import driver as tuning
+from search import SearchSettings, api, driver, run_search
 from search.api import resume_search
-from search.storage.run_folder import TRIAL_COLUMNS, RunFolder
+from search.storage.columns import TRIAL_COLUMNS
+from search.storage.run_folder import RunFolder
 from search.storage.study import open_study
 
 TRIALS = 7
@@ -46,7 +47,7 @@ def study(run: RunFolder) -> optuna.Study:
     return open_study(run)
 
 
-def test_the_record_says_what_was_searched_on_what(run: RunFolder, small_cache: Path) -> None:
+def test_run_info_records_settings_data_and_space(run: RunFolder, small_cache: Path) -> None:
     info = run.info()
     assert (info.status, info.family, info.seed, info.trials) == ("finished", "features_mlp", 7, TRIALS)
     assert info.cache.uri == str(small_cache)
@@ -58,7 +59,7 @@ def test_the_record_says_what_was_searched_on_what(run: RunFolder, small_cache: 
     assert split.test.sum() == 12
 
 
-def test_trials_are_in_the_order_of_suggestion_and_the_first_is_the_baseline(run: RunFolder) -> None:
+def test_trials_are_in_suggestion_order_with_the_baseline_first(run: RunFolder) -> None:
     trials = run.trials()
     assert len(trials) == TRIALS
     assert list(trials.columns[: len(TRIAL_COLUMNS)]) == list(TRIAL_COLUMNS)
@@ -71,16 +72,16 @@ def test_trials_are_in_the_order_of_suggestion_and_the_first_is_the_baseline(run
     assert trials["seconds"].min() > 0
 
 
-def test_states_are_what_tune_saw(run: RunFolder, study: optuna.Study) -> None:
+def test_study_states_match_the_outcomes_in_tune(run: RunFolder, study: optuna.Study) -> None:
     results = tune.ExperimentAnalysis(str(run.folder.local / "ray")).results
     outcomes = {trial_id: result["outcome"] for trial_id, result in results.items()}
-    told = {trial.user_attrs["trial_id"]: trial.state for trial in study.trials}
+    states = {trial.user_attrs["trial_id"]: trial.state for trial in study.trials}
     expected = {"COMPLETE": TrialState.COMPLETE, "RUNNING": TrialState.PRUNED, "FAIL": TrialState.FAIL}
-    assert told == {trial_id: expected[outcome] for trial_id, outcome in outcomes.items()}
-    assert TrialState.PRUNED in told.values()
+    assert states == {trial_id: expected[outcome] for trial_id, outcome in outcomes.items()}
+    assert TrialState.PRUNED in states.values()
 
 
-def test_the_study_holds_every_epoch(run: RunFolder, study: optuna.Study) -> None:
+def test_the_study_contains_every_epoch(run: RunFolder, study: optuna.Study) -> None:
     history, trials = run.history(), run.trials().set_index("trial_id")
     for trial in study.trials:
         row = trials.loc[trial.user_attrs["trial_id"]]
@@ -93,17 +94,17 @@ def test_the_study_holds_every_epoch(run: RunFolder, study: optuna.Study) -> Non
         assert trial.user_attrs["node"]
 
 
-def test_a_search_that_is_gone_on_with_has_its_rungs(run: RunFolder, study: optuna.Study) -> None:
+def test_a_resumed_search_rebuilds_its_rungs(run: RunFolder, study: optuna.Study) -> None:
     info = run.info()
     assert info.rungs == [1, 3]
-    scheduler = tuning._scheduler(SearchSettings.checked(**info.settings), study.trials)
+    scheduler = driver._scheduler(SearchSettings.checked(**info.settings), study.trials)
     for epoch, recorded in scheduler._brackets[0]._rungs:
-        reached = {str(one.number) for one in study.trials if epoch in one.intermediate_values}
+        reached = {str(trial.number) for trial in study.trials if epoch in trial.intermediate_values}
         assert set(recorded) == reached
         assert recorded["0"] == max(study.trials[0].intermediate_values[step + 1] for step in range(epoch))
 
 
-def test_nothing_is_logged_for_other_tools_unless_asked(run: RunFolder) -> None:
+def test_no_tensorboard_events_by_default(run: RunFolder) -> None:
     assert not list((run.folder.local / "ray").rglob("events.out.*"))
 
 
@@ -116,7 +117,7 @@ def test_predictions_give_the_recorded_accuracy(run: RunFolder) -> None:
         assert len(saved) == run.info().n_validated
 
 
-def test_a_finished_run_is_neither_resumed_nor_overwritten(run: RunFolder) -> None:
+def test_a_finished_run_cannot_be_resumed_or_overwritten(run: RunFolder) -> None:
     runs = str(run.folder.local.parent)
     with pytest.raises(RunError, match="--resume small: the run is finished"):
         resume_search("small", runs=runs)
@@ -125,7 +126,7 @@ def test_a_finished_run_is_neither_resumed_nor_overwritten(run: RunFolder) -> No
 
 
 @pytest.mark.parametrize(
-    ("family", "gpus", "share", "fit", "said"),
+    ("family", "gpus", "gpus_per_trial", "expected", "message"),
     [
         ("melspec_cnn", 2.0, 0.0, 4, "2 GPUs stay unused"),
         ("melspec_cnn", 2.0, 0.5, 4, ""),
@@ -134,52 +135,52 @@ def test_a_finished_run_is_neither_resumed_nor_overwritten(run: RunFolder) -> No
         ("features_mlp", 2.0, 0.0, 4, ""),
     ],
 )
-def test_gpus_that_lie_idle_are_told_of(
+def test_idle_gpus_are_reported(
     monkeypatch: pytest.MonkeyPatch,
     capsys: Any,
     family: str,
     gpus: float,
-    share: float,
-    fit: int,
-    said: str,
+    gpus_per_trial: float,
+    expected: int,
+    message: str,
 ) -> None:
     @contextlib.contextmanager
     def nodes(address: str | None) -> Iterator[list[dict[str, float]]]:
         yield [{"CPU": 4.0, "GPU": gpus} if gpus else {"CPU": 4.0}]
 
-    monkeypatch.setattr(engine, "ray_cluster", nodes)
-    with engine._cluster(SearchSettings.checked(family=family, gpus_per_trial=share)) as concurrent:
-        assert concurrent == fit
-    told = capsys.readouterr().err
-    assert said in told
-    assert bool(told) == bool(said)
+    monkeypatch.setattr(api, "ray_cluster", nodes)
+    with api._cluster(SearchSettings.checked(family=family, gpus_per_trial=gpus_per_trial)) as concurrent:
+        assert concurrent == expected
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert bool(errors) == bool(message)
 
 
-def test_a_run_that_ended_meanwhile_is_not_gone_on_with(
+def test_a_run_that_finished_meanwhile_is_not_resumed(
     run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = tmp_path / "runs"
     shutil.copytree(run.folder.local, runs / "small")
-    here = RunFolder.at(runs, "small")
-    finished = here.info()
-    here.write_info(finished.model_copy(update={"status": "interrupted"}))
-    claimed = engine.claimed
+    copied = RunFolder.at(runs, "small")
+    finished = copied.info()
+    copied.write_info(finished.model_copy(update={"status": "interrupted"}))
+    claimed = api.claimed
 
     @contextlib.contextmanager
-    def late(*given: Any, **options: Any) -> Iterator[None]:
-        # Another process ends the search before this one holds the run.
-        here.write_info(finished)
-        with claimed(*given, **options):
+    def claimed_late(*arguments: Any, **options: Any) -> Iterator[None]:
+        # Another process finishes the search before this process locks the run.
+        copied.write_info(finished)
+        with claimed(*arguments, **options):
             yield
 
-    monkeypatch.setattr(engine, "claimed", late)
+    monkeypatch.setattr(api, "claimed", claimed_late)
     with pytest.raises(RunError, match="--resume small: the run is finished"):
         resume_search("small", runs=str(runs))
-    assert here.info() == finished
+    assert copied.info() == finished
 
 
 @pytest.mark.slow
-def test_two_runs_of_one_seed_are_equal(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
+def test_two_runs_with_the_same_seed_are_equal(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
     tables: list[pd.DataFrame] = []
     for name in ("first", "second"):
         settings = SearchSettings.checked(
@@ -187,7 +188,7 @@ def test_two_runs_of_one_seed_are_equal(ray_cluster: None, small_cache: Path, tm
             cache=str(small_cache),
             runs=str(tmp_path),
             name=name,
-            # More than the ten that TPE draws at random before it learns.
+            # TPE draws its first ten trials at random.
             trials=14,
             max_epochs=4,
             folds=2,
@@ -235,7 +236,7 @@ def test_other_schedulers_and_searchers_run(
 
 
 @pytest.mark.slow
-def test_time_budget_ends_the_search(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
+def test_the_time_budget_stops_the_search(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
     settings = SearchSettings.checked(
         family="features_mlp",
         cache=str(small_cache),

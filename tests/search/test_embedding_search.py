@@ -28,13 +28,13 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_collection(tmp_path_factory.mktemp("collection") / "audio", tracks=10)
 
 
-def prepared(audio: Path, cache: Path, encoder: Path) -> None:
+def prepare_cache(audio: Path, cache: Path, encoder: Path) -> None:
     command = ["--audio", audio, "--cache", cache, "--workers", 1, "--embedding", encoder]
     result = CliRunner().invoke(prepare.main, [str(word) for word in command])
     assert result.exit_code == 0, result.output
 
 
-def encoder(folder: Path, name: str) -> Path:
+def write_encoder(folder: Path, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "LICENSE").write_text("For tests.")
     return write_onnx(folder / f"{name}.onnx", metadata={"sample_rate": str(RATE)})
@@ -43,7 +43,7 @@ def encoder(folder: Path, name: str) -> Path:
 @pytest.fixture(scope="module")
 def cache(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("embedded")
-    prepared(audio, folder / "cache", encoder(folder / "encoder", "small"))
+    prepare_cache(audio, folder / "cache", write_encoder(folder / "encoder", "small"))
     return folder / "cache"
 
 
@@ -64,7 +64,7 @@ def run(ray_cluster: None, cache: Path) -> RunFolder:
     return run_search(settings)
 
 
-def test_a_search_records_the_inputs_that_it_read(run: RunFolder, cache: Path) -> None:
+def test_a_search_records_its_inputs(run: RunFolder, cache: Path) -> None:
     info = run.info()
     opened = Cache.open(cache)
     assert info.weights == opened.encoder_weights
@@ -74,10 +74,19 @@ def test_a_search_records_the_inputs_that_it_read(run: RunFolder, cache: Path) -
     assert run.trials()["status"].isin(["COMPLETE", "PRUNED"]).all()
 
 
-def test_an_export_holds_its_encoder_and_runs_elsewhere(run: RunFolder, audio: Path, tmp_path: Path) -> None:
+def test_an_export_contains_its_encoder_and_works_after_a_move(
+    run: RunFolder, audio: Path, tmp_path: Path
+) -> None:
     trials = {trial: find_trial(run, trial) for trial in run.trials()["trial_id"]}
-    both = next(trial for trial in trials.values() if trial.config["inputs"] == "small+features")
-    export_trial(both, tmp_path / "made", runs=run.folder.path.rpartition("/")[0], formats=("onnx",))
+    trial_with_both_inputs = next(
+        trial for trial in trials.values() if trial.config["inputs"] == "small+features"
+    )
+    export_trial(
+        trial_with_both_inputs,
+        tmp_path / "made",
+        runs=run.folder.path.rpartition("/")[0],
+        formats=("onnx",),
+    )
     place = tmp_path / "moved"
     (tmp_path / "made").rename(place)
     assert sorted(file.name for file in (place / "encoders" / "small").iterdir()) == [
@@ -90,12 +99,12 @@ def test_an_export_holds_its_encoder_and_runs_elsewhere(run: RunFolder, audio: P
     classifier = Classifier.load(place)
     cached = Cache.open(run.info().cache.uri).rows("features+embedding-small")
     prediction = classifier.predict(audio / cached.track_id[0])
-    wanted = classifier.predict_rows(cached.X[:1])[0]
-    found = [prediction.probabilities[label] for label in classifier.labels]
-    np.testing.assert_allclose(found, wanted, atol=1e-3)
+    expected = classifier.predict_rows(cached.X[:1])[0]
+    probabilities = [prediction.probabilities[label] for label in classifier.labels]
+    np.testing.assert_allclose(probabilities, expected, atol=1e-3)
 
 
-def test_an_export_without_its_encoder_is_one_line(run: RunFolder, tmp_path: Path) -> None:
+def test_an_export_without_its_encoder_fails_with_one_line(run: RunFolder, tmp_path: Path) -> None:
     baseline = find_trial(run, run.trials()["trial_id"][0])
     export_trial(baseline, tmp_path / "export", runs=run.folder.path.rpartition("/")[0])
     preprocess = json.loads((tmp_path / "export" / "preprocess.json").read_text())
@@ -106,12 +115,12 @@ def test_an_export_without_its_encoder_is_one_line(run: RunFolder, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_run_outlives_an_encoder_that_is_added_to_its_cache(
+def test_a_run_is_extended_after_an_encoder_was_added_to_its_cache(
     ray_cluster: None, run: RunFolder, audio: Path, tmp_path: Path
 ) -> None:
     runs = Path(shutil.copytree(Path(run.folder.path).parent, tmp_path / "runs"))
     place = Path(shutil.copytree(run.info().cache.uri, tmp_path / "cache"))
-    prepared(audio, place, encoder(tmp_path / "encoder", "further"))
+    prepare_cache(audio, place, write_encoder(tmp_path / "encoder", "further"))
     extended = extend_search("embedded", trials=1, runs=str(runs), cache=str(place), max_concurrent=1)
     assert len(extended.trials()) == 3
     assert list(extended.info().cache.inputs) == ["features", "embedding-small"]

@@ -1,4 +1,4 @@
-"""What a search survives, with real processes: killed workers, a killed driver, bad configurations."""
+"""Searches that survive killed workers, a killed driver, bad configurations and storage failures."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from click.testing import CliRunner, Result
 
 from data.errors import RunError
 from data.io.folder import Folder
-from search import SearchSettings, run_search
-from search import driver as tuning
+from search import SearchSettings, driver, run_search
 from search.api import resume_search
 from search.run import main
 from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -33,7 +32,7 @@ def search(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def lives(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -42,13 +41,13 @@ def lives(pid: int) -> bool:
 
 
 def actors(folder: Path) -> list[int]:
-    """Processes at work on trials of the searches in a folder."""
+    """Return the live processes that train trials of the searches in a folder."""
     pids = [int(path.name.partition("-")[2]) for path in folder.glob("actor-*")]
-    return [pid for pid in pids if lives(pid)]
+    return [pid for pid in pids if is_alive(pid)]
 
 
 @pytest.mark.slow
-def test_killed_workers_and_a_killed_driver_lose_nothing(
+def test_a_search_survives_killed_workers_and_a_killed_driver(
     ray_cluster: None, small_cache: Path, tmp_path: Path
 ) -> None:
     run = RunFolder.at(tmp_path, "cut")
@@ -76,40 +75,40 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
         text=True,
     ) as process:
         wait_until(lambda: epoch(1) == HELD, what="trial 1 was held", alive=process)
-        # Nobody else may search in the run meanwhile.
+        # No other process may search in the run meanwhile.
         assert "exists already" in search(*options).stderr
-        again = search("--resume", "cut", "--runs", tmp_path)
-        assert (again.exit_code, again.stderr.count("\n")) == (2, 1)
-        assert "another process is searching in" in again.stderr
+        refused = search("--resume", "cut", "--runs", tmp_path)
+        assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+        assert "another process is searching in" in refused.stderr
 
         killed = actors(tmp_path)
         assert killed
         for actor in killed:
             os.kill(actor, signal.SIGKILL)
         hold(1, until=2 * HELD)
-        # The first checkpoint after the kill is a later one: the trial did not begin anew.
-        after = wait_until(
-            lambda: (seen := epoch(1)) != HELD and seen, what="another checkpoint", alive=process
+        # The first checkpoint after the kill is from a later epoch: the trial resumed.
+        resumed_epoch = wait_until(
+            lambda: (reached := epoch(1)) != HELD and reached, what="another checkpoint", alive=process
         )
-        assert after > HELD
+        assert resumed_epoch > HELD
         hold(1, until=EPOCHS)
         wait_until(lambda: epoch(2) >= 5, what="five epochs of trial 2", alive=process)
-        left = actors(tmp_path)
-        assert left
+        remaining = actors(tmp_path)
+        assert remaining
         process.kill()
         process.communicate()
-    # They end when they notice that their driver has.
-    wait_until(lambda: not any(map(lives, left)), what="the actors' end")
+    # Actors exit when they notice that their driver is gone.
+    wait_until(lambda: not any(map(is_alive, remaining)), what="the actors' end")
     assert run.info().status == "running"
-    # Only who goes on from this checkpoint knows of so many seconds.
+    # Only a trial that resumes from this checkpoint reports so many seconds.
     saved = read_checkpoint(run, 2)
     write_checkpoint(run, 2, Checkpoint({**saved.progress, "seconds": 5000.0}, saved.state))
-    told = {trial.number: trial for trial in open_study(run).trials}
-    assert [told[number].state.name for number in (0, 1, 2)] == ["COMPLETE", "COMPLETE", "RUNNING"]
-    began = told[2]
-    # A budget of time counts this sitting too, though nobody wrote down its end.
-    sat = open_study(run).user_attrs["seconds"]
-    assert sat > 0
+    recorded = {trial.number: trial for trial in open_study(run).trials}
+    assert [recorded[number].state.name for number in (0, 1, 2)] == ["COMPLETE", "COMPLETE", "RUNNING"]
+    unfinished = recorded[2]
+    # The time budget includes the killed session, whose end was not recorded.
+    spent = open_study(run).user_attrs["seconds"]
+    assert spent > 0
     with (run.folder.local / "study.journal").open("ab") as journal:
         journal.write(b'{"op_code":6,"worker')
 
@@ -118,7 +117,7 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
     assert resumed.exit_code == 0, resumed.output
     info, trials, history = run.info(), run.trials(), run.history()
     assert (info.status, info.reason) == ("finished", "all trials")
-    assert info.seconds > sat
+    assert info.seconds > spent
     assert trials["status"].tolist() == ["COMPLETE"] * 4
     assert trials["epochs"].tolist() == [EPOCHS] * 4
     assert (trials["seconds"] > 5000).tolist() == [False, False, True, False]
@@ -127,23 +126,23 @@ def test_killed_workers_and_a_killed_driver_lose_nothing(
     assert (counts["count"] == counts["max"]).all()
     study = open_study(run).trials
     assert [trial.number for trial in study] == [0, 1, 2, 3]
-    assert study[1].value == told[1].value
-    assert study[2].params == began.params
-    assert began.intermediate_values.items() <= study[2].intermediate_values.items()
-    assert study[2].user_attrs["trial_id"] == began.user_attrs["trial_id"]
-    assert len(run.predictions(began.user_attrs["trial_id"])) == info.n_validated
+    assert study[1].value == recorded[1].value
+    assert study[2].params == unfinished.params
+    assert unfinished.intermediate_values.items() <= study[2].intermediate_values.items()
+    assert study[2].user_attrs["trial_id"] == unfinished.user_attrs["trial_id"]
+    assert len(run.predictions(unfinished.user_attrs["trial_id"])) == info.n_validated
     assert not run.folder.exists("checkpoints")
 
     extended = search("--extend", "cut", "--trials", "1", "--runs", tmp_path)
     assert extended.exit_code == 0, extended.output
-    more = run.trials()
-    assert (len(more), run.info().trials, run.info().status) == (5, 5, "finished")
-    assert more.iloc[:4][trials.columns].equals(trials)
-    # The sampler did not begin its random numbers again.
-    assert more["config.dropout"].iloc[1:].is_unique
+    extended_trials = run.trials()
+    assert (len(extended_trials), run.info().trials, run.info().status) == (5, 5, "finished")
+    assert extended_trials.iloc[:4][trials.columns].equals(trials)
+    # The sampler did not repeat its random numbers.
+    assert extended_trials["config.dropout"].iloc[1:].is_unique
 
 
-def test_a_bad_configuration_fails_and_the_search_goes_on(
+def test_a_bad_configuration_fails_and_the_search_continues(
     ray_cluster: None, small_cache: Path, tmp_path: Path
 ) -> None:
     space = tmp_path / "space.yaml"
@@ -195,7 +194,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_full_disk_ends_the_search_in_order(ray_cluster: None, small_cache: Path, small_disk: Path) -> None:
+def test_a_search_stopped_by_a_full_disk_can_be_resumed(
+    ray_cluster: None, small_cache: Path, small_disk: Path
+) -> None:
     filler = small_disk / "filler"
     filler.write_bytes(bytes(2_650_000))
     settings = SearchSettings.checked(
@@ -226,7 +227,7 @@ def test_a_full_disk_ends_the_search_in_order(ray_cluster: None, small_cache: Pa
 
 
 @pytest.mark.slow
-def test_a_folder_out_of_reach_ends_the_search_and_no_trial_fails(
+def test_an_unreachable_folder_stops_the_search_without_failing_trials(
     ray_cluster: None, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = SearchSettings.checked(
@@ -240,10 +241,10 @@ def test_a_folder_out_of_reach_ends_the_search_and_no_trial_fails(
         scheduler="none",
     )
     with monkeypatch.context() as patch:
-        patch.setattr(tuning, "GenreTrial", Lost)
-        with pytest.raises(RunError, match=r"far: cannot be reached \(AWS Error NETWORK") as said:
+        patch.setattr(driver, "GenreTrial", Lost)
+        with pytest.raises(RunError, match=r"far: cannot be reached \(AWS Error NETWORK") as caught:
             run_search(settings)
-    assert f"'python -m search.run --resume far --runs {tmp_path}'" in str(said.value)
+    assert f"'python -m search.run --resume far --runs {tmp_path}'" in str(caught.value)
     run = RunFolder.at(tmp_path, "far")
     assert run.info().status == "running"
     assert not any(trial.state.is_finished() for trial in open_study(run).trials)

@@ -1,4 +1,4 @@
-"""Options that shape a whole search, each in a small one: grid, brackets, early ends, warm start, logs."""
+"""Options of a search: grid, portfolio, HyperBand, warm start, early end and loggers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL = {"layers": 1, "units_1": 16, "batch_size": 64, "optimizer": "adam", "dec
 def run_with(ray_cluster: None, small_cache: Path, tmp_path: Path) -> Any:
     def maker(**options: Any) -> RunFolder:
         common = {"family": "features_mlp", "cache": str(small_cache), "runs": str(tmp_path), "folds": 2}
-        # However many cores there are: a target is to be reached before all of a search is begun.
+        # On any number of cores, the target must be reached before all trials have started.
         common["max_concurrent"] = 2
         return run_search(SearchSettings.checked(**{**common, "trials": 4, "max_epochs": 3, **options}))
 
@@ -30,7 +30,7 @@ def run_with(ray_cluster: None, small_cache: Path, tmp_path: Path) -> Any:
 
 
 @pytest.mark.slow
-def test_a_grid_is_tried_whole_and_then_done(run_with: Any, tmp_path: Path) -> None:
+def test_a_grid_is_searched_completely_and_cannot_be_extended(run_with: Any, tmp_path: Path) -> None:
     fixed = SMALL | {"scaler": "standard", "activation": "relu", "normalisation": "none", "averaging": 0.0}
     fixed |= {"schedule": "constant", "input_dropout": 0, "dropout": 0, "label_smoothing": 0, "mixup": 0}
     run = run_with(searcher="grid", scheduler="none", name="grid", trials=30, set=fixed)
@@ -43,9 +43,9 @@ def test_a_grid_is_tried_whole_and_then_done(run_with: Any, tmp_path: Path) -> N
     assert run.info().portfolio == []
     early = run_with(searcher="grid", scheduler="none", name="early", trials=30, set=fixed, target=0.05)
     assert (early.info().reason, len(early.trials()) < 4) == ("target", True)
-    more = extend_search("early", trials=100, runs=str(tmp_path))
-    assert (len(more.trials()), more.info().trials, more.info().reason) == (4, 4, "all trials")
-    assert sorted(more.trials()["config.learning_rate"]) == sorted(rates)
+    extended = extend_search("early", trials=100, runs=str(tmp_path))
+    assert (len(extended.trials()), extended.info().trials, extended.info().reason) == (4, 4, "all trials")
+    assert sorted(extended.trials()["config.learning_rate"]) == sorted(rates)
     with pytest.raises(RunError, match="--extend grid: the run tried every point of its grid"):
         extend_search("grid", trials=1, runs=str(tmp_path))
 
@@ -57,7 +57,7 @@ def test_a_deterministic_search_trains_and_is_recorded(run_with: Any) -> None:
 
 
 def test_the_portfolio_follows_the_baseline(run_with: Any) -> None:
-    run = run_with(name="begun", trials=3, scheduler="none", set={"layers": 1, "units_1": 20})
+    run = run_with(name="portfolio", trials=3, scheduler="none", set={"layers": 1, "units_1": 20})
     trials, points = run.trials(), run.info().portfolio
     assert len(points) >= 2
     assert trials["config.units_1"].tolist() == [58, 20, 20]
@@ -70,12 +70,12 @@ def test_the_portfolio_follows_the_baseline(run_with: Any) -> None:
 
 
 @pytest.mark.slow
-def test_hyperband_stops_and_an_earlier_run_is_a_start(run_with: Any, tmp_path: Path) -> None:
+def test_hyperband_stops_trials_and_its_run_warm_starts_another(run_with: Any, tmp_path: Path) -> None:
     earlier = run_with(scheduler="hyperband", max_epochs=9, trials=10, name="earlier", searcher="random")
     info, trials = earlier.info(), earlier.trials()
     assert info.reason == "all trials"
     assert {"COMPLETE", "PRUNED"} == set(trials["status"])
-    # On other data, of the same names.
+    # Other data with the same track names.
     other_data = write_cache(tmp_path / "other-data", make_rows(seed=1))
     fixed = {"units_1": 20, "epochs": 3}
     run = run_with(warm_start="earlier", trials=3, name="later", set=fixed, cache=str(other_data))
@@ -91,27 +91,29 @@ def test_hyperband_stops_and_an_earlier_run_is_a_start(run_with: Any, tmp_path: 
     for name, value in start["configurations"][0].items():
         assert second[f"config.{name}"] == value, name
     assert (second["config.units_1"], second["config.epochs"]) == (20, 3)
-    # The same tracks are locked in both.
+    # Both runs have the same test set.
     assert start["test_tracks_seen"] == 0
     other = run_with(warm_start="earlier", trials=2, name="other", seed=1).info()
     assert other.warm_start is not None
     assert 0 < other.warm_start["test_tracks_seen"] <= other.n_test
     with pytest.raises(RunError, match="no run 'nothing'"):
         run_with(warm_start="nothing")
-    # Who began with the best of that one has what it had from the first.
+    # A run warm-started from a warm-started run inherits the tracks of both.
     heir = run_with(warm_start="other", trials=2, name="heir", seed=1, max_epochs=1).info()
     assert heir.warm_start is not None
     assert heir.warm_start["test_tracks_seen"] == other.warm_start["test_tracks_seen"]
 
 
 @pytest.mark.slow
-def test_a_target_ends_the_search_and_lifts_when_it_is_extended(run_with: Any, tmp_path: Path) -> None:
+def test_a_target_stops_the_search_and_no_longer_applies_when_it_is_extended(
+    run_with: Any, tmp_path: Path
+) -> None:
     run = run_with(target=0.05, trials=60, name="enough", set=SMALL)
     assert (run.info().status, run.info().reason) == ("finished", "target")
     trials = run.trials()
     ended = len(trials)
     assert ended < 60
-    # Also a trial that was still at it has the score that ended the search.
+    # A trial that was still running also keeps the score that stopped the search.
     assert trials["val_accuracy"].max() >= 0.05
     for bad in ({"max_concurrent": 0}, {"time_budget": 0.0}):
         with pytest.raises(SettingsError, match=r"--(max-concurrent|time-budget) 0"):
@@ -120,22 +122,22 @@ def test_a_target_ends_the_search_and_lifts_when_it_is_extended(run_with: Any, t
     assert before.status == "finished"
     moved = tmp_path / "moved"
     shutil.copytree(before.cache.uri, moved)
-    more = extend_search("enough", trials=2, runs=str(tmp_path), cache=str(moved), cpus_per_trial=0.5)
-    assert more.info().cache.uri == str(moved)
-    # The settings of the run are as they were.
-    assert more.info().settings["cpus_per_trial"] == 1
-    assert more.info().seconds > before.seconds
-    assert (len(more.trials()), more.info().reason) == (ended + 2, "all trials")
-    # The budget is that of the sitting, however long the run had searched before.
-    more.write_info(more.info().model_copy(update={"seconds": 5000.0}))
-    begun = time.monotonic()
+    extended = extend_search("enough", trials=2, runs=str(tmp_path), cache=str(moved), cpus_per_trial=0.5)
+    assert extended.info().cache.uri == str(moved)
+    # The recorded settings of the run have not changed.
+    assert extended.info().settings["cpus_per_trial"] == 1
+    assert extended.info().seconds > before.seconds
+    assert (len(extended.trials()), extended.info().reason) == (ended + 2, "all trials")
+    # The time budget applies to this session only.
+    extended.write_info(extended.info().model_copy(update={"seconds": 5000.0}))
+    started = time.monotonic()
     last = extend_search("enough", trials=5000, runs=str(tmp_path), cache=str(moved), time_budget=2.0)
     assert last.info().reason == "time budget"
     assert ended + 2 < len(last.trials()) < 5000
-    assert 5002 <= last.info().seconds < 5000 + time.monotonic() - begun
+    assert 5002 <= last.info().seconds < 5000 + time.monotonic() - started
 
 
-def test_no_progress_ends_the_search(run_with: Any) -> None:
+def test_stagnation_stops_the_search(run_with: Any) -> None:
     run = run_with(stagnation=3, trials=60, scheduler="none", set=SMALL | {"learning_rate": 3e-4})
     assert run.info().reason == "stagnation"
     values = [trial.value for trial in open_study(run).trials if trial.state.name == "COMPLETE"]
@@ -144,7 +146,9 @@ def test_no_progress_ends_the_search(run_with: Any) -> None:
 
 
 @pytest.mark.slow
-def test_logs_for_other_tools(run_with: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorboard_mlflow_and_wandb_receive_the_trials(
+    run_with: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlflow import MlflowClient
     from tensorboardX.proto.event_pb2 import Event
 
@@ -157,18 +161,18 @@ def test_logs_for_other_tools(run_with: Any, tmp_path: Path, monkeypatch: pytest
     state = run.folder.local / "ray"
     events = sorted(state.glob("*/events.out.tfevents.*"))
     assert len(events) == 2
-    # A record: length (8 bytes), its checksum (4), the event, its checksum (4).
-    content, names, at = events[0].read_bytes(), set(), 0
-    while at < len(content):
-        size = int.from_bytes(content[at : at + 8], "little")
-        event = Event.FromString(content[at + 12 : at + 12 + size])
+    # A record contains a length (8 bytes), its checksum (4), the event and its checksum (4).
+    content, names, offset = events[0].read_bytes(), set(), 0
+    while offset < len(content):
+        size = int.from_bytes(content[offset : offset + 8], "little")
+        event = Event.FromString(content[offset + 12 : offset + 12 + size])
         names |= {value.tag for value in event.summary.value}
-        at += 16 + size
+        offset += 16 + size
     assert "ray/tune/val_accuracy" in names
     client = MlflowClient(store)
     (experiment,) = client.search_experiments(filter_string="name = 'logged'")
-    logged = client.search_runs([experiment.experiment_id])
-    assert sorted(one.data.metrics["val_accuracy"] for one in logged) == pytest.approx(
+    logged_trials = client.search_runs([experiment.experiment_id])
+    assert sorted(trial.data.metrics["val_accuracy"] for trial in logged_trials) == pytest.approx(
         sorted(run.trials()["val_accuracy"])
     )
     assert len(list(state.rglob("offline-run-*/run-*.wandb"))) == 2

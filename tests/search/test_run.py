@@ -1,3 +1,5 @@
+"""The command ``python -m search.run``."""
+
 from __future__ import annotations
 
 import re
@@ -13,7 +15,8 @@ from click.testing import CliRunner, Result
 from search.plan import make_plan
 from search.run import _summarise, main
 from search.settings import SearchSettings
-from search.storage.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
+from search.storage.columns import HISTORY_COLUMNS, TRIAL_COLUMNS
+from search.storage.run_folder import RunFolder
 from tests.support.paths import ROOT
 from tests.support.runs import make_info
 from tests.support.waiting import running, wait_until
@@ -23,10 +26,10 @@ def search(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def test_the_whole_command(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
+def test_the_command_with_all_options(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
     space = tmp_path / "space.yaml"
     space.write_text("units_1: {high: 40}\n")
-    said = search(
+    result = search(
         *("--family", "features_mlp", "--cache", small_cache, "--name", "cli", "--trials", 3),
         *("--max-epochs", 4, "--folds", 2, "--test-fraction", 0.25, "--searcher", "random"),
         *("--scheduler", "asha", "--grace-period", 1, "--reduction-factor", 2, "--time-budget", 900),
@@ -36,7 +39,7 @@ def test_the_whole_command(ray_cluster: None, small_cache: Path, tmp_path: Path)
         "--no-portfolio",
         *("--runs", tmp_path / "runs"),
     )
-    assert said.exit_code == 0, said.output
+    assert result.exit_code == 0, result.output
     run = RunFolder.at(tmp_path / "runs", "cli")
     info = run.info()
     assert run.trials()["config.dropout"].tolist() == [0.0, 0.1, 0.1]
@@ -47,30 +50,30 @@ def test_the_whole_command(ray_cluster: None, small_cache: Path, tmp_path: Path)
     assert info.portfolio == []
     assert info.settings["cpus_per_trial"] == 0.5
     assert re.search(
-        r"Best validation accuracy \d+\.\d%; BASELINE \d+\.\d%; 45 tracks validated", said.output
+        r"Best validation accuracy \d+\.\d%; BASELINE \d+\.\d%; 45 tracks validated", result.output
     )
-    assert f"python -m results.export cli --runs {tmp_path}/runs --out" in said.output
-    assert "3/3 done" in said.stderr
+    assert f"python -m results.export cli --runs {tmp_path}/runs --out" in result.output
+    assert "3/3 done" in result.stderr
 
 
-def test_a_given_partition(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
-    sides = ["train", "train", "valid", "test"]
+def test_a_partition_from_a_file(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
+    parts = ["train", "train", "valid", "test"]
     lines = [
-        f"{genre}/{genre}.{number:05d},{sides[number % 4]}"
+        f"{genre}/{genre}.{number:05d},{parts[number % 4]}"
         for genre in ("blues", "disco", "metal")
         for number in range(20)
     ]
     partition = tmp_path / "partition.csv"
     partition.write_text("\n".join(["track_id,split", *lines]))
-    options = ("--family", "features_mlp", "--cache", small_cache, "--runs", tmp_path, "--name", "given")
-    said = search(*options, "--splits", partition, "--trials", 1, "--max-epochs", 2)
-    assert said.exit_code == 0, said.output
-    info = RunFolder.at(tmp_path, "given").info()
+    options = ("--family", "features_mlp", "--cache", small_cache, "--runs", tmp_path, "--name", "partition")
+    result = search(*options, "--splits", partition, "--trials", 1, "--max-epochs", 2)
+    assert result.exit_code == 0, result.output
+    info = RunFolder.at(tmp_path, "partition").info()
     assert (info.folds, info.n_validated, info.n_test, info.test_fraction) == (1, 15, 15, None)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ((), "--family is missing; the families are"),
         (("--family", "opera"), "--family opera: unknown"),
@@ -104,29 +107,29 @@ def test_a_given_partition(ray_cluster: None, small_cache: Path, tmp_path: Path)
         (("--resume", "nothing", "--no-portfolio"), "--no-portfolio cannot be used with --resume"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(
-    ray_cluster: None, small_cache: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+def test_bad_input_prints_one_line_and_writes_nothing(
+    ray_cluster: None, small_cache: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     runs = tmp_path / "runs"
     ranges = tmp_path / "ranges.yaml"
     ranges.write_text("layers: {low: 3, high: 3}\n")
-    named = {"SMALL": str(small_cache), "LAYERS": str(ranges)}
-    given = [named.get(argument, argument) for argument in arguments]
-    result = search(*given, "--runs", runs)
+    paths = {"SMALL": str(small_cache), "LAYERS": str(ranges)}
+    command = [paths.get(argument, argument) for argument in arguments]
+    result = search(*command, "--runs", runs)
     assert result.exit_code == 2, result.output
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stderr.strip().count("\n") == 0
     assert not runs.exists()
 
 
-def test_debug_shows_where(tmp_path: Path) -> None:
+def test_debug_raises_the_original_exception(tmp_path: Path) -> None:
     result = search("--family", "features_mlp", "--cache", tmp_path, "--debug")
     assert result.exit_code == 1
     assert type(result.exception).__name__ == "CacheError"
 
 
 @pytest.mark.slow
-def test_nobody_answers_at_an_address(small_cache: Path, tmp_path: Path) -> None:
+def test_an_address_without_a_cluster(small_cache: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "search.run", "--family", "features_mlp", "--address", "127.0.0.1:1"]
     result = subprocess.run(
         [*command, "--cache", str(small_cache), "--runs", str(tmp_path / "runs")],
@@ -140,7 +143,7 @@ def test_nobody_answers_at_an_address(small_cache: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_stopped_search_keeps_everything_and_resume_ends_it(
+def test_an_interrupted_search_keeps_its_trials_and_resumes(
     ray_cluster: None, small_cache: Path, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "search.run", "--runs", str(tmp_path), "--name", "cut"]
@@ -154,11 +157,11 @@ def test_a_stopped_search_keeps_everything_and_resume_ends_it(
         text=True,
     ) as process:
         wait_until(lambda: run.folder.exists("trials.parquet"), what="a trial", alive=process)
-        # As a node that is preempted does; the search takes it as Ctrl-C.
+        # A preempted node sends SIGTERM; the search handles it like Ctrl-C.
         process.send_signal(signal.SIGTERM)
-        said, errors = process.communicate(timeout=200)
+        output, errors = process.communicate(timeout=200)
     assert process.returncode == 130, errors
-    assert f"Resume with: python -m search.run --resume cut --runs {tmp_path}" in said
+    assert f"Resume with: python -m search.run --resume cut --runs {tmp_path}" in output
     assert (run.info().status, run.info().reason) == ("interrupted", "interrupted")
     before = run.trials().set_index("trial_id")
     kept = before[before["status"] != "RUNNING"]
@@ -177,7 +180,7 @@ def test_a_stopped_search_keeps_everything_and_resume_ends_it(
     assert (counts["count"] == counts["max"]).all()
 
 
-def test_a_search_all_of_whose_trials_failed_says_why_and_fails(
+def test_a_search_without_a_score_reports_the_first_failure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = RunFolder.at(tmp_path, "bad")
@@ -186,19 +189,19 @@ def test_a_search_all_of_whose_trials_failed_says_why_and_fails(
     row["error"] = "Traceback (most recent call last):\n  ...\nValueError: no cache\n"
     run.write_tables(pd.DataFrame([row]), pd.DataFrame(columns=list(HISTORY_COLUMNS)))
     assert _summarise(run) == 1
-    said = capsys.readouterr()
-    assert said.out == "Run bad: 1 trials (1 FAIL).\n"
-    assert said.err == "No trial has a score; the first failed by: ValueError: no cache\n"
+    printed = capsys.readouterr()
+    assert printed.out == "Run bad: 1 trials (1 FAIL).\n"
+    assert printed.err == "No trial has a score; the first failed by: ValueError: no cache\n"
     run.write_info(make_info("bad", status="interrupted"))
     assert _summarise(run) == 130
 
 
-def test_two_searches_of_one_second_have_two_names(small_cache: Path) -> None:
+def test_searches_in_the_same_second_get_different_names(small_cache: Path) -> None:
     settings = SearchSettings.checked(family="features_mlp", cache=str(small_cache))
     assert len({make_plan(settings).info.name for _ in range(3)}) == 3
 
 
-def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
+def test_help_imports_no_heavy_library() -> None:
     code = (
         "import sys, search.run\n"
         "heavy = {'ray', 'tensorflow', 'keras', 'optuna', 'pandas', 'librosa', 'sklearn', 'pyarrow'}\n"

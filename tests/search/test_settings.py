@@ -10,7 +10,7 @@ from search.settings import SearchSettings
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"family": "opera"}, "--family opera: unknown; the families are"),
         ({"trials": 0}, "--trials 0: input should be greater than or equal to 1"),
@@ -33,8 +33,8 @@ from search.settings import SearchSettings
         ({"name": "a:b"}, "--name a:b: the name of a run must be a folder name"),
         ({"name": "best"}, "--name best: reserved for the best of all runs"),
         ({"seed": -1}, "--seed -1"),
-        ({"folds": 3, "splits": "given.csv"}, "--folds cannot be used with --splits"),
-        ({"test_fraction": 0.1, "splits": "given.csv"}, "--test-fraction cannot be used with --splits"),
+        ({"folds": 3, "splits": "partition.csv"}, "--folds cannot be used with --splits"),
+        ({"test_fraction": 0.1, "splits": "partition.csv"}, "--test-fraction cannot be used with --splits"),
         (
             {"reduction_factor": 4, "scheduler": "none"},
             "--reduction-factor cannot be used with --scheduler none",
@@ -54,14 +54,14 @@ from search.settings import SearchSettings
         ({"searcher": "grid", "warm_start": "old"}, "--warm-start cannot be used with --searcher grid"),
     ],
 )
-def test_bad_settings_are_one_line(options: dict[str, Any], said: str) -> None:
+def test_bad_settings_raise_one_line(options: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         SearchSettings.checked(**{"family": "features_mlp", **options})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_milestones_follow_the_budget() -> None:
+def test_milestones_follow_from_the_maximum_number_of_epochs() -> None:
     assert SearchSettings.checked(family="features_mlp").milestones == (25, 75)
     settings = SearchSettings.checked(family="features_mlp", max_epochs=8, grace_period=1, reduction_factor=2)
     assert settings.milestones == (1, 2, 4)
@@ -70,7 +70,7 @@ def test_milestones_follow_the_budget() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "module", "said"),
+    ("options", "module", "message"),
     [
         ({"searcher": "gp"}, "torch", "--searcher gp: needs torch; pip install -e '.[gp]'"),
         (
@@ -83,10 +83,10 @@ def test_milestones_follow_the_budget() -> None:
     ],
 )
 def test_a_missing_extra_is_named(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], module: str, said: str
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], module: str, message: str
 ) -> None:
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else found(name))
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else find_spec(name))
     with pytest.raises(SettingsError) as caught:
         SearchSettings.checked(family="features_mlp", **options)
-    assert str(caught.value) == said
+    assert str(caught.value) == message

@@ -1,4 +1,4 @@
-"""Searches of the families that read tensors, with real trials in real workers."""
+"""Searches of the families that read spectrograms or images, with real workers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.tensors import write_tensor_cache
 pytestmark = pytest.mark.slow
 
 EXHAUSTING = 10**13
-"""Units of a layer whose weights have no room in any machine's address space."""
+"""Units of a layer whose weights fit into no machine's memory."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(ray_cluster: None, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """Two folds of a search in which some configurations exhaust the memory."""
+    """Run a search with two folds in which some configurations exhaust the memory."""
     folder = tmp_path_factory.mktemp("run")
     settings = SearchSettings.checked(
         family="melspec_cnn",
@@ -48,7 +48,7 @@ def run(ray_cluster: None, cache: Path, tmp_path_factory: pytest.TempPathFactory
         searcher="random",
         max_concurrent=1,
     )
-    # The driver suggests what the space would not; the workers' code is as it is.
+    # Only the driver suggests these configurations; the workers run unchanged code.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MelspecCNN, "space", exhausting_space)
         return run_search(settings)
@@ -63,7 +63,7 @@ def exhausting_space(family: Family, trial: optuna.Trial, max_epochs: int) -> No
     trial.suggest_int("epochs", max_epochs, max_epochs)
 
 
-def test_memory_that_runs_out_ends_a_trial_and_not_the_search(run: RunFolder) -> None:
+def test_a_trial_that_exhausts_the_memory_fails_and_the_search_continues(run: RunFolder) -> None:
     trials = run.trials()
     exhausted = trials["config.dense"] == EXHAUSTING
     assert 0 < exhausted.sum() < len(trials) == 5
@@ -76,14 +76,14 @@ def test_memory_that_runs_out_ends_a_trial_and_not_the_search(run: RunFolder) ->
         assert (trial.state == TrialState.FAIL) == failed
 
 
-def test_folds_of_tensors_judge_every_track_once(run: RunFolder) -> None:
+def test_every_track_is_predicted_once_across_the_folds(run: RunFolder) -> None:
     info = run.info()
     assert (info.folds, info.n_validated, info.n_test) == (2, 29, 7)
-    judged = run.predictions(str(run.trials()["trial_id"].iloc[0]))
-    assert len(judged) == judged["track_id"].nunique() == 29
+    predictions = run.predictions(str(run.trials()["trial_id"].iloc[0]))
+    assert len(predictions) == predictions["track_id"].nunique() == 29
 
 
-def test_the_best_is_exported_and_judges_audio(run: RunFolder, tmp_path: Path) -> None:
+def test_the_best_trial_is_exported_and_predicts_audio(run: RunFolder, tmp_path: Path) -> None:
     import soundfile
 
     metrics = export_trial(find_trial(run), tmp_path / "export", runs=run.folder.uri.rpartition("/")[0])
@@ -96,7 +96,9 @@ def test_the_best_is_exported_and_judges_audio(run: RunFolder, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("family", ["melspec_cnn", "image_cnn"])
-def test_a_cache_without_tensors_is_said_in_one_line(family: str, small_cache: Path, tmp_path: Path) -> None:
+def test_a_cache_without_tensors_is_reported_in_one_line(
+    family: str, small_cache: Path, tmp_path: Path
+) -> None:
     runs = tmp_path / "runs"
     options = ["--family", family, "--cache", str(small_cache), "--runs", str(runs)]
     result = CliRunner().invoke(main, options)
@@ -108,7 +110,7 @@ def test_a_cache_without_tensors_is_said_in_one_line(family: str, small_cache: P
     assert not runs.exists()
 
 
-def test_too_few_groups_for_the_folds_are_said(cache: Path, tmp_path: Path) -> None:
+def test_too_few_groups_for_the_folds_are_reported(cache: Path, tmp_path: Path) -> None:
     options = ["--family", "melspec_cnn", "--cache", str(cache), "--runs", str(tmp_path), "--folds", "20"]
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 2

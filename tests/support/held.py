@@ -42,7 +42,7 @@ class Lost(GenreTrial):
     """A trial whose run cannot be reached, which it notices without retries."""
 
     def setup(self, config: dict[str, Any], **options: Any) -> None:
-        trial._PATIENCE = (0.0, 0.0)
+        trial._RETRY_SECONDS = (0.0, 0.0)
         super().setup(config, **options)
 
     def _save_predictions(self) -> None:

@@ -16,7 +16,8 @@ from data.cache.fingerprints import fingerprint
 from data.dataset.splits import make_split
 from data.dataset.task import search_task
 from data.dataset.track_scores import scores, track_probabilities
-from search.storage.run_folder import HISTORY_COLUMNS, TRIAL_COLUMNS, RunFolder
+from search.storage.columns import HISTORY_COLUMNS, TRIAL_COLUMNS, TRIAL_NUMBERS
+from search.storage.run_folder import RunFolder
 from search.storage.run_info import CacheRef, RunInfo
 
 EPOCHS = 3
@@ -123,8 +124,7 @@ def make_run(
             run.write_predictions(trial_id, task.track_id[task.validated], genres, task.classes, judged)
         trials.append(row | {f"config.{key}": value for key, value in config.items()})
     columns = [*TRIAL_COLUMNS, *sorted({key for row in trials for key in row if key.startswith("config.")})]
-    numbers = [column for column in TRIAL_COLUMNS if column not in ("trial_id", "status", "error")]
-    frame = pd.DataFrame(trials, columns=columns).astype(dict.fromkeys(numbers, "float64"))
+    frame = pd.DataFrame(trials, columns=columns).astype(dict.fromkeys(TRIAL_NUMBERS, "float64"))
     run.write_tables(frame.astype({"epochs": "int64"}), pd.DataFrame(history, columns=list(HISTORY_COLUMNS)))
     return run
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from search.progress import live_view as module
+from search.progress import live_view
 from search.progress.live_view import LiveView
 
 
@@ -21,23 +21,23 @@ def trial(number: int, accuracy: float, epoch: int, outcome: str = "RUNNING") ->
     )
 
 
-def started(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, budget: float | None = None) -> LiveView:
+def started_view(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, budget: float | None = None) -> LiveView:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
-    monkeypatch.setattr(module, "err", lambda: console)
+    monkeypatch.setattr(live_view, "err", lambda: console)
     view = LiveView("night", trials=4, time_budget=budget)
     view.setup(total_num_samples=4)
     return view
 
 
-def drawn(view: LiveView) -> str:
+def drawn_text(view: LiveView) -> str:
     view.on_experiment_end([])
     file = view._console.file
     assert isinstance(file, io.StringIO)
     return file.getvalue()
 
 
-def test_a_terminal_sees_what_is_done_running_and_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = started(monkeypatch, terminal=True)
+def test_a_terminal_shows_counts_and_the_best_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = started_view(monkeypatch, terminal=True)
     trials = [
         trial(0, 0.71, 30, "COMPLETE"),
         trial(1, 0.52, 25),
@@ -49,7 +49,7 @@ def test_a_terminal_sees_what_is_done_running_and_best(monkeypatch: pytest.Monke
         view.on_trial_complete(1, trials, ended)
     view.on_trial_result(2, trials, trials[3], {})
     view._live.refresh()
-    text = drawn(view)
+    text = drawn_text(view)
     assert "night" in text
     assert "3/4" in text
     assert "1 running; 1 complete, 1 failed, 1 stopped" in text
@@ -57,47 +57,47 @@ def test_a_terminal_sees_what_is_done_running_and_best(monkeypatch: pytest.Monke
     assert "BASELINE" in text
 
 
-def test_elsewhere_each_ended_trial_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = started(monkeypatch, terminal=False)
+def test_without_a_terminal_each_ended_trial_prints_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = started_view(monkeypatch, terminal=False)
     trials = [trial(0, 0.71, 30, "COMPLETE"), trial(1, 0.52, 25)]
     view.on_trial_result(1, trials, trials[0], {})
     view.on_trial_complete(1, trials, trials[0])
     view.on_trial_complete(1, trials, trials[1])
-    lines = drawn(view).splitlines()
+    lines = drawn_text(view).splitlines()
     assert lines[0].startswith("trial 0 complete after 30 epochs: 71.0%; best 71.0%; 1/4 done")
     assert lines[1].startswith("trial 1 stopped after 25 epochs: 52.0%; best 71.0%; 2/4 done")
     assert len(lines) == 2
 
 
 def test_a_dead_worker_counts_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = started(monkeypatch, terminal=False)
+    view = started_view(monkeypatch, terminal=False)
     dead = trial(1, 0.3, 2)
     dead.status = "ERROR"
     view.on_trial_error(1, [dead], dead)
-    assert "trial 1 failed after 2 epochs: 0.0%; best 0.0%" in drawn(view)
+    assert "trial 1 failed after 2 epochs: 0.0%; best 0.0%" in drawn_text(view)
 
 
-def test_time_left_is_bounded_by_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = started(monkeypatch, terminal=False, budget=0.0)
+def test_the_time_left_is_limited_by_the_time_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = started_view(monkeypatch, terminal=False, budget=0.0)
     assert view._left() == "?"
     view.on_trial_complete(1, [trial(0, 0.5, 3)], trial(0, 0.5, 3))
     assert view._left() == "0:00"
     view.on_experiment_end([])
 
 
-def test_tune_can_pickle_it_while_it_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = started(monkeypatch, terminal=True)
-    again = copy.deepcopy(view)
+def test_tune_can_pickle_the_view_while_it_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = started_view(monkeypatch, terminal=True)
+    copied = copy.deepcopy(view)
     view.on_experiment_end([])
-    again.setup()
-    again.on_experiment_end([])
-    assert again._title == "night"
+    copied.setup()
+    copied.on_experiment_end([])
+    assert copied._title == "night"
 
 
-def test_trials_that_do_not_see_their_gpu_are_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = started(monkeypatch, terminal=False)
+def test_a_gpu_that_tensorflow_does_not_see_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = started_view(monkeypatch, terminal=False)
     for sees, host in ((True, "a"), (False, "b"), (False, "c")):
         view.on_trial_result(1, [], trial(0, 0.5, 1), {"sees_gpu": sees, "hostname": host})
-    text = " ".join(drawn(view).split())
+    text = " ".join(drawn_text(view).split())
     assert text.count("TensorFlow sees no GPU on") == 1
     assert "no GPU on b, although trials reserve one" in text

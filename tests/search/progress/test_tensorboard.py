@@ -8,15 +8,15 @@ from search.progress.tensorboard import TensorBoardEvents
 from tests.support.waiting import wait_until
 
 
-def test_events_are_there_while_the_search_runs(tmp_path: Path) -> None:
+def test_events_are_written_while_the_search_runs(tmp_path: Path) -> None:
     trial = Trial("unknown", stub=True, trial_id="abc", config={"rate": 0.1})
     events = TensorBoardEvents(tmp_path / "ray")
     events.log_trial_result(0, trial, {"val_accuracy": 0.5, "training_iteration": 1})
-    (first,) = (tmp_path / "ray" / "abc").glob("events.out.tfevents.*")
-    size = first.stat().st_size
+    (event_file,) = (tmp_path / "ray" / "abc").glob("events.out.tfevents.*")
+    size = event_file.stat().st_size
     events.log_trial_result(1, trial, {"val_accuracy": 0.6, "training_iteration": 2})
-    # Another thread writes.
-    wait_until(lambda: first.stat().st_size > size, what="the events of the second report")
+    # TensorBoard's writer uses another thread.
+    wait_until(lambda: event_file.stat().st_size > size, what="the events of the second report")
     # One that is restarted gets a file of its own.
     events.log_trial_start(trial)
     events.log_trial_end(trial)

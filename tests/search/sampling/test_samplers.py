@@ -12,36 +12,36 @@ INSTALLED = [name for name in SEARCHERS if name != "gp" or importlib.util.find_s
 
 
 @pytest.mark.parametrize("name", INSTALLED)
-def test_sampler_is_seeded_and_knows_conditional_spaces(name: str) -> None:
+def test_equal_seeds_suggest_equal_configurations(name: str) -> None:
     family = spaces.get("features_mlp")
 
     def suggestions(seed: int) -> list[dict[str, object]]:
         study = optuna.create_study(sampler=make_sampler(name, seed=seed), direction="maximize")
-        found = []
+        configurations = []
         for number in range(14):
             trial = study.ask()
             family.space(trial, 50)
             study.tell(trial, number / 14)
-            found.append(trial.params)
-        return found
+            configurations.append(trial.params)
+        return configurations
 
     assert suggestions(1) == suggestions(1)
     assert suggestions(1) != suggestions(2)
 
 
 @pytest.mark.parametrize("name", ["tpe", "random", "qmc", "cmaes"])
-def test_a_sampler_that_goes_on_suggests_nothing_twice(name: str) -> None:
+def test_a_resumed_sampler_repeats_no_suggestion(name: str) -> None:
     family = spaces.get("features_mlp")
     study = optuna.create_study(sampler=make_sampler(name, seed=3), direction="maximize")
-    seen = []
+    suggested = []
     for known_trials in (0, 8):
         study.sampler = make_sampler(name, seed=3, known_trials=known_trials)
         for number in range(8):
             trial = study.ask()
             family.space(trial, 50)
             study.tell(trial, number / 8)
-            seen.append(trial.params["dropout"])
-    assert len(set(seen)) == 16
+            suggested.append(trial.params["dropout"])
+    assert len(set(suggested)) == 16
 
 
 def test_unknown_name() -> None:

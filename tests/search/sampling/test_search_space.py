@@ -50,22 +50,24 @@ def suggested(space: SearchSpace, trials: int = 12) -> list[dict[str, Any]]:
     return configs
 
 
-def test_what_is_fixed_is_given_to_all_but_the_baseline(tmp_path: Path) -> None:
-    made = space(tmp_path, learning_rate="1e-3", batch_size="16", decay="false", optimizer="adam", layers="2")
-    first, *others = suggested(cloudpickle.loads(cloudpickle.dumps(made)))
-    assert first == FAMILY.baseline(50)
-    for config in others:
+def test_fixed_values_apply_to_all_trials_except_the_baseline(tmp_path: Path) -> None:
+    narrowed = space(
+        tmp_path, learning_rate="1e-3", batch_size="16", decay="false", optimizer="adam", layers="2"
+    )
+    baseline, *configurations = suggested(cloudpickle.loads(cloudpickle.dumps(narrowed)))
+    assert baseline == FAMILY.baseline(50)
+    for config in configurations:
         assert config["learning_rate"] == 1e-3
         assert type(config["batch_size"]) is int
         assert (config["batch_size"], config["decay"], config["layers"]) == (16, False, 2)
         assert "weight_decay" not in config
-    described = made.describe()
+    described = narrowed.describe()
     assert described["batch_size"]["attributes"]["choices"] == [16, 5]
     assert described["learning_rate"]["attributes"]["low"] == described["learning_rate"]["attributes"]["high"]
 
 
 @pytest.mark.parametrize("name", spaces.names())
-def test_what_a_family_begins_with_lies_in_its_space(name: str) -> None:
+def test_baseline_and_portfolio_are_inside_the_space(name: str) -> None:
     family = spaces.get(name)
     whole = SearchSpace(family, 100)
     for config in (family.BASELINE, *family.PORTFOLIO):
@@ -73,15 +75,15 @@ def test_what_a_family_begins_with_lies_in_its_space(name: str) -> None:
 
 
 def test_ranges_are_narrowed_and_widened(tmp_path: Path) -> None:
-    made = space(
+    narrowed = space(
         tmp_path,
         "learning_rate: {low: 1e-5, high: 2.0e-5}\nunits_1: {high: 20}\nactivation: [tanh, gelu]\n"
         "dropout: {low: 0.1, high: 0.2, log: true}\nbatch_size: {choices: [32]}\n",
         optimizer="adam",
     )
-    first, *others = suggested(made)
-    assert first == FAMILY.baseline(50)
-    for config in others:
+    baseline, *configurations = suggested(narrowed)
+    assert baseline == FAMILY.baseline(50)
+    for config in configurations:
         assert 1e-5 <= config["learning_rate"] <= 2e-5
         assert 16 <= config["units_1"] <= 20
         assert config["activation"] in ("tanh", "gelu")
@@ -90,7 +92,7 @@ def test_ranges_are_narrowed_and_widened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "fixed", "said"),
+    ("content", "fixed", "message"),
     [
         (None, {"lr": "1"}, "--set: no parameter 'lr'; the parameters are activation, averaging, batch_size"),
         (None, {"learning_rate": "5"}, "--set learning_rate=5: outside the space; 0.0003 to 0.02"),
@@ -114,29 +116,29 @@ def test_ranges_are_narrowed_and_widened(tmp_path: Path) -> None:
         ("a: [", {}, "not a YAML file"),
     ],
 )
-def test_what_the_space_does_not_have_is_said(
-    tmp_path: Path, content: str | None, fixed: dict[str, str], said: str
+def test_values_outside_the_space_are_rejected(
+    tmp_path: Path, content: str | None, fixed: dict[str, str], message: str
 ) -> None:
     with pytest.raises(SettingsError) as caught:
         space(tmp_path, content, **fixed)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_file_that_is_not_there() -> None:
+def test_a_missing_file() -> None:
     with pytest.raises(SettingsError, match=r"--space none\.yaml: no such file"):
         make_space(FAMILY, 50, fixed={}, file="none.yaml")
 
 
-def narrow(tmp_path: Path) -> SearchSpace:
+def narrow_space(tmp_path: Path) -> SearchSpace:
     fixed = {"scaler": "standard", "activation": "relu", "normalisation": "none", "optimizer": "adam"}
     fixed |= {"schedule": "constant", "decay": "false", "batch_size": "16", "averaging": "0.0"}
     fixed |= {"input_dropout": "0", "label_smoothing": "0", "mixup": "0", "epochs": "50", "dropout": "0"}
     return space(tmp_path, "layers: {high: 2}\nunits_1: {low: 16, high: 64}\n", **fixed, units_2="32")
 
 
-def test_a_grid_has_every_combination_once(tmp_path: Path) -> None:
-    points = grid_points(narrow(tmp_path), most=100)
-    # 2 layers, 3 widths of the first, 3 learning rates.
+def test_a_grid_contains_every_combination_once(tmp_path: Path) -> None:
+    points = grid_points(narrow_space(tmp_path), most=100)
+    # 2 numbers of layers, 3 widths of the first layer, 3 learning rates.
     assert len(points) == 18
     assert len({tuple(sorted(point.items())) for point in points}) == 18
     assert {point["units_1"] for point in points} == {16, 40, 64}
@@ -144,28 +146,28 @@ def test_a_grid_has_every_combination_once(tmp_path: Path) -> None:
     assert rates == pytest.approx([3e-4, (3e-4 * 2e-2) ** 0.5, 2e-2])
 
 
-def test_a_grid_that_is_too_large_says_so(tmp_path: Path) -> None:
+def test_a_grid_that_is_too_large_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="the grid has more than 17 configurations besides the BASELINE"):
-        grid_points(narrow(tmp_path), most=17)
+        grid_points(narrow_space(tmp_path), most=17)
     with pytest.raises(SettingsError, match="raise --trials"):
         grid_points(SearchSpace(FAMILY, 50), most=39)
 
 
-def test_an_earlier_configuration_is_fitted_to_the_space(tmp_path: Path) -> None:
-    made = space(tmp_path, "units_1: {high: 40}\nactivation: [tanh, gelu]\n", batch_size="16")
+def test_a_configuration_of_an_earlier_run_is_fitted_to_the_space(tmp_path: Path) -> None:
+    narrowed = space(tmp_path, "units_1: {high: 40}\nactivation: [tanh, gelu]\n", batch_size="16")
     config = {**FAMILY.BASELINE, "epochs": 90, "units_1": 58, "unknown": 3}
-    fitted = fit(config, made)
+    fitted = fit(config, narrowed)
     assert (fitted["units_1"], fitted["epochs"], fitted["units_2"]) == (40, 50, 29)
     assert not {"activation", "batch_size", "unknown"} & set(fitted)
 
 
-def test_settings_take_pairs_as_typed() -> None:
+def test_settings_accept_pairs_as_typed() -> None:
     settings = SearchSettings.checked(family="features_mlp", set=("layers=2", "scaler=standard"))
     assert settings.set == {"layers": "2", "scaler": "standard"}
 
 
-def test_what_the_baseline_shares_with_all_trials_is_told_apart() -> None:
-    # Every trial has `units_1`; some have `units_2`, which those samplers draw at random in any case.
+def test_baseline_values_excluded_from_shared_parameters() -> None:
+    # Every trial has `units_1`. Only some have `units_2`, which these samplers always draw at random.
     ranges = {"units_1": {"low": 100}, "units_2": {"low": 100}, "layers": {"low": 1}}
     assert SearchSpace(FAMILY, 50, {}, ranges).leaves_out() == {"units_1": 58}
     assert SearchSpace(FAMILY, 50).leaves_out() == {}

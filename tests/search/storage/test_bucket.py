@@ -1,4 +1,4 @@
-"""A search whose cache and runs lie in a bucket, from the first trial to the export."""
+"""A search with its cache and runs in a bucket, from the first trial to the export."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from data.io.folder import Folder
 from results import export, leaderboard
 from search.plan import make_plan
 from search.settings import SearchSettings
-from search.storage import journal_mirror as workspace
+from search.storage import journal_mirror
 from search.storage.journal_mirror import JournalMirror, fetch_journal, working_folder
 from search.storage.run_folder import JOURNAL, RunFolder
 from search.storage.study import open_study
@@ -40,9 +40,9 @@ def test_a_search_is_interrupted_and_resumed_on_another_machine(
     bucket: str, small_cache: Path, tmp_path: Path
 ) -> None:
     runs, cache = f"{bucket}/runs", copy(small_cache, f"{bucket}/cache")
-    run = RunFolder.at(runs, "there")
+    run = RunFolder.at(runs, "remote")
     command = [sys.executable, "-m", "search.run", "--runs", runs]
-    options = ["--family", "features_mlp", "--cache", cache, "--name", "there", "--max-epochs", "40"]
+    options = ["--family", "features_mlp", "--cache", cache, "--name", "remote", "--max-epochs", "40"]
     with running(
         [*command, *options, "--trials", str(TRIALS), "--folds", "2", "--scheduler", "none"],
         cwd=ROOT,
@@ -54,15 +54,15 @@ def test_a_search_is_interrupted_and_resumed_on_another_machine(
         wait_until(lambda: run.folder.exists("trials.parquet"), what="a trial", alive=process, every=0.1)
         assert run.folder.exists(JOURNAL)
         process.send_signal(signal.SIGINT)
-        said, errors = process.communicate(timeout=240)
+        output, errors = process.communicate(timeout=240)
     assert process.returncode == 130, errors
-    assert f"Resume with: python -m search.run --resume there --runs {runs}" in said
+    assert f"Resume with: python -m search.run --resume remote --runs {runs}" in output
     before = run.trials().set_index("trial_id")
     kept = before[before["status"] == "COMPLETE"]
     assert 0 < len(kept) < TRIALS
 
     result = subprocess.run(
-        [*command, "--resume", "there"],
+        [*command, "--resume", "remote"],
         cwd=ROOT,
         env={**os.environ, "GENRE_SEARCH_SCRATCH": str(tmp_path / "second")},
         capture_output=True,
@@ -77,7 +77,7 @@ def test_a_search_is_interrupted_and_resumed_on_another_machine(
     assert after.loc[kept.index, "val_accuracy"].equals(kept["val_accuracy"])
     assert run.info().status == "finished"
     assert not (run.folder / "checkpoints").names()
-    # A bucket keeps the empty folder's name where a trial was long enough for a checkpoint.
+    # A bucket may keep the name of the empty checkpoint folder.
     assert set(run.folder.names()) - {"checkpoints"} == {
         "history.parquet",
         "predictions",
@@ -91,9 +91,9 @@ def test_a_search_is_interrupted_and_resumed_on_another_machine(
         assert len(open_study(run).trials) == TRIALS
         shown = CliRunner().invoke(leaderboard.main, ["--runs", runs])
         assert shown.exit_code == 0, shown.output
-        assert "there" in shown.output
+        assert "remote" in shown.output
         out = tmp_path / "export"
-        exported = CliRunner().invoke(export.main, ["there", "--runs", runs, "--out", str(out)])
+        exported = CliRunner().invoke(export.main, ["remote", "--runs", runs, "--out", str(out)])
         assert exported.exit_code == 0, exported.output
         assert (out / "model.keras").exists()
 
@@ -108,19 +108,19 @@ def test_the_newer_journal_is_kept(bucket: str, tmp_path: Path, monkeypatch: pyt
     mirror = JournalMirror(run)
     mirror.send()
     assert not run.folder.exists(JOURNAL)
-    for here, there in ((b"1\n2\n3", b"1\n2\n"), (b"1\n2\n3\n4\n", b"1\n2\n3\n4\n")):
-        path.write_bytes(here)
+    for written, uploaded in ((b"1\n2\n3", b"1\n2\n"), (b"1\n2\n3\n4\n", b"1\n2\n3\n4\n")):
+        path.write_bytes(written)
         mirror.send()
-        assert run.folder.read(JOURNAL) == there
-        # What a search killed here wrote last is not lost.
+        assert run.folder.read(JOURNAL) == uploaded
+        # Lines that a killed search wrote only locally are kept.
         fetch_journal(run)
-        assert path.read_bytes() == here
+        assert path.read_bytes() == written
     run.folder.write(JOURNAL, b"1\n2\n3\n4\n5\n")
     fetch_journal(run)
     assert path.read_bytes() == b"1\n2\n3\n4\n5\n"
 
 
-def test_the_mirror_is_bounded_and_outlives_a_bucket_that_fails(
+def test_uploads_are_rare_and_survive_a_failing_bucket(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GENRE_SEARCH_SCRATCH", str(tmp_path))
@@ -136,7 +136,7 @@ def test_the_mirror_is_bounded_and_outlives_a_bucket_that_fails(
     run = RunFolder.at(f"{bucket}/runs", "bounded")
     path = working_folder(run) / JOURNAL
     path.parent.mkdir(parents=True)
-    monkeypatch.setattr(workspace, "_MIRROR_SECONDS", 3600.0)
+    monkeypatch.setattr(journal_mirror, "_MIRROR_SECONDS", 3600.0)
     mirror = JournalMirror(run)
     for line in (b"1\n", b"1\n2\n"):
         path.write_bytes(line)
@@ -144,7 +144,7 @@ def test_the_mirror_is_bounded_and_outlives_a_bucket_that_fails(
     assert run.folder.read(JOURNAL) == b"1\n"
 
 
-def test_events_that_would_stay_here_are_refused(bucket: str, small_cache: Path) -> None:
+def test_tensorboard_is_refused_for_runs_in_a_bucket(bucket: str, small_cache: Path) -> None:
     settings = {"family": "features_mlp", "cache": str(small_cache), "runs": f"{bucket}/runs"}
     with pytest.raises(SettingsError, match=f"--tensorboard cannot be used with --runs {bucket}/runs"):
         make_plan(SearchSettings.checked(**settings, tensorboard=True))

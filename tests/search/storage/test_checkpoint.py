@@ -8,12 +8,12 @@ from search.storage.checkpoint import Checkpoint, read_checkpoint, tidy_checkpoi
 from search.storage.run_folder import RunFolder
 
 
-def test_what_unfinished_trials_go_on_from_is_kept(tmp_path: Path) -> None:
+def test_only_checkpoints_of_unfinished_trials_are_kept(tmp_path: Path) -> None:
     run = RunFolder.at(tmp_path, "run")
     for number in (1, 2, 11):
         write_checkpoint(run, number, Checkpoint({"epoch": number}, {"w": np.arange(number)}))
     folder = run.folder.local / "checkpoints"
-    (folder / ".tmp-of-a-writer-that-was-killed").write_bytes(b"")
+    (folder / ".tmp-of-a-killed-writer").write_bytes(b"")
     tidy_checkpoints(run, [11])
     assert [path.name for path in folder.iterdir()] == ["11.npz"]
     kept = read_checkpoint(run, 11)

@@ -9,11 +9,11 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from search.storage import journal_backend as module
+from search.storage import journal_backend
 from search.storage.journal_backend import Journal, JournalFile
 
 
-def test_optunas_own_backend_reads_and_continues_it(tmp_path: Path) -> None:
+def test_optunas_backend_reads_and_continues_the_file(tmp_path: Path) -> None:
     path = tmp_path / "study.journal"
     ours = optuna.create_study(storage=JournalStorage(JournalFile(path)), study_name="s")
     ours.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
@@ -24,19 +24,19 @@ def test_optunas_own_backend_reads_and_continues_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_disk_is_not_waited_for_at_each_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: list[int] = []
-    monkeypatch.setattr(module.os, "fsync", waited.append)
+def test_fsync_is_not_called_for_each_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(journal_backend.os, "fsync", synced.append)
     backend = JournalFile(tmp_path / "study.journal")
     for number in range(100):
         backend.append_logs([{"op_code": number}])
-    assert 1 <= len(waited) < 50
-    # What was written can be read, by others too, at once.
-    other = copy.deepcopy(backend)
-    assert [log["op_code"] for log in other.read_logs(0)] == list(range(100))
+    assert 1 <= len(synced) < 50
+    # Another reader sees the lines immediately.
+    reader = copy.deepcopy(backend)
+    assert [log["op_code"] for log in reader.read_logs(0)] == list(range(100))
 
 
-def test_what_cannot_be_written_whole_leaves_nothing_and_lets_the_lock_go(
+def test_a_failed_write_leaves_no_line_and_releases_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = JournalFile(tmp_path / "study.journal")
@@ -45,15 +45,15 @@ def test_what_cannot_be_written_whole_leaves_nothing_and_lets_the_lock_go(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        # By then the line is in the file.
-        patch.setattr(module.os, "fsync", full)
+        # The line is already in the file at this point.
+        patch.setattr(journal_backend.os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
             backend.append_logs([{"op_code": 0}])
     backend.append_logs([{"op_code": 1}])
     assert [log["op_code"] for log in backend.read_logs(0)] == [1]
 
 
-def test_what_belongs_together_is_written_at_once_and_read_meanwhile(tmp_path: Path) -> None:
+def test_grouped_records_are_written_at_once_and_readable_inside(tmp_path: Path) -> None:
     path = tmp_path / "study.journal"
     journal = Journal(path)
     ours = optuna.create_study(storage=journal, study_name="s")
@@ -73,23 +73,23 @@ def test_what_belongs_together_is_written_at_once_and_read_meanwhile(tmp_path: P
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_was_begun_together_is_kept_when_the_rest_fails(tmp_path: Path) -> None:
+def test_grouped_records_are_kept_when_the_rest_fails(tmp_path: Path) -> None:
     path = tmp_path / "study.journal"
     journal = Journal(path)
     study = optuna.create_study(storage=journal, study_name="s")
 
-    def cut_short() -> None:
+    def interrupted_group() -> None:
         with journal.together():
             study.ask()
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        cut_short()
-    again = optuna.load_study(storage=Journal(path), study_name="s")
-    assert len(again.trials) == len(study.trials) == 1
+        interrupted_group()
+    reopened = optuna.load_study(storage=Journal(path), study_name="s")
+    assert len(reopened.trials) == len(study.trials) == 1
 
 
-def test_what_cannot_be_written_together_is_not_in_the_file(
+def test_grouped_records_that_cannot_be_written_are_not_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "study.journal"
@@ -101,34 +101,34 @@ def test_what_cannot_be_written_together_is_not_in_the_file(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.time, "monotonic", lambda: 1e9)
-        patch.setattr(module.os, "fsync", full)
+        patch.setattr(journal_backend.time, "monotonic", lambda: 1e9)
+        patch.setattr(journal_backend.os, "fsync", full)
         with pytest.raises(OSError, match="No space left"), journal.together():
             study.ask()
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_was_written_together_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grouped_records_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "study.journal"
     journal = Journal(path)
     study = optuna.create_study(storage=journal, study_name="s")
     lines: list[bytes] = []
 
-    class Watched(io.BytesIO):
+    class WatchedFile(io.BytesIO):
         def __next__(self) -> bytes:
             lines.append(super().__next__())
             return lines[-1]
 
-    def opened(file: str, mode: str) -> Watched:
+    def open_watched(file: str, mode: str) -> WatchedFile:
         assert mode == "rb"
-        return Watched(Path(file).read_bytes())
+        return WatchedFile(Path(file).read_bytes())
 
-    monkeypatch.setattr(optuna.storages.journal._file, "open", opened, raising=False)
-    read = []
+    monkeypatch.setattr(optuna.storages.journal._file, "open", open_watched, raising=False)
+    line_counts = []
     for _ in range(10):
         with journal.together():
             study.ask()
-        read.append(len(lines))
+        line_counts.append(len(lines))
     assert len(path.read_bytes().splitlines()) > 10
-    assert read[9] - read[8] == read[2] - read[1] == 1
+    assert line_counts[9] - line_counts[8] == line_counts[2] - line_counts[1] == 1

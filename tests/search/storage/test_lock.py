@@ -14,10 +14,10 @@ from search.storage.study import create_study, open_study, repair_journal
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    return RunFolder.at(tmp_path / "runs", "one")
+    return RunFolder.at(tmp_path / "runs", "night")
 
 
-def test_a_run_has_one_search_at_a_time(run: RunFolder) -> None:
+def test_only_one_process_searches_in_a_run(run: RunFolder) -> None:
     with claimed(run, new=True):
         run.folder.write("run.json", b"{}")
         with pytest.raises(RunError, match="exists already"), claimed(run, new=True):
@@ -26,37 +26,37 @@ def test_a_run_has_one_search_at_a_time(run: RunFolder) -> None:
             pass
     with claimed(run, new=False):
         pass
-    with pytest.raises(RunError, match="choose another name, or resume it by --resume one"):
+    with pytest.raises(RunError, match="choose another name, or resume it by --resume night"):
         refuse_existing(run)
 
 
-def test_a_name_is_free_again_if_the_disk_was_full_at_once(run: RunFolder) -> None:
+def test_a_search_that_never_started_frees_its_name(run: RunFolder) -> None:
     with pytest.raises(RunError, match="the disk is full"), claimed(run, new=True):
         raise OSError(errno.ENOSPC, "No space left on device")
     refuse_existing(run)
 
 
-def test_a_folder_that_cannot_be_made(run: RunFolder, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created(run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(RunError, match="cannot be created"), claimed(run, new=True):
         pass
 
 
-def test_what_is_whole_of_a_journal_is_kept(run: RunFolder) -> None:
+def test_complete_lines_of_a_journal_are_kept(run: RunFolder) -> None:
     study = create_study(run, make_sampler("random", seed=0))
     for number in range(3):
         trial = study.ask()
         trial.suggest_float("x", 0, 1)
         study.tell(trial, number)
     path = run.folder.local / "study.journal"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-7])
+    complete = path.read_bytes()
+    path.write_bytes(complete[:-7])
     (run.folder.local / "study.journal.lock").symlink_to(path)
     repair_journal(run)
     assert [trial.state.name for trial in open_study(run).trials] == ["COMPLETE", "COMPLETE", "RUNNING"]
     create_study(run, make_sampler("random", seed=0)).tell(2, 1.0)
     assert open_study(run).trials[2].value == 1.0
-    path.write_bytes(whole[:40] + b"\n" + whole[41:])
+    path.write_bytes(complete[:40] + b"\n" + complete[41:])
     with pytest.raises(RunError, match="line 1 is incomplete; was the file changed"):
         repair_journal(run)
 

@@ -15,8 +15,8 @@ from ray.tune.search import Searcher
 import spaces
 from search.sampling.samplers import make_sampler
 from search.storage.journal_backend import Journal, JournalFile
+from search.storage.tables import history_table, trials_table
 from search.tune.optuna_searcher import TruthfulOptunaSearch
-from search.tune.recorder import history_table, trials_table
 
 FAMILY = spaces.get("features_mlp")
 
@@ -50,14 +50,14 @@ def result(epochs: list[int], accuracy: float, outcome: str = "RUNNING", error: 
     }
 
 
-def test_the_first_suggestion_is_the_baseline_and_carries_its_number(searcher: TruthfulOptunaSearch) -> None:
+def test_the_first_suggestion_is_the_baseline_with_number_0(searcher: TruthfulOptunaSearch) -> None:
     first, second = searcher.suggest("a"), searcher.suggest("b")
     assert first == {**FAMILY.baseline(50), "trial_number": 0, "trial_id": "a"}
     assert second is not None
     assert second["trial_number"] == 1
 
 
-def test_states(searcher: TruthfulOptunaSearch) -> None:
+def test_trials_are_recorded_with_their_true_states(searcher: TruthfulOptunaSearch) -> None:
     for name in "abcde":
         searcher.suggest(name)
     searcher.on_trial_complete("a", result([1, 2], 0.7, "COMPLETE"))
@@ -74,19 +74,17 @@ def test_states(searcher: TruthfulOptunaSearch) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["DISK_FULL", "UNREACHABLE"])
-def test_what_is_no_fault_of_a_trial_leaves_all_unfinished(
-    searcher: TruthfulOptunaSearch, outcome: str
-) -> None:
+def test_a_storage_failure_leaves_all_trials_unfinished(searcher: TruthfulOptunaSearch, outcome: str) -> None:
     for name in "ab":
         searcher.suggest(name)
     searcher.on_trial_result("b", result([1], 0.4))
-    searcher.on_trial_complete("a", result([], 0.0, outcome, "told"))
-    # Tune ends the others because the search ends.
+    searcher.on_trial_complete("a", result([], 0.0, outcome, "no space"))
+    # Tune stops the remaining trials because the search stops.
     searcher.on_trial_complete("b", result([1], 0.4))
     assert [trial.state for trial in searcher.study.trials] == [TrialState.RUNNING] * 2
 
 
-def test_a_journal_that_cannot_be_written_is_no_fault_of_a_trial(
+def test_a_journal_that_cannot_be_written_fails_no_trial(
     searcher: TruthfulOptunaSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in "ab":
@@ -101,15 +99,15 @@ def test_a_journal_that_cannot_be_written_is_no_fault_of_a_trial(
         searcher.on_trial_complete("a", result([1], 0.7, "COMPLETE"))
     assert searcher.failure is not None
     assert searcher.failure.errno == errno.ENOSPC
-    # What the file lacks is not told of any more: the search ends, and is resumed from the file.
+    # Nothing more is recorded: the search stops, and is resumed from the file.
     searcher.on_trial_result("b", result([1], 0.5))
     searcher.on_trial_complete("b", result([2], 0.5, "COMPLETE"))
-    # With None Tune would ask for ten minutes more.
+    # With None, Tune would ask again for ten minutes.
     assert searcher.suggest("c") == Searcher.FINISHED
     assert (tmp_path / "study.journal").read_bytes() == written
 
 
-def test_what_the_end_of_the_search_cut_short_is_pruned_with_its_score(
+def test_a_trial_interrupted_by_the_end_of_the_search_is_pruned_with_its_score(
     searcher: TruthfulOptunaSearch,
 ) -> None:
     for name in "abc":
@@ -125,10 +123,10 @@ def test_what_the_end_of_the_search_cut_short_is_pruned_with_its_score(
     assert set(a.intermediate_values) == {1, 2}
 
 
-def test_epochs_that_are_reported_twice_count_once(searcher: TruthfulOptunaSearch) -> None:
+def test_epochs_reported_twice_count_once(searcher: TruthfulOptunaSearch) -> None:
     searcher.suggest("a")
     searcher.on_trial_result("a", result([1, 2], 0.5))
-    # The worker died and went on from the checkpoint after epoch 1.
+    # The worker died and resumed from the checkpoint after epoch 1.
     searcher.on_trial_result("a", result([2, 3], 0.5))
     searcher.on_trial_complete("a", result([3], 0.5, "COMPLETE"))
     searcher.on_trial_complete("a", result([3], 0.9, "COMPLETE"))
@@ -137,7 +135,7 @@ def test_epochs_that_are_reported_twice_count_once(searcher: TruthfulOptunaSearc
     assert trial.value == 0.5
 
 
-def test_tables_are_what_the_study_holds(searcher: TruthfulOptunaSearch) -> None:
+def test_tables_match_the_study(searcher: TruthfulOptunaSearch) -> None:
     for name in "abcd":
         searcher.suggest(name)
     searcher.on_trial_complete("a", result([1, 2], 0.7, "COMPLETE"))
@@ -155,24 +153,19 @@ def test_tables_are_what_the_study_holds(searcher: TruthfulOptunaSearch) -> None
     assert history[["trial_id", "epoch"]].to_numpy().tolist() == [["a", 1], ["a", 2]]
 
 
-def test_tables_of_a_study_without_trials() -> None:
-    assert len(trials_table([])) == 0
-    assert len(history_table([])) == 0
-
-
-def test_what_is_told_at_a_time_is_written_at_once(searcher: TruthfulOptunaSearch, tmp_path: Path) -> None:
+def test_records_are_in_the_journal_immediately(searcher: TruthfulOptunaSearch, tmp_path: Path) -> None:
     path = tmp_path / "study.journal"
     for name in "ab":
         searcher.suggest(name)
     searcher.on_trial_result("a", result([1, 2], 0.7))
     searcher.on_trial_complete("a", result([3], 0.7, "COMPLETE"))
-    # Who opens the study now sees what the search knows.
-    theirs = optuna.load_study(study_name="test", storage=JournalStorage(JournalFileBackend(str(path))))
-    assert [trial.params for trial in theirs.trials] == [trial.params for trial in searcher.study.trials]
-    assert [trial.user_attrs for trial in theirs.trials] == [
+    # A reader that opens the study now sees what the search knows.
+    reopened = optuna.load_study(study_name="test", storage=JournalStorage(JournalFileBackend(str(path))))
+    assert [trial.params for trial in reopened.trials] == [trial.params for trial in searcher.study.trials]
+    assert [trial.user_attrs for trial in reopened.trials] == [
         trial.user_attrs for trial in searcher.study.trials
     ]
-    assert [trial.state for trial in theirs.trials] == [TrialState.COMPLETE, TrialState.RUNNING]
+    assert [trial.state for trial in reopened.trials] == [TrialState.COMPLETE, TrialState.RUNNING]
     assert not path.with_name("study.journal.lock").exists()
 
 

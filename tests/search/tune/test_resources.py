@@ -7,8 +7,7 @@ import pytest
 import ray
 
 from data.errors import SettingsError
-from search.tune import concurrency as capacity_module
-from search.tune import resources as cluster
+from search.tune import concurrency, resources
 from search.tune.concurrency import Capacity
 from search.tune.resources import Resources, concurrent_trials, nodes
 
@@ -47,7 +46,7 @@ def test_as_many_trials_as_fit(
 
 
 @pytest.mark.parametrize(
-    ("nodes", "cpus", "gpus", "said"),
+    ("nodes", "cpus", "gpus", "message"),
     [
         ([{"CPU": 8}], 1, 1, "--gpus-per-trial 1: the cluster has only 0 GPUs"),
         ([{"CPU": 8}], 9, 0, "--cpus-per-trial 9: the cluster has only 8 CPUs"),
@@ -56,58 +55,60 @@ def test_as_many_trials_as_fit(
         ([{"CPU": 1, "GPU": 1}, {"CPU": 8}], 4, 1, "--cpus-per-trial 4 --gpus-per-trial 1: no node has both"),
     ],
 )
-def test_a_trial_that_fits_nowhere(nodes: list[Resources], cpus: float, gpus: float, said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
+def test_a_trial_that_fits_nowhere(nodes: list[Resources], cpus: float, gpus: float, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         concurrent_trials(nodes, cpus=cpus, gpus=gpus, wanted=None)
 
 
 @pytest.fixture
-def there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, object]]:
-    """Nodes that Ray says there are: the head, and whatever a test adds."""
-    found: list[dict[str, object]] = [{"Alive": True, "Resources": {"memory": 1.0}}]
-    monkeypatch.setattr(ray, "nodes", lambda: found)
-    monkeypatch.setattr(cluster, "_LAUNCHED", tmp_path / "ray_bootstrap_config.yaml")
-    return found
+def ray_nodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, object]]:
+    """Nodes that Ray reports: the head, and those that a test adds."""
+    reported: list[dict[str, object]] = [{"Alive": True, "Resources": {"memory": 1.0}}]
+    monkeypatch.setattr(ray, "nodes", lambda: reported)
+    monkeypatch.setattr(resources, "_LAUNCHED", tmp_path / "ray_bootstrap_config.yaml")
+    return reported
 
 
-def test_nodes_that_the_autoscaler_may_add_are_counted_once(there: list[dict[str, object]]) -> None:
+def test_nodes_that_the_autoscaler_may_add_are_counted_once(ray_nodes: list[dict[str, object]]) -> None:
     with pytest.raises(SettingsError, match="the cluster has only 0 CPUs"):
         concurrent_trials(nodes(growing=True), cpus=1, gpus=0, wanted=None)
-    cluster._LAUNCHED.write_text(AWS)
+    resources._LAUNCHED.write_text(AWS)
     for _ in range(3):
         assert concurrent_trials(nodes(growing=True), cpus=1, gpus=0.5, wanted=None) == 8
-        there.append({"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0, "memory": 7.0}})
-    there.append({"Alive": False, "Resources": {"CPU": 64.0}})
+        ray_nodes.append({"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0, "memory": 7.0}})
+    ray_nodes.append({"Alive": False, "Resources": {"CPU": 64.0}})
     assert len(nodes(growing=False)) == 4
 
 
-def test_pods_are_asked_for_a_few_at_a_time(
-    there: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+def test_pods_are_requested_a_few_at_a_time(
+    ray_nodes: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_CLUSTER_NAME", "genre-search")
     for pods in (1, 2, 3):
-        there.append({"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}})
+        ray_nodes.append({"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}})
         assert concurrent_trials(nodes(growing=True), cpus=1, gpus=1, wanted=None) > pods
 
 
-def test_the_limit_follows_the_nodes(there: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity_module, "_COUNT_SECONDS", 0.0)
+def test_the_limit_follows_the_nodes(
+    ray_nodes: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrency, "_COUNT_SECONDS", 0.0)
     limiter = SimpleNamespace(max_concurrent=1)
     capacity = Capacity(limiter, cpus=1, gpus=0, wanted=6)
     for cores, expected in ((None, 1), (4, 4), (3, 6)):
         if cores is not None:
-            there.append({"Alive": True, "Resources": {"CPU": float(cores)}})
+            ray_nodes.append({"Alive": True, "Resources": {"CPU": float(cores)}})
         capacity.on_step_begin(0, [])
         assert limiter.max_concurrent == expected
 
 
-def test_without_a_node_it_says_once_that_it_waits(
-    there: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_waiting_for_a_node_is_reported_once(
+    ray_nodes: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(capacity_module, "_COUNT_SECONDS", 0.0)
+    monkeypatch.setattr(concurrency, "_COUNT_SECONDS", 0.0)
     capacity = Capacity(SimpleNamespace(max_concurrent=1), cpus=1, gpus=0, wanted=None)
     node = {"Alive": False, "Resources": {"CPU": 1.0}}
-    there.append(node)
+    ray_nodes.append(node)
     for alive in (False, False, True, False):
         node["Alive"] = alive
         capacity.on_step_begin(0, [])

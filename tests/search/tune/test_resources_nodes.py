@@ -1,3 +1,5 @@
+"""A search on two nodes with GPUs; one node is killed and another joins."""
+
 from __future__ import annotations
 
 import json
@@ -15,39 +17,39 @@ from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-_HASTE = {
+_FAST_HEALTH_CHECKS = {
     "RAY_health_check_initial_delay_ms": "2000",
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "10000",
     "RAY_health_check_failure_threshold": "3",
 }
-"""With it Ray notices a dead node in seconds, not in a minute."""
+"""Settings with which Ray notices a dead node in seconds, not in a minute."""
 
 
-def test_trials_share_cards_and_outlive_their_node(small_cache: Path, tmp_path: Path) -> None:
+def test_trials_share_gpus_and_survive_a_dead_node(small_cache: Path, tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "tests.support.nodes", str(small_cache), str(tmp_path)],
         cwd=ROOT,
-        # What the user's environment says of threads is about other programs.
-        env={**os.environ, **_HASTE, "OMP_NUM_THREADS": "7"},
+        # The user's number of threads is meant for other programs.
+        env={**os.environ, **_FAST_HEALTH_CHECKS, "OMP_NUM_THREADS": "7"},
         capture_output=True,
         text=True,
         timeout=600,
         check=False,
     )
     assert result.returncode == 0, result.stderr[-3000:]
-    told = json.loads(result.stdout.splitlines()[-1])
+    report = json.loads(result.stdout.splitlines()[-1])
     run = RunFolder.at(tmp_path, "gpus")
     notes = read_notes(run.folder.local)
 
-    # Three of half a card each on a node of two cards: Ray tells each process its own card.
-    cards = {note["process"]: note["card"] for note in notes if note["node"] == told["lost"]}
+    # Three trials with half a GPU each on a node with two GPUs: Ray assigns one GPU to each process.
+    cards = {note["process"]: note["card"] for note in notes if note["node"] == report["lost"]}
     assert len(cards) == 3
     assert set(cards.values()) == {"0", "1"}
     assert all(note["card"] in ("0", "1") for note in notes)
     assert {note["threads"] for note in notes} == {1}
 
-    # None is lost, and each went on from its checkpoint: only the epoch in flight is trained twice.
+    # No trial is lost, and each resumed from its checkpoint: only the interrupted epoch is repeated.
     trials = run.trials()
     assert trials["status"].tolist() == ["COMPLETE"] * TRIALS
     assert (run.history().groupby("trial_id")["epoch"].agg(["count", "max"]) == EPOCHS).all(axis=None)
@@ -55,10 +57,10 @@ def test_trials_share_cards_and_outlive_their_node(small_cache: Path, tmp_path: 
     for note in notes:
         nodes[note["trial"]].add(note["node"])
         epochs[note["trial"]].append(note["epoch"])
-    moved = [trial for trial, where in nodes.items() if told["lost"] in where and len(where) > 1]
+    moved = [trial for trial, visited in nodes.items() if report["lost"] in visited and len(visited) > 1]
     assert moved
-    for trial, course in epochs.items():
-        assert course[-1] == EPOCHS
-        again = sum(course.count(epoch) - 1 for epoch in set(course))
-        assert again <= (1 if trial in moved else 0), course
-    assert told["came"] in {note["node"] for note in notes}
+    for trial, trained in epochs.items():
+        assert trained[-1] == EPOCHS
+        repeated = sum(trained.count(epoch) - 1 for epoch in set(trained))
+        assert repeated <= (1 if trial in moved else 0), trained
+    assert report["came"] in {note["node"] for note in notes}

@@ -1,4 +1,4 @@
-"""A cluster of another version, made by lying to Ray about its own."""
+"""A cluster with other versions, simulated by patching the versions that Ray reports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ nodes.shutdown()
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    """Address of a cluster that says that it is of another version."""
+    """Address of a cluster that reports other versions."""
     with subprocess.Popen(
         [sys.executable, "-c", _HEAD],
         stdin=subprocess.PIPE,
@@ -42,7 +42,7 @@ def address() -> Iterator[str]:
         process.communicate()
 
 
-def test_a_cluster_of_another_version(address: str, small_cache: Path, tmp_path: Path) -> None:
+def test_a_cluster_with_other_versions(address: str, small_cache: Path, tmp_path: Path) -> None:
     options = ["--family", "features_mlp", "--cache", str(small_cache), "--runs", str(tmp_path / "runs")]
     result = subprocess.run(
         [sys.executable, "-m", "search.run", "--address", address, *options],

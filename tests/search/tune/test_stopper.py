@@ -10,9 +10,11 @@ import pytest
 from search.tune.stopper import NO_SPACE, NO_STORAGE, TARGET, Ending
 
 
-def make(*, target: float | None, failure: OSError | None = None, told: tuple[float, ...] = ()) -> Ending:
+def make_ending(
+    *, target: float | None, failure: OSError | None = None, recorded: tuple[float, ...] = ()
+) -> Ending:
     study = optuna.create_study(direction="maximize")
-    for value in told:
+    for value in recorded:
         trial = study.ask()
         trial.set_user_attr("val_accuracy", value)
         study.tell(trial, value)
@@ -21,18 +23,18 @@ def make(*, target: float | None, failure: OSError | None = None, told: tuple[fl
 
 
 @pytest.mark.parametrize(("outcome", "ends"), [("RUNNING", True), ("COMPLETE", True), ("FAIL", False)])
-def test_a_target_is_reached_by_trials_that_have_a_score(outcome: str, ends: bool) -> None:
-    ending = make(target=0.7)
+def test_only_trials_with_a_score_reach_the_target(outcome: str, ends: bool) -> None:
+    ending = make_ending(target=0.7)
     assert not ending("a", {"outcome": outcome, "val_accuracy": 0.69, "done": False})
     assert not ending.stop_all()
-    # A trial that failed had reached the target before.
+    # A failed trial may have reached the target before it failed.
     assert ending("a", {"outcome": outcome, "val_accuracy": 0.71, "done": True}) is ends
     assert ending.stop_all() is ends
     assert ending.reason == (TARGET if ends else None)
 
 
-def test_a_full_scratch_folder_is_told_in_its_own_words() -> None:
-    ending = make(target=None)
+def test_a_full_scratch_folder_is_reported_with_its_message() -> None:
+    ending = make_ending(target=None)
     traceback = (
         "Traceback (most recent call last):\nOSError: [Errno 28] No space left on device\n\nThe above"
         " exception was the direct cause:\n\n"
@@ -46,8 +48,8 @@ def test_a_full_scratch_folder_is_told_in_its_own_words() -> None:
     assert ending.stop_all()
 
 
-def test_a_bucket_that_is_gone_is_told_in_its_own_words() -> None:
-    ending = make(target=None)
+def test_an_unreachable_bucket_is_reported_with_its_message() -> None:
+    ending = make_ending(target=None)
     traceback = (
         "Traceback (most recent call last):\nOSError: AWS Error\n\nThe above exception was the direct cause:"
         "\n\nsearch.tune.trial.StorageError: cannot be reached (AWS Error)\n"
@@ -57,20 +59,22 @@ def test_a_bucket_that_is_gone_is_told_in_its_own_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "reason", "told"),
+    ("failure", "reason", "details"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), NO_SPACE, ""),
         (OSError(errno.EIO, "Input/output"), NO_STORAGE, "cannot be written ([Errno 5] Input/output)"),
     ],
 )
-def test_a_journal_that_cannot_be_written_ends_the_search(failure: OSError, reason: str, told: str) -> None:
-    ending = make(target=None, failure=failure)
+def test_a_journal_that_cannot_be_written_stops_the_search(
+    failure: OSError, reason: str, details: str
+) -> None:
+    ending = make_ending(target=None, failure=failure)
     assert ending.stop_all()
-    assert (ending.reason, ending.details) == (reason, told)
+    assert (ending.reason, ending.details) == (reason, details)
 
 
 @pytest.mark.parametrize(("best", "ends"), [(0.69, False), (0.7, True)])
-def test_a_target_that_was_reached_before_a_kill_counts(best: float, ends: bool) -> None:
-    ending = make(target=0.7, told=(0.5, best))
+def test_a_target_reached_before_a_kill_counts(best: float, ends: bool) -> None:
+    ending = make_ending(target=0.7, recorded=(0.5, best))
     assert ending.stop_all() is ends
     assert ending.reason == (TARGET if ends else None)

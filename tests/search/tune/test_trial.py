@@ -16,7 +16,7 @@ from data.dataset.splits import make_split
 from data.dataset.task import Task, search_task
 from data.errors import CacheError, RunError
 from search.storage.run_folder import RunFolder
-from search.tune import trial as module
+from search.tune import trial as trial_module
 from search.tune.trial import GenreTrial
 from spaces.training.family import EpochOutcome
 from tests.support.rows import make_rows
@@ -34,12 +34,12 @@ def run(tmp_path: Path) -> RunFolder:
 
 @pytest.fixture
 def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
-    # TensorFlow takes its threads before its first operation only, and this process has had many.
-    monkeypatch.setattr(module, "_set_up_device", lambda _family, **_options: True)
+    # TensorFlow accepts a number of threads only before its first operation, which this process has run.
+    monkeypatch.setattr(trial_module, "_set_up_device", lambda _family, **_options: True)
     rows = make_rows()
     task = search_task(rows, make_split(rows.tracks(), folds=3, test_fraction=0.2, seed=0))
     made = []
-    # However slow the machine, reports come at the rungs only, unless a test asks for more.
+    # On any machine, trials report only at the rungs unless a test changes this.
     never = float("inf")
     pace: dict[str, Any] = {"patience": None, "report_seconds": never, "checkpoint_seconds": never}
     pace["deterministic"] = False
@@ -59,7 +59,7 @@ def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
         trial.stop()
 
 
-def test_reports_come_at_the_rungs_and_the_end(make: Maker) -> None:
+def test_a_trial_reports_at_the_rungs_and_the_end(make: Maker) -> None:
     trial = make()
     reports = [trial.train() for _ in range(3)]
     assert [report["epoch"] for report in reports] == [2, 4, 6]
@@ -73,9 +73,11 @@ def test_reports_come_at_the_rungs_and_the_end(make: Maker) -> None:
     assert reports[-1]["best_epoch"] == best["epoch"]
 
 
-def test_a_deterministic_trial_sets_its_process_up_so(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deterministic_trial_sets_up_its_process(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     options: dict[str, bool] = {}
-    monkeypatch.setattr(module, "_set_up_device", lambda _family, **asked: options.update(asked) or True)
+    monkeypatch.setattr(
+        trial_module, "_set_up_device", lambda _family, **requested: options.update(requested) or True
+    )
     make(deterministic=True)
     assert options == {"deterministic": True}
 
@@ -98,27 +100,27 @@ def test_predictions_are_those_of_the_best_epoch(make: Maker, run: RunFolder) ->
     assert [name.split("/")[0] for name in saved["track_id"]] == saved["label"].tolist()
 
 
-EAGER = {"checkpoint_seconds": 0.0}
-"""Writes a checkpoint at every report."""
+CHECKPOINT_ALWAYS = {"checkpoint_seconds": 0.0}
+"""Options with which a trial writes a checkpoint at every report."""
 
 
-def test_a_trial_whose_process_died_ends_with_the_same_numbers(make: Maker) -> None:
-    whole = make(trial_number=5)
+def test_a_trial_resumed_after_its_process_died_has_the_same_scores(make: Maker) -> None:
+    uninterrupted = make(trial_number=5)
     for _ in range(3):
-        expected = whole.train()
-    make(**EAGER).train()
-    after = make()
-    report = after.train()
-    # Also what the dead process had reported, for a driver that died with it.
+        expected = uninterrupted.train()
+    make(**CHECKPOINT_ALWAYS).train()
+    resumed = make()
+    report = resumed.train()
+    # Epochs that the dead process had reported are repeated, for a driver that died with it.
     assert [row["epoch"] for row in report["curve"]] == [1, 2, 3, 4]
-    report = after.train()
+    report = resumed.train()
     assert [row["epoch"] for row in report["curve"]] == [5, 6]
     for name in ("epoch", "best_epoch", "val_accuracy", "val_loss", "train_loss"):
         assert report[name] == expected[name]
 
 
-def test_a_checkpoint_cut_short_is_not_used(make: Maker, run: RunFolder) -> None:
-    expected = make(**EAGER).train()
+def test_a_truncated_checkpoint_is_not_used(make: Maker, run: RunFolder) -> None:
+    expected = make(**CHECKPOINT_ALWAYS).train()
     path = run.folder.local / "checkpoints" / "4.npz"
     path.write_bytes(path.read_bytes()[:-200])
     report = make().train()
@@ -130,18 +132,18 @@ def test_checkpoints_of_a_large_network_are_written_less_often(
     make: Maker, run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    write, written = module.write_checkpoint, []
+    write, written = trial_module.write_checkpoint, []
 
-    def slowly(*given: Any) -> None:
+    def write_slowly(*arguments: Any) -> None:
         nonlocal now
-        write(*given)
-        written.append(given)
-        # As if it had taken a second, for which a trial has to train fifty.
+        write(*arguments)
+        written.append(arguments)
+        # Pretend that it took one second, after which a trial trains for fifty seconds.
         now += 1.0
 
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
-    monkeypatch.setattr(module, "write_checkpoint", slowly)
-    trial = make(report_seconds=-1.0, **EAGER)
+    monkeypatch.setattr(trial_module, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(trial_module, "write_checkpoint", write_slowly)
+    trial = make(report_seconds=-1.0, **CHECKPOINT_ALWAYS)
     for moment, count in ((0.0, 1), (1.0, 1), (50.9, 1), (51.0, 2)):
         now = moment
         trial.train()
@@ -165,7 +167,7 @@ def test_patience_ends_a_trial_but_not_the_baseline(make: Maker) -> None:
     assert report["epoch"] == 9
 
 
-def test_a_full_disk_is_not_the_configurations_fault(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_not_a_failed_configuration(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     trial = make()
 
     def full(*_: Any) -> None:
@@ -175,82 +177,84 @@ def test_a_full_disk_is_not_the_configurations_fault(make: Maker, monkeypatch: p
     assert trial.train()["outcome"] == "DISK_FULL"
 
 
-def fails(*_: Any, **__: Any) -> None:
+def raise_network_error(*_: Any, **__: Any) -> None:
     raise OSError("When writing: AWS Error NETWORK_CONNECTION")
 
 
-def test_a_bucket_that_fails_once_costs_nothing(
+def test_a_briefly_unreachable_bucket_loses_nothing(
     make: Maker, run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trial = make(**EAGER)
+    trial = make(**CHECKPOINT_ALWAYS)
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "write_predictions", fails)
+        patch.setattr(RunFolder, "write_predictions", raise_network_error)
         assert trial.train()["outcome"] == "RUNNING"
     assert not (run.folder.local / "checkpoints").exists()
     assert trial.train()["epoch"] == 4
     assert len(run.predictions("local")) > 0
-    # At the end there is no later: it is tried again.
-    write, tries = RunFolder.write_predictions, []
+    # At the end of a trial the write is retried at once.
+    write, attempts = RunFolder.write_predictions, []
 
-    def fails_twice(*given: Any, **options: Any) -> None:
-        tries.append(1)
-        if len(tries) < 3:
-            fails()
-        write(*given, **options)
+    def fail_twice(*arguments: Any, **options: Any) -> None:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise_network_error()
+        write(*arguments, **options)
 
-    monkeypatch.setattr(module, "_PATIENCE", (0.0, 0.0))
-    monkeypatch.setattr(RunFolder, "write_predictions", fails_twice)
+    monkeypatch.setattr(trial_module, "_RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(RunFolder, "write_predictions", fail_twice)
     report = trial.train()
     assert report["outcome"] == "COMPLETE"
     assert report["best_epoch"] > 4
-    assert len(tries) == 3
+    assert len(attempts) == 3
     assert run.predictions("local", report["best_epoch"])["label"].notna().all()
 
 
-@pytest.mark.parametrize("what", ["read_checkpoint", "write_predictions"])
-def test_a_bucket_that_is_gone_is_not_the_configurations_fault(
-    make: Maker, monkeypatch: pytest.MonkeyPatch, what: str
+@pytest.mark.parametrize("operation", ["read_checkpoint", "write_predictions"])
+def test_an_unreachable_bucket_is_not_a_failed_configuration(
+    make: Maker, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     trial = make(epochs=2)
-    monkeypatch.setattr(module, "_PATIENCE", (0.0, 0.0))
-    monkeypatch.setattr(RunFolder if what == "write_predictions" else module, what, fails)
+    monkeypatch.setattr(trial_module, "_RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(
+        RunFolder if operation == "write_predictions" else trial_module, operation, raise_network_error
+    )
     report = trial.train()
     assert (report["outcome"], report["done"]) == ("UNREACHABLE", True)
     assert "cannot be reached (When writing: AWS Error NETWORK_CONNECTION)" in report["error"]
 
 
 def test_a_checkpoint_of_another_network_is_not_used(make: Maker, run: RunFolder) -> None:
-    make(**EAGER, units_1=20).train()
+    make(**CHECKPOINT_ALWAYS, units_1=20).train()
     expected = make(trial_number=5).train()
     report = make().train()
     assert [row["epoch"] for row in report["curve"]] == [1, 2]
     assert report["val_loss"] == expected["val_loss"]
 
 
-def test_an_actor_takes_the_next_configuration(make: Maker) -> None:
+def test_an_actor_is_reused_for_the_next_configuration(make: Maker) -> None:
     trial = make()
     trial.train()
-    fresh = make(units_1=20).train()
+    expected = make(units_1=20).train()
     assert trial.reset_config({**CONFIG, "units_1": 20})
-    again = trial.train()
+    report = trial.train()
     for name in ("epoch", "val_accuracy", "val_loss", "params"):
-        assert again[name] == fresh[name]
+        assert report[name] == expected[name]
 
 
-def test_an_exception_is_the_trials_outcome(make: Maker) -> None:
+def test_an_exception_becomes_the_outcome_of_the_trial(make: Maker) -> None:
     report = make(activation="nonsense").train()
     assert (report["outcome"], report["done"], report["val_accuracy"]) == ("FAIL", True, 0.0)
     assert "nonsense" in report["error"]
     assert "Traceback" in report["error"]
 
 
-def test_a_loss_that_is_not_finite_ends_the_trial(make: Maker) -> None:
+def test_a_loss_that_is_not_finite_fails_the_trial(make: Maker) -> None:
     report = make(learning_rate=1e30, optimizer="adam").train()
     assert (report["outcome"], report["done"]) == ("FAIL", True)
     assert "the loss was not finite in epoch" in report["error"]
 
 
-def test_memory_that_runs_out_is_told_apart(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exhausted_memory_has_its_own_outcome(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     trial = make()
 
     def exhausted(*_: Any, **__: Any) -> None:
@@ -264,7 +268,7 @@ def test_memory_that_runs_out_is_told_apart(make: Maker, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("code", "outcome"), [(errno.ENOSPC, "DISK_FULL"), (errno.EDQUOT, "DISK_FULL"), (errno.EACCES, "FAIL")]
 )
-def test_a_full_scratch_folder_is_no_fault_of_the_configuration(
+def test_a_full_scratch_folder_is_not_a_failed_configuration(
     make: Maker, monkeypatch: pytest.MonkeyPatch, code: int, outcome: str
 ) -> None:
     trial = make()
@@ -277,7 +281,9 @@ def test_a_full_scratch_folder_is_no_fault_of_the_configuration(
     assert (report["outcome"], report["done"]) == (outcome, True)
 
 
-def test_a_judgement_that_nobody_heard_of_gives_way_to_the_one_before(make: Maker, run: RunFolder) -> None:
+def test_predictions_of_an_unreported_epoch_are_replaced_by_the_previous_ones(
+    make: Maker, run: RunFolder
+) -> None:
     trial = make(report_seconds=0.0, epochs=60)
     reports = [trial.train()]
     saved = [run.predictions("local")]
@@ -285,7 +291,7 @@ def test_a_judgement_that_nobody_heard_of_gives_way_to_the_one_before(make: Make
         reports.append(trial.train())
         if reports[-1]["best_epoch"] != reports[-2]["best_epoch"]:
             saved.append(run.predictions("local"))
-    # The driver had heard of the second, when it ended the search.
+    # The driver ended the search after the second improvement was reported.
     run.settle_predictions({"local": reports[-2]["best_epoch"]})
     assert run.predictions("local", reports[-2]["best_epoch"]).equals(saved[1])
     assert (run.folder / "predictions").names() == ["local.parquet"]
@@ -293,7 +299,7 @@ def test_a_judgement_that_nobody_heard_of_gives_way_to_the_one_before(make: Make
     assert run.predictions("local").equals(saved[1])
 
 
-def test_the_last_judgement_stays_where_its_score_was_heard_of(make: Maker, run: RunFolder) -> None:
+def test_predictions_of_a_reported_epoch_are_kept(make: Maker, run: RunFolder) -> None:
     trial = make()
     for _ in range(3):
         report = trial.train()
@@ -304,25 +310,24 @@ def test_the_last_judgement_stays_where_its_score_was_heard_of(make: Maker, run:
 
 
 def test_a_resumed_trial_keeps_the_predictions_of_its_best_epoch(make: Maker, run: RunFolder) -> None:
-    begun = make(checkpoint_seconds=0.0)
-    begun.train()
+    make(checkpoint_seconds=0.0).train()
     best = run.predictions("local")
     run.folder.remove_tree("predictions")
     resumed = make(checkpoint_seconds=0.0)
-    # Training that never reaches the score again, as on a GPU that rounds differently.
-    resumed._ready().run_epoch = lambda _epoch: worthless(resumed._task)  # type: ignore[method-assign]
+    # This training never reaches the score again, as on a GPU that rounds differently.
+    resumed._ready().run_epoch = lambda _epoch: worthless_epoch(resumed._task)  # type: ignore[method-assign]
     while not resumed.train()["done"]:
         pass
     assert run.predictions("local").equals(best)
 
 
-def worthless(task: Task) -> EpochOutcome:
-    """An epoch whose probabilities are all zero."""
+def worthless_epoch(task: Task) -> EpochOutcome:
+    """Return an epoch whose probabilities are all zero."""
     zeros = tuple(np.zeros((len(fold.valid), len(task.classes)), np.float32) for fold in task.folds)
     return EpochOutcome(9.0, 0.0, zeros)
 
 
-def test_a_loss_that_is_not_finite_in_half_precision_is_tried_in_float32(
+def test_a_loss_that_is_not_finite_in_half_precision_is_retried_in_float32(
     make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = make()
