@@ -1,4 +1,4 @@
-# Every target needs Python 3.11 to 3.13 and nothing else; the first one creates the environment.
+# All targets except `lock` need only Python 3.11 to 3.13. The first target that needs the environment creates it.
 .DEFAULT_GOAL := help
 .PHONY: help venv search test test-all lint docs coverage embeddings bench lock
 

@@ -1,1 +1,1 @@
-"""Benchmarks; each prints ratios measured in one run, with the machine and the versions."""
+"""Benchmarks. Each one prints ratios measured in one run; some also print the machine and the versions."""

@@ -1,13 +1,16 @@
-"""Epochs and seconds to a given validation accuracy: ASHA, no early stopping, and a grid fitted by Keras.
+"""Epochs and seconds until a search reaches a grid's best accuracy, with ASHA and without early stopping.
 
-Goals: the grid's best score in under 1/20 of its time, and at most 1/4 of the epochs of no stopping for as
-many trials. Run it with ``python -m benchmarks.asha --features-csv features_30_sec.csv``, GTZAN's published
-table. When a search first reaches a score is a matter of luck, so there are several seeds. The grid has
-the size of the study's own, 54 configurations x 5 folds, 30 epochs each: two widths of each of two layers and
-one more of the first (6), three batch sizes and three learning rates. Its scores are computed by this
-project's compiled folds, on each seed's own split; its time is that of ``Model.fit`` of the first fold of
-every configuration, times five, unless ``--fit-all`` times every fit: one fit after the other, where the
-searches have two trials at a time.
+Goals: ASHA reaches the grid's best score in under 1/20 of the grid's time. ASHA trains at most 1/4 of the
+epochs that the same number of trials takes without early stopping.
+
+Run it with ``python -m benchmarks.asha --features-csv features_30_sec.csv``, GTZAN's published table. Several
+seeds are run, because chance decides when a search first reaches a score.
+
+The grid is as large as the study's: 54 configurations x 5 folds, 30 epochs each. It combines three widths of
+the first layer, two of the second, three batch sizes and three learning rates. This project's compiled folds
+compute its scores, on the split of each seed. Its time is measured with ``Model.fit``, one fit after the
+other; the searches run two trials at a time. By default, only the first fold of every configuration is timed
+and its time is multiplied by five. ``--fit-all`` times every fit.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ _COMMON = {
 
 
 def grid_scores(task: Any) -> float:
-    """Best validation accuracy of the grid at any epoch, all folds together."""
+    """Return the best validation accuracy of the grid at any epoch, over all folds."""
     import spaces
     from data.dataset.track_scores import scores, track_probabilities
 
@@ -59,18 +62,18 @@ def grid_scores(task: Any) -> float:
     for values in product(*_GRID.values()):
         learner = family.learner({**_COMMON, **dict(zip(_GRID, values, strict=True))}, task, seed=0)
         for epoch in range(_EPOCHS):
-            judged = track_probabilities(task, learner.run_epoch(epoch).probabilities)
-            best = max(best, scores(judged, truth)["val_accuracy"])
+            probabilities = track_probabilities(task, learner.run_epoch(epoch).probabilities)
+            best = max(best, scores(probabilities, truth)["val_accuracy"])
     return best
 
 
 def fit_seconds(task: Any, config: dict[str, Any], fold: Any) -> float:
-    """Seconds of one ``Model.fit`` of all epochs."""
+    """Measure the seconds of one ``Model.fit`` call with all epochs."""
     import keras
 
     from spaces.training.dense.scalers import apply_scaler, fit_scaler
 
-    begun = time.perf_counter()
+    started = time.perf_counter()
     scaler = fit_scaler("standard", task.X[fold.train])
     layers = [keras.layers.Dense(config[name], activation="relu") for name in ("units_1", "units_2")]
     model = keras.Sequential(
@@ -89,29 +92,32 @@ def fit_seconds(task: Any, config: dict[str, Any], fold: Any) -> float:
         validation_data=(apply_scaler(scaler, task.X[fold.valid]), task.y[fold.valid]),
         verbose=0,
     )
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def grid_seconds(task: Any, *, fit_all: bool) -> float:
-    """Seconds of the grid, one fit after the other; of the first fold alone, times the folds, by default."""
+    """Measure the seconds of the grid, one fit after the other.
+
+    By default, the first fold is timed and its time is multiplied by the number of folds.
+    """
     configs = [dict(zip(_GRID, values, strict=True)) for values in product(*_GRID.values())]
-    timed = task.folds if fit_all else task.folds[:1]
-    seconds = sum(fit_seconds(task, config, fold) for config in configs for fold in timed)
-    return seconds * len(task.folds) / len(timed)
+    timed_folds = task.folds if fit_all else task.folds[:1]
+    seconds = sum(fit_seconds(task, config, fold) for config in configs for fold in timed_folds)
+    return seconds * len(task.folds) / len(timed_folds)
 
 
 @dataclass(frozen=True)
 class Course:
-    """Outcome of a search.
+    """Scores, epochs and times of a search.
 
     Attributes
     ----------
     best : float
         Best validation accuracy.
     epochs : int
-        Epochs of all its trials, all folds together.
+        Epochs of all trials; an epoch of all folds counts once.
     epochs_to, seconds_to : float
-        Epochs and seconds until the target was reached; infinite if it was not.
+        Epochs and seconds until the target was reached; infinite if it never was.
     """
 
     best: float
@@ -121,7 +127,7 @@ class Course:
 
 
 def search(cache: str, runs: str, scheduler: str, *, trials: int, target: float, seed: int) -> Course:
-    """Search, with early stopping or without."""
+    """Run a search with or without early stopping."""
     from search import SearchSettings, run_search
     from search.storage.study import open_study
 
@@ -136,19 +142,19 @@ def search(cache: str, runs: str, scheduler: str, *, trials: int, target: float,
         seed=seed,
         **_SCHEDULERS[scheduler],
     )
-    begun = time.time()
+    started = time.time()
     study = open_study(run_search(settings))
-    ended = sorted(
+    ended_trials = sorted(
         (trial for trial in study.trials if trial.datetime_complete),
         key=lambda trial: trial.datetime_complete.timestamp(),
     )
-    scores = [trial.user_attrs.get("val_accuracy", 0.0) for trial in ended]
-    epochs = list(accumulate(trial.user_attrs["epochs"] for trial in ended))
-    first = next((number for number, score in enumerate(scores) if score >= target), None)
-    if first is None or ended[first].datetime_complete is None:
+    scores = [trial.user_attrs.get("val_accuracy", 0.0) for trial in ended_trials]
+    epochs = list(accumulate(trial.user_attrs["epochs"] for trial in ended_trials))
+    first_hit = next((number for number, score in enumerate(scores) if score >= target), None)
+    if first_hit is None or ended_trials[first_hit].datetime_complete is None:
         return Course(max(scores), epochs[-1], math.inf, math.inf)
-    seconds = ended[first].datetime_complete.timestamp() - begun
-    return Course(max(scores), epochs[-1], epochs[first], seconds)
+    seconds = ended_trials[first_hit].datetime_complete.timestamp() - started
+    return Course(max(scores), epochs[-1], epochs[first_hit], seconds)
 
 
 def main() -> None:
@@ -157,42 +163,45 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--fit-all", action="store_true", help="time every fit of the grid")
-    given = parser.parse_args()
+    options = parser.parse_args()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     from data.prepare import main as prepare
 
     with tempfile.TemporaryDirectory() as folder:
         cache = str(Path(folder) / "cache")
-        prepare(["--features-csv", given.features_csv, "--cache", cache], standalone_mode=False)
+        prepare(["--features-csv", options.features_csv, "--cache", cache], standalone_mode=False)
         tasks = [
-            features_task(cache, folds=_FOLDS, test_fraction=0.2, seed=seed) for seed in range(given.seeds)
+            features_task(cache, folds=_FOLDS, test_fraction=0.2, seed=seed) for seed in range(options.seeds)
         ]
         targets = [grid_scores(task) for task in tasks]
-        seconds = grid_seconds(tasks[0], fit_all=given.fit_all)
-        found = {
+        seconds = grid_seconds(tasks[0], fit_all=options.fit_all)
+        courses_by_scheduler = {
             scheduler: [
-                search(cache, folder, scheduler, trials=given.trials, target=target, seed=seed)
+                search(cache, folder, scheduler, trials=options.trials, target=target, seed=seed)
                 for seed, target in enumerate(targets)
             ]
             for scheduler in _SCHEDULERS
         }
-    how = "all timed" if given.fit_all else "one fold of five timed"
+    timing = "all timed" if options.fit_all else "one fold of five timed"
     best = ", ".join(f"{target:.1%}" for target in targets)
-    print(f"grid: best {best}, {54 * _FOLDS} fits of {_EPOCHS} epochs, {seconds:.0f} s ({how})")
-    print(f"{given.trials} trials, {given.seeds} seeds; epochs are of all folds together")
-    for scheduler, courses in found.items():
+    print(f"grid: best {best}, {54 * _FOLDS} fits of {_EPOCHS} epochs, {seconds:.0f} s ({timing})")
+    print(f"{options.trials} trials, {options.seeds} seeds; an epoch of all folds counts once")
+    for scheduler, courses in courses_by_scheduler.items():
         for course in courses:
             print(
                 f"  {scheduler:5} best {course.best:.1%}, {course.epochs} epochs; to the grid's best"
                 f" {course.epochs_to:.0f} epochs, {course.seconds_to:.0f} s"
             )
-    took = median(course.seconds_to for course in found["asha"])
+    asha_seconds = median(course.seconds_to for course in courses_by_scheduler["asha"])
     print(
-        f"asha to the grid's best: median {took:.0f} s, 1/{seconds / took:.0f} of its time,"
-        f" 1/{seconds / took / 2:.0f} if it had both cores   (goal: 1/20)"
+        f"asha reaches the grid's best: median {asha_seconds:.0f} s,"
+        f" 1/{seconds / asha_seconds:.0f} of the grid's time,"
+        f" 1/{seconds / asha_seconds / 2:.0f} if the grid used both cores   (goal: 1/20)"
     )
-    epochs = {name: sum(course.epochs for course in courses) for name, courses in found.items()}
-    print(f"epochs of asha / none: {epochs['asha'] / epochs['none']:.2f}   (goal: 0.25)")
+    epochs = {
+        name: sum(course.epochs for course in courses) for name, courses in courses_by_scheduler.items()
+    }
+    print(f"epochs with / without early stopping: {epochs['asha'] / epochs['none']:.2f}   (goal: 0.25)")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Read all tensors of a cache, compared with ``np.load``; memory of a further reader.
+"""Time to read all tensors of a cache, compared with ``np.load``, and memory of each further reader.
 
-Goals: within 1.3 times ``np.load``; under 5 % of the data for each further process. Run it with
-``python -m benchmarks.cache_read``: it writes 1,000 spectrograms of 128 x 1292, 331 MB, to a temporary
-folder. Files are in the page cache for both.
+Goals: at most 1.3 times the time of ``np.load``. Each further process needs less than 5 % of the data's size
+as memory of its own. Run it with ``python -m benchmarks.cache_read``. It writes 1,000 spectrograms of
+128 x 1292 (331 MB) to a temporary folder. The files are in the page cache for both sides.
 """
 
 from __future__ import annotations
@@ -35,21 +35,23 @@ else:
     X = read_tensors(Folder.at(sys.argv[1]), "melspec", "0" * 64).X
 for number in range(int(sys.argv[2])):
     X[number].view("u2").sum()
-taken = time.perf_counter() - start
+elapsed = time.perf_counter() - start
 status = open("/proc/self/status").read().split()
-print(taken, status[status.index("RssAnon:") + 1])
+print(elapsed, status[status.index("RssAnon:") + 1])
 """
 
 
 def timed(name: str, work: object) -> float:
+    """Call `work`, print its time and return the seconds."""
     start = time.perf_counter()
     work()  # type: ignore[operator]
-    taken = time.perf_counter() - start
-    print(f"{name}: {taken:.2f} s")
-    return taken
+    elapsed = time.perf_counter() - start
+    print(f"{name}: {elapsed:.2f} s")
+    return elapsed
 
 
 def write(folder: Path) -> None:
+    """Write a cache of random spectrograms."""
     rng = np.random.default_rng(0)
     names = [f"{number:04d}" for number in range(_TRACKS)]
     parts = []
@@ -66,17 +68,18 @@ def write(folder: Path) -> None:
 
 
 def touch(X: np.ndarray | MappedTensors) -> None:
+    """Read every value."""
     for row in X:
         row.view("u2").sum()
 
 
 def reader(path: Path, rows: int = _TRACKS) -> tuple[float, float]:
-    """Seconds that a new process takes to read some rows, and MB of memory of its own."""
-    shown = subprocess.run(
+    """Let a new process read `rows` rows; return its seconds and the MB of its private memory."""
+    process = subprocess.run(
         [sys.executable, "-c", _READER, str(path), str(rows)], capture_output=True, text=True, check=True
     )
-    taken, held = shown.stdout.split()
-    return float(taken), int(held) / 1024
+    elapsed, private_kib = process.stdout.split()
+    return float(elapsed), int(private_kib) / 1024
 
 
 def main() -> None:
@@ -93,27 +96,32 @@ def main() -> None:
         size = array.nbytes / 2**20
         plain = min(timed("np.load", lambda: touch(np.load(Path(name) / "plain.npy"))) for _ in range(5))
         ours = min(timed("ours", read) for _ in range(5))
-        print(f"over np.load: {ours / plain:.2f}")
+        print(f"ours / np.load: {ours / plain:.2f}")
         first = min(reader(folder)[0] for _ in range(3))
-        theirs = min(reader(Path(name) / "plain.npy")[0] for _ in range(3))
-        print(f"first read of a new process: {first:.2f} s, over np.load in another: {first / theirs:.2f}")
+        first_npy = min(reader(Path(name) / "plain.npy")[0] for _ in range(3))
+        print(f"first read in a new process: {first:.2f} s, ours / np.load: {first / first_npy:.2f}")
         order = np.random.default_rng(0).permutation(_TRACKS)
         mapped = read_tensors(target, "melspec", "0" * 64).X
         loaded = np.load(Path(name) / "plain.npy", mmap_mode="r")
         batches = np.split(order, 20)
         by_batch = min(
-            timed("random batches", lambda: [mapped[b].view("u2").max() for b in batches]) for _ in range(3)
-        )
-        theirs = min(
-            timed("the same of np.load, mapped", lambda: [loaded[b].view("u2").max() for b in batches])
+            timed("random batches", lambda: [mapped[batch].view("u2").max() for batch in batches])
             for _ in range(3)
         )
-        print(f"random batches over those of np.load, mapped: {by_batch / theirs:.2f}")
-        own, bare = reader(folder)[1], reader(folder, 1)[1]
-        print(
-            f"data: {size:.0f} MB; a further reader: {own:.0f} MB of its own, {bare:.0f} MB without the data"
+        by_batch_npy = min(
+            timed(
+                "random batches, np.load mapped",
+                lambda: [loaded[batch].view("u2").max() for batch in batches],
+            )
+            for _ in range(3)
         )
-        print(f"cost of the data for a further reader: {max(0.0, own - bare) / size:.2%}")
+        print(f"random batches: ours / np.load mapped: {by_batch / by_batch_npy:.2f}")
+        with_data, without_data = reader(folder)[1], reader(folder, 1)[1]
+        print(
+            f"data: {size:.0f} MB; private memory of a further reader: {with_data:.0f} MB after all rows,"
+            f" {without_data:.0f} MB after one row"
+        )
+        print(f"private memory / size of the data: {max(0.0, with_data - without_data) / size:.2%}")
 
 
 if __name__ == "__main__":

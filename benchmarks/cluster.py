@@ -1,10 +1,11 @@
-"""Trials per minute on 1, 2, 4 and 8 nodes, and an estimate of a search's cost in hours of rented machines.
+"""Trials per minute on 1, 2, 4 and 8 nodes, and the estimated cost of a search in instance-hours.
 
-Goal: 8 nodes reach at least 0.9 of eight times the rate of one node. Run it with ``python -m
-benchmarks.cluster`` (``--paper`` for the table alone). The nodes are Ray's own, on this machine, with one
-logical core each; a trial sleeps instead of training, so that only the driver is measured: searcher,
-scheduler, journal and tables. Starting a worker process, some seconds per node, is not counted: it occurs
-once per search.
+Goal: 8 nodes reach at least 0.9 of eight times the rate of one node. Run it with
+``python -m benchmarks.cluster``; ``--paper`` prints only the estimate, without measuring.
+
+The nodes are local Ray nodes with one logical core each. Trials sleep instead of training, so that only the
+driver is measured: searcher, scheduler, journal and tables. The start of the worker processes takes some
+seconds per node. It is not counted, because it happens once per search.
 """
 
 from __future__ import annotations
@@ -24,24 +25,23 @@ from benchmarks.tables import random_cache
 _NODES = (1, 2, 4, 8)
 _METRICS = ("val_accuracy", "val_loss", "val_macro_f1", "train_loss", "train_accuracy")
 _SECONDS = 4.0
-"""Length of a trial."""
+"""Seconds per trial."""
 _TRIALS = 8
 """Trials per node."""
 
 
 def rate(nodes: int) -> float:
-    """Trials per minute while all nodes are busy."""
+    """Measure the trials per minute while all nodes are busy."""
     import ray
     from ray.cluster_utils import Cluster
     from ray.tune import Callback
 
-    from search import SearchSettings, run_search
-    from search import driver as tuning
+    from search import SearchSettings, driver, run_search
     from search.outcomes import COMPLETE
     from search.tune.trial import GenreTrial
 
     class Sleeper(GenreTrial):
-        """A trial of fixed length."""
+        """Trial that takes a fixed time."""
 
         def setup(self, config: dict[str, Any], **shared: Any) -> None:
             self._checkpoint_seconds = float("inf")
@@ -66,7 +66,7 @@ def rate(nodes: int) -> float:
     ends: list[float] = []
 
     class Clock(Callback):
-        """Notes when trials start and end."""
+        """Records when trials start and end."""
 
         def on_trial_start(self, *arguments: Any, **info: Any) -> None:
             starts.append(time.monotonic())
@@ -78,9 +78,9 @@ def rate(nodes: int) -> float:
     for _ in range(nodes):
         cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    trial, callback = tuning.GenreTrial, tuning._capacity
-    tuning.GenreTrial = Sleeper
-    tuning._capacity = lambda *given: [*callback(*given), Clock()]
+    genre_trial, capacity = driver.GenreTrial, driver._capacity
+    driver.GenreTrial = Sleeper
+    driver._capacity = lambda *arguments: [*capacity(*arguments), Clock()]
     try:
         with tempfile.TemporaryDirectory() as folder:
             run_search(
@@ -95,26 +95,26 @@ def rate(nodes: int) -> float:
                 )
             )
     finally:
-        tuning.GenreTrial, tuning._capacity = trial, callback
+        driver.GenreTrial, driver._capacity = genre_trial, capacity
         ray.shutdown()
         cluster.shutdown()
-    # From the time when every node has its worker until the first one is idle.
+    # From the moment when every node has a worker until the first worker is idle.
     first, last = starts[nodes - 1], starts[-1]
     return 60 * sum(first < end <= last for end in ends) / (last - first)
 
 
 @dataclass(frozen=True)
 class Work:
-    """Cost of 100 trials of a family on GTZAN.
+    """Size of the trials of a family on GTZAN.
 
     Attributes
     ----------
     rows : int
-        Tensors of all 1,000 tracks; 80 % of them are searched on.
+        Tensors of all 1,000 tracks. The search uses 80 % of them.
     shape : tuple of int
-        Shape of one: height, width, channels.
+        Shape of a tensor: height, width, channels.
     folds, epochs : int
-        Of a trial that is trained to its end.
+        Folds and epochs of a trial that is not stopped early.
     """
 
     rows: int
@@ -128,8 +128,8 @@ _MACHINES = {
     "g6.xlarge (1 L4)": 0.25 * 30.3e12,
     "g5.xlarge (1 A10G)": 0.25 * 31.2e12,
 }
-"""Floating-point operations per second that training reaches: an assumed 20 GFLOP/s per vCPU, and an assumed
-quarter of the vendor's single-precision peak on a GPU."""
+"""Floating-point operations per second in training. Assumed: 20 GFLOP/s per vCPU; on a GPU, a quarter of the
+vendor's single-precision peak."""
 _FAMILIES = {
     "features_mlp": Work(1000, (1, 57, 1), 5, 100),
     "melspec_cnn": Work(10000, (128, 130, 1), 1, 30),
@@ -139,20 +139,20 @@ _FAMILIES = {
 _SHARE = 0.45
 """Assumed fraction of all epochs that are trained under ASHA."""
 _OVERHEAD = 10.0
-"""Assumed overhead of a trial in seconds: tracing, compilation, checkpoints."""
+"""Assumed overhead per trial in seconds: tracing, compilation, checkpoints."""
 
 
 def operations(family: str, shape: tuple[int, int, int]) -> tuple[float, float]:
-    """Operations of one row: those of each epoch, and those that are done once per search.
+    """Return the operations per row: those of each epoch, and those needed once per search.
 
-    Training costs three forward passes (forward, gradient of inputs, gradient of weights), and a multiply-add
-    is two operations. The networks are the published baselines.
+    Training costs as much as three forward passes (forward, gradient of inputs, gradient of weights). A
+    multiply-add is two operations. The networks are the published baselines.
     """
     height, width, channels = shape
     if family == "features_mlp":
         return 6.0 * (57 * 58 + 58 * 29 + 29 * 10), 0.0
     if family == "vgg16_transfer":
-        # 15.3 G multiply-adds at 224 x 224 (VGG16, Simonyan & Zisserman 2015), once a row: outputs are kept.
+        # 15.3 G multiply-adds at 224 x 224 (VGG16, Simonyan & Zisserman 2015); once, as outputs are kept.
         frozen = 2 * 15.3e9 * height * width / 224**2
         return 6.0 * (512 * (height // 32) * (width // 32) * 512 + 512 * 64 + 64 * 10), frozen
     total = 0.0
@@ -164,19 +164,19 @@ def operations(family: str, shape: tuple[int, int, int]) -> tuple[float, float]:
 
 
 def hours(family: str, speed: float) -> float:
-    """Instance-hours of 100 trials."""
+    """Estimate the instance-hours of 100 trials."""
     work = _FAMILIES[family]
-    each, once = operations(family, work.shape)
+    per_epoch, per_search = operations(family, work.shape)
     rows = 0.8 * work.rows
-    trained = rows * (work.folds - 1 if work.folds > 1 else 0.8) * work.epochs * _SHARE * each
-    return (100 * (trained / speed + _OVERHEAD) + rows * once / speed) / 3600
+    trained = rows * (work.folds - 1 if work.folds > 1 else 0.8) * work.epochs * _SHARE * per_epoch
+    return (100 * (trained / speed + _OVERHEAD) + rows * per_search / speed) / 3600
 
 
 def paper() -> None:
     """Print the table of instance-hours."""
     print(
-        f"Instance-hours on paper, not measured: GTZAN, 100 trials a family, one at a time; assumed:"
-        f"\n{_SHARE:.0%} of the epochs trained, {_OVERHEAD:g} s a trial beside them, speeds as in the source"
+        f"Instance-hours, estimated and not measured: GTZAN, 100 trials per family, one at a time. Assumed:"
+        f"\n{_SHARE:.0%} of the epochs trained, {_OVERHEAD:g} s overhead per trial, speeds as in the code"
     )
     print(f"{'':16}" + "".join(f"{machine:>24}" for machine in _MACHINES))
     for family in _FAMILIES:
@@ -190,11 +190,12 @@ def main() -> None:
     if "--paper" in sys.argv:
         return
     print(
-        f"\nPython {platform.python_version()}, {os.cpu_count()} cores; trials of {_SECONDS:g} s, one a node"
+        f"\nPython {platform.python_version()}, {os.cpu_count()} cores;"
+        f" trials of {_SECONDS:g} s, one per node"
     )
     rates = {nodes: rate(nodes) for nodes in _NODES}
-    for nodes, each in rates.items():
-        print(f"{nodes} nodes {each:7.1f} trials/min  efficiency {each / nodes / rates[1]:.2f}")
+    for nodes, per_minute in rates.items():
+        print(f"{nodes} nodes {per_minute:7.1f} trials/min  efficiency {per_minute / nodes / rates[1]:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Choose the layer of MusiCNN and the pooling over its patches on real recordings.
+"""Choose the layers of MusiCNN and the pooling over its patches on real recordings.
 
-For each layer and pooling, two untuned heads (logistic regression, a support vector machine) are trained on
-the standardised vectors in grouped five-fold cross-validation with several seeds. The choice is made on the
-recordings of one half and shown on the other. Run it with ``python -m benchmarks.embedding_layers --audio DIR
---tracks tracks.csv --halves halves.csv`` where the weights are installed (``make embeddings``).
+For each choice of layers and pooling, two untuned heads (logistic regression and a support vector machine)
+are trained on the standardised vectors, in grouped five-fold cross-validation with several seeds. Choose by
+the scores of one half of the recordings; the scores of the other half show how well the choice holds. Run it
+with ``python -m benchmarks.embedding_layers --audio DIR --tracks tracks.csv --halves halves.csv``. The
+weights must be installed (``make embeddings``).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ HALVES = ("development", "shown")
 
 
 def encoded(audio: Path, files: list[str]) -> list[dict[str, np.ndarray]]:
-    """All outputs of the network for each file, each of shape (n_patches, width)."""
+    """Return all outputs of the network for each file, each of shape (n_patches, width)."""
     import_keras()
     from data.analysis.encoders.musicnn import SAMPLE_RATE, Musicnn
     from data.analysis.encoders.musicnn_weights import find_weights
@@ -46,7 +47,7 @@ def encoded(audio: Path, files: list[str]) -> list[dict[str, np.ndarray]]:
 
 
 def share_right(X: np.ndarray, y: np.ndarray, groups: np.ndarray, seeds: int) -> np.ndarray:
-    """How often each recording is right when it is validated, over heads and seeds, shape (n,)."""
+    """Return the fraction of correct held-out predictions per recording, over heads and seeds, shape (n,)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
@@ -65,10 +66,12 @@ def share_right(X: np.ndarray, y: np.ndarray, groups: np.ndarray, seeds: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--audio", type=Path, required=True, help="the genre folders' parent")
-    parser.add_argument("--tracks", type=Path, required=True, help="CSV file,label,group")
-    parser.add_argument("--halves", type=Path, required=True, help="CSV file,half")
-    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--audio", type=Path, required=True, help="folder that contains the genre folders")
+    parser.add_argument(
+        "--tracks", type=Path, required=True, help="CSV file with the columns file, label and group"
+    )
+    parser.add_argument("--halves", type=Path, required=True, help="CSV file with the columns file and half")
+    parser.add_argument("--seeds", type=int, default=8, help="seeds of the cross-validation")
     options = parser.parse_args()
     table = pd.read_csv(options.tracks).merge(pd.read_csv(options.halves), on="file")
     outputs = encoded(options.audio, table["file"].tolist())
@@ -76,7 +79,7 @@ def main() -> None:
     for layers in CANDIDATES:
         for name, pooled in POOLINGS.items():
             X = np.stack(
-                [pooled(np.concatenate([each[layer] for layer in layers], axis=1)) for each in outputs]
+                [pooled(np.concatenate([output[layer] for layer in layers], axis=1)) for output in outputs]
             )
             shares = []
             for half in HALVES:

@@ -1,8 +1,8 @@
-"""Eight folds: compiled epochs over a fold axis, or fold by fold, against ``Model.fit``, in one run.
+"""Eight folds: compiled epochs over a fold axis, compiled epochs fold by fold, and ``Model.fit``, in one run.
 
-Goal: under 1/8 of the time of the fit calls. Run it with ``python -m benchmarks.folds``; the data is random,
-in the shape of the published table (1,000 tracks, 57 features, 10 genres), because time does not depend on
-the values.
+Goal: under 1/8 of the time of the fit calls. Run it with ``python -m benchmarks.folds``. The data is random,
+in the shape of the published table (1,000 tracks, 57 features, 10 genres), because the values do not affect
+the time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SIZES = {"58-29, published": (58, 29), "512-256": (512, 256)}
 def random_task() -> Task:
     """Return a task in the shape of the published table."""
     rng = np.random.default_rng(0)
-    part = np.arange(_TRACKS) % _FOLDS
+    fold_of_track = np.arange(_TRACKS) % _FOLDS
     return Task(
         X=rng.normal(size=(_TRACKS, _FEATURES)),
         y=(np.arange(_TRACKS) % _GENRES).astype(np.int32),
@@ -32,13 +32,14 @@ def random_task() -> Task:
         track_id=np.array([str(number) for number in range(_TRACKS)], dtype=object),
         classes=tuple(f"genre{number}" for number in range(_GENRES)),
         folds=tuple(
-            Fold(np.flatnonzero(part != fold), np.flatnonzero(part == fold)) for fold in range(_FOLDS)
+            Fold(np.flatnonzero(fold_of_track != fold), np.flatnonzero(fold_of_track == fold))
+            for fold in range(_FOLDS)
         ),
     )
 
 
 def fold_axis(task: Task, units: tuple[int, int]) -> Callable[[int], object]:
-    """Return the product's own way: all folds in one batched matrix product per layer."""
+    """Return an epoch as the search runs it: all folds in one batched matrix product per layer."""
     import spaces
 
     family = spaces.get("features_mlp")
@@ -47,13 +48,13 @@ def fold_axis(task: Task, units: tuple[int, int]) -> Callable[[int], object]:
 
 
 def fold_by_fold(task: Task, units: tuple[int, int]) -> Callable[[int], object]:
-    """Return the alternative: the same function for one fold, which the folds pass through in turn."""
-    turns = [fold_axis(dataclasses.replace(task, folds=(fold,)), units) for fold in task.folds]
-    return lambda epoch: [run_epoch(epoch) for run_epoch in turns]
+    """Return the alternative: a compiled epoch per fold, called one after the other."""
+    epochs_by_fold = [fold_axis(dataclasses.replace(task, folds=(fold,)), units) for fold in task.folds]
+    return lambda epoch: [run_epoch(epoch) for run_epoch in epochs_by_fold]
 
 
 def fit_calls(task: Task, units: tuple[int, int]) -> float:
-    """Seconds of eight ``Model.fit`` calls."""
+    """Measure the seconds of eight ``Model.fit`` calls."""
     import keras
 
     from spaces.training.dense.scalers import apply_scaler, fit_scaler
@@ -80,13 +81,13 @@ def fit_calls(task: Task, units: tuple[int, int]) -> float:
 def compiled(
     make: Callable[[Task, tuple[int, int]], Callable[[int], object]], task: Task, units: tuple[int, int]
 ) -> tuple[float, float]:
-    """Seconds of all epochs, compilation included, and of an epoch after the first."""
+    """Measure the seconds of all epochs, compilation included, and of each epoch after the first."""
     start = time.perf_counter()
-    run = make(task, units)
-    run(0)
+    run_epoch = make(task, units)
+    run_epoch(0)
     first = time.perf_counter() - start
     for epoch in range(1, _EPOCHS):
-        run(epoch)
+        run_epoch(epoch)
     whole = time.perf_counter() - start
     return whole, (whole - first) / (_EPOCHS - 1)
 
@@ -95,20 +96,22 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
-    # One core, as a trial reserves.
+    # A trial reserves one core.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     task = random_task()
     print(f"Python {platform.python_version()}, TensorFlow {tf.__version__}, {os.cpu_count()} cores")
-    print(f"{_FOLDS} folds x {_EPOCHS} epochs, batch {_BATCH}; seconds, and the share of the fit calls'")
+    print(
+        f"{_FOLDS} folds x {_EPOCHS} epochs, batch {_BATCH}; seconds, and the fraction of the fit calls' time"
+    )
     for name, units in _SIZES.items():
-        careless = fit_calls(task, units)
-        print(f"{name}\n  eight fit calls               {careless:7.2f}")
+        fit_seconds = fit_calls(task, units)
+        print(f"{name}\n  eight fit calls               {fit_seconds:7.2f}")
         for label, make in (("fold axis", fold_axis), ("fold by fold", fold_by_fold)):
-            whole, each = compiled(make, task, units)
+            whole, per_epoch = compiled(make, task, units)
             print(
-                f"  {label:12} with compilation {whole:7.2f}  1/{careless / whole:4.1f}"
-                f"   an epoch more {each:6.3f}  1/{careless / _EPOCHS / each:4.1f}"
+                f"  {label:12} with compilation {whole:7.2f}  1/{fit_seconds / whole:4.1f}"
+                f"   each further epoch {per_epoch:6.3f}  1/{fit_seconds / _EPOCHS / per_epoch:4.1f}"
             )
 
 

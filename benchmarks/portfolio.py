@@ -1,11 +1,12 @@
 """Find the configurations that a family's searches begin with, on data of your choice.
 
-Draws configurations at random from the family's space, trains each on every cache, with several splits of
-each, and prints those whose mean score is the best. A score is the validation accuracy of the best epoch,
-less the BASELINE's on the same split. A configuration that trains longer than ``--slower`` times the BASELINE
-is left out. Run it with ``python -m benchmarks.portfolio --cache DIR --family NAME --halves FILE``: only
-the recordings of the half ``development`` are used, so that the other half, GTZAN and the demo data can judge
-the choice.
+The program draws random configurations from the family's space and trains each on every cache, with several
+splits per cache. It prints the configurations with the best mean score. A score is the validation accuracy of
+the best epoch, minus that of the BASELINE on the same split. Configurations that train longer than
+``--slower`` times the BASELINE are left out.
+
+Run it with ``python -m benchmarks.portfolio --cache DIR --family NAME --halves FILE``. It then uses only the
+recordings of the half ``development``, so that the other half, GTZAN and the demo data can test the choice.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ HALF = "development"
 
 
 class Place(NamedTuple):
-    """A family, a cache, the tracks of it that are used (None: all), and the seed of the split."""
+    """A family, a cache, the CSV file that selects its tracks (None: all), and the seed of the split."""
 
     family: str
     cache: str
@@ -47,9 +48,9 @@ class Result(NamedTuple):
     config : dict
         The configuration.
     scores : tuple of float
-        Best validation accuracy at each place; minus infinity where it took too long.
+        Best validation accuracy at each place; minus infinity where training took too long.
     seconds : tuple of float
-        Processor time at each.
+        Processor time at each place; infinite where training took too long.
     """
 
     config: dict[str, Any]
@@ -59,6 +60,7 @@ class Result(NamedTuple):
 
 @lru_cache(maxsize=16)
 def task_of(place: Place, folds: int) -> Any:
+    """Return the training task of a place."""
     cache = Cache.open(place.cache)
     rows = cache.rows(cache.kind_of(spaces.get(place.family).reads))
     if place.halves is not None:
@@ -72,12 +74,12 @@ def task_of(place: Place, folds: int) -> Any:
 def train(
     config: dict[str, Any], *, family: str, places: list[Place], folds: int, limits: tuple[float, ...]
 ) -> Result:
-    """Train a configuration everywhere, `limits` seconds long at most."""
-    found = [
+    """Train a configuration at each place, for at most the seconds in `limits`."""
+    outcomes = [
         _train(config, family, task_of(place, folds), place.seed, limit)
         for place, limit in zip(places, limits, strict=True)
     ]
-    return Result(config, tuple(score for score, _ in found), tuple(seconds for _, seconds in found))
+    return Result(config, tuple(score for score, _ in outcomes), tuple(seconds for _, seconds in outcomes))
 
 
 def _train(config: dict[str, Any], family: str, task: Any, seed: int, limit: float) -> tuple[float, float]:
@@ -85,21 +87,21 @@ def _train(config: dict[str, Any], family: str, task: Any, seed: int, limit: flo
 
     truth = task.track_label[task.validated]
     learner = spaces.get(family).learner(config, task, seed=seed)
-    # The first epoch compiles, once per architecture, not once per configuration.
+    # Not timed: the first epoch compiles, which happens once per architecture, not once per configuration.
     outcome = learner.run_epoch(0)
-    best, begun = 0.0, time.process_time()
+    best, started = 0.0, time.process_time()
     for epoch in range(1, config["epochs"] + 1):
-        judged = track_probabilities(task, outcome.probabilities)
-        best = max(best, scores(judged, truth)["val_accuracy"])
-        if time.process_time() - begun > limit:
+        probabilities = track_probabilities(task, outcome.probabilities)
+        best = max(best, scores(probabilities, truth)["val_accuracy"])
+        if time.process_time() - started > limit:
             return -math.inf, math.inf
         if epoch < config["epochs"]:
             outcome = learner.run_epoch(epoch)
-    return best, time.process_time() - begun
+    return best, time.process_time() - started
 
 
-def drawn(family: Any, count: int, max_epochs: int) -> list[dict[str, Any]]:
-    """Draw configurations at random."""
+def draw_configurations(family: Any, count: int, max_epochs: int) -> list[dict[str, Any]]:
+    """Draw `count` random configurations."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -114,41 +116,43 @@ def drawn(family: Any, count: int, max_epochs: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--cache", action="append", required=True, help="a cache; may be repeated")
+    parser.add_argument("--cache", action="append", required=True, help="cache folder; may be repeated")
     parser.add_argument("--family", default="features_mlp")
-    parser.add_argument("--halves", help="CSV file,half")
-    parser.add_argument("--draws", type=int, default=240, help="configurations")
-    parser.add_argument("--splits", type=int, default=4, help="splits of each cache")
+    parser.add_argument("--halves", help="CSV file with the columns file and half")
+    parser.add_argument("--draws", type=int, default=240, help="number of configurations to draw")
+    parser.add_argument("--splits", type=int, default=4, help="number of splits per cache")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--max-epochs", type=int, default=100)
-    parser.add_argument("--size", type=int, default=3, help="configurations that are printed")
-    parser.add_argument("--slower", type=float, default=2.0)
-    given = parser.parse_args()
+    parser.add_argument("--size", type=int, default=3, help="number of configurations to print")
+    parser.add_argument(
+        "--slower", type=float, default=2.0, help="longest training time, as a multiple of the BASELINE's"
+    )
+    options = parser.parse_args()
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1"}
     from data.pipeline.ray_map import spread
 
-    family = spaces.get(given.family)
+    family = spaces.get(options.family)
     places = [
-        Place(given.family, cache, given.halves, seed)
-        for cache in given.cache
-        for seed in range(given.splits)
+        Place(options.family, cache, options.halves, seed)
+        for cache in options.cache
+        for seed in range(options.splits)
     ]
-    work = partial(train, family=given.family, places=places, folds=given.folds)
-    reference = work(family.baseline(given.max_epochs), limits=(math.inf,) * len(places))
-    limits = tuple(given.slower * seconds for seconds in reference.seconds)
-    configs = drawn(family, given.draws, given.max_epochs)
+    work = partial(train, family=options.family, places=places, folds=options.folds)
+    reference = work(family.baseline(options.max_epochs), limits=(math.inf,) * len(places))
+    limits = tuple(options.slower * seconds for seconds in reference.seconds)
+    configs = draw_configurations(family, options.draws, options.max_epochs)
     results = list(spread(partial(work, limits=limits), configs))
     lift = np.array([result.scores for result in results]) - reference.scores
-    print(f"BASELINE: {np.mean(reference.scores):.1%}; what the best of each split has more:")
+    print(f"BASELINE: {np.mean(reference.scores):.1%}; gain of the best configuration on each split:")
     print("  " + ", ".join(f"{gain:+.1%}" for gain in lift.max(axis=0)))
-    for number in np.argsort(-lift.mean(axis=1))[: given.size]:
+    for number in np.argsort(-lift.mean(axis=1))[: options.size]:
         gains = ", ".join(f"{gain:+.1%}" for gain in lift[number])
-        slower = np.mean(results[number].seconds) / np.mean(reference.seconds)
-        print(f"{gains}; {slower:.1f} x the BASELINE's time\n  {json.dumps(results[number].config)}")
+        time_ratio = np.mean(results[number].seconds) / np.mean(reference.seconds)
+        print(f"{gains}; {time_ratio:.1f} x the BASELINE's time\n  {json.dumps(results[number].config)}")
 
 
 if __name__ == "__main__":
-    # Worker processes import what they run, by a name that they can import.
+    # Call the module by its name, because worker processes cannot import functions from `__main__`.
     from benchmarks import portfolio
 
     portfolio.main()

@@ -1,7 +1,7 @@
-"""Features by plain librosa calls and by ours, in one run.
+"""Speed of feature extraction: plain librosa calls and this project, in one run.
 
-Goals on one core: at least 10 times as fast, ideally 15 times; and another 1.8 times on two cores. Run it
-with ``python -m benchmarks.preprocess [--audio DIR]``; without audio, synthetic clips of 30 s are used.
+Goals: at least 10 times as fast on one core, ideally 15 times, and another 1.8 times as fast on two cores.
+Run it with ``python -m benchmarks.preprocess [--audio DIR]``. Without audio, it uses synthetic clips of 30 s.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _REPEATS = 3
 
 
 def naive(path: str) -> np.ndarray:
-    """Extract the published features by plain librosa calls, each of which starts from the samples."""
+    """Extract the published features by plain librosa calls; each call starts from the samples."""
     import librosa
     from librosa import feature
 
@@ -61,7 +61,7 @@ def ours(path: str) -> np.ndarray:
 
 
 def seconds(work: Callable[[], object], repeats: int = _REPEATS) -> float:
-    """Minimum time of some repetitions."""
+    """Measure the minimum time of several repetitions, in seconds."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -70,16 +70,16 @@ def seconds(work: Callable[[], object], repeats: int = _REPEATS) -> float:
     return min(times)
 
 
-def made_up(folder: Path, count: int) -> list[str]:
-    """Write clips of chords, a beat and noise; the time hardly depends on their content."""
+def synthetic_clips(folder: Path, count: int) -> list[str]:
+    """Write clips with a chord, a beat and noise; the content hardly affects the time."""
     import soundfile
 
     rng = np.random.default_rng(0)
-    when = np.arange(30 * SR) / SR
+    times = np.arange(30 * SR) / SR
     paths = []
     for number in range(count):
-        y = sum(np.sin(2 * np.pi * hz * when) for hz in rng.uniform(80, 2000, 6)) / 12
-        y += rng.normal(size=len(when)) * (0.02 + 0.3 * np.exp(-20 * (when % 0.5)))
+        y = sum(np.sin(2 * np.pi * hz * times) for hz in rng.uniform(80, 2000, 6)) / 12
+        y += rng.normal(size=len(times)) * (0.02 + 0.3 * np.exp(-20 * (times % 0.5)))
         path = folder / f"{number}.wav"
         soundfile.write(path, np.clip(0.5 * y, -1, 1), SR)
         paths.append(str(path))
@@ -87,18 +87,18 @@ def made_up(folder: Path, count: int) -> list[str]:
 
 
 def all_cores(work: Callable[[str], object], paths: list[str]) -> float:
-    """Seconds per clip with Ray tasks on all cores, warm."""
+    """Measure the seconds per clip with Ray tasks on all cores, after a warm-up."""
     import ray
 
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
     try:
         cores = int(ray.cluster_resources()["CPU"])
 
-        def batch(several: list[str]) -> None:
-            for path in several:
+        def batch(batch_paths: list[str]) -> None:
+            for path in batch_paths:
                 work(path)
 
-        # As in data.prepare, a task is a batch of clips.
+        # A task processes a batch of clips, as in data.prepare.
         batches = [paths] * (8 * cores)
         list(spread(batch, batches[: 2 * cores]))
         return seconds(lambda: list(spread(batch, batches)), 2) / (len(paths) * len(batches))
@@ -110,45 +110,44 @@ def all_cores(work: Callable[[str], object], paths: list[str]) -> float:
 @click.option(
     "--audio", type=click.Path(path_type=Path, exists=True), help="Folder with audio, at any depth."
 )
-@click.option("--clips", default=8, help="How many clips.")
+@click.option("--clips", default=8, help="Number of clips.")
 def main(audio: Path | None, clips: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if audio is None:
-            paths = made_up(Path(folder), clips)
+            paths = synthetic_clips(Path(folder), clips)
         else:
             paths = [str(path) for path in sorted(audio.rglob("*")) if path.suffix in {".wav", ".ogg"}][
                 :clips
             ]
-        # Each clip has one core, for librosa as for ours.
+        # One core per clip for both sides.
         with threadpool_limits(1):
             measure(paths)
 
 
 def measure(paths: list[str]) -> None:
+    """Measure both sides and print the table."""
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {len(paths)} clips")
     naive(paths[0])
     ours(paths[0])
     plain = np.mean([seconds(lambda path=path: naive(path), 1) for path in paths])
     fast = np.mean([seconds(lambda path=path: ours(path)) for path in paths])
-    parts = np.mean([shares(path) for path in paths], axis=0)
+    parts = np.mean([part_seconds(path) for path in paths], axis=0)
     floor = parts[0] + parts[1]
-    print(f"naive librosa, one core: {1 / plain:.2f} clips/s ({1e3 * plain:.0f} ms a clip)")
-    print(f"ours, one core: {1 / fast:.2f} clips/s ({1e3 * fast:.0f} ms a clip)")
-    print(f"ours over naive: {plain / fast:.1f} times as fast")
-    print(
-        f"over the floor (decode and one transform, {1e3 * floor:.0f} ms): {fast / floor:.1f} times as long"
-    )
+    print(f"plain librosa, one core: {1 / plain:.2f} clips/s ({1e3 * plain:.0f} ms per clip)")
+    print(f"ours, one core: {1 / fast:.2f} clips/s ({1e3 * fast:.0f} ms per clip)")
+    print(f"ours is {plain / fast:.1f} times as fast as plain librosa")
+    print(f"ours takes {fast / floor:.1f} times as long as decoding and one transform ({1e3 * floor:.0f} ms)")
     names = ("decode", "transform", "harmonic and percussive", "tempo")
-    for name, share in zip((*names, "the rest"), (*parts, fast - parts.sum()), strict=True):
-        print(f"  {name}: {1e3 * share:.0f} ms, {share / fast:.0%}")
-    spread_out = all_cores(ours, paths)
-    print(f"ours, all cores: {1 / spread_out:.2f} clips/s, {fast / spread_out:.2f} times one core")
-    worst = max(float(np.max(np.abs(ours(p) / naive(p) - 1))) for p in paths[:2])
+    for name, part in zip((*names, "the rest"), (*parts, fast - parts.sum()), strict=True):
+        print(f"  {name}: {1e3 * part:.0f} ms, {part / fast:.0%}")
+    parallel = all_cores(ours, paths)
+    print(f"ours, all cores: {1 / parallel:.2f} clips/s, {fast / parallel:.2f} times one core")
+    worst = max(float(np.max(np.abs(ours(path) / naive(path) - 1))) for path in paths[:2])
     print(f"largest relative difference of a feature: {worst:.1e}")
 
 
-def shares(path: str) -> np.ndarray:
-    """Seconds of decoding, of the transform, of the separation and of the tempo of a clip."""
+def part_seconds(path: str) -> np.ndarray:
+    """Measure decoding, transform, harmonic-percussive separation and tempo, in seconds, shape (4,)."""
     y = load(path).y
     S = Spectrum.of(y)
     _ = S.magnitude, S.log_mel

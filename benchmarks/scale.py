@@ -1,11 +1,13 @@
-"""Trials per second and the time of a suggestion, as trials and workers grow; epochs are no-ops.
+"""Trials per second and time per suggestion as the numbers of trials and workers grow; epochs do nothing.
 
 Goals: at least 12 trials per second, under 30 ms of driver CPU per trial, growth no worse than linear. Run it
-with ``python -m benchmarks.scale``; ``--full`` takes 200, 1,000 and 5,000 trials on 2, 16 and 64 workers
-(logical cores), which needs some gigabytes of memory and half an hour. All parts are those of the search,
-with journal, record and ASHA, except the trial, which reports an artificial score at each rung. The first
-trials wait for each other until all workers have started, which is timed separately: 64 processes on few
-cores start more slowly than a thousand trials run, and no real trial ends before all workers have started.
+with ``python -m benchmarks.scale``. ``--full`` runs 200, 1,000 and 5,000 trials on 2, 16 and 64 workers
+(logical cores), which needs some gigabytes of memory and half an hour.
+
+Everything belongs to a real search, with journal, record and ASHA, except the trial: it reports an artificial
+score at each rung. The first trials wait for each other until all workers have started, and this start is
+timed separately. Starting 64 processes on few cores takes longer than a thousand of these trials, whereas no
+real trial ends before all workers have started.
 """
 
 from __future__ import annotations
@@ -22,13 +24,15 @@ from benchmarks.tables import random_cache
 
 
 def no_op_trial(started: Path, workers: int) -> type:
-    """Make a trial that trains nothing; the first ones wait until there is a file for each worker."""
+    """Return a trial class that trains nothing; first trials wait until each worker has written a file."""
     from ray import tune
 
     from search.outcomes import COMPLETE, RUNNING
     from search.tune.trial import TRIAL_NUMBER
 
     class NoOpTrial(tune.Trainable):
+        """Trial that reports an artificial score at each rung."""
+
         def setup(self, config: dict[str, Any], *, milestones: tuple[int, ...], **shared: Any) -> None:
             self._milestones = milestones
             self.reset_config(config)
@@ -71,13 +75,13 @@ class Pace(NamedTuple):
     Attributes
     ----------
     start : float
-        Seconds until then.
+        Seconds until all workers have started.
     rate, later_rate : float
-        Trials per second; of the later half of them.
+        Trials per second: of all trials, of the later half.
     cpu, later_cpu : float
-        Milliseconds of the driver's CPU a trial, likewise.
+        Milliseconds of driver CPU per trial: of all trials, of the later half.
     suggestion : float
-        Milliseconds of CPU a suggestion, of the last tenth.
+        Milliseconds of driver CPU per suggestion, over the last tenth of the suggestions.
     """
 
     start: float
@@ -101,38 +105,39 @@ class Moment(NamedTuple):
 
 
 def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) -> Pace:
-    """Search and measure the speed."""
+    """Run a search and measure its speed."""
     import ray
 
-    from search import SearchSettings, run_search
-    from search import driver as module
+    from search import SearchSettings, driver, run_search
 
     ray.init(
         address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="error"
     )
     began = Moment.now()
-    took: list[float] = []
+    suggestion_seconds: list[float] = []
     moments: dict[int, Moment] = {}
-    # After the first suggestion of each worker, the next one follows the end of a trial.
+    # Each worker's first suggestion comes at the start; every later one follows the end of a trial.
     halfway = (workers + trials) // 2
 
-    class Timed(module.TruthfulOptunaSearch):  # type: ignore[name-defined,misc]
+    class Timed(driver.TruthfulOptunaSearch):  # type: ignore[name-defined,misc]
+        """Searcher that times its suggestions."""
+
         def suggest(self, trial_id: str) -> Any:
-            if len(took) in (workers, halfway):
-                moments.setdefault(len(took), Moment.now())
-            begun = time.process_time()
+            if len(suggestion_seconds) in (workers, halfway):
+                moments.setdefault(len(suggestion_seconds), Moment.now())
+            started_at = time.process_time()
             config = super().suggest(trial_id)
             if config is not None:
-                took.append(time.process_time() - begun)
+                suggestion_seconds.append(time.process_time() - started_at)
             return config
 
         def save(self, checkpoint_path: str) -> None:
-            """Write nothing: a class inside a function cannot be pickled, and nothing reads it."""
+            """Write nothing: this local class cannot be pickled, and nothing reads the file."""
 
     started = Path(runs) / f"started-{searcher}-{trials}-{workers}"
     started.mkdir()
-    before = module.GenreTrial, module.TruthfulOptunaSearch
-    module.GenreTrial, module.TruthfulOptunaSearch = no_op_trial(started, workers), Timed  # type: ignore[misc,assignment]
+    originals = driver.GenreTrial, driver.TruthfulOptunaSearch
+    driver.GenreTrial, driver.TruthfulOptunaSearch = no_op_trial(started, workers), Timed  # type: ignore[misc,assignment]
     try:
         settings = SearchSettings.checked(
             family="features_mlp",
@@ -148,11 +153,11 @@ def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) 
         run = run_search(settings)
         ended = Moment.now()
     finally:
-        module.GenreTrial, module.TruthfulOptunaSearch = before  # type: ignore[misc]
+        driver.GenreTrial, driver.TruthfulOptunaSearch = originals  # type: ignore[misc]
         ray.shutdown()
     if len(run.trials()) != trials:
-        raise RuntimeError(f"{len(run.trials())} trials in place of {trials}")
-    last = took[-max(1, trials // 10) :]
+        raise RuntimeError(f"the run has {len(run.trials())} trials instead of {trials}")
+    last_tenth = suggestion_seconds[-max(1, trials // 10) :]
     ready, middle = moments[workers], moments[halfway]
     whole, later = trials - workers, trials - halfway
     return Pace(
@@ -161,32 +166,34 @@ def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) 
         later_rate=later / (ended.wall - middle.wall),
         cpu=1000 * (ended.cpu - ready.cpu) / whole,
         later_cpu=1000 * (ended.cpu - middle.cpu) / later,
-        suggestion=1000 * sum(last) / len(last),
+        suggestion=1000 * sum(last_tenth) / len(last_tenth),
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="all sizes of the goals")
+    parser.add_argument("--full", action="store_true", help="run all sizes that the goals name")
     parser.add_argument("--searchers", nargs="+", default=["random", "tpe"])
-    parser.add_argument("--trials", type=int, nargs="+", help="other sizes")
-    parser.add_argument("--workers", type=int, nargs="+", default=[2], help="workers, with --trials")
-    given = parser.parse_args()
+    parser.add_argument("--trials", type=int, nargs="+", help="numbers of trials to run instead")
+    parser.add_argument(
+        "--workers", type=int, nargs="+", default=[2], help="numbers of workers, with --trials"
+    )
+    options = parser.parse_args()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sizes = [(100, 2), (400, 2), (400, 8)]
-    if given.full:
+    if options.full:
         sizes = [(trials, workers) for workers in (2, 16, 64) for trials in (200, 1000, 5000)]
-    if given.trials:
-        sizes = list(product(given.trials, given.workers))
+    if options.trials:
+        sizes = list(product(options.trials, options.workers))
     if any(trials < 2 * workers for trials, workers in sizes):
-        parser.error("--trials: give at least two for each of the --workers")
+        parser.error("--trials: use at least two trials per worker (--workers)")
     print(
         "searcher  trials  workers  start s  trials/s (later half)  driver CPU ms/trial (later half)"
         "  suggestion ms"
     )
     with tempfile.TemporaryDirectory() as folder:
         cache = random_cache(Path(folder) / "cache", tracks=100)
-        for searcher in given.searchers:
+        for searcher in options.searchers:
             for trials, workers in sizes:
                 pace = measure(cache, folder, searcher=searcher, trials=trials, workers=workers)
                 print(

@@ -1,4 +1,4 @@
-"""A random table of features in the shape of the published one, and a task from any cache."""
+"""Random features in the shape of the published table, and a search task from the features of a cache."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 def random_cache(folder: Path, *, tracks: int = 1000, genres: int = 10) -> str:
     """Write a cache of random features, marked synthetic; return its path."""
     rng = np.random.default_rng(0)
-    label = np.arange(tracks) % genres
-    track_id = [f"genre{genre}/genre{genre}.{number:05d}" for number, genre in enumerate(label)]
+    genre_of_track = np.arange(tracks) % genres
+    track_id = [f"genre{genre}/genre{genre}.{number:05d}" for number, genre in enumerate(genre_of_track)]
     centres = rng.normal(size=(genres, len(FEATURES)))
     keys = {
         "track_id": track_id,
         "segment": np.zeros(tracks, dtype=np.int32),
-        "label": [f"genre{genre}" for genre in label],
+        "label": [f"genre{genre}" for genre in genre_of_track],
         "group": track_id,
     }
-    values = centres[label] + 2 * rng.normal(size=(tracks, len(FEATURES)))
+    values = centres[genre_of_track] + 2 * rng.normal(size=(tracks, len(FEATURES)))
     frame = pd.concat([pd.DataFrame(keys), pd.DataFrame(values, columns=list(FEATURES))], axis=1)
     target = Folder.at(folder)
     target.write_table("features.parquet", pa.Table.from_pandas(frame, preserve_index=False))
@@ -46,7 +46,7 @@ def random_cache(folder: Path, *, tracks: int = 1000, genres: int = 10) -> str:
 
 
 def features_task(cache: str, *, folds: int, test_fraction: float, seed: int) -> Task:
-    """Split a cache's features as a search does; return what trials receive."""
+    """Split a cache's features as a search does; return the task that trials receive."""
     from data.cache.cache import Cache
     from data.dataset.splits import make_split
     from data.dataset.task import search_task

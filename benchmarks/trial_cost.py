@@ -1,12 +1,12 @@
-"""Where a trial's time goes, by family; and heads on cached outputs against the whole backbone each epoch.
+"""Where a trial's time goes, per family; heads on cached outputs against the whole backbone in each epoch.
 
-Goals: over 90 % of a trial of a minute or more is training steps; a trial that trains a head alone costs
-under 1/50 of one that runs the backbone each epoch, at equal results. Run it with
-``python -m benchmarks.trial_cost [--cache DIR] [--weights FILE]``; the demo data set is the default.
+Goals: training steps take over 90 % of a trial of a minute or more. A trial that trains only a head takes
+under 1/50 of the time of one that runs the backbone in each epoch, with equal results. Run it with
+``python -m benchmarks.trial_cost [--cache DIR] [--weights FILE]``. The default is the demo data set.
 
-A trial here does what a trial of a search does between two suggestions: it builds and compiles the BASELINE,
-trains and judges epoch by epoch, scores the tracks and writes its state. It is done twice, for all but the
-first trials of a search are trained by processes that have trained others.
+A trial does the same work here as in a search between two suggestions. It builds and compiles the BASELINE,
+trains and evaluates epoch by epoch, scores the tracks and writes its state. Each trial runs twice, because in
+a search all but the first trials run in processes that have already trained others.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from spaces.training.family import Learner
 
 
 class Stopwatch:
-    """Seconds of calls; of the first, which compiles, as much as the others took on average."""
+    """Sum of the seconds of calls; the first call, which compiles, counts as the mean of the others."""
 
     def __init__(self) -> None:
         self.calls: list[float] = []
@@ -42,45 +42,45 @@ class Stopwatch:
 
         def timed(*args: Any, **options: Any) -> Any:
             start = time.perf_counter()
-            found = function(*args, **options)
+            result = function(*args, **options)
             # Wait for TensorFlow's asynchronous results.
-            for value in found:
+            for value in result:
                 if hasattr(value, "numpy"):
                     value.numpy()
             self.calls.append(time.perf_counter() - start)
-            return found
+            return result
 
         return timed
 
     @property
     def seconds(self) -> float:
-        """Seconds of all calls, without compilation."""
+        """Seconds of all calls without compilation."""
         later = self.calls[1:]
         return sum(later) + (sum(later) / len(later) if later else sum(self.calls))
 
 
 @contextmanager
 def steps_timed() -> Iterator[Stopwatch]:
-    """Time the functions that take training steps, in every learner that is made inside."""
+    """Time the training steps of every learner created in this context."""
     from spaces.training.convolution.steps import TrainingSteps
     from spaces.training.dense.epoch import CompiledEpoch
 
     watch = Stopwatch()
-    begin, run = TrainingSteps.__init__, CompiledEpoch.run
+    original_init, original_run = TrainingSteps.__init__, CompiledEpoch.run
 
-    def begin_timed(self: Any, *args: Any, **options: Any) -> None:
-        begin(self, *args, **options)
+    def timed_init(self: Any, *args: Any, **options: Any) -> None:
+        original_init(self, *args, **options)
         self.run = watch.around(self.run)
 
-    TrainingSteps.__init__, CompiledEpoch.run = begin_timed, watch.around(run)  # type: ignore[method-assign]
+    TrainingSteps.__init__, CompiledEpoch.run = timed_init, watch.around(original_run)  # type: ignore[method-assign]
     try:
         yield watch
     finally:
-        TrainingSteps.__init__, CompiledEpoch.run = begin, run  # type: ignore[method-assign]
+        TrainingSteps.__init__, CompiledEpoch.run = original_init, original_run  # type: ignore[method-assign]
 
 
 def share_of_steps(family: Any, task: Task, seconds: float) -> tuple[float, int, float]:
-    """Train the BASELINE for some time; return its seconds, its epochs and the fraction spent in steps."""
+    """Train the BASELINE for `seconds`; return elapsed seconds, epochs and the fraction in training steps."""
     from data.dataset.track_scores import scores, track_probabilities
     from search.driver import REPORT_SECONDS
     from search.tune.trial import CHECKPOINT_SHARE
@@ -94,18 +94,18 @@ def share_of_steps(family: Any, task: Task, seconds: float) -> tuple[float, int,
             outcome = learner.run_epoch(epoch)
             scores(track_probabilities(task, outcome.probabilities), truth)
             epoch += 1
-            # As often as a search does.
-            begun = time.perf_counter()
-            if begun > due:
+            # Write the state as often as a search does.
+            write_started = time.perf_counter()
+            if write_started > due:
                 np.savez(Path(folder) / "state.npz", **learner.state())  # type: ignore[arg-type]
                 ended = time.perf_counter()
-                due = ended + max(REPORT_SECONDS, (ended - begun) / CHECKPOINT_SHARE)
+                due = ended + max(REPORT_SECONDS, (ended - write_started) / CHECKPOINT_SHARE)
         whole = time.perf_counter() - start
     return whole, epoch, watch.seconds / whole
 
 
 def whole_backbone(config: dict[str, Any], task: Task) -> Learner:
-    """Return the alternative: the same head and the same frozen backbone in one network, on pictures."""
+    """Return the alternative: the same head and frozen backbone in one network, trained on images."""
     import keras
 
     from spaces.training.convolution.learner import Recipe, Stage, TensorFolds
@@ -119,12 +119,12 @@ def whole_backbone(config: dict[str, Any], task: Task) -> Learner:
     n_inputs = rows * columns * channels if config["pooling"] == "flatten" else channels
 
     def network() -> keras.Model:
-        # The head is initialised first, as without the backbone, so that both start with the same weights.
+        # Initialise the head first: it then gets the same weights as the head without a backbone.
         head = build_head(config, n_inputs, len(task.classes))
         backbone = build(config["backbone"], size, weights).whole
         backbone.trainable = False
-        pictures = keras.Input((size, size, 3))
-        return keras.Model(pictures, head(pooled(config["pooling"], backbone(pictures, training=False))))
+        images = keras.Input((size, size, 3))
+        return keras.Model(images, head(pooled(config["pooling"], backbone(images, training=False))))
 
     recipe = Recipe(
         (Stage(config["epochs"], config["learning_rate"]),),
@@ -135,7 +135,7 @@ def whole_backbone(config: dict[str, Any], task: Task) -> Learner:
 
 
 def timed(make: Any, epochs: int, task: Task) -> tuple[float, float, float]:
-    """Seconds of a trial and of an epoch after the first, and the validation accuracy at its end."""
+    """Measure a trial: seconds, seconds per epoch after the first, and final validation accuracy."""
     start = time.perf_counter()
     learner = make()
     first = 0.0
@@ -150,60 +150,66 @@ def timed(make: Any, epochs: int, task: Task) -> tuple[float, float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--cache", help="cache with features, spectrograms and pictures")
+    parser.add_argument("--cache", help="cache with features, spectrograms and images")
     parser.add_argument("--weights", default="none", help="as for search.run; time does not depend on them")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each family's trial")
-    parser.add_argument("--pictures", type=int, default=60, help="pictures that backbone and head train on")
+    parser.add_argument("--seconds", type=float, default=60.0, help="duration of each family's trial")
+    parser.add_argument("--pictures", type=int, default=60, help="training images for backbone and head")
     parser.add_argument("--epochs", type=int, default=4, help="epochs of backbone and head")
     parser.add_argument("--families", nargs="*", default=spaces.names())
-    given = parser.parse_args()
+    options = parser.parse_args()
 
     from data.io.keras_import import import_keras
 
     import_keras()
     import tensorflow as tf
 
-    # One core, as a trial reserves.
+    # A trial reserves one core.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     print(f"Python {platform.python_version()}, TensorFlow {tf.__version__}, {os.cpu_count()} cores")
-    if given.cache is None:
+    if options.cache is None:
         from data.demo import ensure
 
-        given.cache = ensure()
-    cache = Cache.open(given.cache)
+        options.cache = ensure()
+    cache = Cache.open(options.cache)
 
-    print("BASELINE of each family, twice in one process, of which the first finds all memory untouched:")
-    print("seconds of the trial, epochs, share of training steps")
-    for name in given.families:
+    print(
+        "BASELINE of each family, twice in one process; the first trial touches all memory for the first time"
+    )
+    print("seconds of the trial, epochs, fraction in training steps")
+    for name in options.families:
         rows = cache.rows(spaces.get(name).reads)
-        weights = given.weights if name == "vgg16_transfer" else None
+        weights = options.weights if name == "vgg16_transfer" else None
         family = spaces.get(name).for_search(rows.X.shape[1:], weights=weights)
         split = make_split(rows.tracks(), folds=family.default_folds, test_fraction=0.2, seed=0)
         task = search_task(rows, split)
         if name == "vgg16_transfer":
-            # Once per node, by the first process; not part of the cost of a trial.
+            # The first process of a node caches the outputs once; this is not a cost per trial.
             family.learner(family.baseline(1), task, seed=0)
-        for which in ("first", "later"):
-            whole, epochs, share = share_of_steps(family, task, given.seconds)
-            print(f"  {name:15} {which} {whole:6.1f} s  {epochs:5} epochs  {share:5.1%}", flush=True)
+        for order in ("first", "later"):
+            whole, epochs, share = share_of_steps(family, task, options.seconds)
+            print(f"  {name:15} {order} {whole:6.1f} s  {epochs:5} epochs  {share:5.1%}", flush=True)
 
     rows = cache.rows("image")
     task = search_task(rows, make_split(rows.tracks(), folds=1, test_fraction=0.2, seed=0))
     fold = task.folds[0]
     rng = np.random.default_rng(0)
-    train = np.sort(rng.permutation(fold.train)[: given.pictures])
-    valid = np.sort(rng.permutation(fold.valid)[: given.pictures // 3])
+    train = np.sort(rng.permutation(fold.train)[: options.pictures])
+    valid = np.sort(rng.permutation(fold.valid)[: options.pictures // 3])
     task = dataclasses.replace(task, folds=(Fold(train, valid),))
-    family = spaces.get("vgg16_transfer").for_search(rows.X.shape[1:], weights=given.weights)
-    config = {**family.baseline(given.epochs), "penalty": "none", "epochs": given.epochs}
-    print(f"VGG16 under its head, {len(train)} pictures to train on and {len(valid)} to judge")
+    family = spaces.get("vgg16_transfer").for_search(rows.X.shape[1:], weights=options.weights)
+    config = {**family.baseline(options.epochs), "penalty": "none", "epochs": options.epochs}
+    print(f"head on VGG16: {len(train)} training images, {len(valid)} validation images")
     family.learner(config, task, seed=0)
-    head = timed(lambda: family.learner(config, task, seed=0), given.epochs, task)
-    print(f"  head on cached outputs  {head[0]:8.2f} s  an epoch more {head[1]:7.3f} s  right {head[2]:.1%}")
-    full = timed(lambda: whole_backbone(config, task), given.epochs, task)
-    print(f"  backbone each epoch     {full[0]:8.2f} s  an epoch more {full[1]:7.3f} s  right {full[2]:.1%}")
-    print(f"  head / backbone: trial 1/{full[0] / head[0]:.0f}, an epoch more 1/{full[1] / head[1]:.0f}")
+    head = timed(lambda: family.learner(config, task, seed=0), options.epochs, task)
+    print(
+        f"  head on cached outputs  {head[0]:8.2f} s  further epochs {head[1]:7.3f} s  correct {head[2]:.1%}"
+    )
+    full = timed(lambda: whole_backbone(config, task), options.epochs, task)
+    print(
+        f"  backbone each epoch     {full[0]:8.2f} s  further epochs {full[1]:7.3f} s  correct {full[2]:.1%}"
+    )
+    print(f"  head / backbone: trial 1/{full[0] / head[0]:.0f}, further epochs 1/{full[1] / head[1]:.0f}")
 
 
 if __name__ == "__main__":

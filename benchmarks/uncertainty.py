@@ -1,9 +1,11 @@
 """Check the statistics by simulation with known truth.
 
-Three tables: how often a 95 % interval covers the true accuracy, how often a paired test calls two equally
-good models different (5 % is right), and what the correction for choosing estimates against what the chosen
-configuration really scores. Run it with ``python -m benchmarks.uncertainty`` (two minutes);
-``--features-csv FILE`` adds the correction on the published table against the locked test, over ten seeds.
+The program prints three tables: how often a 95 % interval covers the true accuracy; how often a paired test
+calls two equally good models different (5 % is correct); and how far the correction for choosing is from the
+true accuracy of the chosen configuration.
+
+Run it with ``python -m benchmarks.uncertainty`` (two minutes). ``--features-csv FILE`` adds a fourth table:
+the correction on the published table against the locked test, over ten seeds.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ _CLASSES = 10
 
 
 def draw_groups(rng: np.random.Generator, n_groups: int, mean_size: int) -> TrackGroups:
-    """Draw groups of 1 + Poisson tracks."""
+    """Draw groups; the size of a group is 1 plus a Poisson-distributed number of tracks."""
     size = 1 + rng.poisson(mean_size - 1, n_groups)
     return TrackGroups.of(np.repeat(np.arange(n_groups), size).astype(str))
 
@@ -32,7 +34,7 @@ def draw_groups(rng: np.random.Generator, n_groups: int, mean_size: int) -> Trac
 def draw_right(
     rng: np.random.Generator, groups: TrackGroups, accuracy: float, correlation: float, models: int = 1
 ) -> np.ndarray:
-    """Draw which tracks are right: each group has its own probability, from a beta distribution.
+    """Draw which predictions are correct; each group has its own probability, from a beta distribution.
 
     Returns
     -------
@@ -40,15 +42,15 @@ def draw_right(
     """
     shape = (groups.n_groups, models)
     if correlation == 0:
-        share = np.full(shape, accuracy)
+        probability = np.full(shape, accuracy)
     else:
         total = (1 - correlation) / correlation
-        share = rng.beta(accuracy * total, (1 - accuracy) * total, shape)
-    return rng.random((groups.n_tracks, models)) < share[groups.number]
+        probability = rng.beta(accuracy * total, (1 - accuracy) * total, shape)
+    return rng.random((groups.n_tracks, models)) < probability[groups.number]
 
 
 def coverage(simulations: int) -> pd.DataFrame:
-    """Coverage of 95 % intervals."""
+    """Tabulate the coverage of 95 % intervals."""
     rows = []
     for n_groups, size, correlation in [
         (200, 1, 0.0),
@@ -77,7 +79,7 @@ def coverage(simulations: int) -> pd.DataFrame:
 
 
 def test_size(simulations: int) -> pd.DataFrame:
-    """Share of pairs of equally good models that a test calls different at p < 0.05."""
+    """Tabulate the fraction of pairs of equally good models that a test calls different at p < 0.05."""
     rows = []
     for n_groups, size, correlation in [
         (1000, 1, 0.0),
@@ -109,7 +111,7 @@ def test_size(simulations: int) -> pd.DataFrame:
 
 
 def choice(simulations: int) -> pd.DataFrame:
-    """Raw and corrected score of the best of many against its true accuracy, in points."""
+    """Tabulate the raw and corrected score of the best trial minus its true accuracy, in points."""
     rows = []
     for n_groups, size, correlation, n_trials, spread in [
         (800, 1, 0.0, 40, 0.0),
@@ -131,12 +133,12 @@ def choice(simulations: int) -> pd.DataFrame:
             predicted = np.where(right.T, truth, (truth + 1) % _CLASSES).astype(np.uint8)
             trials = list(predicted[:, None])
             chosen = float(true[right.mean(axis=0).argmax()])
-            found = correct_for_choice(trials, truth, groups, n_classes=_CLASSES, seed=number)
+            by_group = correct_for_choice(trials, truth, groups, n_classes=_CLASSES, seed=number)
             independent = TrackGroups.independent(groups.n_tracks)
             by_track = correct_for_choice(trials, truth, independent, n_classes=_CLASSES, seed=number)
-            gaps["raw"].append(found.raw - chosen)
+            gaps["raw"].append(by_group.raw - chosen)
             gaps["corrected by track"].append(by_track.corrected - chosen)
-            gaps["corrected by group"].append(found.corrected - chosen)
+            gaps["corrected by group"].append(by_group.corrected - chosen)
         rows.append(
             {
                 "groups": n_groups,
@@ -150,9 +152,9 @@ def choice(simulations: int) -> pd.DataFrame:
 
 
 def published(features_csv: str, seeds: int, trials: int) -> pd.DataFrame:
-    """Correct the best of random classifiers on the published table; score it on the locked test.
+    """Correct the score of the best random classifier on the published table and score it on the locked test.
 
-    Support vector machines stand in for networks, because they are trained in a tenth of a second.
+    Support vector machines replace networks here, because they train in a tenth of a second.
     """
     import tempfile
 
@@ -174,7 +176,7 @@ def published(features_csv: str, seeds: int, trials: int) -> pd.DataFrame:
     for seed in range(seeds):
         split = make_split(features.tracks(), folds=5, test_fraction=0.2, seed=seed)
         rng = np.random.default_rng(seed)
-        seen = split.fold >= 0
+        searched = split.fold >= 0
         predicted, models = [], []
         for _ in range(trials):
             scaler = (
@@ -186,21 +188,21 @@ def published(features_csv: str, seeds: int, trials: int) -> pd.DataFrame:
             out_of_fold = np.zeros(len(truth), dtype=np.uint8)
             for train, valid in split.folds():
                 out_of_fold[valid] = model.fit(X[train], truth[train]).predict(X[valid])
-            predicted.append(out_of_fold[seen][None])
+            predicted.append(out_of_fold[searched][None])
             models.append(model)
-        found = correct_for_choice(
-            predicted, truth[seen], TrackGroups.of(group[seen]), n_classes=len(genres), seed=seed
+        estimate = correct_for_choice(
+            predicted, truth[searched], TrackGroups.of(group[searched]), n_classes=len(genres), seed=seed
         )
-        best = int(np.argmax([(each == truth[seen]).mean() for each in predicted]))
-        test = models[best].fit(X[seen], truth[seen]).score(X[split.test], truth[split.test])
-        rows.append({"seed": seed, "raw": found.raw, "corrected": found.corrected, "locked test": test})
+        best = int(np.argmax([(labels == truth[searched]).mean() for labels in predicted]))
+        test = models[best].fit(X[searched], truth[searched]).score(X[split.test], truth[split.test])
+        rows.append({"seed": seed, "raw": estimate.raw, "corrected": estimate.corrected, "locked test": test})
     frame = (100 * pd.DataFrame(rows).drop(columns="seed")).assign(seed=range(seeds))
     mean = frame.drop(columns="seed").mean()
     return pd.concat([frame, pd.DataFrame([{"seed": "mean", **mean}])])[["seed", *mean.index]].round(1)
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """Format a table for the README."""
+    """Format a table in Markdown, for the README."""
     lines = [f"| {' | '.join(map(str, frame.columns))} |", "|" + " ---: |" * len(frame.columns)]
     lines += [f"| {' | '.join(map(str, row))} |" for row in frame.itertuples(index=False)]
     return "\n".join(lines)
@@ -208,10 +210,10 @@ def markdown(frame: pd.DataFrame) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--simulations", type=int, default=600)
-    parser.add_argument("--features-csv")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--simulations", type=int, default=600, help="simulations per row")
+    parser.add_argument("--features-csv", help="GTZAN's published table")
+    parser.add_argument("--seeds", type=int, default=10, help="seeds on the published table")
+    parser.add_argument("--trials", type=int, default=40, help="classifiers per seed on the published table")
     options = parser.parse_args()
     started = time.perf_counter()
     print("Coverage of 95 % intervals, in percent:\n", markdown(coverage(options.simulations)), "", sep="\n")
@@ -219,7 +221,7 @@ def main() -> None:
         "Equal models called different, in percent:\n", markdown(test_size(options.simulations)), "", sep="\n"
     )
     print(
-        "Estimate minus truth, in points:\n",
+        "Estimate minus truth, in percentage points:\n",
         markdown(choice(max(20, options.simulations // 10))),
         "",
         sep="\n",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A search over the nodes of one batch job:
+# Run a search on the nodes of one batch job:
 #   sbatch --nodes 4 --gpus-per-node 1 deploy/slurm.sh --family melspec_cnn --gpus-per-trial 0.5 \
 #       --cache /shared/cache --runs /shared/runs
 # All arguments after the script's name are passed to search.run. Submit it from the project's top folder, which
@@ -24,10 +24,10 @@ python -c 'import secrets; print(secrets.token_hex(32), end="")' > "$RAY_AUTH_TO
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 head=${nodes[0]}
 port=$((20000 + SLURM_JOB_ID % 20000))
-# The machine may be shared with other jobs: Ray uses what this job was allocated, not all that it detects.
+# Other jobs may share the machine: limit Ray to this job's allocation instead of all that it detects.
 allocated=(--num-cpus "${SLURM_CPUS_PER_TASK:-1}" --num-gpus "${SLURM_GPUS_ON_NODE:-0}" --disable-usage-stats --block)
 
-# Since Slurm 22.05, a step does not inherit this number and would get one core.
+# Since Slurm 22.05, a step does not inherit --cpus-per-task. Without this variable it would get one core.
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
 srun --nodes=1 --ntasks=1 --overlap -w "$head" \

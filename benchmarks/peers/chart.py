@@ -1,4 +1,4 @@
-"""The picture: best accuracy over time, the median of the seeds, from the worst to the best as a band."""
+"""Chart of the best accuracy over time: median of the seeds, with a band from the worst to the best seed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def draw(runs: list[dict[str, Any]], path: Path, note: str, *, clock: str) -> No
     times = np.linspace(0, max(run["budget"] for run in runs), 600)
     for peer in dict.fromkeys(run["peer"] for run in runs):
         curves = np.array([at_times(run["curve"], times) for run in runs if run["peer"] == peer])
-        # Before its first score, a run ranks below all others.
+        # A run without a score ranks below all others.
         curves = np.where(np.isnan(curves), 0.0, curves)
-        middle = np.median(curves, axis=0)
+        median_curve = np.median(curves, axis=0)
         (line,) = axes.plot(
             times,
-            np.where(middle > 0, middle, math.nan),
+            np.where(median_curve > 0, median_curve, math.nan),
             label=peer,
             lw=2.5 if peer.startswith("harness") else 1.5,
         )

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 MARKS = (0.73, 0.76, 0.79)
-"""Validation accuracies: that of the study, and two that need a search."""
+"""Validation accuracies: the study's own, and two that only a search reaches."""
 
 
 def read_scores(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """Read a log, sorted by time; a last line that the budget cut short is left out."""
+    """Read a log, sorted by time; skip invalid lines, such as a last line that the time limit cut."""
     scores = []
     for line in lines:
         try:
@@ -26,7 +26,7 @@ def read_scores(lines: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def best_so_far(scores: Sequence[dict[str, Any]], *, budget: float) -> list[tuple[float, float]]:
-    """Return the moments at which the best score rose, inside the budget: seconds and accuracy."""
+    """Return the improvements of the best score within the budget, as pairs of seconds and accuracy."""
     best, curve = 0.0, []
     for score in scores:
         if score["seconds"] <= budget and score["accuracy"] > best:
@@ -36,30 +36,32 @@ def best_so_far(scores: Sequence[dict[str, Any]], *, budget: float) -> list[tupl
 
 
 def time_to(curve: Sequence[tuple[float, float]], mark: float) -> float:
-    """Seconds until a score of at least `mark`; infinity if it was never reached."""
+    """Return the seconds until the first accuracy of at least `mark`; infinity if there is none."""
     return next((seconds for seconds, accuracy in curve if accuracy >= mark), math.inf)
 
 
 def count_trials_epochs(scores: Sequence[dict[str, Any]]) -> tuple[int, int]:
-    """Trials that had a score, and the epochs (of all folds) that they trained together.
+    """Count the trials with a score, and the epochs (of all folds) that they trained in total.
 
-    A trial that goes on with another's weights counts the epochs of its own.
+    A trial that resumes from another trial's weights counts only its own epochs.
     """
     epochs: dict[str, list[int]] = {}
     for score in scores:
         epochs.setdefault(score["trial"], []).append(score["epoch"])
-    # A trial that is scored at its end alone trained all its epochs for it.
-    total = sum(max(seen) if len(seen) == 1 else max(seen) - min(seen) + 1 for seen in epochs.values())
+    # A trial with a single score was scored only at its end, after all its epochs.
+    total = sum(
+        max(scored) if len(scored) == 1 else max(scored) - min(scored) + 1 for scored in epochs.values()
+    )
     return len(epochs), total
 
 
 def median(values: Sequence[float]) -> float:
-    """Median of values that may be infinite."""
+    """Return the median of values that may be infinite."""
     return float(statistics.median(values))
 
 
 def at_times(curve: Sequence[tuple[float, float]], times: np.ndarray) -> np.ndarray:
-    """Best accuracy at given times, shape (n_times,); NaN before the first score."""
+    """Return the best accuracy at each time, shape (n_times,); NaN before the first score."""
     moments = np.array([seconds for seconds, _ in curve])
     values = np.array([math.nan, *(accuracy for _, accuracy in curve)])
     return np.asarray(values[np.searchsorted(moments, times, side="right")])

@@ -1,4 +1,4 @@
-"""A peer under its budget: its own process group, watched and ended from outside."""
+"""Run a peer with a time limit, in its own process group, and measure it from outside."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ENVIRONMENT = {
 
 
 class ProcessTree:
-    """Every process that a peer ever started, as far as half a second shows them."""
+    """All processes of a peer that lived long enough to be sampled, which is every half second."""
 
     def __init__(self, root: int) -> None:
         self._root = psutil.Process(root)
@@ -53,33 +53,33 @@ class ProcessTree:
         self.samples = [(0.0, 0.0)]
 
     def sample(self) -> None:
-        """Look at the tree: memory that is shared counts once (PSS)."""
+        """Record the memory and processor time of the tree; shared memory counts once (PSS)."""
         with contextlib.suppress(psutil.NoSuchProcess):
             for process in [self._root, *self._root.children(recursive=True)]:
                 self._seen.setdefault(process, 0.0)
-        now = 0
+        total_bytes = 0
         for process in self._seen:
             with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                now += process.memory_full_info().pss
+                total_bytes += process.memory_full_info().pss
                 times = process.cpu_times()
                 self._seen[process] = times.user + times.system
-        self.peak_bytes = max(self.peak_bytes, now)
+        self.peak_bytes = max(self.peak_bytes, total_bytes)
         self.samples.append((time.time() - self._started, self.cpu_seconds))
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor time of the tree."""
+        """Processor time of the tree in seconds."""
         return sum(self._seen.values())
 
     def on_clock(self, clock: str, seconds: float) -> float:
-        """Convert a time, in seconds of wall clock since the start, to another clock."""
+        """Convert a time from seconds of wall clock since the start to the seconds of `clock`."""
         if clock == "wall":
             return seconds
         wall, processor = zip(*self.samples, strict=True)
         return float(np.interp(seconds, wall, processor))
 
     def end(self) -> None:
-        """End the rest of the tree; psutil refuses process ids that were reused."""
+        """Kill the rest of the tree; psutil skips process ids that were reused."""
         self.sample()
         for process in self._seen:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -88,24 +88,24 @@ class ProcessTree:
 
 
 def run_peer(peer: str, job: Job, budget: float, *, clock: str = "wall") -> dict[str, Any]:
-    """Let a peer search for `budget` seconds.
+    """Let a peer search for `budget` seconds and return the record of the run.
 
     Parameters
     ----------
     peer : str
         One of `MODULES`.
     job : Job
-        Its search, which no other run has.
+        The search. Each run needs a job of its own.
     budget : float
-        Seconds.
+        Seconds of `clock`.
     clock : str
-        Whose seconds: ``wall``, or ``processor`` for what its whole process tree was given of the cores,
-        which says something on a busy machine too, though waiting costs a peer nothing then.
+        ``wall``, or ``processor`` for the processor time of the peer's whole process tree. The latter is
+        meaningful on a busy machine too, but waiting then costs a peer nothing.
 
     Returns
     -------
     dict
-        The record of the run, as it goes to ``peers.json``.
+        The record of the run, as stored in ``peers.json``.
     """
     home = job.folder / "home"
     home.mkdir()
@@ -115,7 +115,7 @@ def run_peer(peer: str, job: Job, budget: float, *, clock: str = "wall") -> dict
         process = subprocess.Popen(
             [sys.executable, "-m", PACKAGE + MODULES[peer], str(job.folder), str(job.seed)],
             cwd=ROOT,
-            # Files that a tool keeps in the home folder go to the run's folder.
+            # Syne Tune writes to the home folder by default; redirect it to the run's folder.
             env={**os.environ, **_ENVIRONMENT, STARTED: str(started), "SYNETUNE_FOLDER": str(home)},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -125,14 +125,14 @@ def run_peer(peer: str, job: Job, budget: float, *, clock: str = "wall") -> dict
         tree = ProcessTree(process.pid)
         try:
             while process.poll() is None:
-                left = budget - tree.on_clock(clock, time.time() - started)
-                if left <= 0:
+                remaining = budget - tree.on_clock(clock, time.time() - started)
+                if remaining <= 0:
                     break
-                time.sleep(min(_SAMPLE_SECONDS, left))
+                time.sleep(min(_SAMPLE_SECONDS, remaining))
                 tree.sample()
-            ended = process.poll()
+            exit_status = process.poll()
         finally:
-            # Also if the measurement itself is stopped: no peer may outlive it.
+            # Also runs if the measurement is stopped, so that no peer outlives it.
             tree.sample()
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -159,7 +159,7 @@ def run_peer(peer: str, job: Job, budget: float, *, clock: str = "wall") -> dict
         "peak_mib": round(tree.peak_bytes / 2**20),
         "cpu_seconds": round(tree.cpu_seconds, 1),
         "load": [load_before, os.getloadavg()[0]],
-        "ended_by_itself": ended,
+        "ended_by_itself": exit_status,
     }
 
 

@@ -1,4 +1,4 @@
-"""All folds of a configuration in step, by Keras's own `fit`."""
+"""Train all folds of a configuration together, epoch by epoch, by Keras's own `fit`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ N_CLASSES = 10
 class FoldsInStep:
     """Networks of one configuration, one per fold, trained an epoch at a time.
 
-    One model is compiled and the folds' weights and optimizer states are swapped in turn: a model a fold
-    would be traced five times.
+    All folds share one compiled model; their weights and optimizer states are swapped in turn. A model per
+    fold would be traced five times.
 
     Parameters
     ----------
     arrays : dict
-        As `Job.arrays` gives them.
+        Arrays from `Job.arrays`.
     config : dict
         A configuration of the space.
     seed : int
@@ -38,15 +38,15 @@ class FoldsInStep:
         self._valid = [np.flatnonzero(fold == number) for number in self._folds]
         self._held_out = [tf.constant(table[rows]) for table, rows in zip(tables, self._valid, strict=True)]
         one_hot = np.eye(N_CLASSES, dtype=np.float32)[self._y]
-        trains = [np.flatnonzero(fold != number) for number in self._folds]
-        steps = math.ceil(max(map(len, trains)) / config["batch_size"])
+        training_rows = [np.flatnonzero(fold != number) for number in self._folds]
+        steps = math.ceil(max(map(len, training_rows)) / config["batch_size"])
         self._batches = [
             tf.data.Dataset.from_tensor_slices((table[rows], one_hot[rows]))
             .cache()
             .shuffle(len(rows))
             .batch(config["batch_size"])
             .prefetch(tf.data.AUTOTUNE)
-            for table, rows in zip(tables, trains, strict=True)
+            for table, rows in zip(tables, training_rows, strict=True)
         ]
         self._model = build(config, tables.shape[-1])
         self._model.compile(
@@ -56,34 +56,34 @@ class FoldsInStep:
         )
         self._model.optimizer.build(self._model.trainable_variables)
         self._variables = [*self._model.variables, *self._model.optimizer.variables]
-        fresh = [np.asarray(variable) for variable in self._variables]
-        self.states = [list(fresh) for _ in self._folds]
+        initial_state = [np.asarray(variable) for variable in self._variables]
+        self.states = [list(initial_state) for _ in self._folds]
         self._predict = tf.function(lambda rows: self._model(rows, training=False), reduce_retracing=True)
 
     def run_epoch(self) -> float:
         """Train every fold for one epoch; return the accuracy on the pooled held-out rows."""
-        right = 0
+        correct = 0
         for number in self._folds:
             for variable, value in zip(self._variables, self.states[number], strict=True):
                 variable.assign(value)
             self._model.fit(self._batches[number], epochs=1, verbose=0)
             logits = self._predict(self._held_out[number]).numpy()
-            right += int((logits.argmax(axis=1) == self._y[self._valid[number]]).sum())
+            correct += int((logits.argmax(axis=1) == self._y[self._valid[number]]).sum())
             self.states[number] = [np.asarray(variable) for variable in self._variables]
-        return right / len(self._y)
+        return correct / len(self._y)
 
 
 def train(
-    arrays: dict[str, np.ndarray], config: dict[str, Any], seed: int, after: Callable[[int, float], None]
+    arrays: dict[str, np.ndarray], config: dict[str, Any], seed: int, on_epoch: Callable[[int, float], None]
 ) -> None:
-    """Train for the epochs of the configuration, and report each epoch's score."""
+    """Train for the configuration's epochs; pass each epoch's number and accuracy to `on_epoch`."""
     folds = FoldsInStep(arrays, config, seed)
     for epoch in range(1, int(config["epochs"]) + 1):
-        after(epoch, folds.run_epoch())
+        on_epoch(epoch, folds.run_epoch())
 
 
 def build(config: dict[str, Any], n_features: int) -> keras.Model:
-    """Build the network of a configuration, as far as its logits."""
+    """Build the network of a configuration; it returns logits."""
     from keras import layers
 
     normalisations = {"batch": layers.BatchNormalization, "layer": layers.LayerNormalization}
@@ -99,7 +99,7 @@ def build(config: dict[str, Any], n_features: int) -> keras.Model:
 
 
 def optimizer(config: dict[str, Any], steps: int) -> keras.optimizers.Optimizer:
-    """Create the optimizer of a configuration, with its schedule spanning the configuration's epochs."""
+    """Create the optimizer of a configuration; its schedule spans the configuration's epochs."""
     schedules = keras.optimizers.schedules
     peak = config["sgd_learning_rate" if config["optimizer"] == "sgd" else "learning_rate"]
     span = int(config["epochs"]) * steps
@@ -109,11 +109,11 @@ def optimizer(config: dict[str, Any], steps: int) -> keras.optimizers.Optimizer:
         "exponential": lambda: schedules.ExponentialDecay(peak, span, 0.01),
     }[config["schedule"]]()
     decay = config["weight_decay"] if config["decay"] else None
-    made = {
+    keras_optimizer = {
         "adam": lambda: keras.optimizers.Adam(rate, weight_decay=decay),
         "rmsprop": lambda: keras.optimizers.RMSprop(rate, weight_decay=decay),
         "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=decay),
     }[config["optimizer"]]()
     if decay is not None:
-        made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return made
+        keras_optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return keras_optimizer

@@ -1,4 +1,4 @@
-"""The search space of all peers except the grid, as plain data for each tool's declarations."""
+"""Search space of all peers except the grid, as plain data from which each tool's declarations are made."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ SCALERS = ("standard", "robust", "power", "quantile")
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: of `choices`, or from `low` to `high`.
+    """A parameter with either `choices` or a range from `low` to `high`.
 
     Attributes
     ----------
     when : tuple or None
-        Name of another parameter, and those of its values with which this one is used.
+        Name of another parameter, and its values for which this parameter is used; None: always used.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Parameter:
     when: tuple[str, tuple[Any, ...]] | None = None
 
     def used(self, config: dict[str, Any]) -> bool:
-        """Whether a configuration, as far as it is drawn, uses this parameter."""
+        """Whether a configuration uses this parameter; the parameter it depends on must already be drawn."""
         return self.when is None or config.get(self.when[0]) in self.when[1]
 
     def parse(self, text: str) -> Any:
@@ -80,18 +80,22 @@ BASELINE: dict[str, Any] = {
 def suggest(trial: Any) -> dict[str, Any]:
     """Draw a configuration from an Optuna trial."""
     config: dict[str, Any] = {}
-    for one in SPACE:
-        if not one.used(config):
+    for parameter in SPACE:
+        if not parameter.used(config):
             continue
-        if one.choices:
-            config[one.name] = trial.suggest_categorical(one.name, one.choices)
-        elif one.whole:
-            config[one.name] = trial.suggest_int(one.name, int(one.low), int(one.high))
+        if parameter.choices:
+            config[parameter.name] = trial.suggest_categorical(parameter.name, parameter.choices)
+        elif parameter.whole:
+            config[parameter.name] = trial.suggest_int(
+                parameter.name, int(parameter.low), int(parameter.high)
+            )
         else:
-            config[one.name] = trial.suggest_float(one.name, one.low, one.high, log=one.log)
+            config[parameter.name] = trial.suggest_float(
+                parameter.name, parameter.low, parameter.high, log=parameter.log
+            )
     return config
 
 
 def define_by_run(trial: Any) -> None:
-    """Suggest, for Ray's searcher, which reads what was suggested from the trial."""
+    """Suggest a configuration for Ray's searcher, which reads the values from the trial."""
     suggest(trial)

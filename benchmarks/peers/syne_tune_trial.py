@@ -1,4 +1,4 @@
-"""One trial of Syne Tune: a script that takes its configuration as arguments and reports each epoch."""
+"""A trial of Syne Tune: a script that reads its configuration from its arguments and reports each epoch."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--job", type=Path)
     parser.add_argument("--seed", type=int)
-    for one in SPACE:
-        parser.add_argument(f"--{one.name}", type=one.parse)
-    given, _ = parser.parse_known_args()
-    job, reporter, name = Job(given.job, given.seed), Reporter(), uuid.uuid4().hex[:8]
+    for parameter in SPACE:
+        parser.add_argument(f"--{parameter.name}", type=parameter.parse)
+    arguments, _ = parser.parse_known_args()
+    job, reporter, name = Job(arguments.job, arguments.seed), Reporter(), uuid.uuid4().hex[:8]
 
-    def after(epoch: int, accuracy: float) -> None:
+    def report(epoch: int, accuracy: float) -> None:
         job.report(name, epoch, accuracy)
         reporter(epoch=epoch, accuracy=accuracy)
 
-    train(job.arrays(), vars(given), job.seed, after)
+    train(job.arrays(), vars(arguments), job.seed, report)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The harness restricted to the others' space, with the BASELINE as its only start."""
+"""Run the harness on the other peers' space, with the BASELINE as its only starting point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grid search of tutorials: 54 configurations on the published network, plain `Model.fit`."""
+"""Run the grid search of tutorials: 54 configurations of the published network, by plain `Model.fit`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.job import FOLDS, WORKERS, given_job, start_workers, worker_number
+from benchmarks.peers.job import FOLDS, WORKERS, job_from_arguments, start_workers, worker_number
 
 GRID = {
     "batch_size": (5, 10, 20),
@@ -18,15 +18,15 @@ GRID = {
 
 
 def configurations() -> list[dict[str, Any]]:
-    """Return the grid in scikit-learn's order: by name, the last varying fastest."""
+    """Return the grid in scikit-learn's order: parameters sorted by name, the last one varies fastest."""
     return [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
 
 
 def score(arrays: dict[str, np.ndarray], config: dict[str, Any]) -> float:
-    """Cross-validate one configuration."""
+    """Cross-validate a configuration; return the accuracy of the pooled held-out predictions."""
     import keras
 
-    right = 0
+    correct = 0
     for number in range(FOLDS):
         train, valid = arrays["fold"] != number, arrays["fold"] == number
         X, y = arrays["standard"][number], arrays["y"]
@@ -41,12 +41,12 @@ def score(arrays: dict[str, np.ndarray], config: dict[str, Any]) -> float:
         )
         model.compile(config["optimizer"], "sparse_categorical_crossentropy", metrics=["accuracy"])
         model.fit(X[train], y[train], epochs=config["epochs"], batch_size=config["batch_size"], verbose=0)
-        right += int((model.predict(X[valid], verbose=0).argmax(axis=1) == y[valid]).sum())
-    return right / len(arrays["y"])
+        correct += int((model.predict(X[valid], verbose=0).argmax(axis=1) == y[valid]).sum())
+    return correct / len(arrays["y"])
 
 
 def main() -> None:
-    job, worker = given_job(), worker_number()
+    job, worker = job_from_arguments(), worker_number()
     if worker is None:
         for process in start_workers("benchmarks.peers.with_grid", job):
             process.wait()

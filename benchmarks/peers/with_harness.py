@@ -1,15 +1,15 @@
-"""The harness with its defaults."""
+"""Run the harness with its defaults."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.peers.job import FOLDS, MAX_EPOCHS, TEST_FRACTION, given_job
+from benchmarks.peers.job import FOLDS, MAX_EPOCHS, TEST_FRACTION, job_from_arguments
 
 
 def search(**options: Any) -> None:
-    """Search with the harness's defaults except `options`, and report each epoch's score."""
-    job = given_job()
+    """Search with the harness's defaults, overridden by `options`, and report each epoch's score."""
+    job = job_from_arguments()
     import search.driver
     from search.api import run_search
     from search.settings import SearchSettings

@@ -1,4 +1,4 @@
-"""KerasTuner's Hyperband, cross-validating in `run_trial`, distributed to a chief and two workers."""
+"""Run KerasTuner's Hyperband: a chief and two workers, with cross-validation in `run_trial`."""
 
 from __future__ import annotations
 
@@ -9,38 +9,40 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.job import MAX_EPOCHS, Job, given_job, start_workers, worker_number
+from benchmarks.peers.job import MAX_EPOCHS, Job, job_from_arguments, start_workers, worker_number
 from benchmarks.peers.space import BASELINE, SPACE
 
 
 def declare(hp: Any) -> dict[str, Any]:
-    """Declare the space to KerasTuner, and draw a configuration.
+    """Declare the space to KerasTuner and draw a configuration.
 
-    How long a trial is trained is Hyperband's to say, so it is no parameter, and schedules span the whole.
+    Hyperband sets the length of a trial, so `epochs` is not a parameter and schedules span the maximum.
     """
     config: dict[str, Any] = {"epochs": MAX_EPOCHS}
-    for one in SPACE:
-        if one.name in config:
+    for parameter in SPACE:
+        if parameter.name in config:
             continue
         scope = contextlib.nullcontext()
-        if one.when is not None:
-            scope = hp.conditional_scope(one.when[0], list(one.when[1]))
-        default = BASELINE.get(one.name)
+        if parameter.when is not None:
+            scope = hp.conditional_scope(parameter.when[0], list(parameter.when[1]))
+        default = BASELINE.get(parameter.name)
         with scope:
-            if one.choices:
-                value = hp.Choice(one.name, list(one.choices), default=default)
-            elif one.whole:
-                value = hp.Int(one.name, int(one.low), int(one.high), default=default)
+            if parameter.choices:
+                value = hp.Choice(parameter.name, list(parameter.choices), default=default)
+            elif parameter.whole:
+                value = hp.Int(parameter.name, int(parameter.low), int(parameter.high), default=default)
             else:
-                sampling = "log" if one.log else "linear"
-                value = hp.Float(one.name, one.low, one.high, sampling=sampling, default=default)
-        if one.used(config):
-            config[one.name] = value
+                sampling = "log" if parameter.log else "linear"
+                value = hp.Float(
+                    parameter.name, parameter.low, parameter.high, sampling=sampling, default=default
+                )
+        if parameter.used(config):
+            config[parameter.name] = value
     return config
 
 
 def make_tuner(job: Job) -> Any:
-    """Create the tuner; chief and workers have one each."""
+    """Create a tuner; the chief and each worker need their own."""
     import keras_tuner
 
     from benchmarks.peers.network import FoldsInStep
@@ -48,7 +50,7 @@ def make_tuner(job: Job) -> Any:
     arrays = job.arrays()
 
     class CrossValidated(keras_tuner.Hyperband):
-        """Hyperband whose trials train all folds."""
+        """Hyperband with trials that train all folds."""
 
         def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
             hp = trial.hyperparameters
@@ -86,7 +88,7 @@ def make_tuner(job: Job) -> Any:
 
 
 def main() -> None:
-    job, worker = given_job(), worker_number()
+    job, worker = job_from_arguments(), worker_number()
     if worker is None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Optuna alone: TPE and its Hyperband pruner, two processes on one journal."""
+"""Run Optuna alone: TPE and the Hyperband pruner, with two processes on one journal."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from benchmarks.peers.job import MAX_EPOCHS, Job, given_job, start_workers, worker_number
+from benchmarks.peers.job import MAX_EPOCHS, Job, job_from_arguments, start_workers, worker_number
 from benchmarks.peers.space import BASELINE, suggest
 
-_SEEDS_APART = 1000
-"""Seeds differ between all workers of all runs."""
+_SEED_STRIDE = 1000
+"""Distance between the seeds of two runs, so that every worker of every run has its own seed."""
 
 
 def main() -> None:
-    job, worker = given_job(), worker_number()
+    job, worker = job_from_arguments(), worker_number()
     storage = JournalStorage(JournalFileBackend(str(job.folder / "study.journal")))
     if worker is None:
         optuna.create_study(study_name="peer", storage=storage, direction="maximize").enqueue_trial(BASELINE)
@@ -27,7 +27,7 @@ def main() -> None:
         study_name="peer",
         storage=storage,
         sampler=optuna.samplers.TPESampler(
-            multivariate=True, group=True, constant_liar=True, seed=_SEEDS_APART * job.seed + worker
+            multivariate=True, group=True, constant_liar=True, seed=_SEED_STRIDE * job.seed + worker
         ),
         pruner=optuna.pruners.HyperbandPruner(min_resource=1, max_resource=MAX_EPOCHS, reduction_factor=3),
     )
@@ -43,7 +43,7 @@ def objective(job: Job) -> Callable[[optuna.Trial], float]:
     def best_accuracy(trial: optuna.Trial) -> float:
         best = 0.0
 
-        def after(epoch: int, accuracy: float) -> None:
+        def report(epoch: int, accuracy: float) -> None:
             nonlocal best
             best = max(best, accuracy)
             job.report(trial.number, epoch, accuracy)
@@ -51,7 +51,7 @@ def objective(job: Job) -> Callable[[optuna.Trial], float]:
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-        train(arrays, suggest(trial), job.seed, after)
+        train(arrays, suggest(trial), job.seed, report)
         return best
 
     return best_accuracy

@@ -1,26 +1,26 @@
-"""Ray Tune as its user guides show it: a function trainable, OptunaSearch, ASHA."""
+"""Run Ray Tune as its user guides show it: a function trainable, OptunaSearch, ASHA."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.peers.job import MAX_EPOCHS, WORKERS, Job, given_job
+from benchmarks.peers.job import MAX_EPOCHS, WORKERS, Job, job_from_arguments
 from benchmarks.peers.space import BASELINE, define_by_run
 
 
 def trainable(config: dict[str, Any], job: Job) -> None:
-    """Train one configuration and report each epoch."""
+    """Train a configuration and report each epoch."""
     from ray import tune
 
     from benchmarks.peers.network import train
 
     name = tune.get_context().get_trial_id()
 
-    def after(epoch: int, accuracy: float) -> None:
+    def report(epoch: int, accuracy: float) -> None:
         job.report(name, epoch, accuracy)
         tune.report({"accuracy": accuracy})
 
-    train(job.arrays(), config, job.seed, after)
+    train(job.arrays(), config, job.seed, report)
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     from ray.tune.schedulers import ASHAScheduler
     from ray.tune.search.optuna import OptunaSearch
 
-    job = given_job()
+    job = job_from_arguments()
     ray.init(address="local", num_cpus=WORKERS, include_dashboard=False)
     tune.Tuner(
         tune.with_resources(tune.with_parameters(trainable, job=job), {"cpu": 1}),

@@ -1,11 +1,11 @@
-"""Syne Tune's ASHA on its local backend."""
+"""Run Syne Tune's ASHA on its local backend."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.job import MAX_EPOCHS, WORKERS, given_job
+from benchmarks.peers.job import MAX_EPOCHS, WORKERS, job_from_arguments
 from benchmarks.peers.space import BASELINE, SPACE
 
 
@@ -15,18 +15,20 @@ def main() -> None:
     from syne_tune.config_space import choice, loguniform, randint, uniform
     from syne_tune.optimizer.baselines import ASHA
 
-    job = given_job()
+    job = job_from_arguments()
     space: dict[str, Any] = {"job": str(job.folder), "seed": job.seed}
-    first: dict[str, Any] = {}
-    for one in SPACE:
-        if one.choices:
-            space[one.name] = choice(list(one.choices))
-        elif one.whole:
-            space[one.name] = randint(int(one.low), int(one.high))
+    baseline: dict[str, Any] = {}
+    for parameter in SPACE:
+        if parameter.choices:
+            space[parameter.name] = choice(list(parameter.choices))
+        elif parameter.whole:
+            space[parameter.name] = randint(int(parameter.low), int(parameter.high))
         else:
-            space[one.name] = (loguniform if one.log else uniform)(one.low, one.high)
-        # Its spaces have no conditions, so that unused parameters of the BASELINE need a value.
-        first[one.name] = BASELINE.get(one.name, int(one.low) if one.whole else one.low)
+            space[parameter.name] = (loguniform if parameter.log else uniform)(parameter.low, parameter.high)
+        # Syne Tune's spaces have no conditions, so unused parameters of the BASELINE need a value too.
+        baseline[parameter.name] = BASELINE.get(
+            parameter.name, int(parameter.low) if parameter.whole else parameter.low
+        )
     tuner = Tuner(
         trial_backend=LocalBackend(entry_point=str(Path(__file__).with_name("syne_tune_trial.py"))),
         scheduler=ASHA(
@@ -36,7 +38,7 @@ def main() -> None:
             time_attr="epoch",
             max_t=MAX_EPOCHS,
             random_seed=job.seed,
-            points_to_evaluate=[first],
+            points_to_evaluate=[baseline],
         ),
         stop_criterion=StoppingCriterion(max_wallclock_time=24 * 3600),
         n_workers=WORKERS,

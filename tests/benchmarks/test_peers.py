@@ -1,4 +1,4 @@
-"""What the comparison with other tools rests on: times to marks, logs, folds and budgets, without a peer."""
+"""The comparison with other tools, without running them: times to marks, logs, folds and time limits."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ def test_time_to_a_mark_is_the_first_score_that_reaches_it() -> None:
     assert time_to(curve, 0.79) == math.inf
 
 
-def test_median_counts_runs_that_never_arrived() -> None:
+def test_median_counts_runs_that_never_reach_the_mark() -> None:
     assert median([5, math.inf, 7]) == 7
     assert median([5, math.inf, math.inf]) == math.inf
 
 
-def test_log_is_sorted_and_survives_a_line_that_was_cut() -> None:
+def test_log_is_sorted_and_an_incomplete_line_is_skipped() -> None:
     lines = [json.dumps(score(4, 0.6)), json.dumps(score(2, 0.5)), '{"seconds": 5, "acc']
-    assert [one["seconds"] for one in read_scores(lines)] == [2, 4]
+    assert [entry["seconds"] for entry in read_scores(lines)] == [2, 4]
 
 
-def test_trials_and_epochs() -> None:
-    stepwise = [score(epoch, 0.5, "a", epoch) for epoch in (1, 2, 3)]
-    promoted = [score(4, 0.5, "b", 4), score(5, 0.5, "b", 5)]
-    scored_at_its_end = [score(6, 0.5, "c", 50)]
-    assert count_trials_epochs(stepwise + promoted + scored_at_its_end) == (3, 3 + 2 + 50)
+def test_trials_and_epochs_are_counted() -> None:
+    scored_each_epoch = [score(epoch, 0.5, "a", epoch) for epoch in (1, 2, 3)]
+    resumed = [score(4, 0.5, "b", 4), score(5, 0.5, "b", 5)]
+    scored_at_the_end = [score(6, 0.5, "c", 50)]
+    assert count_trials_epochs(scored_each_epoch + resumed + scored_at_the_end) == (3, 3 + 2 + 50)
     assert count_trials_epochs([]) == (0, 0)
 
 
-def test_curve_at_times() -> None:
+def test_curve_is_read_at_given_times() -> None:
     values = at_times([(2.0, 0.5), (4.0, 0.6)], np.array([1.0, 2.0, 3.0, 5.0]))
     assert np.isnan(values[0])
     assert values[1:].tolist() == [0.5, 0.5, 0.6]
 
 
-def test_peers_get_the_folds_that_the_harness_makes(tmp_path: Path, small_cache: Path) -> None:
+def test_peers_get_the_folds_of_the_harness(tmp_path: Path, small_cache: Path) -> None:
     job = make_job(tmp_path / "job", str(small_cache), seed=3)
     arrays = job.arrays()
     rows = Cache.open(str(small_cache)).rows("features")
@@ -67,14 +67,16 @@ def test_peers_get_the_folds_that_the_harness_makes(tmp_path: Path, small_cache:
     assert len(arrays["y"]) == split.searchable.sum() < len(split.track_id)
     for number, fold in enumerate(task.folds):
         assert np.flatnonzero(arrays["fold"] == number).tolist() == fold.valid.tolist()
-        # Fitted on training rows only, which therefore have mean 0 and variance 1, unlike the held-out rows.
+        # Scalers are fitted on training rows only: unlike held-out rows, these have mean 0 and variance 1.
         train = arrays["standard"][number][fold.train]
         np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-5)
         np.testing.assert_allclose(train.std(axis=0), 1, atol=1e-4)
         assert abs(arrays["standard"][number][fold.valid].mean(axis=0)).max() > 1e-3
 
 
-def test_report_writes_a_line_since_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_appends_a_line_with_the_seconds_since_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(STARTED, str(time.time() - 100))
     job = Job(tmp_path, seed=0)
     job.report(7, 2, 0.5)
@@ -85,28 +87,31 @@ def test_report_writes_a_line_since_the_start(tmp_path: Path, monkeypatch: pytes
     assert second["trial"] == "8"
 
 
-def test_space_is_the_harness_own() -> None:
+def test_space_is_that_of_the_harness() -> None:
     import spaces
 
     family = spaces.get("features_mlp")
-    left_out = {"mixup", "averaging"}
+    excluded = {"mixup", "averaging"}
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    theirs: dict[str, object] = {}
-    ours: dict[str, object] = {}
+    peer_space: dict[str, object] = {}
+    harness_space: dict[str, object] = {}
     for _ in range(40):
-        mine, other = study.ask(), study.ask()
-        family.space(mine, MAX_EPOCHS)
-        space.suggest(other)
-        ours |= mine.distributions
-        theirs |= other.distributions
-    assert {name: one for name, one in ours.items() if name not in left_out} == theirs
-    assert {key: value for key, value in family.BASELINE.items() if key not in left_out} == space.BASELINE
+        harness_trial, peer_trial = study.ask(), study.ask()
+        family.space(harness_trial, MAX_EPOCHS)
+        space.suggest(peer_trial)
+        harness_space |= harness_trial.distributions
+        peer_space |= peer_trial.distributions
+    shared_space = {name: values for name, values in harness_space.items() if name not in excluded}
+    assert shared_space == peer_space
+    baseline = {name: value for name, value in family.BASELINE.items() if name not in excluded}
+    assert baseline == space.BASELINE
 
 
-def test_values_come_back_from_a_command_line() -> None:
-    for one in space.SPACE:
-        for value in one.choices or ((int(one.low) if one.whole else one.low),):
-            assert one.parse(str(value)) == value
+def test_values_survive_a_command_line() -> None:
+    for parameter in space.SPACE:
+        low = int(parameter.low) if parameter.whole else parameter.low
+        for value in parameter.choices or (low,):
+            assert parameter.parse(str(value)) == value
 
 
 def test_grid_has_54_configurations() -> None:
@@ -115,17 +120,17 @@ def test_grid_has_54_configurations() -> None:
     assert len(configurations()) == 54
 
 
-def test_a_run_is_ended_from_outside_with_all_it_started(
+def test_time_limit_ends_a_peer_and_all_its_processes(
     tmp_path: Path, small_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     psutil = pytest.importorskip("psutil")
     from benchmarks.peers import measure
 
-    # A peer that reports once, starts a process in its own session, and never ends.
+    # This peer reports once, starts a process in another session, and never ends.
     (tmp_path / "endless.py").write_text(
         "import os, subprocess, sys, time\n"
-        "from benchmarks.peers.job import given_job\n"
-        "job = given_job()\n"
+        "from benchmarks.peers.job import job_from_arguments\n"
+        "job = job_from_arguments()\n"
         "job.report('a', 1, 0.75)\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
         " start_new_session=True)\n"
@@ -136,12 +141,12 @@ def test_a_run_is_ended_from_outside_with_all_it_started(
     monkeypatch.setattr(measure, "PACKAGE", "")
     monkeypatch.setitem(measure.MODULES, "endless", "endless")
     job = make_job(tmp_path / "job", str(small_cache), seed=0)
-    child = job.folder / "child"
+    child_file = job.folder / "child"
 
     def now() -> float:
-        # The budget ends when the peer has finished.
-        done = child.exists() and child.read_text()
-        return time.time() + (1000 if done else 0)
+        # Let the budget run out as soon as the peer has started its process.
+        child_started = child_file.exists() and child_file.read_text()
+        return time.time() + (1000 if child_started else 0)
 
     monkeypatch.setattr(measure, "time", SimpleNamespace(time=now, sleep=time.sleep))
     record = measure.run_peer("endless", job, budget=240)
@@ -150,4 +155,4 @@ def test_a_run_is_ended_from_outside_with_all_it_started(
     assert record["seconds_to"]["0.76"] is None
     assert record["ended_by_itself"] is None
     assert record["peak_mib"] > 0
-    assert not psutil.pid_exists(int(child.read_text()))
+    assert not psutil.pid_exists(int(child_file.read_text()))
