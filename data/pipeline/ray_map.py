@@ -26,6 +26,8 @@ _ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray's variable that is 0 if a cluster is one machine."""
 _PATIENCE = 10
 """Seconds to wait for a cluster's answer."""
+_STARTS = 2
+"""Attempts to start Ray: on a busy machine a node can need longer than Ray waits."""
 _BOTH = 2
 """Pairs of versions in Ray's message if they differ: the cluster's and this environment's."""
 _LONGEST_TMPDIR = 40
@@ -182,14 +184,7 @@ def _connect(workers: int | None, address: str | None) -> bool:
         return False
     try:
         if address is None:
-            ray.init(
-                address="local",
-                num_cpus=workers,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level="error",
-                _temp_dir=_temporary_folder(),
-            )
+            _start(workers)
         else:
             ray.init(address=address, log_to_driver=False, logging_level="error")
     except Exception as error:  # a bare one is what Ray raises where a node does not start in time
@@ -207,6 +202,28 @@ def _connect(workers: int | None, address: str | None) -> bool:
             ) from error
         raise SettingsError(f"--address {address}: no Ray cluster answers there ({error})") from error
     return True
+
+
+def _start(workers: int | None) -> None:
+    """Start Ray on this machine, and try again if the node exceeds Ray's fixed limit of 30 seconds."""
+    import ray
+
+    for attempt in range(_STARTS):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=workers,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="error",
+                _temp_dir=_temporary_folder(),
+            )
+        except Exception:
+            ray.shutdown()
+            if attempt == _STARTS - 1:
+                raise
+        else:
+            return
 
 
 @contextlib.contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from data.cache.cache import Cache
 from data.errors import CacheError, EncoderError
 from tests.support.collection import SR, clip, make_collection
 from tests.support.encoders import DIMENSION, RATE, frames_of, random_musicnn, write_onnx
+from tests.support.paths import ROOT
 
 VECTOR = 2 * DIMENSION
 KIND = "embedding-small"
@@ -226,9 +229,11 @@ def test_embeddings_by_workers_and_in_a_bucket(tmp_path: Path, bucket: str) -> N
     path = encoder(tmp_path)
     here = prepared(audio, tmp_path / "cache", "--embedding", path)
     uri = f"{bucket}/embedded"
-    command = ["--audio", audio, "--cache", uri, "--workers", 2, "--embedding", path]
-    result = CliRunner().invoke(prepare.main, [str(word) for word in command])
-    assert result.exit_code == 0, result.output
+    options = ["--audio", audio, "--cache", uri, "--workers", 2, "--embedding", path]
+    # A process of its own, whose Ray knows the bucket's server: this one's may have started without it.
+    command = [sys.executable, "-m", "data.prepare", *map(str, options)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
     there = Cache.open(uri)
     assert there.info.fingerprint == here.info.fingerprint
     assert there.rows(KIND).track_id.tolist() == here.rows(KIND).track_id.tolist()

@@ -16,15 +16,34 @@ from tests.support.paths import ROOT
 def test_a_local_ray_that_does_not_start_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    attempts = []
+
     def fails(**options: object) -> None:
-        assert options["address"] == "local"
+        attempts.append(options["address"])
         raise Exception("the node timed out")  # noqa: TRY002 - as Ray does
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", fails)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
     said = r"^Ray could not be started on this machine \(the node timed out\); free memory and space"
     with pytest.raises(SettingsError, match=said), cluster(2):
         pass
+    assert attempts == ["local", "local"]
+
+
+def test_a_ray_that_starts_at_the_second_attempt_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = []
+
+    def fails_once(**options: object) -> None:
+        attempts.append(options["address"])
+        if len(attempts) == 1:
+            raise Exception("the node timed out")  # noqa: TRY002 - as Ray does
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", fails_once)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with cluster(2):
+        assert attempts == ["local", "local"]
 
 
 _LISTENING = """
