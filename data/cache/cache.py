@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from data.cache.format import FORMAT, READABLE_FORMATS, CacheInfo, how_to_make, 
 from data.cache.rows import KEYS, Origin, Rows, joined
 from data.cache.tensor_reader import read_tables, read_tensors
 from data.errors import CacheError
+from data.io.command_names import command_name
 from data.io.folder import Folder
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class Cache:
                 raise interrupted(folder) from error
             raise CacheError(
                 f"{uri}: no cache here (no cache.json); make one with"
-                f" 'python -m data.prepare --audio DIR --cache {uri}'"
+                f" '{command_name('data.prepare')} --audio DIR --cache {shlex.quote(uri)}'"
             ) from error
         except (NotADirectoryError, PermissionError) as error:
             raise CacheError(

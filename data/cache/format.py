@@ -7,11 +7,13 @@ A cache folder holds ``cache.json`` (`CacheInfo`), ``manifest.parquet`` (one row
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from data.errors import CacheError
+from data.io.command_names import command_name
 from data.io.folder import Folder
 
 if TYPE_CHECKING:
@@ -77,8 +79,9 @@ def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
     """
     made = source == "audio"
     option = f" --{kind}" if kind else ""
-    where, new = (folder.uri, "") if made else ("DIR", f", a new cache: this one was made of {source}")
-    return f"make them with 'python -m data.prepare --audio DIR --cache {where}{option}'{new}"
+    where = shlex.quote(folder.uri) if made else "DIR"
+    new = "" if made else f", a new cache: this one was made of {source}"
+    return f"make them with '{command_name('data.prepare')} --audio DIR --cache {where}{option}'{new}"
 
 
 def require_current(table: pq.ParquetFile, fingerprint: str, folder: Folder) -> None:
@@ -127,6 +130,6 @@ def _written_for(table: pq.ParquetFile) -> bytes | None:
 def interrupted(folder: Folder) -> CacheError:
     """Error for a cache whose preparation was interrupted."""
     return CacheError(
-        f"{folder.uri}: preparing this cache was interrupted; run the same 'python -m data.prepare' again,"
-        " finished work is kept"
+        f"{folder.uri}: preparing this cache was interrupted; run the same"
+        f" '{command_name('data.prepare')}' again, finished work is kept"
     )

@@ -16,6 +16,7 @@ from data.cache.rows import KEYS, Rows
 from data.cache.shards import damage_named, read_schema, read_shard, tensor_type
 from data.cache.writer import OK
 from data.errors import CacheError
+from data.io.command_names import command_name
 from data.io.folder import Folder
 from data.io.scratch import making, scratch_folder, used
 
@@ -166,8 +167,8 @@ def _parts(folder: Folder, kind: str, fingerprint: str) -> dict[str, str]:
     missing = [name for name in names if name not in there]
     if missing and missing == names:
         raise CacheError(
-            f"{folder.uri}: making its {kind} tensors was interrupted; run the same 'python -m data.prepare'"
-            " again, finished work is kept"
+            f"{folder.uri}: making its {kind} tensors was interrupted; run the same"
+            f" '{command_name('data.prepare')}' again, finished work is kept"
         )
     if missing:
         raise CacheError(

@@ -17,6 +17,7 @@ from data.dataset.calibration import apply_temperature
 from data.dataset.task import Inputs
 from data.dataset.track_scores import vote
 from data.errors import ExportError, HarnessError
+from data.io.command_names import command_name
 from results.model import files
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ class Classifier:
         """
         path = Path(folder)
         if not path.is_dir():
-            raise ExportError(f"{folder}: no such folder; create an export with 'python -m results.export'")
+            raise ExportError(
+                f"{folder}: no such folder; create an export with '{command_name('results.export')}'"
+            )
         config = files.read_config(path, files.BundleConfig)
         preprocess, labels = files.read_preprocess(path), files.read_labels(path)
         if config.family not in spaces.names():

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from data.dataset.calibration import apply_temperature
 from data.errors import ExportError
+from data.io.command_names import command_name
 from results.model import files
 from results.model.classifier import Classifier, Prediction
 
@@ -156,6 +157,8 @@ def is_ensemble(folder: str | Path) -> bool:
     """
     path = Path(folder)
     if not path.is_dir():
-        raise ExportError(f"{folder}: no such folder; create an export with 'python -m results.export'")
+        raise ExportError(
+            f"{folder}: no such folder; create an export with '{command_name('results.export')}'"
+        )
     content = files.read_json(path, files.CONFIG)
     return isinstance(content, dict) and content.get("kind") == "ensemble"

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 
 from data.errors import RunError
+from data.io.command_names import command_name
 from data.io.folder import is_full
 from search.storage.journal_mirror import working_folder
 from search.storage.run_folder import JOURNAL, RunFolder
@@ -83,7 +84,7 @@ def disk_full(run: RunFolder, details: str = "") -> RunError:
     which = f" ({details})" if details else ""
     return RunError(
         f"{run.folder.uri}: the disk is full{which}; all written files stay readable; free some space,"
-        f" then run 'python -m search.run --resume {run.typed}'"
+        f" then run '{command_name('search.run')} --resume {run.typed}'"
     )
 
 
@@ -91,7 +92,7 @@ def out_of_reach(run: RunFolder, details: str) -> RunError:
     """Return the error for a run's folder that cannot be read or written."""
     return RunError(
         f"{run.folder.uri}: {details}; no written file is lost; once this is fixed, run"
-        f" 'python -m search.run --resume {run.typed}'"
+        f" '{command_name('search.run')} --resume {run.typed}'"
     )
 
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from data.dataset.splits import Split
 from data.errors import RunError
+from data.io.command_names import command_name
 from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure
 from search.storage.run_info import FORMAT, RunInfo
@@ -126,7 +127,7 @@ class RunFolder:
         except FileNotFoundError as error:
             raise RunError(
                 f"no run {self.name!r} ({self.folder.uri}/run.json is missing);"
-                " 'python -m results.leaderboard' lists the runs"
+                f" '{command_name('results.leaderboard')}' lists the runs"
             ) from error
         except OSError as error:
             raise bucket_failure(error) or RunError(
