@@ -58,7 +58,7 @@ class Cache:
                 raise interrupted(folder) from error
             raise CacheError(
                 f"{uri}: no cache here (no cache.json); make one with"
-                f" '{command_name('data.prepare')} --audio DIR --cache {shlex.quote(uri)}'"
+                f" '{command_name('data.prepare')} --audio DIR --cache {shlex.quote(str(uri))}'"
             ) from error
         except (NotADirectoryError, PermissionError) as error:
             raise CacheError(
