@@ -22,14 +22,8 @@ from results.exporting.calibration_report import fitted_calibration
 from results.exporting.ensemble_card import ensemble_card
 from results.exporting.formats import check_available
 from results.exporting.refit import Refit, refit
-from results.exporting.writer import (
-    earlier_scorings,
-    new_folder,
-    record_scoring,
-    write_evaluation,
-    write_model,
-    writing,
-)
+from results.exporting.scoring_record import recorded_scoring
+from results.exporting.writer import new_folder, write_evaluation, write_model, writing
 from results.model import files
 from results.model.classifier import Classifier
 from results.model.ensemble import EnsembleConfig
@@ -175,9 +169,11 @@ def export_ensemble(
         )
         earlier: list[dict[str, Any]] = []
         if trained.locked is not None:
-            earlier = earlier_scorings(trials[0], runs)
-            vote_on_test = apply_temperature(np.average(locked, axis=0, weights=member_weights), temperature)
-            metrics["test"] = _score(trials, vote_on_test, trained.locked, created)
+            members = "+".join(f"{trial.run.name}:{trial.trial_id}" for trial in trials)
+            with recorded_scoring(trials[0], runs, run=members, trial_id="ensemble", when=created) as scoring:
+                vote_on_test = np.average(locked, axis=0, weights=member_weights)
+                scoring.finish(_score(trials, apply_temperature(vote_on_test, temperature), trained.locked))
+            metrics["test"], earlier = scoring.result, scoring.earlier
         card = ensemble_card(
             trials,
             metrics,
@@ -195,10 +191,7 @@ def export_ensemble(
     return metrics
 
 
-def _score(trials: Sequence[Trial], probabilities: np.ndarray, locked: Task, when: str) -> dict[str, Any]:
-    """Evaluate the vote on the held-out test set, and record the evaluation."""
+def _score(trials: Sequence[Trial], probabilities: np.ndarray, locked: Task) -> dict[str, Any]:
+    """Evaluate the vote on the held-out test set."""
     groups = track_groups(locked.track_id.tolist(), groups_by_track(trials[0].run))
-    result = judge(probabilities, locked.track_label, trials[0].info.classes, groups)
-    members = "+".join(f"{trial.run.name}:{trial.trial_id}" for trial in trials)
-    record_scoring(trials[0], result, run=members, trial_id="ensemble", when=when)
-    return result
+    return judge(probabilities, locked.track_label, trials[0].info.classes, groups)
