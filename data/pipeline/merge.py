@@ -15,6 +15,7 @@ from data.analysis.parameters import Parameters
 from data.audio.decode import DECODING
 from data.cache.fingerprints import collection_fingerprint, preparation_fingerprint
 from data.cache.format import FINGERPRINT, CacheInfo
+from data.cache.partition import GIVEN_SPLIT
 from data.cache.writer import (
     GIVEN_GROUP,
     OK,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+_GIVEN = (GIVEN_GROUP, GIVEN_SPLIT)
+"""Last columns of a manifest: what the user gave for a file."""
+
 
 def assemble(
     folder: Folder,
@@ -42,6 +46,7 @@ def assemble(
     groups: Mapping[str, str],
     parameters: Parameters,
     *,
+    splits: Mapping[str, str] | None = None,
     with_old: bool,
     source: Literal["audio", "demo", "images"] = "audio",
     decoding: int = DECODING,
@@ -64,6 +69,8 @@ def assemble(
         Group of each track that has one.
     parameters : Parameters
         How the audio was analysed.
+    splits : mapping of str to str, optional
+        Side of each track that a given partition names; see `data.cache.partition`.
     with_old : bool
         Whether there is an old cache whose tables belong together.
     source : str
@@ -86,8 +93,8 @@ def assemble(
             f"--cache {folder.uri}: {len(usable.genres)} genres have a usable file"
             f" (of {len(files)} files), at least two are needed; the first reason: {usable.first_reason}"
         )
-    given = [groups.get(track, track) for track in rows.track_ids]
-    group = united_groups(given, _copies(rows, digests))
+    named = [groups.get(track, track) for track in rows.track_ids]
+    group = united_groups(named, _copies(rows, digests))
     schemas = {"manifest.parquet": _schema()}
     if source != "images":
         # Renamed first: every track of a manifest has features.
@@ -102,8 +109,11 @@ def assemble(
             old = SortedRows(folder.parquet("features.parquet")) if with_old else None
             for table in _features(rows, group, old):
                 _write(writers[0], table)
-        given_group = [groups.get(track) for track in rows.track_ids]
-        manifest = _written(writers[-1], _manifest(rows, ordered, group, given_group))
+        given_columns = {
+            GIVEN_GROUP: [groups.get(track) for track in rows.track_ids],
+            GIVEN_SPLIT: [(splits or {}).get(track) for track in rows.track_ids],
+        }
+        manifest = _written(writers[-1], _manifest(rows, ordered, group, given_columns))
         collection = collection_fingerprint(manifest)
         info = CacheInfo(
             source=source,
@@ -171,7 +181,7 @@ def _copies(rows: Gathered, digests: np.ndarray) -> list[tuple[int, int]]:
 def _schema() -> pa.Schema:
     import pyarrow as pa
 
-    return pa.schema([*manifest_schema(), *manifest_extras(), (GIVEN_GROUP, pa.string())])
+    return pa.schema([*manifest_schema(), *manifest_extras(), *((name, pa.string()) for name in _GIVEN)])
 
 
 def _write(writer: pq.ParquetWriter, table: pa.Table) -> None:
@@ -185,16 +195,19 @@ def _written(writer: pq.ParquetWriter, tables: Iterable[pa.Table]) -> Iterator[p
 
 
 def _manifest(
-    rows: Gathered, ordered: Sequence[Found], group: Sequence[str], given: Sequence[str | None]
+    rows: Gathered,
+    ordered: Sequence[Found],
+    group: Sequence[str],
+    given_columns: Mapping[str, Sequence[str | None]],
 ) -> Iterator[pa.Table]:
     """One row per file, sorted by track, with its present path and with groups that unite copies."""
     import pyarrow as pa
 
     start = 0
     schema = _schema()
-    for table in rows.chunks([name for name in schema.names if name != GIVEN_GROUP]):
+    for table in rows.chunks([name for name in schema.names if name not in given_columns]):
         # An older manifest lacks some columns.
-        for name in set(schema.names) - {GIVEN_GROUP, *table.column_names}:
+        for name in set(schema.names) - {*given_columns, *table.column_names}:
             table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
         files = ordered[start : start + len(table)]
         for name, values in {
@@ -205,9 +218,10 @@ def _manifest(
         }.items():
             column = table.schema.get_field_index(name)
             table = table.set_column(column, name, pa.array(values, type=table.schema.field(name).type))
-        named = pa.array(given[start : start + len(table)], type=pa.string())
+        for name, values in given_columns.items():
+            table = table.append_column(name, pa.array(values[start : start + len(files)], type=pa.string()))
         start += len(files)
-        yield table.append_column(GIVEN_GROUP, named)
+        yield table
 
 
 def _features(rows: Gathered, group: Sequence[str], old: SortedRows | None) -> Iterator[pa.Table]:
