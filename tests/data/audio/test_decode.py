@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from data.audio import decode as audio
 from data.audio.decode import load
 from data.audio.mp3_frames import count_mp3_frames, frame_length
 from data.errors import AudioError
