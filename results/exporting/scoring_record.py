@@ -95,12 +95,12 @@ def earlier_scorings(trial: Trial, runs: str, *, own: str = "") -> list[dict[str
     own : str
         File of the trial's own evaluation, which is left out.
     """
-    locked = _locked_tracks(trial.run)
+    locked = locked_tracks(trial.run)
     evaluations = []
     for run in RunFolder.all(runs):
         try:
             scorings = [scoring for scoring in run.test_scores() if scoring.get("file") != own or not own]
-            if scorings and locked & _locked_tracks(run):
+            if scorings and locked & locked_tracks(run):
                 evaluations += scorings
         except (HarnessError, OSError) as error:
             reason = " ".join(str(error).split())
@@ -108,7 +108,7 @@ def earlier_scorings(trial: Trial, runs: str, *, own: str = "") -> list[dict[str
     return sorted(evaluations, key=lambda evaluation: str(evaluation["when"]))
 
 
-def _locked_tracks(run: RunFolder) -> set[str]:
+def locked_tracks(run: RunFolder) -> set[str]:
     """Read the names of the tracks of the held-out test set."""
     split = run.split()
     return set(split.track_id[split.test].tolist())

@@ -109,7 +109,7 @@ def export_trial(
         earlier: list[dict[str, Any]] = []
         if trained.locked is not None:
             with recorded_scoring(
-                trial, runs, run=trial.run.name, trial_id=trial.trial_id, when=config.created
+                trial, runs, run=trial.run.name, trial_id=trial.trial_id, name=trial.name, when=config.created
             ) as scoring:
                 scoring.finish(_score_locked(trial, trained.locked, folder))
             metrics["test"], earlier = scoring.result, scoring.earlier

@@ -25,6 +25,7 @@ COMMANDS = (
     "demo",
     "search",
     "leaderboard",
+    "show",
     "report",
     "export",
     "predict",
