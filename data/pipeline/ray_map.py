@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import socket
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from data.errors import HarnessError, SettingsError
+from data.io.home import home_is_writable
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -32,6 +34,7 @@ _BOTH = 2
 """Pairs of versions in Ray's message if they differ: the cluster's and this environment's."""
 _LONGEST_TMPDIR = 40
 """Bytes of ``TMPDIR`` up to which the names of Ray's sockets, about 65 bytes more, stay within 107."""
+_RAY_TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of a variable
 _SHORT_FOLDER = "/tmp"  # noqa: S108 - mkdtemp makes a folder of this user inside
 _AHEAD = 2
 """Tasks in flight per core: one running and one waiting, so memory use does not grow with their number."""
@@ -208,6 +211,9 @@ def _start(workers: int | None) -> None:
     """Start Ray on this machine, and try again if the node exceeds Ray's fixed limit of 30 seconds."""
     import ray
 
+    if not home_is_writable():
+        # Ray would store the password of its nodes in ~/.ray.
+        os.environ.setdefault(_RAY_TOKEN, secrets.token_hex())
     for attempt in range(_STARTS):
         try:
             ray.init(

@@ -33,7 +33,7 @@ def test_regions_hold_the_samples_between_their_times(tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text(
         "file,label,start,end\ngenre0.00000,rock,0.5,1\ngenre0.00000,jazz,1,1.52\ngenre0.00000,jazz,1,9\n"
-        "genre0.00000,jazz,3,\ngenre1.00000,jazz,,\ngenre1.00001,rock,0.25,\n"
+        "genre0.00000,jazz,3,\ngenre1.00000,jazz,,\ngenre1.00001,rock,0.25,\ngenre0.00001,rock,,\n"
     )
     result = prepared(audio, cache, "--labels", labels)
     rows = {row["track_id"]: row for row in pq.read_table(cache / "manifest.parquet").to_pylist()}
