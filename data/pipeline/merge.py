@@ -25,7 +25,7 @@ from data.cache.writer import (
     write_info,
 )
 from data.collection.near_duplicates import near_duplicates
-from data.collection.scan import Found
+from data.collection.source_file import SourceFile
 from data.errors import CacheError
 from data.io.folder import Folder, printable
 from data.pipeline.parts import Gathered, Parts, SortedRows
@@ -42,7 +42,7 @@ _GIVEN = (GIVEN_GROUP, GIVEN_SPLIT)
 def assemble(
     folder: Folder,
     parts: Parts,
-    files: Sequence[Found],
+    files: Sequence[SourceFile],
     groups: Mapping[str, str],
     parameters: Parameters,
     *,
@@ -63,7 +63,7 @@ def assemble(
         The cache.
     parts : Parts
         Newly analysed files; a later part overrides an earlier one and the old cache.
-    files : sequence of Found
+    files : sequence of SourceFile
         All files of the collection; rows of other files are dropped.
     groups : mapping of str to str
         Group of each track that has one.
@@ -196,7 +196,7 @@ def _written(writer: pq.ParquetWriter, tables: Iterable[pa.Table]) -> Iterator[p
 
 def _manifest(
     rows: Gathered,
-    ordered: Sequence[Found],
+    ordered: Sequence[SourceFile],
     group: Sequence[str],
     given_columns: Mapping[str, Sequence[str | None]],
 ) -> Iterator[pa.Table]:

@@ -27,7 +27,7 @@ from data.cache.partition import stored_sides
 from data.cache.shards import tidy_shards
 from data.cache.writer import OK
 from data.collection.groups import kept_groups
-from data.collection.scan import Found
+from data.collection.source_file import SourceFile
 from data.errors import AudioError, CacheError
 from data.io.folder import Folder, printable
 from data.pipeline.merge import assemble
@@ -58,11 +58,11 @@ class Preparation:
         The cache.
     parameters : Parameters
         How audio is analysed. New files get all kinds of tensors that the cache holds, requested or not.
-    files : sequence of Found
+    files : sequence of SourceFile
         All files of the collection.
     source : str
         ``"audio"``, ``"demo"`` where the files were synthesised, or ``"images"`` where they are pictures.
-    todo : list of Found
+    todo : list of SourceFile
         Those that must be analysed.
     held : dict of str to str
         Tracks of `todo` whose features the cache holds, with the part of their tensors: they lack others.
@@ -84,9 +84,9 @@ class Preparation:
 
     folder: Folder
     parameters: Parameters
-    files: Sequence[Found]
+    files: Sequence[SourceFile]
     source: Literal["audio", "demo", "images"] = "audio"
-    todo: list[Found] = field(default_factory=list)
+    todo: list[SourceFile] = field(default_factory=list)
     held: dict[str, str] = field(default_factory=dict)
     held_kinds: tuple[str, ...] = ()
     skipped: list[tuple[str, str]] = field(default_factory=list)
@@ -100,7 +100,7 @@ class Preparation:
     def plan(
         cls,
         uri: str,
-        files: Sequence[Found],
+        files: Sequence[SourceFile],
         parameters: Parameters,
         *,
         source: Literal["audio", "demo", "images"] = "audio",
@@ -307,7 +307,7 @@ class Preparation:
         smallest, largest = _BATCH
         size = max(smallest, min(largest, len(self.todo) // (8 * (workers or 8))))
         first = self._parts.next_number()
-        chunks: list[list[Found]] = []
+        chunks: list[list[SourceFile]] = []
         room = 0
         for file in self.todo:
             if not chunks or len(chunks[-1]) == size or file.size > room:
@@ -331,7 +331,7 @@ def _require_usable(skipped: Iterable[tuple[str, str]]) -> None:
         raise AudioError(f"{path}: {reason} (--strict: fix or remove it)")
 
 
-def _unchanged(file: Found, size: int, mtime_ns: int, digest: str) -> bool:
+def _unchanged(file: SourceFile, size: int, mtime_ns: int, digest: str) -> bool:
     """Whether a file still has this size and time, or this digest."""
     if size != file.size:
         return False

@@ -21,7 +21,7 @@ from data.audio.decode import load
 from data.audio.spectrogram_images import load_picture
 from data.cache.shards import KINDS, TrackTensors, tensors_of_tracks, write_shard
 from data.cache.writer import MANIFEST, OK, SKIPPED, manifest_schema
-from data.collection.scan import Found
+from data.collection.source_file import SourceFile
 from data.errors import AudioError, CacheError, EncoderError
 from data.io.folder import Folder, printable, require_regular
 
@@ -74,7 +74,7 @@ class Batch:
     ----------
     name : str
         Name of the resulting part.
-    files : sequence of Found
+    files : sequence of SourceFile
         The files.
     held : mapping of str to str
         Tracks whose features are known and need not be taken again, with the part of their tensors.
@@ -83,7 +83,7 @@ class Batch:
     """
 
     name: str
-    files: Sequence[Found]
+    files: Sequence[SourceFile]
     held: Mapping[str, str] = field(default_factory=dict)
     held_kinds: tuple[str, ...] = ()
 
@@ -170,7 +170,7 @@ class _HeldTensors:
 
 
 def _analyse(
-    file: Found,
+    file: SourceFile,
     parameters: Parameters,
     encoders: str,
     tensors: dict[str, list[TrackTensors]],
@@ -243,7 +243,9 @@ def _analyse(
     }
 
 
-def _picture(file: Found, parameters: Parameters, tensors: dict[str, list[TrackTensors]]) -> dict[str, Any]:
+def _picture(
+    file: SourceFile, parameters: Parameters, tensors: dict[str, list[TrackTensors]]
+) -> dict[str, Any]:
     """Analyse a file that is an image."""
     try:
         picture = load_picture(file.path, size=(parameters.image or Picture()).size)
