@@ -14,10 +14,8 @@ from pydantic import (
     model_validator,
 )
 
+from data.analysis.kinds import EMBEDDING_PREFIX, SPECTROGRAM_KINDS
 from data.errors import CacheError
-
-TENSORS = ("melspec", "image")
-"""Parameters of tensors, which can be added to a cache later."""
 
 
 class Windows(BaseModel):
@@ -140,14 +138,16 @@ class Parameters(BaseModel):
     @property
     def tensor_kinds(self) -> tuple[str, ...]:
         """Kinds of tensors that are cached: ``melspec``, ``image``, ``embedding-NAME``."""
-        made = tuple(kind for kind in TENSORS if getattr(self, kind) is not None)
-        return made + tuple(f"embedding-{name}" for name in self.embeddings)
+        made = tuple(kind for kind in SPECTROGRAM_KINDS if getattr(self, kind) is not None)
+        return made + tuple(f"{EMBEDDING_PREFIX}{name}" for name in self.embeddings)
 
     def without(self, kinds: Container[str]) -> Parameters:
         """Return these parameters without some kinds of tensors."""
-        absent: dict[str, Any] = {kind: None for kind in TENSORS if kind in kinds}
+        absent: dict[str, Any] = {kind: None for kind in SPECTROGRAM_KINDS if kind in kinds}
         embeddings = {
-            name: each for name, each in self.embeddings.items() if f"embedding-{name}" not in kinds
+            name: embedding
+            for name, embedding in self.embeddings.items()
+            if f"{EMBEDDING_PREFIX}{name}" not in kinds
         }
         return self.model_copy(update=absent | {"embeddings": embeddings})
 
@@ -202,13 +202,13 @@ def extended(old: Mapping[str, Any], new: Parameters, where: str) -> Parameters:
     CacheError
         If anything that the cache holds would change.
     """
-    kept = {kind: old.get(kind) for kind in TENSORS if getattr(new, kind) is None and old.get(kind)}
+    kept = {kind: old.get(kind) for kind in SPECTROGRAM_KINDS if getattr(new, kind) is None and old.get(kind)}
     requested = new.model_dump() | kept
     encoders = {**old.get("embeddings", {}), **requested.get("embeddings", {})}
     if encoders:
         requested["embeddings"] = encoders
     before, after = _flat({**requested, **old}), _flat(requested)
-    added = [kind for kind in TENSORS if old.get(kind) is None]
+    added = [kind for kind in SPECTROGRAM_KINDS if old.get(kind) is None]
     added += [f"embeddings.{name}" for name in encoders if name not in old.get("embeddings", {})]
     changed = [
         f"{name} {before.get(name)}, now {after.get(name)}"

@@ -141,6 +141,7 @@ def load(
     sample_rate: int = 22050,
     min_samples: int = 2048,
     other_rates: Iterable[int] = (),
+    longest_s: float = LONGEST_SECONDS,
 ) -> Audio:
     """Decode an audio file to mono at one sample rate.
 
@@ -157,16 +158,18 @@ def load(
         Fewest samples, at `sample_rate`, that are useful: one frame of the analysis.
     other_rates : iterable of int
         Further rates in Hz at which the same samples are returned.
+    longest_s : float
+        Longest track in seconds; decoding stops there.
 
     Raises
     ------
     AudioError
         If the file cannot be read, is not audio, lacks more than `ACCEPTED_GAP_S` of what it should hold,
         holds samples that are not finite or far beyond full scale, or is too short or longer than
-        `LONGEST_SECONDS`.
+        `longest_s`.
     """
     try:
-        audio = _decode(path, sample_rate, set(other_rates))
+        audio = _decode(path, sample_rate, set(other_rates), longest_s)
     except OSError as error:
         raise AudioError(f"{path}: cannot be opened ({error.strerror or error})") from error
     except UnusableError as error:
@@ -181,7 +184,7 @@ def load(
     return audio
 
 
-def _decode(path: str | Path, sample_rate: int, other_rates: Set[int]) -> Audio:
+def _decode(path: str | Path, sample_rate: int, other_rates: Set[int], longest_s: float) -> Audio:
     from data.audio import ffmpeg, pcm
 
     require_regular(path)
@@ -194,19 +197,19 @@ def _decode(path: str | Path, sample_rate: int, other_rates: Set[int]) -> Audio:
     if pcm_file:
         try:
             with pcm.PcmFile(path) as file:
-                return _collect(file, sample_rate, other_rates)
+                return _collect(file, sample_rate, other_rates, longest_s)
         except pcm.UnknownCodecError as unknown:
             # Such as MP3 or AC-3 inside a WAV file.
             try:
                 with ffmpeg.FfmpegFile(path) as file:
-                    return _collect(file, sample_rate, other_rates)
+                    return _collect(file, sample_rate, other_rates, longest_s)
             except UnusableError:
                 raise unknown from None
     with ffmpeg.FfmpegFile(path) as file:
-        return _collect(file, sample_rate, other_rates)
+        return _collect(file, sample_rate, other_rates, longest_s)
 
 
-def _collect(file: Decoder, sample_rate: int, other_rates: Set[int]) -> Audio:
+def _collect(file: Decoder, sample_rate: int, other_rates: Set[int], longest_s: float) -> Audio:
     """Decode all blocks to mono at `sample_rate`, and measure what the manifest reports."""
     import soxr
 
@@ -235,9 +238,9 @@ def _collect(file: Decoder, sample_rate: int, other_rates: Set[int]) -> Audio:
             pieces[rate].append(mono if rate == native else resamplers[rate].resample_chunk(mono))
         n_samples += len(block)
         n_values += block.size
-        if n_samples > LONGEST_SECONDS * native:
+        if n_samples > longest_s * native:
             # Counted, because headers lie: a few megabytes can hold days of silence.
-            raise UnusableError(f"longer than {LONGEST_SECONDS // 3600} hours; cut it into pieces")
+            raise UnusableError(f"longer than {_spoken(longest_s)}; cut it into pieces")
     for rate, resampler in resamplers.items():
         pieces[rate].append(resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True))
     missing_s = max(0.0, file.missing_s(n_samples))
@@ -260,3 +263,9 @@ def _collect(file: Decoder, sample_rate: int, other_rates: Set[int]) -> Audio:
         missing_s=missing_s,
         others={rate: samples[rate] for rate in other_rates},
     )
+
+
+def _spoken(seconds: float) -> str:
+    """Return a duration in hours, or in minutes if it is shorter than two hours."""
+    hours = seconds / 3600
+    return f"{hours:g} hours" if hours >= 2 else f"{seconds / 60:g} minutes"

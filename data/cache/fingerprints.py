@@ -12,6 +12,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from data.analysis.kinds import EMBEDDING_PREFIX, SPECTROGRAM_KINDS
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -19,7 +21,7 @@ COLUMNS = ("track_id", "label", "group", "sha256", "status")
 """Columns of the manifest that the fingerprint of a collection is made of."""
 USABLE = "ok"
 """Status of the manifest's rows that count."""
-_KINDS = ("melspec", "image", "embeddings")
+_INPUT_PARAMETERS = (*SPECTROGRAM_KINDS, "embeddings")
 """Parameters that concern one kind of input."""
 
 
@@ -81,7 +83,8 @@ def _of_kind(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
     # Tests and older versions wrote parameters that are not whole.
     content = Parameters.model_validate(parameters).model_dump(exclude_defaults=True)
-    common = {name: value for name, value in content.items() if name not in _KINDS}
-    if kind.startswith("embedding-"):
-        return common | {"embedding": content.get("embeddings", {}).get(kind.removeprefix("embedding-"))}
+    common = {name: value for name, value in content.items() if name not in _INPUT_PARAMETERS}
+    if kind.startswith(EMBEDDING_PREFIX):
+        name = kind.removeprefix(EMBEDDING_PREFIX)
+        return common | {"embedding": content.get("embeddings", {}).get(name)}
     return common | ({kind: content[kind]} if kind in content else {})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.analysis.kinds import EMBEDDING_PREFIX
+from data.analysis.kinds import EMBEDDING_PREFIX, SPECTROGRAM_KINDS
 from data.errors import CacheError
 from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure
@@ -23,8 +23,6 @@ from data.io.s3_errors import bucket_failure
 if TYPE_CHECKING:
     import pyarrow as pa
 
-KINDS = ("melspec", "image")
-"""Kinds of tensors that are made of spectrograms; embeddings are tensors of one axis, stored likewise."""
 _ROW_GROUP = 64
 _ONE_PAGE = 1 << 30
 """Size of a page in bytes that no row group reaches: `memory_map` reads pages that are whole row groups."""
@@ -99,7 +97,9 @@ def tidy_shards(folder: Folder) -> None:
 
     What writers that were killed left among them is deleted too.
     """
-    kinds = [name for name in folder.names() if name in KINDS or name.startswith(EMBEDDING_PREFIX)]
+    kinds = [
+        name for name in folder.names() if name in SPECTROGRAM_KINDS or name.startswith(EMBEDDING_PREFIX)
+    ]
     if not kinds:
         return
     manifest = folder.read_table("manifest.parquet", ["track_id", "group", "part"])

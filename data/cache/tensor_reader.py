@@ -35,7 +35,7 @@ def read_tensors(folder: Folder, kind: str, fingerprint: str, key: str = "") -> 
     folder : Folder
         The cache.
     kind : str
-        One of `data.cache.shards.KINDS`, or ``embedding-NAME``.
+        ``melspec``, ``image`` or ``embedding-NAME``.
     fingerprint : str
         The cache's.
     key : str

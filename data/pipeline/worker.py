@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.analysis.embeddings import ENCODERS, open_encoders, segment_vectors
-from data.analysis.feature_names import FEATURES
-from data.analysis.features import extract, segment_bounds
-from data.analysis.landmarks import landmarks
+from data.analysis.embeddings import ENCODERS, open_encoders
+from data.analysis.kinds import FEATURE_KIND
 from data.analysis.parameters import Parameters, Picture
-from data.analysis.spectrograms import tensors_of
-from data.analysis.stft import Spectrum
-from data.audio.decode import load
+from data.analysis.segments import analyse
 from data.audio.spectrogram_images import load_picture
-from data.cache.shards import KINDS, TrackTensors, tensors_of_tracks, write_shard
+from data.cache.shards import TrackTensors, tensors_of_tracks, write_shard
 from data.cache.writer import MANIFEST, OK, SKIPPED, manifest_schema
 from data.collection.scan import Found
 from data.errors import AudioError, CacheError, EncoderError
@@ -189,40 +185,19 @@ def _analyse(
     if parameters.from_pictures:
         return row | _picture(file, parameters, tensors)
     copied = held.of(file.track_id)
-    missing = parameters.without(copied)
     try:
-        audio = load(
+        analysis = analyse(
             file.path,
-            sample_rate=parameters.sample_rate,
-            min_samples=parameters.n_fft,
-            other_rates=missing.embedding_rates,
-        )
-        bounds = segment_bounds(len(audio.y), sr=audio.sr, segment_seconds=parameters.segment_seconds)
-        vectors = segment_vectors(
-            audio.others, bounds, sr=audio.sr, embeddings=missing.embeddings, encoders=encoders
+            parameters.without(copied),
+            with_features=not held.has_features(file.track_id),
+            with_landmarks=True,
+            encoders=encoders,
         )
     except (AudioError, EncoderError) as error:
         return row | {"status": SKIPPED, "reason": str(error).removeprefix(f"{file.path}: ")}
-    features = not held.has_features(file.track_id)
-    X = np.empty((len(bounds) - 1, len(FEATURES)))
-    marks = []
-    windows: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
-    for number in range(len(X)):
-        y = audio.y[bounds[number] : bounds[number + 1]]
-        spectrum = Spectrum.of(y, sr=audio.sr, n_fft=parameters.n_fft, hop_length=parameters.hop_length)
-        if features:
-            X[number] = extract(
-                y,
-                sr=audio.sr,
-                n_fft=parameters.n_fft,
-                hop_length=parameters.hop_length,
-                spectrum=spectrum,
-            )
-        marks.append(landmarks(spectrum, first_frame=int(bounds[number]) // parameters.hop_length))
-        for kind, values in tensors_of(spectrum, missing).items():
-            windows[kind].append(values)
-    made = {kind: np.concatenate(pieces) for kind, pieces in windows.items() if pieces}
-    for kind, values in (copied | made | vectors).items():
+    audio, inputs = analysis.audio, analysis.inputs
+    X = inputs.pop(FEATURE_KIND, None)
+    for kind, values in (copied | inputs).items():
         tensors.setdefault(kind, []).append(TrackTensors(file.track_id, file.label, values))
     return row | {
         "duration_s": audio.duration_s,
@@ -233,8 +208,8 @@ def _analyse(
         "clipped": audio.clipped,
         "codec": audio.codec,
         "missing_s": audio.missing_s,
-        "landmarks": np.concatenate(marks).tobytes(),
-        "features": X.tobytes() if features else None,
+        "landmarks": analysis.landmarks.tobytes(),
+        "features": None if X is None else X.tobytes(),
     }
 
 

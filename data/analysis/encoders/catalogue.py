@@ -13,6 +13,7 @@ from typing import Literal
 
 from data.analysis.encoders.base import Encoder
 from data.analysis.encoders.pooling import POOLINGS
+from data.analysis.kinds import FEATURE_KIND, SPECTROGRAM_KINDS
 from data.analysis.parameters import Embedding
 from data.errors import EncoderError
 from data.io.folder import Folder
@@ -23,7 +24,7 @@ MUSICNN = "musicnn"
 _POOLING: Literal["mean-std"] = "mean-std"
 _ONNX_FILE = "encoder.onnx"
 _LICENCE = re.compile(r"(?i)^(licen[cs]e|copying|notice)(\.(md|txt|rst))?$")
-_RESERVED = frozenset({"features", "melspec", "image"})
+_RESERVED = frozenset({FEATURE_KIND, *SPECTROGRAM_KINDS})
 """Names of other inputs, which no encoder can have."""
 _BLOCK = 1 << 20
 

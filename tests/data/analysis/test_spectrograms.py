@@ -135,7 +135,7 @@ def test_tensors_are_added_to_a_cache_that_has_features(
     melspec = ("--melspec", "--window-seconds", "0.5")
     with monkeypatch.context() as patch:
         # Features are there: taking them again would be most of the work.
-        patch.delattr("data.pipeline.worker.extract")
+        patch.delattr("data.analysis.segments.extract")
         with_melspec = prepared(audio, cache, *melspec)
         both = prepared(audio, cache, "--image", "--image-size", "32")
     assert with_melspec.info.fingerprint != before.info.fingerprint != both.info.fingerprint

@@ -110,8 +110,8 @@ def test_an_embedding_is_added_without_touching_what_the_cache_has(
     values = {kind: np.array(before.rows(kind).X[np.arange(6)]) for kind in kinds}
     with monkeypatch.context() as patch:
         # What the cache has is copied: making it again would be most of the work.
-        patch.delattr("data.pipeline.worker.extract")
-        patch.setattr("data.pipeline.worker.tensors_of", lambda *_: {})
+        patch.delattr("data.analysis.segments.extract")
+        patch.setattr("data.analysis.segments.tensors_of", lambda *_: {})
         after = prepared(audio, tmp_path / "cache", "--embedding", encoder(tmp_path, "further"))
     for kind in kinds:
         np.testing.assert_array_equal(after.rows(kind).X[np.arange(6)], values[kind])
