@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from data.console import Command
-from results.serve import HOST, check_installed
+from data.io.extras import check_installed
+from results.serve import HOST
 from results.serving.local_socket import is_own_name, listen
 
 if TYPE_CHECKING:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import click
 
 from data.console import Command
-from data.errors import SettingsError
+from data.io.extras import check_installed
 
 HOST = "127.0.0.1"
 """The server listens on this machine only, because it has no login and no encryption."""
@@ -40,21 +38,6 @@ def main(export_dir: str, port: int, max_megabytes: float) -> None:
         click.echo(f"Serving {export_dir} on http://{HOST}:{socket.getsockname()[1]} (press Ctrl-C to stop).")
         app = application(classifier, max_megabytes=max_megabytes)
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[socket])
-
-
-def check_installed(modules: tuple[str, ...], extra: str) -> None:
-    """Check that the modules of an extra are installed.
-
-    Raises
-    ------
-    SettingsError
-        If a module is missing; the message names the extra.
-    """
-    missing_modules = [name for name in modules if importlib.util.find_spec(name) is None]
-    if missing_modules:
-        raise SettingsError(
-            f"{', '.join(missing_modules)} not installed; run: pip install 'genre-search[{extra}]'"
-        )
 
 
 if __name__ == "__main__":

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import ValidationError
 
 from data.analysis.feature_names import FEATURES
 from data.analysis.kinds import EMBEDDED, EMBEDDING_PREFIX, FEATURE_KIND, Kind, kinds_in
 from data.cache import fingerprints
-from data.cache.format import FORMAT, READABLE_FORMATS, CacheInfo, how_to_make, interrupted, require_current
+from data.cache.format import READABLE_FORMATS, CacheInfo, how_to_make, interrupted, require_current
 from data.cache.rows import KEYS, Origin, Rows, joined
 from data.cache.tensor_reader import read_tables, read_tensors
 from data.errors import CacheError
 from data.io.command_names import command_name
+from data.io.documents import require_format, validated
 from data.io.folder import Folder
 
 if TYPE_CHECKING:
@@ -64,20 +64,9 @@ class Cache:
             raise CacheError(
                 f"{uri}: cannot be read ({error.strerror or error}); give the folder of a cache"
             ) from error
-        version = content.get("format") if isinstance(content, dict) else None
-        if version not in READABLE_FORMATS:
-            raise CacheError(
-                f"{uri}/cache.json: a cache of version {version}, but this program reads versions up to"
-                f" {FORMAT}; prepare it again in a new folder"
-            )
-        try:
-            return cls(folder, CacheInfo.model_validate(content))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise CacheError(
-                f"{uri}/cache.json: {where}: {first['msg']}; prepare the cache again in a new folder"
-            ) from error
+        where, advice = f"{uri}/cache.json", "prepare the cache again in a new folder"
+        require_format(content, READABLE_FORMATS, where=where, error=CacheError, advice=advice)
+        return cls(folder, validated(CacheInfo, content, where=where, error=CacheError, advice=advice))
 
     @cached_property
     def collection(self) -> str:
