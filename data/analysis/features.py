@@ -1,7 +1,7 @@
-"""The 57 published features of a clip, computed from one Fourier transform.
+"""Compute the 57 published features of a segment from one Fourier transform.
 
-They equal what librosa's functions give with ``pad_mode="reflect"``, which is how the published table was
-made; a test holds each column against them and against the table.
+They equal those of librosa's functions with ``pad_mode="reflect"``, which produced the published table; a
+test compares each feature with librosa and with the table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from data.analysis.tempo import tempo
 _N_MFCC = 20
 _ROLLOFF = 0.85
 _ZERO = 1e-10
-"""Samples up to this size count as zero in the zero crossings, as in librosa."""
+"""Absolute samples up to this value count as zero in the zero crossings, as in librosa."""
 
 
 def extract(
@@ -39,7 +39,7 @@ def extract(
     n_fft, hop_length : int
         Frame length and step in samples; the step divides the length.
     spectrum : Spectrum, optional
-        The transform of `y`, if it has been computed.
+        The transform of `y`, if it is already computed.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def extract(
     S = spectrum or Spectrum.of(y, sr=sr, n_fft=n_fft, hop_length=hop_length)
     centroid, bandwidth = _centroid_bandwidth(S)
     harmonic, percussive = harmonic_percussive(y, S)
-    described = {
+    series_by_name = {
         "chroma_stft": chroma(S),
         "rms": _rms(y, n_fft, hop_length),
         "spectral_centroid": centroid,
@@ -61,9 +61,9 @@ def extract(
         "perceptr": percussive,
     }
     mfcc = _mfcc(S)
-    described |= {f"mfcc{number + 1}": mfcc[:, number] for number in range(_N_MFCC)}
+    series_by_name |= {f"mfcc{number + 1}": mfcc[:, number] for number in range(_N_MFCC)}
     values = {"tempo": tempo(S)}
-    for name, series in described.items():
+    for name, series in series_by_name.items():
         values[f"{name}_mean"] = float(np.mean(series))
         values[f"{name}_var"] = float(np.var(series))
     return np.array([values[name] for name in FEATURES])
@@ -82,7 +82,7 @@ def _centroid_bandwidth(spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rolloff(spectrum: Spectrum) -> np.ndarray:
-    """Frequency in Hz below which 85 % of a frame's magnitude is found."""
+    """Frequency in Hz below which 85 % of a frame's magnitude lies."""
     cumulative = np.cumsum(spectrum.magnitude, axis=1)
     return spectrum.frequencies[np.argmax(cumulative >= _ROLLOFF * cumulative[:, -1:], axis=1)]
 

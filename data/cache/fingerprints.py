@@ -10,12 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from data.analysis.kinds import EMBEDDING_PREFIX, SPECTROGRAM_KINDS
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 COLUMNS = ("track_id", "label", "group", "sha256", "status")
 """Columns of the manifest that the fingerprint of a collection is made of."""

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 _HEADER = 64
 """Bytes that hold the first three fields of a page's header, with room to spare."""
@@ -130,8 +129,6 @@ def map_column(path: str, metadata: pq.FileMetaData, column: str) -> list[np.nda
     OSError
         If the file cannot be mapped.
     """
-    import pyarrow as pa
-
     number = metadata.schema.names.index(column)
     width = metadata.schema.column(number).length
     # Arrow's map outlives its file, whereas Python's keeps it open: too many open files at a thousand shards.

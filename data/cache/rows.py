@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from data.analysis.kinds import Kind
 from data.cache.memory_map import MappedTensors
@@ -14,7 +15,6 @@ from data.errors import CacheError
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 KEYS = ("track_id", "segment", "label", "group")
 """Key columns that every table of a cache begins with."""

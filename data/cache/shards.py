@@ -11,17 +11,16 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from data.analysis.kinds import EMBEDDING_PREFIX, SPECTROGRAM_KINDS
 from data.errors import CacheError
 from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _ROW_GROUP = 64
 _ONE_PAGE = 1 << 30
@@ -47,8 +46,6 @@ class TrackTensors:
 
 def write_shard(folder: Folder, name: str, tracks: Sequence[TrackTensors]) -> None:
     """Write the tensors of some tracks as one Parquet file, each track as its own group for now."""
-    import pyarrow as pa
-
     shape, dtype = tracks[0].X.shape[1:], tracks[0].X.dtype
     size = int(np.prod(shape)) * dtype.itemsize
     values = np.concatenate([track.X for track in tracks])
@@ -78,8 +75,6 @@ def write_shard(folder: Folder, name: str, tracks: Sequence[TrackTensors]) -> No
 
 
 def _write(folder: Folder, name: str, table: pa.Table) -> None:
-    import pyarrow.parquet as pq
-
     with folder.writing(name) as stream:
         pq.write_table(
             table,
@@ -128,8 +123,6 @@ def read_shard(folder: Folder, name: str, columns: list[str] | None) -> pa.Table
     CacheError
         If it is missing or damaged.
     """
-    import pyarrow.parquet as pq
-
     with damage_named(folder, name):
         return pq.read_table(
             f"{folder.path}/{name}", columns=columns, filesystem=folder.filesystem, memory_map=True
@@ -155,8 +148,6 @@ def tensor_type(schema: pa.Schema) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 def read_schema(folder: Folder, name: str) -> pa.Schema:
     """Read the schema of a shard; raises as `read_shard` does."""
-    import pyarrow.parquet as pq
-
     with damage_named(folder, name):
         return pq.read_schema(f"{folder.path}/{name}", filesystem=folder.filesystem)
 
@@ -164,8 +155,6 @@ def read_schema(folder: Folder, name: str) -> pa.Schema:
 @contextlib.contextmanager
 def damage_named(folder: Folder, name: str) -> Iterator[None]:
     """Name the shard that the block fails to read, or the bucket that refuses it, by a `CacheError`."""
-    import pyarrow as pa
-
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:

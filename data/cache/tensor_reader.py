@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from data.cache.format import how_to_make, require_current
 from data.cache.memory_map import MappedTensors, map_column
@@ -19,9 +22,6 @@ from data.errors import CacheError
 from data.io.command_names import command_name
 from data.io.folder import Folder
 from data.io.scratch import making, scratch_folder, used
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def read_tensors(folder: Folder, kind: str, fingerprint: str, key: str = "") -> Rows:
@@ -69,8 +69,6 @@ def read_tables(folder: Folder, kind: str, fingerprint: str) -> Iterator[pa.Tabl
 
     The tensors share the memory of what was read. Parameters and errors are those of `read_tensors`.
     """
-    import pyarrow as pa
-
     part = _parts(folder, kind, fingerprint)
     for name in _names(part):
         table = read_shard(folder / kind, name, None)
@@ -127,9 +125,6 @@ class _Shards:
     @classmethod
     def of(cls, folder: Folder, kind: str, fingerprint: str) -> _Shards:
         """Read the keys."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         part = _parts(folder, kind, fingerprint)
         shards = folder / kind
         names = _names(part)
@@ -197,8 +192,6 @@ def _common(shards: Folder, names: list[str]) -> tuple[tuple[int, ...], np.dtype
 
 def _mapped(shards: _Shards) -> MappedTensors | None:
     """Map the shards; None if one cannot be mapped, for example because another program wrote it."""
-    import pyarrow.parquet as pq
-
     pieces: list[np.ndarray] = []
     piece, row = np.empty_like(shards.shard), np.empty_like(shards.row)
     for number, name in enumerate(shards.names):

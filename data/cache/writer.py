@@ -6,6 +6,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from data.analysis.feature_names import FEATURES
 from data.analysis.parameters import Parameters
 from data.cache.fingerprints import USABLE, collection_fingerprint, preparation_fingerprint
@@ -16,7 +19,6 @@ from data.io.folder import Folder
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 MANIFEST = (
     "track_id",
@@ -42,16 +44,12 @@ _LIBRARIES = ("av", "librosa", "numpy", "pyarrow", "scipy", "soundfile", "soxr")
 
 def feature_schema() -> pa.Schema:
     """Arrow schema of ``features.parquet``."""
-    import pyarrow as pa
-
     keys = {"track_id": pa.string(), "segment": pa.int32(), "label": pa.string(), "group": pa.string()}
     return pa.schema([(name, keys[name]) for name in KEYS] + [(name, pa.float64()) for name in FEATURES])
 
 
 def manifest_schema() -> pa.Schema:
     """Arrow schema of the fixed columns of ``manifest.parquet``."""
-    import pyarrow as pa
-
     numbers = {"duration_s": pa.float64(), "sample_rate": pa.int32()}
     return pa.schema([(name, numbers.get(name, pa.string())) for name in MANIFEST])
 
@@ -93,9 +91,6 @@ def write_features(
     CacheError
         If a column is missing or there is no row.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     for name, frame, columns in (
         ("features", features, (*KEYS, *FEATURES)),
         ("manifest", manifest, (*MANIFEST, GIVEN_GROUP)),

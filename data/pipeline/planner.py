@@ -1,9 +1,9 @@
 """Plan and run the preparation of a cache: only new or changed files are analysed, and no work is lost.
 
-Each batch of files becomes a part, which its worker writes under ``parts/``. The complete parts are
-merged with the old cache; ``cache.json`` is written last, then the parts are deleted. A run that is killed
-leaves its parts to the next run, and the old cache unchanged. If it is killed while the tables are replaced,
-the cache is refused until the next run has finished it.
+Each batch of files becomes a part, which its worker writes under ``parts/``. The complete parts are merged
+with the old cache; ``cache.json`` is written last, then the parts are deleted. If a run is killed, the old
+cache is unchanged and the next run uses its parts. If a run is killed while the tables are replaced, the
+cache cannot be opened until the next run has finished it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from data.analysis.embeddings import ENCODERS
 from data.analysis.encoders.catalogue import EncoderFiles
@@ -33,9 +36,6 @@ from data.pipeline.merge import assemble
 from data.pipeline.parts import CHUNK, Parts
 from data.pipeline.ray_map import node, spread
 from data.pipeline.worker import Batch, analyse_batch, file_digest
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _BATCH = (4, 64)
 """Smallest and largest number of files in a batch."""
@@ -285,8 +285,6 @@ class Preparation:
 
     def _whole_rows(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Columns of the parts, without rows whose features are in an old cache that cannot be used."""
-        import pyarrow.compute as pc
-
         if self.with_old or self.source == "images":
             yield from self._parts.tables(columns)
             return

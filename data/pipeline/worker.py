@@ -1,4 +1,4 @@
-"""Analyse a batch of files: the work that is spread over the cores."""
+"""Analyse a batch of files in a worker process."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from data.analysis.embeddings import ENCODERS, open_encoders
 from data.analysis.kinds import FEATURE_KIND
@@ -21,21 +23,15 @@ from data.collection.scan import Found
 from data.errors import AudioError, CacheError, EncoderError
 from data.io.folder import Folder, printable, require_regular
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 
 def analysed_schema() -> pa.Schema:
     """Arrow schema of a part: one row per file.
 
-    The manifest's fixed columns, then those that inspection and reruns need: size in bytes, time of change in
-    nanoseconds and digest of the file, its channels, the peak and the clipped fraction of its samples, its
-    landmarks (see `landmarks`), the name of the part, the codec, and the seconds that the file lacks.
-    ``features`` are the float64 values of its segments, one after another; null if the cache has them
-    already.
+    The fixed columns of the manifest, then those that inspection and reruns need: size in bytes, modification
+    time in nanoseconds and digest of the file, number of channels, peak and clipped fraction of the samples,
+    landmarks (see `landmarks`), name of the part, codec, and missing seconds. ``features`` contains the
+    float64 features of all segments; null if the cache already has them.
     """
-    import pyarrow as pa
-
     fields = [
         *manifest_schema(),
         *manifest_extras(),
@@ -46,8 +42,6 @@ def analysed_schema() -> pa.Schema:
 
 def manifest_extras() -> list[tuple[str, pa.DataType]]:
     """Columns of the manifest after the fixed ones, with their Arrow types."""
-    import pyarrow as pa
-
     return [
         ("bytes", pa.int64()),
         ("mtime_ns", pa.int64()),
@@ -64,7 +58,7 @@ def manifest_extras() -> list[tuple[str, pa.DataType]]:
 
 @dataclass(frozen=True)
 class Batch:
-    """Files to be analysed together.
+    """Files to analyse together.
 
     Attributes
     ----------
@@ -73,9 +67,9 @@ class Batch:
     files : sequence of Found
         The files.
     held : mapping of str to str
-        Tracks whose features are known and need not be taken again, with the part of their tensors.
+        Tracks whose features are already in the cache, with the part of their tensors.
     held_kinds : tuple of str
-        Kinds of tensors that the cache has of those tracks, which are copied.
+        Kinds of tensors of these tracks that are copied from the cache.
     """
 
     name: str
@@ -94,39 +88,36 @@ def analyse_batch(
     batch : Batch
         The files.
     parameters : Parameters
-        How to analyse them.
+        Parameters of the analysis.
     cache : Folder
-        Where shards of tensors are written.
+        Folder for the shards of tensors.
     parts : Folder
-        Where the part is written, whole.
+        Folder for the part.
 
     Returns
     -------
     list of (str, str)
         Path and reason of each file that was skipped.
     """
-    import pyarrow as pa
-    from threadpoolctl import threadpool_limits
-
     tensors: dict[str, list[TrackTensors]] = {}
-    # Worker processes have another working folder.
+    # Use the absolute path, because worker processes have another working folder.
     encoders = f"{cache.path if cache.is_local else cache.uri}/{ENCODERS}"
     open_encoders(parameters.embeddings, encoders, one_core=True)
-    held = _HeldTensors(batch, cache)
-    # One thread per process: the processes share the cores, and results do not depend on their number.
+    held = _CachedTensors(batch, cache)
+    # One thread per process, because the processes share the cores and rounding depends on the threads.
     with threadpool_limits(1):
         rows = [
             _analyse(file, parameters, encoders, tensors, held) | {"part": batch.name} for file in batch.files
         ]
-    # The part comes last: it marks the shards of the same name as complete.
+    # The part is written last, because it marks the shards of the same name as complete.
     for kind, tracks in tensors.items():
         write_shard(cache / kind, batch.name, tracks)
     parts.write_table(f"{batch.name}.parquet", pa.Table.from_pylist(rows, schema=analysed_schema()))
     return [(row["path"], row["reason"]) for row in rows if row["status"] == SKIPPED]
 
 
-class _HeldTensors:
-    """Tensors that the cache has of the tracks of a batch; each shard is read once.
+class _CachedTensors:
+    """Tensors of a batch that the cache already has; each shard is read once.
 
     Parameters
     ----------
@@ -145,9 +136,9 @@ class _HeldTensors:
         return track_id in self._batch.held
 
     def of(self, track_id: str) -> dict[str, np.ndarray]:
-        """Tensors of a track by kind; those of a shard that is missing or damaged are left out."""
+        """Tensors of a track by kind, without those of missing or damaged shards."""
         part = self._batch.held.get(track_id)
-        found = {}
+        tensors = {}
         for kind in self._batch.held_kinds if part else ():
             if (kind, str(part)) not in self._shards:
                 try:
@@ -157,8 +148,8 @@ class _HeldTensors:
                 self._shards[kind, str(part)] = shard
             values = self._shards[kind, str(part)].get(track_id)
             if values is not None:
-                found[kind] = values
-        return found
+                tensors[kind] = values
+        return tensors
 
 
 def _analyse(
@@ -166,7 +157,7 @@ def _analyse(
     parameters: Parameters,
     encoders: str,
     tensors: dict[str, list[TrackTensors]],
-    held: _HeldTensors,
+    held: _CachedTensors,
 ) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(MANIFEST)
     row |= {
@@ -181,7 +172,7 @@ def _analyse(
         "file_sha256": file_digest(file.path),
     }
     if row["path"] != file.path:
-        return row | {"status": SKIPPED, "reason": "its name, or a folder's, is not UTF-8; rename it"}
+        return row | {"status": SKIPPED, "reason": "its name or that of a folder is not UTF-8; rename it"}
     if parameters.from_pictures:
         return row | _picture(file, parameters, tensors)
     copied = held.of(file.track_id)
@@ -214,7 +205,7 @@ def _analyse(
 
 
 def _picture(file: Found, parameters: Parameters, tensors: dict[str, list[TrackTensors]]) -> dict[str, Any]:
-    """Analyse a file that is an image."""
+    """Analyse an image."""
     try:
         picture = load_picture(file.path, size=(parameters.image or Picture()).size)
     except AudioError as error:

@@ -216,8 +216,8 @@ def test_pictures_that_are_there_are_taken_without_their_margins(tmp_path: Path)
     found = json.loads(CliRunner().invoke(inspect.main, ["--cache", str(cache), "--json"]).output)
     assert found["skipped"] == {
         "rock/bomb.png": "too many pixels for a spectrogram",
-        "rock/broken.png": "not readable as a picture",
-        "rock/words.png": "not readable as a picture",
+        "rock/broken.png": "not readable as an image",
+        "rock/words.png": "not readable as an image",
     }
     # Faults that only audio shows are unknown, but copies of an image are found.
     assert [found[name] for name in ("short", "silent", "clipped", "near_duplicates")] == [None] * 4
