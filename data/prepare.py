@@ -43,7 +43,7 @@ _IMAGE = ("image_seconds", "image_size", "colormap")
 _TENSOR = ("overlap", "n_mels", "fmin", "fmax")
 """Options of one kind of tensor, or of all."""
 _LAYOUT = (
-    *("labels", "label_column", "group_column", "subset", "labels_from", "groups_from"),
+    *("labels", "label_column", "group_column", "split_column", "subset", "labels_from", "groups_from"),
     *("flat", "merge_labels", "min_tracks"),
 )
 """Options of the layout of a folder of audio."""
@@ -63,7 +63,7 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
     "--features-csv",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Published table of features, instead of audio.",
+    help="Published table of features (of clips, or of segments of 3 s), instead of audio.",
 )
 @click.option(
     "--images",
@@ -93,6 +93,11 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
 )
 @click.option(
     "--group-column", metavar="NAME", help="Column of --labels with the group.  [default: group or artist]"
+)
+@click.option(
+    "--split-column",
+    metavar="NAME",
+    help="Column of --labels with the partition: train, valid, test, or folds.  [default: split or fold]",
 )
 @click.option("--subset", type=click.Choice(("small", "medium", "large", "full")), help="Subset of FMA.")
 @click.option("--labels-from", type=click.Choice(("genre",)), help="Tag that names the genre.")
@@ -195,7 +200,7 @@ def main(
         preparation = Preparation.plan(
             cache, collected.files, parameters, source="audio" if audio else "images", encoders=encoders
         )
-        _finish(preparation, collected.groups, workers, address, strict)
+        _finish(preparation, collected, workers, address, strict)
     _show_notes(collected)
 
 
@@ -228,7 +233,7 @@ def _collection(
             groups = named.groups
             if not named.is_complete:
                 notes.append(f"--groups {layout['groups']}: {named.summary()}")
-        return Collected(scan.files, groups, notes, scan.warnings()), parameters
+        return Collected(scan.files, groups, notes=notes, warnings=scan.warnings()), parameters
     raise SettingsError("give either --audio DIR or --images DIR")
 
 
@@ -254,7 +259,7 @@ def _refuse(names: Iterable[str], source: str) -> None:
 
 def _finish(
     preparation: Preparation,
-    groups: Mapping[str, str] | None,
+    collected: Collected,
     workers: int | None,
     address: str | None,
     strict: bool,
@@ -267,7 +272,7 @@ def _finish(
         task = progress.add_task("analysing", total=len(preparation.todo))
         for count in preparation.run(workers=workers, address=address, strict=strict):
             progress.advance(task, count)
-    info = preparation.finish(groups)
+    info = preparation.finish(collected.groups, collected.splits)
     manifest = preparation.folder.read_table("manifest.parquet", ["label", "status"])
     usable = Counter(zip(*(column.to_pylist() for column in manifest.columns), strict=True))
     genres = {label: count for (label, status), count in usable.items() if status == OK}

@@ -40,6 +40,8 @@ def run_search(settings: SearchSettings) -> RunFolder:
         If the search cannot start; nothing is written then.
     """
     plan = make_plan(settings)
+    for note in plan.notes:
+        err().print(note, highlight=False, soft_wrap=True)
     with _cluster(settings) as concurrent, claimed(plan.run, new=True):
         from search.driver import search
 

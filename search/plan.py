@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import spaces
 from data.cache.cache import Cache
 from data.cache.fingerprints import fingerprint
+from data.cache.partition import stored_sides
+from data.dataset.partition import GivenSplit, given_split
 from data.dataset.splits import Split, make_split, read_split
 from data.dataset.task import Task, search_task
 from data.errors import SettingsError
@@ -23,6 +25,9 @@ from search.storage.lock import refuse_existing
 from search.storage.provenance import git_revision, library_versions
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import CacheRef, RunInfo
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,15 @@ class Plan:
         The run to create.
     info : RunInfo
         The record of the run.
+    notes : list of str
+        What the user should know before the search starts.
     """
 
     task: Task
     split: Split
     run: RunFolder
     info: RunInfo
+    notes: list[str] = field(default_factory=list)
 
 
 def make_plan(settings: SearchSettings) -> Plan:
@@ -91,8 +99,11 @@ def make_plan(settings: SearchSettings) -> Plan:
     )
     tracks = rows.tracks()
     folds = settings.folds or family.default_folds
-    if settings.splits is not None:
-        split = read_split(settings.splits, tracks)
+    given = _given_split(settings, cache, tracks, family.default_folds)
+    if settings.splits_file is not None:
+        split = read_split(settings.splits_file, tracks)
+    elif given is not None:
+        split = given.split
     else:
         split = make_split(tracks, folds=folds, test_fraction=settings.test_fraction, seed=settings.seed)
     if warm is not None:
@@ -108,7 +119,7 @@ def make_plan(settings: SearchSettings) -> Plan:
         n_validated=len(task.validated),
         n_test=int(split.test.sum()),
         folds=split.n_folds,
-        test_fraction=None if settings.splits else settings.test_fraction,
+        test_fraction=None if settings.splits_file or given else settings.test_fraction,
         split_fingerprint=fingerprint([split.track_id.tolist(), split.fold.tolist()]),
         seed=settings.seed,
         trials=trials,
@@ -129,7 +140,25 @@ def make_plan(settings: SearchSettings) -> Plan:
         portfolio=portfolio,
         rungs=list(settings.rungs),
     )
-    return Plan(task, split, run, info)
+    return Plan(task, split, run, info, [given.summary()] if given else [])
+
+
+def _given_split(
+    settings: SearchSettings, cache: Cache, tracks: pd.DataFrame, default_folds: int
+) -> GivenSplit | None:
+    """Return the split by the partition that came with the collection; None if it is not used."""
+    sides = stored_sides(cache.folder) if settings.splits is None else {}
+    if not sides:
+        return None
+    return given_split(
+        tracks,
+        sides,
+        folds=settings.folds,
+        test_fraction=settings.wanted_test_fraction,
+        default_folds=default_folds,
+        default_test_fraction=settings.test_fraction,
+        seed=settings.seed,
+    )
 
 
 def space_of(info: RunInfo) -> SearchSpace:

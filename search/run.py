@@ -73,7 +73,9 @@ def _plain_type(annotation: Any) -> Any:
     metavar="K",
 )
 @_option("test_fraction", "Fraction of the tracks in the locked test set; 0 for none.", metavar="F")
-@_option("splits", "CSV file with your own partition: track_id,split.", metavar="FILE")
+@_option(
+    "splits", "CSV file with your own partition: track_id,split; 'none' ignores the cache's.", metavar="FILE"
+)
 @_option("searcher", "Sampler that suggests configurations.", type=click.Choice(SEARCHERS))
 @_option("scheduler", "Early stopping rule.", type=click.Choice(SCHEDULERS))
 @_option(

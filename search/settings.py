@@ -14,6 +14,8 @@ from data.io.extras import check_installed
 from search.sampling.samplers import SEARCHERS
 from search.tune.schedulers import SCHEDULERS, default_grace_period, milestones, most_brackets
 
+NO_PARTITION = "none"
+"""Value of ``--splits`` that sets the partition of a cache aside."""
 _RESERVED_NAME = "best"
 """Name that ``results.export`` uses for the best of all runs."""
 _MIN_RESOURCE = 1e-4
@@ -42,7 +44,8 @@ class SearchSettings(BaseModel):
     test_fraction : float
         Fraction of the tracks in the locked test set.
     splits : str or None
-        CSV file with the user's own partition; replaces folds.
+        CSV file with the user's own partition, which replaces folds; ``none`` sets aside the partition that
+        came with the collection; None uses that if there is one.
     searcher, scheduler : str
         Names of the sampler and of the early stopping rule.
     grace_period : int or None
@@ -184,11 +187,11 @@ class SearchSettings(BaseModel):
             raise SettingsError(
                 f"--gpus-per-trial {self.gpus_per_trial:g}: give a fraction of one GPU, or a whole number"
             )
-        if self.folds is not None and self.splits is not None:
+        if self.folds is not None and self.splits_file is not None:
             raise SettingsError(
                 "--folds cannot be used with --splits, because the file defines the partition"
             )
-        if self.splits is not None and self.test_fraction != self._default("test_fraction"):
+        if self.splits_file is not None and self.wanted_test_fraction is not None:
             raise SettingsError(
                 "--test-fraction cannot be used with --splits, because the file defines the partition"
             )
@@ -234,6 +237,16 @@ class SearchSettings(BaseModel):
     @classmethod
     def _default(cls, option: str) -> Any:
         return cls.model_fields[option].default
+
+    @property
+    def splits_file(self) -> str | None:
+        """The CSV file with the user's own partition, if any."""
+        return None if self.splits == NO_PARTITION else self.splits
+
+    @property
+    def wanted_test_fraction(self) -> float | None:
+        """The test fraction, if it is not the default."""
+        return self.test_fraction if self.test_fraction != self._default("test_fraction") else None
 
     @property
     def grace(self) -> int:

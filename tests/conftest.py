@@ -13,6 +13,7 @@ import pytest
 from data.analysis.encoders.musicnn_weights import find_weights
 from data.errors import EncoderError
 from tests.support.rows import make_rows, write_cache
+from tests.support.softmax import Softmax, registered
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Before Ray starts, whose workers write there too.
@@ -40,6 +41,13 @@ def ray_cluster() -> Iterator[None]:
     with quiet_cluster(None):
         assert ray.is_initialized()
         yield
+
+
+@pytest.fixture(scope="module")
+def softmax() -> Iterator[Softmax]:
+    """The numpy family, which `spaces.get` finds while the module's tests run."""
+    with registered() as family:
+        yield family
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from data.analysis.parameters import Embedding, Parameters, Picture, Windows
 from data.analysis.spectrograms import tensors_of, window_frames, window_starts
 from data.analysis.stft import Spectrum
 from data.audio.decode import LONGEST_SECONDS, Audio, load
+from data.audio.region import Region
 from data.audio.spectrogram_images import load_picture
 from data.errors import CacheError
 
@@ -52,6 +53,7 @@ def analyse(
     with_features: bool,
     with_landmarks: bool = False,
     encoders: str = "",
+    region: Region | None = None,
     longest_s: float = LONGEST_SECONDS,
 ) -> Analysis:
     """Decode an audio file, cut it into segments and extract the inputs of each.
@@ -68,6 +70,8 @@ def analyse(
         Whether to extract landmarks.
     encoders : str
         Path or URI of the folder of encoders.
+    region : Region, optional
+        Part of the file to analyse; by default, all of it.
     longest_s : float
         Longest track in seconds; a longer one is refused.
 
@@ -84,6 +88,7 @@ def analyse(
         sample_rate=sample_rate,
         min_samples=n_fft,
         other_rates=parameters.embedding_rates,
+        region=region,
         longest_s=longest_s,
     )
     bounds = segment_bounds(len(audio.y), sr=sample_rate, segment_seconds=parameters.segment_seconds)

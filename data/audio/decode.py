@@ -7,16 +7,17 @@ libsndfile reads PCM files and FLAC, FFmpeg (through PyAV) every other format: s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import soxr
 
 from data.audio import ffmpeg, pcm
+from data.audio.decoder import ACCEPTED_GAP_S, Decoder
 from data.audio.refusal import UnusableError
+from data.audio.region import Region, part_of
 from data.errors import AudioError
 from data.io.folder import require_regular
 
@@ -33,8 +34,6 @@ RECODED_SINCE = frozenset({".mp3", ".ogg", ".opus"})
 
 LONGEST_SECONDS = 6 * 3600
 """Maximum length of a track; the samples of a longer one would take gigabytes."""
-ACCEPTED_GAP_S = 0.05
-"""Seconds that may be missing from a file: about two MP3 frames at 44.1 kHz."""
 _MAX_SAMPLE = 1e10
 """Maximum absolute sample of a floating-point file; its powers are finite in 32 bits."""
 _FULL_SCALE = 1 - 2**-15
@@ -85,45 +84,13 @@ class Audio:
     others: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
-class Decoder(Protocol):
-    """An open audio file.
-
-    Attributes
-    ----------
-    codec : str
-        Codec of the file.
-    sample_rate : int
-        Sample rate of the file in Hz.
-    channels : int
-        Number of channels.
-    """
-
-    @property
-    def codec(self) -> str: ...  # noqa: D102
-    @property
-    def sample_rate(self) -> int: ...  # noqa: D102
-    @property
-    def channels(self) -> int: ...  # noqa: D102
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """Decode the file: float32 arrays of shape (n, channels), full scale 1."""
-
-    def missing_s(self, n_samples: int) -> float:
-        """Seconds that are missing from a file that is cut short, after `n_samples` were decoded.
-
-        Raises
-        ------
-        UnusableError
-            If the end of the audio is missing and its length is unknown.
-        """
-
-
 def load(
     path: str | Path,
     *,
     sample_rate: int = 22050,
     min_samples: int = 2048,
     other_rates: Iterable[int] = (),
+    region: Region | None = None,
     longest_s: float = LONGEST_SECONDS,
 ) -> Audio:
     """Decode an audio file to mono at one sample rate.
@@ -141,6 +108,8 @@ def load(
         Minimum number of samples at `sample_rate`: one frame of the analysis.
     other_rates : iterable of int
         Further rates in Hz at which the same samples are returned.
+    region : Region, optional
+        Part of the file to return; by default, all of it.
     longest_s : float
         Longest track in seconds; decoding stops there.
 
@@ -148,10 +117,11 @@ def load(
     ------
     AudioError
         If the file cannot be read, is not audio, lacks more than `ACCEPTED_GAP_S` of its stated length, holds
-        samples that are not finite or far beyond full scale, or is too short or longer than `longest_s`.
+        samples that are not finite or far beyond full scale, or is too short or longer than `longest_s`;
+        or if the region ends after the end of the file.
     """
     try:
-        audio = _decode(path, sample_rate, set(other_rates), longest_s)
+        audio = _decode(path, sample_rate, set(other_rates), region, longest_s)
     except OSError as error:
         raise AudioError(f"{path}: cannot be opened ({error.strerror or error})") from error
     except UnusableError as error:
@@ -165,7 +135,9 @@ def load(
     return audio
 
 
-def _decode(path: str | Path, sample_rate: int, other_rates: Set[int], longest_s: float) -> Audio:
+def _decode(
+    path: str | Path, sample_rate: int, other_rates: Set[int], region: Region | None, longest_s: float
+) -> Audio:
     require_regular(path)
     # Open the file here first, because the errors of the operating system are clearer than a decoder's.
     with Path(path).open("rb") as raw:
@@ -176,16 +148,16 @@ def _decode(path: str | Path, sample_rate: int, other_rates: Set[int], longest_s
     if pcm_file:
         try:
             with pcm.PcmFile(path) as file:
-                return _collect(file, sample_rate, other_rates, longest_s)
+                return _collect(part_of(file, region), sample_rate, other_rates, longest_s)
         except pcm.UnknownCodecError as unknown:
             # For example MP3 or AC-3 inside a WAV file.
             try:
                 with ffmpeg.FfmpegFile(path) as file:
-                    return _collect(file, sample_rate, other_rates, longest_s)
+                    return _collect(part_of(file, region), sample_rate, other_rates, longest_s)
             except UnusableError:
                 raise unknown from None
     with ffmpeg.FfmpegFile(path) as file:
-        return _collect(file, sample_rate, other_rates, longest_s)
+        return _collect(part_of(file, region), sample_rate, other_rates, longest_s)
 
 
 def _collect(file: Decoder, sample_rate: int, other_rates: Set[int], longest_s: float) -> Audio:

@@ -19,10 +19,10 @@ from data.io.folder import Folder
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-FORMAT = 2
+FORMAT = 3
 """Version of the cache's layout that is written."""
-READABLE_FORMATS = (1, FORMAT)
-"""Versions that are read: the first had no fingerprint of the collection."""
+READABLE_FORMATS = (1, 2, FORMAT)
+"""Versions that are read: the first had no fingerprint of the collection, the second no given partition."""
 FINGERPRINT = b"genre_search.fingerprint"
 """Key of a table's metadata under which stands the fingerprint of the cache that it was written for."""
 

@@ -13,6 +13,7 @@ from data.analysis.feature_names import FEATURES
 from data.analysis.parameters import Parameters
 from data.cache.fingerprints import USABLE, collection_fingerprint, preparation_fingerprint
 from data.cache.format import FINGERPRINT, CacheInfo
+from data.cache.partition import GIVEN_SPLIT
 from data.cache.rows import KEYS
 from data.errors import CacheError
 from data.io.folder import Folder
@@ -72,7 +73,8 @@ def write_features(
     features : DataFrame
         One row per segment, with the columns `KEYS` and `FEATURES`.
     manifest : DataFrame
-        One row per file, with the columns `MANIFEST` and `GIVEN_GROUP`; others are left out. ``status`` is
+        One row per file, with the columns `MANIFEST` and `GIVEN_GROUP`, and `GIVEN_SPLIT` if the collection
+        has a partition; others are left out. ``status`` is
         `OK` or `SKIPPED`, ``reason`` is empty if `OK`, ``sha256`` identifies the content of the track.
     source : str
         Source of the rows.
@@ -101,7 +103,9 @@ def write_features(
         if frame.empty:
             raise CacheError(f"{uri}: the table of {name} has no rows, so there is nothing to cache")
     folder = Folder.at(uri)
-    schema = manifest_schema().append(pa.field(GIVEN_GROUP, pa.string()))
+    given = {GIVEN_GROUP: pa.string(), GIVEN_SPLIT: pa.string()}
+    schema = pa.schema([*manifest_schema(), *given.items()])
+    manifest = manifest if GIVEN_SPLIT in manifest else manifest.assign(**{GIVEN_SPLIT: None})
     table = pa.Table.from_pandas(manifest, schema=schema, preserve_index=False)
     collection = collection_fingerprint([table.sort_by("track_id")])
     info = CacheInfo(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.collection.groups import match_groups
 from data.collection.label_table import find_metadata, label_files
-from data.collection.scan import Found, Scan, require_genres, scan_all, scan_folder
+from data.collection.scan import Found, Scan, require_genres, scan_all, scan_folder, sides_by_folder
 from data.collection.tags import TagValues, read_tag
 from data.errors import SettingsError
 
@@ -20,7 +20,7 @@ class Layout:
     ----------
     labels : Path, optional
         Table of labels; by default the folders are the genres, unless there is an audiofolder's metadata.
-    label_column, group_column, subset : str, optional
+    label_column, group_column, split_column, subset : str, optional
         See `data.collection.label_table.label_files`.
     labels_from : str, optional
         Tag that holds the genre.
@@ -35,6 +35,7 @@ class Layout:
     labels: Path | None = None
     label_column: str | None = None
     group_column: str | None = None
+    split_column: str | None = None
     subset: str | None = None
     labels_from: str | None = None
     groups: str | None = None
@@ -54,6 +55,8 @@ class Collected:
         The files, sorted by track.
     groups : dict of str to str or None
         Group of each track that has one; None if the user gives no groups, so that a cache keeps its own.
+    splits : dict of str to str or None
+        Side of each track in the partition that came with the files; None if there is no partition.
     notes : list of str
         What does not fit, with counts and examples; errors with ``--strict``.
     warnings : list of str
@@ -62,6 +65,7 @@ class Collected:
 
     files: list[Found]
     groups: dict[str, str] | None = None
+    splits: dict[str, str] | None = None
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -81,41 +85,47 @@ def collect(folder: Path, layout: Layout) -> Collected:
     notes: list[str] = []
     groups: dict[str, str] | None = None
     folder = folder.expanduser()
-    table = layout.labels
-    if table is None and layout.labels_from is None and folder.is_dir():
-        table = find_metadata(folder)
+    tables = [layout.labels] if layout.labels else []
+    if not tables and layout.labels_from is None and folder.is_dir():
+        tables = find_metadata(folder)
     for option, value in (
         ("--label-column", layout.label_column),
         ("--group-column", layout.group_column),
+        ("--split-column", layout.split_column),
         ("--subset", layout.subset),
     ):
-        if value and table is None:
+        if value and not tables:
             raise SettingsError(f"{option} {value}: needs --labels FILE")
-    if table is not None:
+    if tables:
         labelled = label_files(
             folder,
-            table,
+            tables,
             label_column=layout.label_column,
             group_column=layout.group_column,
+            split_column=layout.split_column,
             subset=layout.subset,
             merge_labels=layout.merge_labels,
             min_tracks=layout.min_tracks,
         )
-        scan, groups = labelled.scan, labelled.groups or None
+        scan, groups, splits = labelled.scan, labelled.groups or None, labelled.splits
         notes += [text for text in (labelled.summary(),) if text]
     elif layout.labels_from is not None:
         scan = scan_all(folder, "--audio")
         tags = read_tag(scan.files, layout.labels_from)
         scan = _with_labels(scan, tags)
+        splits = sides_by_folder(scan.root, scan.files)
         notes += [text for text in (tags.summary(layout.labels_from),) if text]
     else:
         scan = scan_folder(
             folder, flat=layout.flat, merge_labels=layout.merge_labels, min_tracks=layout.min_tracks
         )
+        splits = sides_by_folder(scan.root, scan.files)
     notes += scan.notes()
     if layout.groups:
-        named = match_groups(layout.groups, [file.track_id for file in scan.files])
-        groups = named.groups
+        named = match_groups(layout.groups, {file.file_id for file in scan.files})
+        groups = {
+            file.track_id: named.groups[file.file_id] for file in scan.files if file.file_id in named.groups
+        }
         if not named.is_complete:
             notes.append(f"--groups {layout.groups}: {named.summary()}")
     elif layout.groups_from:
@@ -124,7 +134,11 @@ def collect(folder: Path, layout: Layout) -> Collected:
             raise SettingsError(f"--groups-from {layout.groups_from}: no file has this tag")
         groups = tags.values
         notes += [text for text in (tags.summary(layout.groups_from),) if text]
-    return Collected(scan.files, groups, notes, scan.warnings())
+    regions = [file for file in scan.files if file.region is not None]
+    if regions:
+        # Regions of a file belong together unless the user says otherwise.
+        groups = {file.track_id: file.file_id for file in regions} | (groups or {})
+    return Collected(scan.files, groups, splits or None, notes, scan.warnings())
 
 
 def _with_labels(scan: Scan, tags: TagValues) -> Scan:

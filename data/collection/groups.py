@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.cache.partition import given_values
 from data.cache.writer import GIVEN_GROUP
 from data.errors import SettingsError
 from data.io.csv_files import read_listing
@@ -86,11 +87,4 @@ def read_groups(path: str | Path, track_ids: Collection[str]) -> dict[str, str]:
 
 def kept_groups(cache: Folder) -> dict[str, str]:
     """Group of each track that had one when the cache was made; empty without a cache."""
-    if not cache.exists("manifest.parquet"):
-        return {}
-    manifest = cache.parquet("manifest.parquet")
-    if GIVEN_GROUP not in manifest.schema_arrow.names:
-        return {}
-    table = manifest.read(["track_id", GIVEN_GROUP])
-    pairs = zip(table["track_id"].to_pylist(), table[GIVEN_GROUP].to_pylist(), strict=True)
-    return {track: group for track, group in pairs if group is not None}
+    return given_values(cache, GIVEN_GROUP)

@@ -6,21 +6,24 @@ without its ending, or by a track's number, as in FMA's ``000/000002.mp3``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from data.collection.scan import Scan, require_genres, scan_all, with_genres
+from data.cache.partition import contradiction
+from data.collection.file_index import FileIndex
+from data.collection.label_rows import FILE_COLUMNS, LABEL_COLUMNS, Columns, TableContent
+from data.collection.scan import (
+    Scan,
+    partition_folders,
+    require_genres,
+    scan_all,
+    sides_by_folder,
+    with_genres,
+)
 from data.errors import SettingsError
-from data.io.names import file_name, normalised
 from data.io.table_file import TableFile
 
-FILE_COLUMNS = ("file", "file_name", "path", "filename", "track_id")
-LABEL_COLUMNS = ("label", "genre", "category", "class", "track.genre_top")
-GROUP_COLUMNS = ("group", "artist", "album", "artist.id")
-_SUBSET_COLUMN = "set.subset"
-_SUBSETS = ("small", "medium", "large", "full")
-"""FMA's subsets; each holds the ones before it."""
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
@@ -34,6 +37,8 @@ class LabelledFiles:
         The files that the table labels, with their labels.
     groups : dict of str to str
         Group of each track that the table gives one.
+    splits : dict of str to str
+        Side of each track that the table gives one; see `data.cache.partition`.
     unlabelled : list of str
         Files that no row of the table labels.
     unmatched : list of str
@@ -42,6 +47,7 @@ class LabelledFiles:
 
     scan: Scan
     groups: dict[str, str]
+    splits: dict[str, str]
     unlabelled: list[str]
     unmatched: list[str]
 
@@ -55,8 +61,18 @@ class LabelledFiles:
         return "; ".join(parts)
 
 
-def find_metadata(folder: Path) -> Path | None:
-    """Return the metadata file of a Hugging Face audiofolder that states labels; None if there is none."""
+def find_metadata(folder: Path) -> list[Path]:
+    """Return the metadata files of a Hugging Face audiofolder that state labels; empty if there are none.
+
+    It has one file, or one in each of its folders ``train``, ``test`` and so on.
+    """
+    path = _metadata_of(folder)
+    if path is not None:
+        return [path]
+    return [path for side in partition_folders(folder) if (path := _metadata_of(side)) is not None]
+
+
+def _metadata_of(folder: Path) -> Path | None:
     for name in _METADATA:
         path = folder / name
         if path.is_file():
@@ -68,10 +84,11 @@ def find_metadata(folder: Path) -> Path | None:
 
 def label_files(
     folder: Path,
-    labels: Path,
+    labels: Path | Sequence[Path],
     *,
     label_column: str | None = None,
     group_column: str | None = None,
+    split_column: str | None = None,
     subset: str | None = None,
     merge_labels: bool = False,
     min_tracks: int = 1,
@@ -82,9 +99,10 @@ def label_files(
     ----------
     folder : Path
         Folder with the audio files, in any subfolders.
-    labels : Path
-        The table; see `data.io.table_file` for its formats.
-    label_column, group_column : str, optional
+    labels : Path or sequence of Path
+        The table; see `data.io.table_file` for its formats. Of several tables, each names the files of its
+        own folder.
+    label_column, group_column, split_column : str, optional
         Names of columns, if they are not the usual ones.
     subset : str, optional
         Subset of FMA: ``small``, ``medium``, ``large`` or ``full``. Each holds the smaller ones.
@@ -94,96 +112,37 @@ def label_files(
     Raises
     ------
     SettingsError
-        If the folder or the table cannot be read, a column is missing, a file has two labels, or
-        fewer than two genres have a file.
+        If the folder or the table cannot be read, a column is missing, a file has two labels or is on two
+        sides, a side or a region is unusable, or fewer than two genres have a file.
     """
     scan = scan_all(folder, "--audio")
     folder = scan.root
-    index = _Index(file.track_id for file in scan.files)
-
-    table = TableFile.open(labels, option="--labels", error=SettingsError)
-    # The table itself may be among the files.
-    if table.path.absolute().is_relative_to(folder):
-        scan.ignored.subtract([table.path.suffix.lower()])
-        scan = replace(scan, ignored=+scan.ignored)
-    columns = (
-        table.required(FILE_COLUMNS),
-        table.required(
-            (label_column,) if label_column else LABEL_COLUMNS, hint="; name one with --label-column"
-        ),
-        table.required((group_column,)) if group_column else table.column(GROUP_COLUMNS),
-        table.required((_SUBSET_COLUMN,)) if subset else None,
-    )
-    accepted = _SUBSETS[: _SUBSETS.index(subset) + 1] if subset else ()
-    label_of: dict[str, str] = {}
-    groups: dict[str, str] = {}
-    unmatched: list[str] = []
-    for line, (name, label, group, part) in table.rows(columns):
-        if not label or (subset and part not in accepted):
-            continue
-        track = index.find(name, f"--labels {labels}, line {line}")
-        if track is None:
-            unmatched.append(name)
-            continue
-        label = normalised(label)
-        if label_of.setdefault(track, label) != label:
-            raise SettingsError(
-                f"--labels {labels}, line {line}: {name!r} has the label {label!r},"
-                f" but {label_of[track]!r} above"
-            )
-        if group:
-            groups[track] = normalised(group)
-    unlabelled = [file.track_id for file in scan.files if file.track_id not in label_of]
-    files = [replace(file, label=label_of[file.track_id]) for file in scan.files if file.track_id in label_of]
+    tables = [labels] if isinstance(labels, Path) else list(labels)
+    content = TableContent(FileIndex(file.track_id for file in scan.files))
+    for path in tables:
+        table = TableFile.open(path, option="--labels", error=SettingsError)
+        # The table itself may be among the files.
+        if table.path.absolute().is_relative_to(folder):
+            scan.ignored.subtract([table.path.suffix.lower()])
+            scan = replace(scan, ignored=+scan.ignored)
+        content.read(
+            table,
+            Columns.of(table, label_column, group_column, split_column, subset),
+            below=path.absolute().parent.relative_to(folder).as_posix() if len(tables) > 1 else "",
+        )
+    option = f"--labels {' '.join(map(str, tables))}"
+    reason = contradiction(content.splits.values()) if content.splits else None
+    if reason is not None:
+        raise SettingsError(f"{option}: its partition cannot be used: {reason}")
+    unlabelled = [file.track_id for file in scan.files if file.track_id not in content.files]
+    files = [track for file in scan.files for track in content.tracks_of(file)]
+    files.sort(key=lambda file: file.track_id)
     if not files:
-        example = f" (it has {unmatched[0]!r})" if unmatched else ""
+        example = f" (it has {content.unmatched[0]!r})" if content.unmatched else ""
         raise SettingsError(
-            f"--labels {labels}: labels none of the {len(scan.files)} audio files below {folder}{example}"
+            f"{option}: labels none of the {len(scan.files)} audio files below {folder}{example}"
         )
     scan = with_genres(replace(scan, files=files), merge_labels=merge_labels, min_tracks=min_tracks)
     require_genres(scan, "--labels")
-    return LabelledFiles(scan, groups, unlabelled, unmatched)
-
-
-class _Index:
-    """Tracks by all names that a table may use for them.
-
-    Parameters
-    ----------
-    track_ids : iterable of str
-        Paths relative to the collection's folder.
-    """
-
-    def __init__(self, track_ids: Iterable[str]) -> None:
-        self._tracks: dict[str, str | None] = {}
-        self._exact: set[str] = set()
-        for track in track_ids:
-            path = PurePosixPath(track)
-            self._exact.add(track)
-            number = path.stem.lstrip("0")
-            for key in {
-                path.with_suffix("").as_posix(),
-                path.name,
-                path.stem,
-                number if number.isdigit() else "",
-            }:
-                # None where two files have the name: it identifies neither.
-                self._tracks[key] = None if key in self._tracks else track
-
-    def find(self, name: str, where: str) -> str | None:
-        """Return the track that a table names; None if there is none.
-
-        Raises
-        ------
-        SettingsError
-            If two files have the name.
-        """
-        name = file_name(name)
-        parts = PurePosixPath(name).parts
-        # A path may start above the collection's folder, or at the root of another machine.
-        for start in range(len(parts)):
-            if (tail := "/".join(parts[start:])) in self._exact:
-                return tail
-        if name in self._tracks and self._tracks[name] is None:
-            raise SettingsError(f"{where}: {name!r} is the name of several files; give their paths")
-        return self._tracks.get(name) or self._tracks.get(parts[-1] if parts else "")
+    splits = content.splits or sides_by_folder(folder, scan.files)
+    return LabelledFiles(scan, content.groups, splits, unlabelled, content.unmatched)

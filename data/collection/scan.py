@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data.audio.decode import SUFFIXES
+from data.audio.region import Region
+from data.cache.partition import is_partition, side_of
+from data.collection.walk import entries_of, has_files, is_folder, musical_folders, subfolders, walk
 from data.errors import SettingsError
 from data.io.folder import printable
 from data.io.names import label_key, normalised, similar_labels
 
-_SYSTEM_NAMES = frozenset(
-    {
-        ".ds_store",
-        "thumbs.db",
-        "desktop.ini",
-        ".directory",
-        ".localized",
-        "__macosx",
-        ".appledouble",
-        "@eadir",
-    }
-)
-"""Files and folders that operating systems and network disks add, in lower case."""
-_SYSTEM_PREFIXES = ("._", ".Spotlight-", ".Trash", ".fseventsd")
 _DEEPEST_ROOT = 4
 """Folders below the given one that may enclose the genre folders."""
 
@@ -47,6 +36,8 @@ class Found:
         Bytes; -1 if the system does not say, as for a broken link.
     mtime_ns : int
         Time of the last change in nanoseconds since 1970; -1 likewise.
+    region : Region, optional
+        The part of the file that is this track; its time is then at the end of `track_id`.
     """
 
     track_id: str
@@ -54,6 +45,21 @@ class Found:
     path: str
     size: int
     mtime_ns: int
+    region: Region | None = None
+
+    @property
+    def file_id(self) -> str:
+        """The track, without the time of a region: equal for all regions of a file."""
+        return self.track_id if self.region is None else self.track_id.removesuffix(f"#{self.region}")
+
+    @property
+    def where(self) -> str:
+        """The file's path, and the time of the region in it."""
+        return self.path if self.region is None else f"{self.path}#{self.region}"
+
+    def part(self, region: Region, label: str) -> Found:
+        """Return a region of the file as a track of its own."""
+        return replace(self, track_id=f"{self.track_id}#{region}", label=label, region=region)
 
 
 @dataclass(frozen=True)
@@ -209,26 +215,6 @@ def find_files(folder: Path) -> list[Found]:
     return scan_folder(folder).files
 
 
-def walk(
-    folder: Path, *, flat: bool = False, ignored: Counter[str] | None = None
-) -> Iterator[os.DirEntry[str]]:
-    """Yield all files of a folder and its subfolders, except those that operating systems add.
-
-    Links to folders are not followed, so that a link to a parent cannot make a loop; they are counted in
-    `ignored`.
-    """
-    for entry in _entries(folder):
-        if not _is_folder(entry) or Path(entry.name).suffix.lower() in SUFFIXES:
-            yield entry
-        elif entry.is_symlink():
-            if ignored is not None:
-                ignored["linked folders"] += 1
-        elif not flat:
-            yield from walk(Path(entry.path), ignored=ignored)
-        elif ignored is not None:
-            ignored["folders"] += 1
-
-
 def found_file(root: Path, entry: os.DirEntry[str], label: str | None = None) -> Found:
     """Describe a file; its genre is the first folder below `root`, unless a label is given."""
     name = normalised(printable(os.path.relpath(entry.path, root)))
@@ -242,12 +228,14 @@ def found_file(root: Path, entry: os.DirEntry[str], label: str | None = None) ->
 
 def _scan_genres(root: Path, endings: frozenset[str], *, flat: bool) -> Scan:
     scan = Scan(root, [])
-    for genre in filter(_is_folder, _entries(root)):
+    sides = _sides_with_genres(root, endings)
+    for genre in filter(is_folder, _entries_of_all(sides or [root])):
         count = len(scan.files)
         for entry in walk(Path(genre.path), flat=flat, ignored=scan.ignored):
             ending = Path(entry.name).suffix.lower()
             if ending in endings:
-                scan.files.append(found_file(root, entry))
+                label = normalised(printable(genre.name)) if sides else None
+                scan.files.append(found_file(root, entry, label))
             else:
                 scan.ignored[ending or "without a suffix"] += 1
         if len(scan.files) == count:
@@ -255,31 +243,50 @@ def _scan_genres(root: Path, endings: frozenset[str], *, flat: bool) -> Scan:
     return scan
 
 
+def _sides_with_genres(root: Path, endings: frozenset[str]) -> list[Path]:
+    """Return the folders ``train``, ``test`` and so on if they enclose the genre folders; else nothing."""
+    sides = partition_folders(root)
+    for side in sides:
+        if has_files(side, endings):
+            raise SettingsError(
+                f"{side}: its name is a side of a partition, not a genre, and its files have no labels;"
+                " give a table with --labels, or rename the folder"
+            )
+    return sides
+
+
+def _entries_of_all(folders: Iterable[Path]) -> list[os.DirEntry[str]]:
+    return [entry for folder in folders for entry in entries_of(folder)]
+
+
+def partition_folders(folder: Path) -> list[Path]:
+    """Return the subfolders of a folder if their names are the sides of a partition; else nothing.
+
+    Hugging Face's audiofolder has such folders, ``train`` and ``test``.
+    """
+    folders = subfolders(folder)
+    return folders if is_partition([path.name for path in folders]) else []
+
+
+def sides_by_folder(folder: Path, files: Iterable[Found]) -> dict[str, str]:
+    """Return the side of each file by the first folder of its path; empty if the folders are no partition."""
+    if not partition_folders(folder):
+        return {}
+    sides = {file.track_id: side_of(file.track_id.partition("/")[0]) for file in files}
+    return {track: side for track, side in sides.items() if side is not None}
+
+
 def _root(folder: Path, inner: str, endings: frozenset[str]) -> Path:
     """Genre folders' parent: the folder, or the one below that is named `inner` or encloses all music."""
     for _ in range(_DEEPEST_ROOT):
         if (folder / inner).is_dir():
             return folder / inner
-        musical = _musical_folders(folder, endings)
+        musical = musical_folders(folder, endings)
         # One folder with all music encloses the genres, unless it holds files itself: then it is a genre.
-        if len(musical) != 1 or _has_files(musical[0], endings) or not _musical_folders(musical[0], endings):
+        if len(musical) != 1 or has_files(musical[0], endings) or not musical_folders(musical[0], endings):
             return folder
         folder = musical[0]
     return folder
-
-
-def _musical_folders(folder: Path, endings: frozenset[str]) -> list[Path]:
-    """Subfolders with audio files, at any depth."""
-    folders = [Path(entry.path) for entry in _entries(folder) if _is_folder(entry)]
-    return [path for path in folders if _holds_music(path, endings)]
-
-
-def _has_files(folder: Path, endings: frozenset[str]) -> bool:
-    return any(Path(entry.name).suffix.lower() in endings for entry in _entries(folder))
-
-
-def _holds_music(folder: Path, endings: frozenset[str]) -> bool:
-    return any(Path(entry.name).suffix.lower() in endings for entry in walk(folder))
 
 
 def _merged(files: list[Found]) -> list[Found]:
@@ -314,20 +321,3 @@ def require_genres(scan: Scan, option: str, endings: Iterable[str] = SUFFIXES) -
             f"{option} {scan.root}: the folders {genres[0]}, {genres[1]}, ... are numbers, not genres;"
             " for FMA, give its table with --labels tracks.csv"
         )
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    # A link that leads to itself is not a folder; is_dir raises.
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return sorted((entry for entry in entries if not _is_junk(entry.name)), key=lambda entry: entry.name)
-
-
-def _is_junk(name: str) -> bool:
-    return name.lower() in _SYSTEM_NAMES or name.startswith(_SYSTEM_PREFIXES)

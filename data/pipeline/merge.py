@@ -18,6 +18,7 @@ from data.analysis.parameters import Parameters
 from data.audio.decode import DECODING
 from data.cache.fingerprints import collection_fingerprint, preparation_fingerprint
 from data.cache.format import FINGERPRINT, CacheInfo
+from data.cache.partition import GIVEN_SPLIT
 from data.cache.writer import (
     GIVEN_GROUP,
     OK,
@@ -33,6 +34,9 @@ from data.io.folder import Folder, printable
 from data.pipeline.parts import NewestRows, Parts, SortedRows
 from data.pipeline.worker import manifest_extras
 
+_GIVEN = (GIVEN_GROUP, GIVEN_SPLIT)
+"""Last columns of a manifest: what the user gave for a file."""
+
 
 def assemble(
     folder: Folder,
@@ -41,6 +45,7 @@ def assemble(
     groups: Mapping[str, str],
     parameters: Parameters,
     *,
+    splits: Mapping[str, str] | None = None,
     with_old: bool,
     source: Literal["audio", "demo", "images"] = "audio",
     decoding: int = DECODING,
@@ -62,6 +67,8 @@ def assemble(
         Group of each track; a track without one is its own group.
     parameters : Parameters
         Parameters of the analysis.
+    splits : mapping of str to str, optional
+        Side of each track that a given partition names; see `data.cache.partition`.
     with_old : bool
         Whether an old cache exists whose tables belong together.
     source : str
@@ -98,8 +105,11 @@ def assemble(
             old = SortedRows(folder.parquet("features.parquet")) if with_old else None
             for table in _features(rows, merged_groups, old):
                 _write(writers[0], table)
-        given_groups = [groups.get(track) for track in rows.track_ids]
-        manifest = _written(writers[-1], _manifest(rows, ordered, merged_groups, given_groups))
+        given_columns = {
+            GIVEN_GROUP: [groups.get(track) for track in rows.track_ids],
+            GIVEN_SPLIT: [(splits or {}).get(track) for track in rows.track_ids],
+        }
+        manifest = _written(writers[-1], _manifest(rows, ordered, merged_groups, given_columns))
         collection = collection_fingerprint(manifest)
         info = CacheInfo(
             source=source,
@@ -165,7 +175,7 @@ def _copies(rows: NewestRows, digests: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _schema() -> pa.Schema:
-    return pa.schema([*manifest_schema(), *manifest_extras(), (GIVEN_GROUP, pa.string())])
+    return pa.schema([*manifest_schema(), *manifest_extras(), *((name, pa.string()) for name in _GIVEN)])
 
 
 def _write(writer: pq.ParquetWriter, table: pa.Table) -> None:
@@ -179,14 +189,17 @@ def _written(writer: pq.ParquetWriter, tables: Iterable[pa.Table]) -> Iterator[p
 
 
 def _manifest(
-    rows: NewestRows, ordered: Sequence[Found], groups: Sequence[str], given_groups: Sequence[str | None]
+    rows: NewestRows,
+    ordered: Sequence[Found],
+    groups: Sequence[str],
+    given_columns: Mapping[str, Sequence[str | None]],
 ) -> Iterator[pa.Table]:
     """Yield the manifest, sorted by track, with current paths and merged groups."""
     start = 0
     schema = _schema()
-    for table in rows.chunks([name for name in schema.names if name != GIVEN_GROUP]):
+    for table in rows.chunks([name for name in schema.names if name not in given_columns]):
         # Older manifests lack some columns.
-        for name in set(schema.names) - {GIVEN_GROUP, *table.column_names}:
+        for name in set(schema.names) - {*given_columns, *table.column_names}:
             table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
         files = ordered[start : start + len(table)]
         for name, values in {
@@ -197,9 +210,10 @@ def _manifest(
         }.items():
             column = table.schema.get_field_index(name)
             table = table.set_column(column, name, pa.array(values, type=table.schema.field(name).type))
-        given_column = pa.array(given_groups[start : start + len(table)], type=pa.string())
+        for name, values in given_columns.items():
+            table = table.append_column(name, pa.array(values[start : start + len(files)], type=pa.string()))
         start += len(files)
-        yield table.append_column(GIVEN_GROUP, given_column)
+        yield table
 
 
 def _features(rows: NewestRows, groups: Sequence[str], old: SortedRows | None) -> Iterator[pa.Table]:

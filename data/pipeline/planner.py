@@ -26,6 +26,7 @@ from data.audio.decode import DECODING, RECODED_SINCE
 from data.cache.cache import Cache
 from data.cache.fingerprints import fingerprint
 from data.cache.format import CacheInfo, of_one_preparation
+from data.cache.partition import stored_sides
 from data.cache.shards import tidy_shards
 from data.cache.writer import OK
 from data.collection.groups import kept_groups
@@ -200,7 +201,9 @@ class Preparation:
         except OSError as error:
             raise _unwritable(self.folder, error) from error
 
-    def finish(self, groups: Mapping[str, str] | None = None) -> CacheInfo:
+    def finish(
+        self, groups: Mapping[str, str] | None = None, splits: Mapping[str, str] | None = None
+    ) -> CacheInfo:
         """Merge the parts and the old cache, and write the new one.
 
         Parameters
@@ -208,6 +211,8 @@ class Preparation:
         groups : mapping of str to str, optional
             Group of each track that has one; any other track is a group of its own. By default, the groups
             that the cache was made with.
+        splits : mapping of str to str, optional
+            Side of each track that a given partition names; by default, those that the cache was made with.
 
         Raises
         ------
@@ -221,6 +226,7 @@ class Preparation:
                 self.files,
                 kept_groups(self.folder) if groups is None else groups,
                 self.parameters,
+                splits=stored_sides(self.folder) if splits is None else splits,
                 with_old=self.with_old,
                 source=self.source,
                 decoding=self.decoding,
@@ -256,7 +262,7 @@ class Preparation:
         """State of each file in the cache and the parts."""
         known = bytearray(len(self.files))
         place = {file.track_id: number for number, file in enumerate(self.files)}
-        columns = ["track_id", "bytes", "mtime_ns", "file_sha256", "status", "reason"]
+        columns = ["track_id", "label", "bytes", "mtime_ns", "file_sha256", "status", "reason"]
         # A part overrides the cache, even if the file has changed since.
         old = (
             self.folder.parquet("manifest.parquet").iter_batches(CHUNK, columns=columns)
@@ -266,12 +272,16 @@ class Preparation:
         for tables, usable_state in ((old, _USABLE), (self._whole_rows(columns), _HELD)):
             for table in tables:
                 rows = (table[column].to_pylist() for column in columns)
-                for track, size, mtime_ns, digest, status, reason in zip(*rows, strict=True):
+                for track, label, size, mtime_ns, digest, status, reason in zip(*rows, strict=True):
                     if (number := place.get(track)) is not None:
-                        path = printable(self.files[number].path)
+                        path = printable(self.files[number].where)
                         # Without a digest the file could not be opened, so its content is unknown.
                         readable = status == OK or digest != ""
-                        held = readable and _unchanged(self.files[number], size, mtime_ns, digest)
+                        # Shards of tensors store labels too, so a track with another label is analysed again.
+                        same_label = label == self.files[number].label
+                        held = (
+                            readable and same_label and _unchanged(self.files[number], size, mtime_ns, digest)
+                        )
                         known[number] = (usable_state if status == OK else _HELD) if held else _UNKNOWN
                         self.unusable.pop(path, None)
                         if held and status != OK:

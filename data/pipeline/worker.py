@@ -113,7 +113,11 @@ def analyse_batch(
     for kind, tracks in tensors.items():
         write_shard(cache / kind, batch.name, tracks)
     parts.write_table(f"{batch.name}.parquet", pa.Table.from_pylist(rows, schema=analysed_schema()))
-    return [(row["path"], row["reason"]) for row in rows if row["status"] == SKIPPED]
+    return [
+        (printable(file.where), row["reason"])
+        for file, row in zip(batch.files, rows, strict=True)
+        if row["status"] == SKIPPED
+    ]
 
 
 class _CachedTensors:
@@ -183,6 +187,7 @@ def _analyse(
             with_features=not held.has_features(file.track_id),
             with_landmarks=True,
             encoders=encoders,
+            region=file.region,
         )
     except (AudioError, EncoderError) as error:
         return row | {"status": SKIPPED, "reason": str(error).removeprefix(f"{file.path}: ")}
