@@ -189,7 +189,7 @@ def _collect(file: Decoder, sample_rate: int, other_rates: Set[int], longest_s: 
         n_values += block.size
         if n_samples > longest_s * native:
             # Count the samples, because headers can be wrong: a few megabytes can hold days of silence.
-            raise UnusableError(f"longer than {_spoken(longest_s)}; cut it into pieces")
+            raise UnusableError(f"longer than {_duration(longest_s)}; cut it into pieces")
     for rate, resampler in resamplers.items():
         pieces[rate].append(resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True))
     missing_s = max(0.0, file.missing_s(n_samples))
@@ -214,7 +214,7 @@ def _collect(file: Decoder, sample_rate: int, other_rates: Set[int], longest_s: 
     )
 
 
-def _spoken(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     """Return a duration in hours, or in minutes if it is shorter than two hours."""
     hours = seconds / 3600
     return f"{hours:g} hours" if hours >= 2 else f"{seconds / 60:g} minutes"
