@@ -66,16 +66,16 @@ class Batch:
         Name of the resulting part.
     files : sequence of Found
         The files.
-    held : mapping of str to str
+    cached : mapping of str to str
         Tracks whose features are already in the cache, with the part of their tensors.
-    held_kinds : tuple of str
+    cached_kinds : tuple of str
         Kinds of tensors of these tracks that are copied from the cache.
     """
 
     name: str
     files: Sequence[Found]
-    held: Mapping[str, str] = field(default_factory=dict)
-    held_kinds: tuple[str, ...] = ()
+    cached: Mapping[str, str] = field(default_factory=dict)
+    cached_kinds: tuple[str, ...] = ()
 
 
 def analyse_batch(
@@ -103,11 +103,12 @@ def analyse_batch(
     # Use the absolute path, because worker processes have another working folder.
     encoders = f"{cache.path if cache.is_local else cache.uri}/{ENCODERS}"
     open_encoders(parameters.embeddings, encoders, one_core=True)
-    held = _CachedTensors(batch, cache)
+    cached = _CachedTensors(batch, cache)
     # One thread per process, because the processes share the cores and rounding depends on the threads.
     with threadpool_limits(1):
         rows = [
-            _analyse(file, parameters, encoders, tensors, held) | {"part": batch.name} for file in batch.files
+            _analyse(file, parameters, encoders, tensors, cached) | {"part": batch.name}
+            for file in batch.files
         ]
     # The part is written last, because it marks the shards of the same name as complete.
     for kind, tracks in tensors.items():
@@ -137,13 +138,13 @@ class _CachedTensors:
 
     def has_features(self, track_id: str) -> bool:
         """Whether the cache has the features of a track."""
-        return track_id in self._batch.held
+        return track_id in self._batch.cached
 
     def of(self, track_id: str) -> dict[str, np.ndarray]:
         """Tensors of a track by kind, without those of missing or damaged shards."""
-        part = self._batch.held.get(track_id)
+        part = self._batch.cached.get(track_id)
         tensors = {}
-        for kind in self._batch.held_kinds if part else ():
+        for kind in self._batch.cached_kinds if part else ():
             if (kind, str(part)) not in self._shards:
                 try:
                     shard = tensors_of_tracks(self._cache / kind, f"{part}.parquet")
@@ -161,7 +162,7 @@ def _analyse(
     parameters: Parameters,
     encoders: str,
     tensors: dict[str, list[TrackTensors]],
-    held: _CachedTensors,
+    cached: _CachedTensors,
 ) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(MANIFEST)
     row |= {
@@ -179,12 +180,12 @@ def _analyse(
         return row | {"status": SKIPPED, "reason": "its name or that of a folder is not UTF-8; rename it"}
     if parameters.from_pictures:
         return row | _picture(file, parameters, tensors)
-    copied = held.of(file.track_id)
+    copied = cached.of(file.track_id)
     try:
         analysis = analyse(
             file.path,
             parameters.without(copied),
-            with_features=not held.has_features(file.track_id),
+            with_features=not cached.has_features(file.track_id),
             with_landmarks=True,
             encoders=encoders,
             region=file.region,
