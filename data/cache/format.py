@@ -73,10 +73,12 @@ def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
     folder : Folder
         The cache.
     source : str
-        Source of the cache; only to caches of audio, inputs can be added.
+        Source of the cache. Inputs can be added to caches of audio; embeddings also to the demo data set.
     kind : str
         ``melspec``, ``image`` or ``embedding musicnn``; empty for features.
     """
+    if source == "demo" and kind.startswith("embedding "):
+        return f"make them with '{command_name('data.demo')} --cache {shlex.quote(folder.uri)} --{kind}'"
     is_extensible = source == "audio"
     option = f" --{kind}" if kind else ""
     where = shlex.quote(folder.uri) if is_extensible else "DIR"
