@@ -160,11 +160,11 @@ def test_partition_that_is_no_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("groups", range(3, 20))
-def test_a_share_that_is_advised_is_one_that_works(groups: int) -> None:
+def test_the_suggested_fraction_works(groups: int) -> None:
     tracks = tracks_of({"a": groups, "b": 60})
     with pytest.raises(SplitError) as caught:
         make_split(tracks, folds=2, test_fraction=0.05, seed=0)
-    advised = re.search(r"give (\S+) or 0", str(caught.value))
-    assert advised is not None
-    split = make_split(tracks, folds=2, test_fraction=float(advised[1]), seed=0)
+    suggested = re.search(r"use (\S+) or 0", str(caught.value))
+    assert suggested is not None
+    split = make_split(tracks, folds=2, test_fraction=float(suggested[1]), seed=0)
     assert split.test.any()
