@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from data.analysis.parameters import Melspec, Parameters, Picture, Windows
 from data.analysis.spectrograms import colour_table
 from data.errors import SettingsError
+from data.io.documents import Problem
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -55,7 +56,7 @@ def _valid(model: type[_Model], values: Mapping[str, Any], **options: str) -> _M
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "-".join(str(part) for part in first["loc"])
+        problem = Problem.first(error)
+        name = "-".join(map(str, problem.location))
         option = options.get(name, name.replace("_", "-"))
-        raise SettingsError(f"{f'--{option}: ' if option else ''}{first['msg']}") from error
+        raise SettingsError(f"{f'--{option}: ' if option else ''}{problem.message}") from error

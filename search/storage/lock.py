@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from data.errors import RunError
 from data.io.command_names import command_name
@@ -60,13 +59,18 @@ def claimed(run: RunFolder, *, new: bool) -> Iterator[None]:
             raise _taken(run) from error
         except OSError as error:
             raise RunError(f"{run.folder.uri}: cannot be created ({error.strerror or error})") from error
-    with _opened(path / _LOCK, run) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(
-                f"run {run.name!r}: another process is searching in {run.folder.uri}; wait until it ends"
-            ) from error
+    try:
+        lock = FileLock(path / _LOCK).acquire(blocking=False)
+    except Timeout as error:
+        raise RunError(
+            f"run {run.name!r}: another process is searching in {run.folder.uri}; wait until it ends"
+        ) from error
+    except OSError as error:
+        raise RunError(
+            f"{run.folder.uri}: this run cannot be written ({error.strerror or error}); continue it as the"
+            " user who owns it, or copy the folder to where you can write and name that by --runs"
+        ) from error
+    with lock:
         try:
             yield
         except OSError as error:
@@ -79,17 +83,6 @@ def claimed(run: RunFolder, *, new: bool) -> Iterator[None]:
                 if new and not run.folder.exists("run.json"):
                     # The search never started, so free its name.
                     shutil.rmtree(path, ignore_errors=True)
-
-
-def _opened(path: Path, run: RunFolder) -> IO[str]:
-    """Open the lock file for writing, which fails for a run of another user or on a read-only disk."""
-    try:
-        return path.open("a")
-    except OSError as error:
-        raise RunError(
-            f"{run.folder.uri}: this run cannot be written ({error.strerror or error}); continue it as the"
-            " user who owns it, or copy the folder to where you can write and name that by --runs"
-        ) from error
 
 
 def disk_full(run: RunFolder, details: str = "") -> RunError:
