@@ -19,13 +19,18 @@ TABLE = "genre-tags.csv"
 def read_genre_tag(path: str | Path) -> str:
     """Return the genre tag of a song; empty if it has none or its tags cannot be read."""
     import mutagen
+    from mutagen.id3 import ID3
 
     try:
+        # WAV and AIFF have no "easy" tags, only ID3 frames.
         song = mutagen.File(path, easy=True)
     except (mutagen.MutagenError, OSError):
         return ""
-    values = None if song is None or song.tags is None else song.tags.get("genre")
-    return "; ".join(values) if values else ""
+    if song is None or song.tags is None:
+        return ""
+    if isinstance(song.tags, ID3):
+        return "; ".join(genre for frame in song.tags.getall("TCON") for genre in frame.genres)
+    return "; ".join(song.tags.get("genre", []))
 
 
 def write_genre_tag(path: str | Path, genre: str) -> None:
@@ -44,6 +49,7 @@ def write_genre_tag(path: str | Path, genre: str) -> None:
         If the format has no tags, or the file cannot be written.
     """
     import mutagen
+    from mutagen.id3 import ID3, TCON, Encoding
 
     path = Path(path)
     try:
@@ -56,7 +62,10 @@ def write_genre_tag(path: str | Path, genre: str) -> None:
                 raise OutputError(f"{path}: this format has no tags; use --write-tags csv")
             if song.tags is None:
                 song.add_tags()
-            song["genre"] = genre
+            if isinstance(song.tags, ID3):
+                song.tags.setall("TCON", [TCON(encoding=Encoding.UTF8, text=[genre])])
+            else:
+                song["genre"] = genre
             song.save()
             Path(scratch).replace(path)
         finally:
