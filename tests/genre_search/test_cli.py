@@ -28,6 +28,7 @@ COMMANDS = (
     "export",
     "predict",
     "serve",
+    "runs",
     "dashboard",
 )
 SCRIPT = Path(sys.executable).parent / "genre-search"
