@@ -236,5 +236,5 @@ def test_a_probability_below_the_minimum_confidence_is_unsure(exported: Path, so
     unsure = json.loads(run(str(exported), str(song), "--json", "--min-confidence", above).stdout)
     assert unsure == confident | {"genre": "unsure"}
     text = run(str(exported), str(song), "--min-confidence", above).stdout
-    assert text.startswith(f"{song} (1 segment): unsure (no genre reaches ")
+    assert text == f"unsure  {100 * best:5.1f} %  {song} ({confident['genre']} {100 * best:.1f} %)\n"
     assert run(str(exported), str(song), "--min-confidence", "1.5").exit_code == 2
