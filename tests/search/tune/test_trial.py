@@ -16,6 +16,7 @@ from data.dataset.splits import make_split
 from data.dataset.task import Task, search_task
 from data.errors import CacheError, RunError
 from search.storage.run_folder import RunFolder
+from search.storage.rungs import Rungs
 from search.tune import trial as trial_module
 from search.tune.trial import GenreTrial
 from spaces.training.family import EpochOutcome
@@ -46,7 +47,7 @@ def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
 
     class Local(GenreTrial):
         def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
-            options = {"task": task, "family": FAMILY, "run": run, "milestones": (2, 4)}
+            options = {"task": task, "family": FAMILY, "run": run, "rungs": Rungs((2, 4), "epochs")}
             super().setup(config, seed=0, **options, **pace)  # type: ignore[arg-type]
 
     def maker(**changes: Any) -> GenreTrial:
