@@ -12,8 +12,8 @@ import spaces
 from data.cache.cache import Cache
 from data.cache.fingerprints import fingerprint
 from data.cache.partition import stored_sides
-from data.dataset.scores import check_metric
 from data.dataset.partition import GivenSplit, given_split
+from data.dataset.scores import check_metric
 from data.dataset.splits import Split, make_split, read_split
 from data.dataset.task import Task, search_task
 from data.errors import SettingsError

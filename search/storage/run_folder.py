@@ -3,7 +3,7 @@
 ``run.json`` (`RunInfo`), ``splits.parquet`` (`Split`), ``trials.parquet`` (one row per trial in the order of
 suggestion, row 0 the BASELINE), ``history.parquet`` (one row per epoch of a trial),
 ``predictions/TRIAL.parquet`` (out-of-fold predictions of the validated tracks at the trial's best epoch),
-``predictions/TRIAL.epochs.parquet`` (their predicted genres at each epoch; see `data.dataset.epoch_predictions`),
+``predictions/TRIAL.epochs.parquet`` (their predicted genres at each epoch),
 ``checkpoints/NUMBER.npz`` (unfinished trials), ``study.journal`` (the Optuna study) and ``ray/`` (Tune's
 state). An export adds ``test_scores.json`` with each scoring of the locked test set.
 """

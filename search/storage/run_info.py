@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from data.analysis.kinds import Kind, kinds_in
 from data.cache.fingerprints import preparation_fingerprint, same_input
+from data.dataset.class_weights import CLASS_WEIGHTS, ClassWeight
+from data.dataset.scores import METRICS, Metric
 from search.storage.rungs import Rungs, RungUnit, rungs_of_format_1
 
 if TYPE_CHECKING:
@@ -219,3 +221,15 @@ class RunInfo(BaseModel):
     def stopping(self) -> Rungs:
         """Where the scheduler decides."""
         return Rungs(tuple(self.rungs), self.rung_unit, self.rung_min_epochs)
+
+    @property
+    def metric(self) -> Metric:
+        """Metric by which the run chose epochs and ranks its trials."""
+        name = self.settings.get("metric", "accuracy")
+        return next(metric for metric in METRICS if metric == name)
+
+    @property
+    def class_weight(self) -> ClassWeight:
+        """How the training loss weighted genres."""
+        name = self.settings.get("class_weight", "none")
+        return next(kind for kind in CLASS_WEIGHTS if kind == name)

@@ -38,11 +38,8 @@ def test_rungs_of_the_schedulers(scheduler: str, options: dict[str, float], expe
 
 def test_the_median_rule_decides_ten_times_up_to_two_thirds() -> None:
     rungs = make_rungs("median", grace_period=None, reduction_factor=3, min_epochs=1)
-    assert (len(rungs.values), rungs.values[0], rungs.values[-1]) == (
-        10,
-        0.25,
-        pytest.approx(2 / 3, abs=1e-5),
-    )
+    assert (len(rungs.values), rungs.values[0]) == (10, 0.25)
+    assert rungs.values[-1] == pytest.approx(2 / 3)
     assert max(rungs.of(90)) == 60
 
 

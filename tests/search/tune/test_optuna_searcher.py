@@ -14,6 +14,7 @@ from ray.tune.search import Searcher
 
 import spaces
 from search.sampling.samplers import make_sampler
+from search.storage.columns import EPOCH_METRICS
 from search.storage.journal_backend import Journal, JournalFile
 from search.storage.tables import history_table, trials_table
 from search.tune.optuna_searcher import TruthfulOptunaSearch
@@ -35,7 +36,7 @@ def searcher(tmp_path: Path) -> TruthfulOptunaSearch:
 
 
 def result(epochs: list[int], accuracy: float, outcome: str = "RUNNING", error: str = "") -> dict[str, Any]:
-    row = {"val_loss": 1.0, "val_macro_f1": 0.4, "train_loss": 0.9, "train_accuracy": 0.6}
+    row = {name: 0.4 for name in EPOCH_METRICS if name != "val_accuracy"}
     return {
         "epoch": epochs[-1] if epochs else 0,
         "best_epoch": epochs[-1] if epochs else 0,
@@ -44,6 +45,7 @@ def result(epochs: list[int], accuracy: float, outcome: str = "RUNNING", error: 
         **row,
         "params": 100,
         "seconds": 1.5,
+        "precision": "float32",
         "curve": [
             {"epoch": epoch, "val_accuracy": score, "score": score, **row}
             for epoch in epochs
