@@ -31,8 +31,6 @@ _COLUMNS = (
     "best_epoch",
     "val_accuracy",
     "val_loss",
-    "val_macro_f1",
-    "val_balanced_accuracy",
     "params",
     "seconds",
 )
@@ -224,7 +222,9 @@ def _read(
             continue
         try:
             info = run.info()
-            trials = read_columns(run, TRIALS, _COLUMNS) if run.folder.exists(TRIALS) else None
+            # Earlier versions stored fewer metrics; each run has the one that it is ranked by.
+            columns = [*dict.fromkeys((*_COLUMNS, COLUMNS[info.metric]))]
+            trials = read_columns(run, TRIALS, columns) if run.folder.exists(TRIALS) else None
             readable_runs.append((run, info, trials))
         except (HarnessError, OSError) as error:
             if names is not None:
@@ -274,13 +274,10 @@ def _entries(group: _Group, top: int) -> _Ranked:
     lengths = [len(trials["status"]) for trials in group.tables]
     baseline_rows = np.cumsum([0, *lengths[:-1]])
     run_of_row = np.repeat(np.arange(len(lengths)), lengths)
-    # Earlier versions stored fewer metrics.
-    table = {
-        name: [value for part in group.tables for value in part.get(name, [None] * len(part["status"]))]
-        for name in _COLUMNS
-    }
     metrics = {info.metric for info in group.infos}
     metric: Metric = metrics.pop() if len(metrics) == 1 else "accuracy"
+    names = {*_COLUMNS, COLUMNS[metric]}
+    table = {name: [value for part in group.tables for value in part[name]] for name in names}
     accuracy, loss, score = (
         np.array(table[name], dtype=np.float64) for name in ("val_accuracy", "val_loss", COLUMNS[metric])
     )
