@@ -395,7 +395,7 @@ def test_a_cache_is_not_decoded_in_two_ways(tmp_path: Path) -> None:
     result = run("--audio", root, "--cache", tmp_path / "cache")
     assert result.exit_code == 2
     assert (
-        "an older version decoded its 2 compressed files by another library; name a new folder"
+        "an older version decoded its 2 compressed files with another library; choose a new folder"
         in result.stderr
     )
 
