@@ -44,9 +44,9 @@ def test_other_arguments_are_type_errors(model: Predictor, song: Path) -> None:
     with pytest.raises(TypeError, match="a file states its own"):
         model.predict(song, 22050)
     with pytest.raises(TypeError, match=r"takes a path, a list of paths, samples .* not int"):
-        model.predict(3)
+        model.predict(3)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="binary mode"), song.open(encoding="latin-1") as opened:
-        model.predict(opened)
+        model.predict(opened)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match=r"not float64 of \(1, 1, 1\)"):
         model.predict(np.zeros((1, 1, 1)), 22050)
 
