@@ -131,7 +131,7 @@ def correct_best(
 
 def correct_run(trial: Trial) -> ChoiceCorrection | None:
     """Correct the score of the best trial of a run for its selection among the run's trials."""
-    ranked = scored(trial.run.trials())
+    ranked = scored(trial.run.trials(), trial.info.metric)
     candidates = [
         Candidate(
             trial.run,

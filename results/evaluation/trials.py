@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from data.dataset.scores import COLUMNS, Metric, sign
 from data.errors import RunError
 from data.io.command_names import command_name
 from search.storage.run_folder import RunFolder, first_failure
@@ -42,7 +43,7 @@ class Trial:
     status : str
         One of `SCORED`.
     best_epoch : int
-        The epoch, from 1, with the best validation accuracy.
+        The epoch, from 1, with the best score by the run's metric.
     val_accuracy : float
         Fraction of the validated tracks that are classified correctly at that epoch.
     best_of : int
@@ -78,10 +79,10 @@ def has_score(trials: pd.DataFrame) -> pd.Series[bool]:
     return trials["status"].isin(SCORED) & trials["val_accuracy"].notna()
 
 
-def scored(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the ranked trials, best first: by accuracy, then by loss."""
+def scored(trials: pd.DataFrame, metric: Metric = "accuracy") -> pd.DataFrame:
+    """Return the ranked trials, best first: by the metric of their run, then by loss."""
     return trials[has_score(trials)].sort_values(
-        ["val_accuracy", "val_loss"], ascending=[False, True], kind="stable"
+        [COLUMNS[metric], "val_loss"], ascending=[sign(metric) < 0, True], kind="stable"
     )
 
 
@@ -101,13 +102,13 @@ def find_trial(run: RunFolder, wanted: str | None = None) -> Trial:
         If the run or trial does not exist or has no score.
     """
     info, trials = run.info(), run.trials()
-    ranked = scored(trials)
+    ranked = scored(trials, info.metric)
     if ranked.empty:
         raise RunError(
             f"run {run.name!r}: no trial has ended with a score;"
             f" {(info.status == 'finished' and first_failure(trials)) or 'wait for the search or resume it'}"
         )
-    number = trial_number(run.name, trials, wanted)
+    number = trial_number(run.name, trials, wanted, info.metric)
     row = trials.iloc[number]
     if row["status"] not in SCORED or math.isnan(row["val_accuracy"]):
         raise RunError(f"trial {run.name}:{number} is {row['status']}, so it has no score")
@@ -125,7 +126,7 @@ def find_trial(run: RunFolder, wanted: str | None = None) -> Trial:
     )
 
 
-def trial_number(run: str, trials: pd.DataFrame, wanted: str | None) -> int:
+def trial_number(run: str, trials: pd.DataFrame, wanted: str | None, metric: Metric = "accuracy") -> int:
     """Find the number of a trial, which is its row in the table of trials.
 
     Parameters
@@ -136,6 +137,8 @@ def trial_number(run: str, trials: pd.DataFrame, wanted: str | None) -> int:
         The table of the run's trials, with the default index.
     wanted : str or None
         See `find_trial`.
+    metric : str
+        The metric of the run, by which ``best`` is found.
 
     Raises
     ------
@@ -144,7 +147,7 @@ def trial_number(run: str, trials: pd.DataFrame, wanted: str | None) -> int:
     """
     ids = [str(trial_id) for trial_id in trials["trial_id"]]
     if wanted is None or wanted.lower() == BEST:
-        return int(scored(trials).index[0])
+        return int(scored(trials, metric).index[0])
     if wanted.lower() == BASELINE:
         return 0
     if wanted in ids:

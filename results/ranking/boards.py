@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from data.dataset.intervals import LEVEL, accuracy_interval, wilson
 from data.dataset.paired_tests import sign_flip_test
+from data.dataset.scores import COLUMNS as SCORES
+from data.dataset.scores import sign
 from data.dataset.track_groups import TrackGroups
 from data.errors import RunError
 from results.evaluation.correction import Candidate, correct_best
@@ -60,7 +63,8 @@ def boards(
     readable_runs = read_runs(RunFolder.all(runs), names)
     if not readable_runs:
         raise RunError(
-            f"--runs {runs}: no runs found; start one with 'python -m search.run --family NAME --runs {runs}'"
+            f"--runs {runs}: no runs found; start one with 'python -m search.run --family NAME"
+            f" --runs {shlex.quote(str(runs))}'"
         )
     family_runs = [
         (run, info, trials) for run, info, trials in readable_runs if family in (None, info.family)
@@ -107,14 +111,15 @@ class _Ranking:
         table = {
             name: [value for part in group.tables for value in part[name]] for name in (*COLUMNS, *OPTIONAL)
         }
-        accuracy, loss = (np.array(table[name], dtype=np.float64) for name in ("val_accuracy", "val_loss"))
+        metric = group.metric
+        score, loss = (np.array(table[name], dtype=np.float64) for name in (SCORES[metric], "val_loss"))
         with_score = np.flatnonzero(has_score(table))
         return cls(
             group,
             table,
             np.repeat(np.arange(len(lengths)), lengths),
             np.cumsum([0, *lengths[:-1]]),
-            with_score[np.lexsort((loss[with_score], -accuracy[with_score]))].tolist(),
+            with_score[np.lexsort((loss[with_score], -sign(metric) * score[with_score]))].tolist(),
         )
 
     def info(self, row: int) -> RunInfo:

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from data.dataset.scores import COLUMNS as SCORES
+from data.dataset.scores import Metric, merit
 from data.dataset.splits import TEST
 from data.errors import HarnessError, RunError
 from results.evaluation.columns import read_columns
@@ -40,22 +42,21 @@ class Group:
         """The families of the runs."""
         return {info.family for info in self.infos}
 
+    @property
+    def metric(self) -> Metric:
+        """The metric that ranks the trials: that of all runs, or accuracy if they differ."""
+        metrics = {info.metric for info in self.infos}
+        return metrics.pop() if len(metrics) == 1 else "accuracy"
+
     def winner(self) -> dict[str, bool]:
         """Whether the best trial classifies each validated track correctly; empty if that is unknown."""
-        best = max(
-            (
-                (accuracy, -number, run, info, table["trial_id"][row], table["best_epoch"][row])
-                for number, (run, info, table) in enumerate(
-                    zip(self.runs, self.infos, self.tables, strict=True)
-                )
-                for row, (accuracy, scored) in enumerate(
-                    zip(table["val_accuracy"], has_score(table), strict=True)
-                )
-                if scored
-            ),
-            key=lambda trial: trial[:2],
-        )
-        return correct_or_unknown(best[2], best[3], str(best[4]), int(best[5])) or {}
+        best: tuple[float, RunFolder, RunInfo, str, int] | None = None
+        for run, info, table in zip(self.runs, self.infos, self.tables, strict=True):
+            for row, scored in enumerate(has_score(table)):
+                score = merit(table[SCORES[self.metric]][row], self.metric) if scored else 0.0
+                if scored and (best is None or score > best[0]):
+                    best = (score, run, info, str(table["trial_id"][row]), int(table["best_epoch"][row]))
+        return {} if best is None else correct_or_unknown(*best[1:]) or {}
 
 
 def group_runs(
@@ -100,7 +101,7 @@ def _joinable(board: Sequence[Group], group: Group) -> bool:
     first = board[0]
     if first.infos[0].cache.data != group.infos[0].cache.data:
         return False
-    if any(other.families & group.families for other in board):
+    if any(other.families & group.families or other.metric != group.metric for other in board):
         return False
     try:
         test_sets = [_test_tracks(first.runs[0]), _test_tracks(group.runs[0])]

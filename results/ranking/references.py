@@ -82,7 +82,7 @@ def failed_trial(run: str, wanted: str, runs: str) -> tuple[str, str, dict[str, 
     trials = folder.trials()
     if not has_score(trials).any() and wanted.lower() == BEST:
         return None
-    number = trial_number(run, trials, wanted)
+    number = trial_number(run, trials, wanted, folder.info().metric)
     if has_score(trials)[number]:
         return None
     row = {str(key): value for key, value in trials.iloc[number].items()}

@@ -69,7 +69,7 @@ def test_every_evaluation_on_the_test_set_is_recorded_and_reported(runs: Path, t
     export_trial(again, tmp_path / "two", runs=str(runs))
     card = (tmp_path / "two" / "README.md").read_text()
     assert "had been used 1 time before" in card
-    assert f"first:{first.trial_id}" in card
+    assert f"{first.name}," in card
     assert len(first.run.test_scores()) == len(again.run.test_scores()) == 1
 
 
