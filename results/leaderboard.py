@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +18,8 @@ import spaces
 from data.console import Command
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from results.ranking.comparison import Comparison
     from results.ranking.entries import Board
     from results.ranking.selection import SelectedEnsemble
@@ -256,6 +261,18 @@ def _sentences(record: dict[str, Any]) -> list[str]:
         lines.append(SYNTHETIC)
     return lines
 
+
+class _CallableModule(ModuleType):
+    """Module that can be called: ``results.leaderboard("runs")`` returns the table as a DataFrame."""
+
+    def __call__(self, runs: str | Path = "runs", **options: Any) -> pd.DataFrame:
+        """Rank trials; see `results.opened_run.leaderboard_table`."""
+        from results.opened_run import leaderboard_table
+
+        return leaderboard_table(runs, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule
 
 if __name__ == "__main__":
     main()

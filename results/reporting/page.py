@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from data.errors import RunError
+from data.io.folder import Folder
 from results.evaluation.correction import correct_run
 from results.evaluation.descriptions import source, split
 from results.evaluation.predictions import OutOfFoldPredictions
@@ -68,6 +70,27 @@ def report(runs: str, names: Sequence[str]) -> str:
         sections=[_section(run_data, f"run{number}") for number, run_data in enumerate(all_runs)],
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
+
+
+def write_report(runs: str, names: Sequence[str], out: str | Path) -> Path:
+    """Write the report of runs to a file and return its path.
+
+    Raises
+    ------
+    RunError
+        If a run does not exist or has no scored trial, or the file cannot be written.
+    """
+    target = Path(out).expanduser().absolute()
+    if target.is_dir():
+        raise RunError(
+            f"--out {out}: this is a folder; name a file, such as {str(out).rstrip('/')}/report.html"
+        )
+    page = report(runs, names)
+    try:
+        Folder.at(target.parent).write(target.name, page.encode())
+    except OSError as error:
+        raise RunError(f"--out {out}: cannot be written ({error})") from error
+    return target
 
 
 def _render(**content: Any) -> str:
