@@ -16,6 +16,8 @@ from tests.support.rows import make_rows, write_cache
 from tests.support.softmax import Softmax, registered
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# By default, Ray's workers yield to all other processes, and hardly run on a busy machine.
+os.environ.setdefault("RAY_worker_niceness", "0")
 # Before Ray starts, whose workers write there too.
 _SCRATCH = tempfile.TemporaryDirectory(prefix="genre-search-tests-")
 os.environ["GENRE_SEARCH_SCRATCH"] = _SCRATCH.name
