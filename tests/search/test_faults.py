@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -175,51 +176,60 @@ def test_a_bad_configuration_fails_and_the_search_continues(
     assert trials["status"].iloc[0] == "COMPLETE"
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MB."""
-    disk = tmp_path / "disk"
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """Mount a file system of 3 MB."""
+    disk = folder / "disk"
     disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("this user may not mount a small file system")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
 
 
 @pytest.mark.slow
 def test_a_search_stopped_by_a_full_disk_can_be_resumed(
-    ray_cluster: None, softmax: Softmax, small_cache: Path, small_disk: Path
+    request: pytest.FixtureRequest, ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path: Path
 ) -> None:
-    filler = small_disk / "filler"
-    filler.write_bytes(bytes(2_650_000))
-    settings = SearchSettings.checked(
-        family="softmax",
-        cache=str(small_cache),
-        runs=str(small_disk / "runs"),
-        name="full",
-        trials=12,
-        max_epochs=4,
-        folds=2,
-        searcher="random",
-        # Small enough that the checkpoint of a slow trial does not fill the disk again.
-        set={"inputs": 16},
-    )
-    with pytest.raises(RunError, match="the disk is full; all written files stay readable; free some space"):
-        run_search(settings)
-    run = RunFolder.at(small_disk / "runs", "full")
-    assert run.info().status == "running"
-    filler.unlink()
-    kept = {trial.number: trial.value for trial in open_study(run).trials if trial.state.name == "COMPLETE"}
-    resumed = resume_search("full", runs=str(small_disk / "runs"))
-    assert resumed.info().reason == "all trials"
-    trials = resumed.trials()
-    assert len(trials) == 12
-    assert set(trials["status"]) <= {"COMPLETE", "PRUNED"}
-    for number, value in kept.items():
-        assert np.isclose(trials["val_accuracy"].iloc[number], value)
+    if os.geteuid() != 0:
+        # Other users may mount in a namespace of their own, in which they are root.
+        namespace = ["unshare", "--user", "--map-root-user", "--mount"]
+        this_test = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", request.node.nodeid]
+        subprocess.run([*namespace, *this_test], cwd=ROOT, check=True)
+        return
+    with small_disk(tmp_path) as disk:
+        filler = disk / "filler"
+        filler.write_bytes(bytes(2_650_000))
+        settings = SearchSettings.checked(
+            family="softmax",
+            cache=str(small_cache),
+            runs=str(disk / "runs"),
+            name="full",
+            trials=12,
+            max_epochs=4,
+            folds=2,
+            searcher="random",
+            # Small enough that the checkpoint of a slow trial does not fill the disk again.
+            set={"inputs": 16},
+        )
+        with pytest.raises(
+            RunError, match="the disk is full; all written files stay readable; free some space"
+        ):
+            run_search(settings)
+        run = RunFolder.at(disk / "runs", "full")
+        assert run.info().status == "running"
+        filler.unlink()
+        kept = {
+            trial.number: trial.value for trial in open_study(run).trials if trial.state.name == "COMPLETE"
+        }
+        resumed = resume_search("full", runs=str(disk / "runs"))
+        assert resumed.info().reason == "all trials"
+        trials = resumed.trials()
+        assert len(trials) == 12
+        assert set(trials["status"]) <= {"COMPLETE", "PRUNED"}
+        for number, value in kept.items():
+            assert np.isclose(trials["val_accuracy"].iloc[number], value)
 
 
 @pytest.mark.slow
