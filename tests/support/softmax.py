@@ -63,6 +63,8 @@ class Softmax(Family):
         Epochs start only while this file does not exist.
     kill_file : Path or None
         The first epoch that finds this file removes it and kills its process, as the kernel does.
+    cpus : float
+        Cores that a trial's process has reserved; 0 in the driver.
     """
 
     name: ClassVar[str] = "softmax"
@@ -85,9 +87,11 @@ class Softmax(Family):
     epoch_seconds: float = 0.0
     hold_file: Path | None = None
     kill_file: Path | None = None
+    cpus: float = 0.0
 
     def set_up(self, *, cpus: float, gpus: bool, deterministic: bool = False) -> bool:
-        """Do nothing: numpy needs no set-up, and uses no GPU."""
+        """Store the number of cores; numpy needs no set-up, and uses no GPU."""
+        self.cpus = cpus
         return True
 
     def release_memory(self) -> None:
