@@ -22,7 +22,8 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 RUN = "onprem"
-TRIALS, EPOCHS = 6, 90
+TRIALS, EPOCHS, HELD = 6, 40, 20
+"""Trials wait at epoch HELD, six seconds after their start and one after a checkpoint, for a late host."""
 HEAD, FIRST, SECOND, LATE = 2, 3, 4, 5
 """Numbers of the hosts; the laptop is 1."""
 
@@ -89,7 +90,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hosts, d
         pytest.skip(lacking)
     shared = tmp_path_factory.mktemp("hosts")
     with hosts(shared, _PROFILE.format(bin=Path(sys.executable).parent)) as made:
-        write_cache(shared / "cache", make_rows(tracks=300, segments=10, spread=8.0))
+        write_cache(shared / "cache", make_rows())
         up = {
             name: made.boot(name, number)
             for name, number in (("laptop", 1), ("head", HEAD), ("first", FIRST), ("second", SECOND))
@@ -154,12 +155,15 @@ def test_a_search_outlives_a_worker_and_uses_one_that_comes_late(
             alive=dashboard,
             every=0.5,
         )
+        hold = made.shared / "hold"
+        hold.write_text(str(HELD))
         search = (
-            f"python -m search.run --family features_mlp --address auto --cache {SHARED}/cache"
-            f" --runs {SHARED}/runs --name {RUN} --trials {TRIALS} --max-epochs {EPOCHS} --folds 3"
-            f" --scheduler none --searcher random --set epochs={EPOCHS} --set batch_size=5 --set layers=1"
+            f"cd {ROOT} && EPOCH_SECONDS=0.3 HOLD_FILE={SHARED}/hold python -m tests.support.softmax"
+            f" --family softmax --address auto --cache {SHARED}/cache"
+            f" --runs {SHARED}/runs --name {RUN} --trials {TRIALS} --max-epochs {EPOCHS}"
+            f" --scheduler none --searcher random --set epochs={EPOCHS}"
         )
-        submit = f"exec ray job submit --address http://127.0.0.1:8265 -- {search}"
+        submit = f"exec ray job submit --address http://127.0.0.1:8265 -- bash -c '{search}'"
         job = subprocess.Popen(
             laptop.command(submit), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -177,6 +181,7 @@ def test_a_search_outlives_a_worker_and_uses_one_that_comes_late(
         wait_until(
             lambda: actors(late) > 0, what="a trial on the late node", seconds=300, alive=job, every=0.5
         )
+        hold.unlink()
         said = job.communicate(timeout=600)[0]
         assert job.returncode == 0, said
     finally:

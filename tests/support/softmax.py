@@ -10,8 +10,8 @@ In a test, request the fixture ``softmax`` (of ``tests/conftest.py``) and search
         run_search(settings)
 
 The fixture makes `spaces.get` find the family for the tests of a module. In another process, use
-``python -m tests.support.softmax`` in place of ``python -m search.run``, where the environment variable
-``EPOCH_SECONDS`` sets `Softmax.epoch_seconds`; `registered` does the same in code.
+``python -m tests.support.softmax`` in place of ``python -m search.run``, where the environment variables
+``EPOCH_SECONDS`` and ``HOLD_FILE`` set attributes; `registered` does the same in code.
 
 To hold, slow down or kill trials, set attributes of ``FAMILY`` with ``monkeypatch.setattr`` before the search
 starts: each trial gets a copy. See `Softmax`. To hold single trials at single epochs, use
@@ -20,6 +20,7 @@ starts: each trial gets a copy. See `Softmax`. To hold single trials at single e
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -60,7 +61,7 @@ class Softmax(Family):
     epoch_seconds : float
         Minimum duration of an epoch of all folds.
     hold_file : Path or None
-        Epochs start only while this file does not exist.
+        While this file exists, no trial starts the epoch whose number, counted from 0, it contains.
     kill_file : Path or None
         The first epoch that finds this file removes it and kills its process, as the kernel does.
     cpus : float
@@ -117,14 +118,21 @@ class Softmax(Family):
         shift, scale = (np.array(preparation[name]) for name in ("shift", "scale"))
         return ((X[:, : len(shift)] - shift) / scale).astype(np.float32)
 
-    def before_epoch(self) -> None:
+    def before_epoch(self, epoch: int) -> None:
         """Wait or die as the attributes request."""
         if self.kill_file is not None and self.kill_file.exists():
             self.kill_file.unlink(missing_ok=True)
             os.kill(os.getpid(), signal.SIGKILL)
-        while self.hold_file is not None and self.hold_file.exists():
+        while epoch >= self._held_epoch():
             time.sleep(0.02)
         time.sleep(self.epoch_seconds)
+
+    def _held_epoch(self) -> float:
+        try:
+            return int(self.hold_file.read_text()) if self.hold_file else math.inf
+        except FileNotFoundError:
+            # The test has just deleted it.
+            return math.inf
 
 
 class SoftmaxFolds(Learner):
@@ -147,7 +155,7 @@ class SoftmaxFolds(Learner):
 
     def run_epoch(self, epoch: int) -> EpochOutcome:
         """Train each fold for one epoch, then predict its validation rows."""
-        self._family.before_epoch()
+        self._family.before_epoch(epoch)
         # A learning rate without a bound overflows, as it does on a GPU; the loss then is not finite.
         with np.errstate(all="ignore"):
             results = [self._run_fold(number, epoch) for number in range(len(self._weights))]
@@ -237,6 +245,7 @@ def main() -> None:
 
     with registered():
         FAMILY.epoch_seconds = float(os.environ.get("EPOCH_SECONDS", "0"))
+        FAMILY.hold_file = Path(os.environ["HOLD_FILE"]) if "HOLD_FILE" in os.environ else None
         search()
 
 

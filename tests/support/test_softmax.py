@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,6 +56,22 @@ def test_bad_configurations_fail_as_those_of_a_real_family(task: Task) -> None:
         FAMILY.learner({**FAMILY.BASELINE, "inputs": 0}, task, seed=0)
     learner = FAMILY.learner({**FAMILY.BASELINE, "learning_rate": 1e30}, task, seed=0)
     assert not all(math.isfinite(learner.run_epoch(epoch).train_loss) for epoch in range(2))
+
+
+def test_an_epoch_waits_for_the_end_of_its_hold_file(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = tmp_path / "hold"
+    hold.write_text("1")
+    monkeypatch.setattr(FAMILY, "hold_file", hold)
+    learner = FAMILY.learner(FAMILY.BASELINE, task, seed=0)
+    learner.run_epoch(0)
+    with ThreadPoolExecutor(1) as background:
+        held = background.submit(learner.run_epoch, 1)
+        with pytest.raises(TimeoutError):
+            held.result(timeout=0.2)
+        hold.unlink()
+        assert math.isfinite(held.result(timeout=60).train_loss)
 
 
 def test_the_baseline_and_the_portfolio_are_points_of_the_space() -> None:
