@@ -326,13 +326,15 @@ def _valid(model: type[_Model], values: Mapping[str, Any], **options: str) -> _M
     """Make a model from values; `options` maps a field to its option if the names differ."""
     from pydantic import ValidationError
 
+    from data.io.documents import Problem
+
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "-".join(str(part) for part in first["loc"])
+        problem = Problem.first(error)
+        name = "-".join(map(str, problem.location))
         option = options.get(name, name.replace("_", "-"))
-        raise SettingsError(f"{f'--{option}: ' if option else ''}{first['msg']}") from error
+        raise SettingsError(f"{f'--{option}: ' if option else ''}{problem.message}") from error
 
 
 def _progress() -> Progress:

@@ -9,7 +9,8 @@ from pydantic_core import PydanticCustomError
 
 import spaces
 from data.errors import SettingsError
-from search.progress.loggers import require_extra
+from data.io.documents import Problem
+from data.io.extras import check_installed
 from search.sampling.samplers import SEARCHERS
 from search.tune.schedulers import SCHEDULERS, default_grace_period, milestones, most_brackets
 
@@ -148,11 +149,11 @@ class SearchSettings(BaseModel):
         try:
             settings = cls(**options)
         except ValidationError as error:
-            first = error.errors()[0]
-            option = "--" + str(first["loc"][0]).replace("_", "-")
-            value = first["input"]
+            problem = Problem.first(error)
+            option = "--" + str(problem.location[0]).replace("_", "-")
+            value = problem.value
             text = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
-            message = first["msg"] if first["type"] == "pair" else first["msg"].lower()
+            message = problem.message if problem.kind == "pair" else problem.message.lower()
             raise SettingsError(f"{option} {text}: {message}") from error
         settings.check()
         return settings
@@ -197,14 +198,14 @@ class SearchSettings(BaseModel):
         self._check_scheduler()
         if self.searcher == "grid" and self.warm_start is not None:
             raise SettingsError("--warm-start cannot be used with --searcher grid, which tries every point")
-        for option, is_used in (
-            ("--searcher gp", self.searcher == "gp"),
-            ("--tensorboard", self.tensorboard),
-            ("--mlflow", self.mlflow is not None),
-            ("--wandb", self.wandb is not None),
+        for option, module, extra, is_used in (
+            ("--searcher gp", "torch", "gp", self.searcher == "gp"),
+            ("--tensorboard", "tensorboardX", "tensorboard", self.tensorboard),
+            ("--mlflow", "mlflow", "mlflow", self.mlflow is not None),
+            ("--wandb", "wandb", "wandb", self.wandb is not None),
         ):
             if is_used:
-                require_extra(option)
+                check_installed((module,), extra, option=option)
 
     def _check_scheduler(self) -> None:
         for option, epochs in (("--grace-period", self.grace_period), ("--patience", self.patience)):

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from data.dataset.splits import Split
 from data.errors import RunError
 from data.io.command_names import command_name
+from data.io.documents import require_format, validated
 from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure
 from search.storage.run_info import FORMAT, RunInfo
@@ -133,18 +132,9 @@ class RunFolder:
             raise bucket_failure(error) or RunError(
                 f"{self.folder.uri}/run.json: cannot be read ({error.strerror or error})"
             ) from error
-        version = content.get("format") if isinstance(content, dict) else None
-        if version != FORMAT:
-            raise RunError(
-                f"{self.folder.uri}/run.json: format {version}, but this program reads {FORMAT}; use the"
-                " version of the program that wrote it"
-            )
-        try:
-            return RunInfo.model_validate(content)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise RunError(f"{self.folder.uri}/run.json: {where}: {first['msg']}") from error
+        where, advice = f"{self.folder.uri}/run.json", "use the version of the program that wrote it"
+        require_format(content, (FORMAT,), where=where, error=RunError, advice=advice)
+        return validated(RunInfo, content, where=where, error=RunError, advice=advice)
 
     def write_info(self, info: RunInfo) -> None:
         """Write ``run.json``."""

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,13 +14,16 @@ import soundfile
 from click.testing import CliRunner
 
 from data import inspect
-from data.analysis.features import of_file
+from data.analysis import segments
+from data.analysis.kinds import FEATURE_KIND
+from data.analysis.parameters import Parameters
+from data.analysis.segments import of_file
 from data.audio.decode import DECODING, Audio, load
 from data.cache.cache import Cache
 from data.errors import AudioError
 from data.io.folder import Folder
 from data.io.lock import claimed
-from data.pipeline import worker as analysis
+from data.pipeline import worker
 from tests.support.collection import SR, clip, make_collection
 from tests.support.preparing import assert_same, prepared, run
 
@@ -34,7 +38,9 @@ def test_a_folder_becomes_a_cache_of_what_the_files_hold(tmp_path: Path) -> None
     rows = Cache.open(tmp_path / "cache").features
     assert rows.track_id.tolist() == sorted(rows.track_id)
     assert rows.label.tolist() == ["genre0"] * 3 + ["genre1"] * 3
-    np.testing.assert_allclose(rows.X[4], of_file(audio / rows.track_id[4])[0][0], rtol=1e-3)
+    np.testing.assert_allclose(
+        rows.X[4], of_file(audio / rows.track_id[4], Parameters(), FEATURE_KIND)[0][0], rtol=1e-3
+    )
     row = manifest(tmp_path / "cache")["genre0/genre0.00001.wav"]
     assert (row["status"], row["reason"], row["sample_rate"]) == ("ok", "", SR)
     assert row["duration_s"] == pytest.approx(1.5)
@@ -283,15 +289,15 @@ def test_a_file_that_could_not_be_opened_is_tried_again(
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     locked = str(audio / "genre0" / "genre0.00000.wav")
 
-    def refused(path: str, **options: int) -> Audio:
+    def refused(path: str, **options: Any) -> Audio:
         if path == locked:
             raise AudioError(f"{path}: cannot be opened (Permission denied)")
         return load(path, **options)
 
-    digest = analysis.file_digest
+    digest = worker.file_digest
     with monkeypatch.context() as patch:
-        patch.setattr(analysis, "load", refused)
-        patch.setattr(analysis, "file_digest", lambda path: "" if path == locked else digest(path))
+        patch.setattr(segments, "load", refused)
+        patch.setattr(worker, "file_digest", lambda path: "" if path == locked else digest(path))
         assert "1 skipped" in prepared(audio, cache).output
     again = prepared(audio, cache).output
     assert "1 of 6 files analysed, 0 skipped" in again

@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from data.analysis.features import of_file
+from data.analysis.kinds import FEATURE_KIND
+from data.analysis.parameters import Parameters
+from data.analysis.segments import of_file
 from data.cache.cache import Cache
 from tests.support.collection import SR, make_collection
 from tests.support.preparing import prepared, run
@@ -51,7 +53,7 @@ def test_regions_hold_the_samples_between_their_times(tmp_path: Path) -> None:
     features = Cache.open(cache).features
     cut = tmp_path / "cut.wav"
     soundfile.write(cut, y[SR // 2 : SR], SR, subtype="FLOAT")
-    expected = of_file(cut)[0]
+    expected = of_file(cut, Parameters(), FEATURE_KIND)[0]
     np.testing.assert_allclose(features.X[features.track_id == f"{name}#t=0.5,1"], expected, rtol=1e-3)
     strict = run("--audio", audio, "--cache", cache, "--labels", labels, "--strict")
     assert strict.exit_code == 2

@@ -97,7 +97,7 @@ def test_a_cache_that_was_replaced_is_refused(tmp_path: Path) -> None:
     task = refit_task(rows, make_split(rows.tracks(), folds=2, test_fraction=0.0, seed=0))
     content = json.loads((cache / "cache.json").read_text())
     (cache / "cache.json").write_text(json.dumps(content | {"fingerprint": "1" * 64}))
-    with pytest.raises(CacheError, match="holds other data than when the search began"):
+    with pytest.raises(CacheError, match="its data changed after the search started"):
         task.X[np.array([0])]
 
 
