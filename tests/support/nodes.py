@@ -76,7 +76,7 @@ def main(cache: str, runs: str) -> None:
     )
     tuning.GenreTrial = NotingTrial
     # The search runs in another thread: Ray starts nodes in the main thread only.
-    with registered(), ThreadPoolExecutor(1) as background:
+    with ThreadPoolExecutor(1) as background:
         searching = background.submit(run_search, settings)
         processes: set[object] = set()
         while len(processes) < 3 and not searching.done():
@@ -91,4 +91,5 @@ def main(cache: str, runs: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with registered():
+        main(*sys.argv[1:])
