@@ -19,10 +19,9 @@ from ray.cluster_utils import Cluster
 from search import SearchSettings, run_search
 from search import driver as tuning
 from search.tune.trial import GenreTrial
-from tests.support.softmax import registered
 
 TRIALS, EPOCHS = 5, 8
-_SECONDS = 1.0
+_SECONDS = 2.0
 """Minimum duration of an epoch."""
 
 
@@ -30,6 +29,8 @@ class NotingTrial(GenreTrial):
     """A slow trial that saves every epoch and notes its node, GPU and process."""
 
     def _advance(self, started: float) -> str:
+        import tensorflow as tf
+
         time.sleep(_SECONDS)
         outcome = super()._advance(float("-inf"))
         note = {
@@ -38,7 +39,7 @@ class NotingTrial(GenreTrial):
             "node": ray.get_runtime_context().get_node_id(),
             "card": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "process": os.getpid(),
-            "cpus": vars(self._family)["cpus"],
+            "threads": tf.config.threading.get_intra_op_parallelism_threads(),
         }
         with (self._run.folder.local / "notes").open("a") as notes:
             notes.write(json.dumps(note) + "\n")
@@ -62,7 +63,7 @@ def main(cache: str, runs: str) -> None:
     nodes.add_node(num_cpus=1, num_gpus=1)
     nodes.wait_for_nodes(timeout=240)
     settings = SearchSettings.checked(
-        family="softmax",
+        family="features_mlp",
         cache=cache,
         runs=runs,
         name="gpus",
@@ -91,5 +92,4 @@ def main(cache: str, runs: str) -> None:
 
 
 if __name__ == "__main__":
-    with registered():
-        main(*sys.argv[1:])
+    main(*sys.argv[1:])
