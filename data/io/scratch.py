@@ -32,7 +32,13 @@ def scratch_folder() -> Path:
     named = os.environ.get(VARIABLE)
     if named:
         return Path(named)
-    folder = Path(tempfile.gettempdir()) / f"genre-search-{os.getuid()}"
+    try:
+        folder = Path(tempfile.gettempdir()) / f"genre-search-{os.getuid()}"
+    except FileNotFoundError as error:
+        raise CacheError(
+            "no folder for temporary files can be written (TMPDIR, /tmp, /var/tmp); name a folder in the"
+            f" variable {VARIABLE} and in TMPDIR"
+        ) from error
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()

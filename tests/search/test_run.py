@@ -36,7 +36,7 @@ def test_the_command_with_all_options(
     result = search(
         *("--family", "softmax", "--cache", small_cache, "--name", "cli", "--trials", 3),
         *("--max-epochs", 4, "--folds", 2, "--test-fraction", 0.25, "--searcher", "random"),
-        *("--scheduler", "asha", "--grace-period", 1, "--reduction-factor", 2, "--time-budget", 900),
+        *("--scheduler", "asha", "--grace-period", 0.25, "--reduction-factor", 2, "--time-budget", 900),
         *("--brackets", 2, "--patience", 3, "--target", 1, "--stagnation", 50),
         *("--set", "noise=0.1", "--set", "decay=false", "--space", space),
         *("--max-concurrent", 1, "--cpus-per-trial", 0.5, "--gpus-per-trial", 0, "--seed", 5),

@@ -174,7 +174,9 @@ def test_other_tensors_than_those_of_the_cache_are_refused(tmp_path: Path) -> No
     command = ["--audio", str(audio), "--cache", str(cache), "--melspec", "--n-mels", "64"]
     result = CliRunner().invoke(prepare.main, command)
     assert result.exit_code == 2
-    message = "other parameters (melspec.n_mels 32, now 64; melspec.seconds 1.0, now 3.0); name a new folder"
+    message = (
+        "other parameters (melspec.n_mels 32, now 64; melspec.seconds 1.0, now 3.0); choose a new folder"
+    )
     assert message in result.output.replace("\n", " ")
 
 
