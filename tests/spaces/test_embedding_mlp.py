@@ -82,7 +82,7 @@ def test_the_encoders_come_from_the_cache_and_are_recorded() -> None:
     recorded = family.as_recorded(family.baseline(10), family.weights)
     assert isinstance(recorded, EmbeddingMLP)
     assert recorded.inputs == FAMILY.inputs
-    with pytest.raises(SettingsError, match="begins with no pretrained weights"):
+    with pytest.raises(SettingsError, match="has no pretrained weights"):
         spaces.get("embedding_mlp").for_search((99,), weights="imagenet", embeddings=TWO)
 
 
