@@ -63,7 +63,7 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
     "--features-csv",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Published table of features, instead of audio.",
+    help="Published table of features (of clips, or of segments of 3 s), instead of audio.",
 )
 @click.option(
     "--images",

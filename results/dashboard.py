@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from data.console import Command
-from results.serve import HOST, check_installed
-from results.serving.local_socket import is_own_name, listen
+from results.serve import check_installed
+from results.serving.local_socket import LOOPBACK, OWN_NAMES, host_name, listen
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -41,7 +41,7 @@ def main(run: str, runs: str, port: int) -> None:
         def log_message(self, *_: object) -> None:
             """Ignore the log message."""
 
-    with listen(HOST, port) as socket:
+    with listen(LOOPBACK, port) as socket:
         server = WSGIServer(socket.getsockname(), QuietHandler, bind_and_activate=False)
         server.socket.close()
         server.socket = socket
@@ -49,7 +49,7 @@ def main(run: str, runs: str, port: int) -> None:
         server.setup_environ()
         server.set_app(_read_only(wsgi(study_storage)))
         server.server_activate()
-        click.echo(f"Showing {run} on http://{HOST}:{server.server_port} (press Ctrl-C to stop).")
+        click.echo(f"Showing {run} on http://{LOOPBACK}:{server.server_port} (press Ctrl-C to stop).")
         server.serve_forever()
 
 
@@ -57,8 +57,8 @@ def _read_only(app: WSGIApplication) -> WSGIApplication:
     """Pass on read requests that address this machine by its own name; refuse all others."""
 
     def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not is_own_name(environ.get("HTTP_HOST", "")):
-            reason = f"open {HOST} or localhost"
+        if host_name(environ.get("HTTP_HOST", "")) not in OWN_NAMES:
+            reason = f"open {LOOPBACK} or localhost"
         elif environ["REQUEST_METHOD"] not in _READ_METHODS:
             reason = "the study is read-only here; only its search writes to it"
         else:

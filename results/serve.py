@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 
 import click
 
 from data.console import Command
 from data.errors import SettingsError
+from results.serving.local_socket import LOOPBACK, listen
 
-HOST = "127.0.0.1"
-"""The server listens on this machine only, because it has no login and no encryption."""
+_GRACE_S = 30
+"""Seconds that running predictions get when the server is stopped."""
 
 
 @click.command(cls=Command)
@@ -19,27 +21,87 @@ HOST = "127.0.0.1"
     "--port", metavar="N", type=click.IntRange(0, 65535), default=8000, help="Port; 0 for a free one."
 )
 @click.option(
+    "--host",
+    metavar="ADDRESS",
+    default=LOOPBACK,
+    help="Address to listen on. There is no login: use another only in a container or behind a proxy.",
+)
+@click.option(
+    "--allow-host",
+    metavar="NAME",
+    multiple=True,
+    help="Accept requests under this host name too. Can be repeated.",
+)
+@click.option(
     "--max-megabytes",
     metavar="MB",
     type=click.FloatRange(min=0, min_open=True),
-    default=50.0,
+    default=200.0,
     help="Maximum size of an upload.",
 )
-def main(export_dir: str, port: int, max_megabytes: float) -> None:
-    """Serve an export on 127.0.0.1: a page for uploading songs, POST /predict, and /openapi.json."""
-    check_installed(("fastapi", "uvicorn", "multipart"), "serve")
+@click.option(
+    "--max-minutes",
+    metavar="MINUTES",
+    type=click.FloatRange(min=0, min_open=True),
+    default=15.0,
+    help="Maximum length of a song.",
+)
+@click.option(
+    "--max-requests",
+    metavar="N",
+    type=click.IntRange(1, 40),
+    default=32,
+    help="Predictions at once, running and waiting; more are refused with status 503.",
+)
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(0),
+    default=None,
+    show_default="number of cores",
+    help="Processes that decode and analyse songs; 0 uses the server's own process.",
+)
+@click.option(
+    "--min-confidence",
+    metavar="P",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Answer 'unsure' if the probability of the most likely genre is below P.",
+)
+def main(
+    export_dir: str,
+    port: int,
+    host: str,
+    allow_host: tuple[str, ...],
+    max_megabytes: float,
+    max_minutes: float,
+    max_requests: int,
+    workers: int | None,
+    min_confidence: float,
+) -> None:
+    """Serve an export: a page for songs, POST /predict, /model, /healthz, /metrics and /openapi.json."""
+    check_installed(("fastapi", "uvicorn", "multipart", "prometheus_client"), "serve")
     import results
-    from results.serving.local_socket import listen
 
-    classifier = results.load(export_dir)
+    model = results.load(export_dir)
     import uvicorn
 
     from results.serving.app import application
+    from results.serving.limits import Limits
+    from results.serving.model_summary import ModelSummary
 
-    with listen(HOST, port) as socket:
-        click.echo(f"Serving {export_dir} on http://{HOST}:{socket.getsockname()[1]} (press Ctrl-C to stop).")
-        app = application(classifier, max_megabytes=max_megabytes)
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[socket])
+    app = application(
+        model,
+        ModelSummary.of(export_dir, model),
+        limits=Limits(max_megabytes, max_minutes, max_requests),
+        workers=(os.cpu_count() or 1) if workers is None else workers,
+        min_confidence=min_confidence,
+        allowed_hosts=allow_host,
+    )
+    with listen(host, port) as socket:
+        click.echo(f"Serving {export_dir} on http://{host}:{socket.getsockname()[1]} (press Ctrl-C to stop).")
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_S)
+        uvicorn.Server(config).run(sockets=[socket])
 
 
 def check_installed(modules: tuple[str, ...], extra: str) -> None:

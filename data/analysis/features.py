@@ -17,7 +17,7 @@ from data.analysis.hpss import harmonic_percussive
 from data.analysis.parameters import Parameters
 from data.analysis.stft import Spectrum, framed
 from data.analysis.tempo import tempo
-from data.audio.decode import Audio, load
+from data.audio.decode import LONGEST_SECONDS, Audio, load
 
 _N_MFCC = 20
 _ROLLOFF = 0.85
@@ -25,7 +25,9 @@ _ZERO = 1e-10
 """Samples up to this size count as zero in the zero crossings, as in librosa."""
 
 
-def of_file(path: str | Path, parameters: Parameters | None = None) -> tuple[np.ndarray, np.ndarray]:
+def of_file(
+    path: str | Path, parameters: Parameters | None = None, *, longest_s: float = LONGEST_SECONDS
+) -> tuple[np.ndarray, np.ndarray]:
     """Features of an audio file, by segment, as a cache holds them and a model expects them.
 
     Parameters
@@ -34,6 +36,8 @@ def of_file(path: str | Path, parameters: Parameters | None = None) -> tuple[np.
         The file.
     parameters : Parameters, optional
         How to analyse; the published way by default.
+    longest_s : float
+        Longest track in seconds.
 
     Returns
     -------
@@ -48,7 +52,7 @@ def of_file(path: str | Path, parameters: Parameters | None = None) -> tuple[np.
         If the file cannot be used; see `data.audio.decode.load`.
     """
     parameters = parameters or Parameters()
-    audio = load(path, sample_rate=parameters.sample_rate, min_samples=parameters.n_fft)
+    audio = load(path, sample_rate=parameters.sample_rate, min_samples=parameters.n_fft, longest_s=longest_s)
     return of_audio(audio, parameters)
 
 

@@ -17,13 +17,18 @@ from data.analysis.kinds import EMBEDDING_PREFIX, FEATURE_KIND, Kind, kinds_in
 from data.analysis.parameters import Embedding, Parameters, Picture, Windows
 from data.analysis.spectrograms import tensors_of, window_frames, window_starts
 from data.analysis.stft import Spectrum
-from data.audio.decode import load
+from data.audio.decode import LONGEST_SECONDS, load
 from data.audio.spectrogram_images import load_picture
 from data.errors import CacheError
 
 
 def of_file(
-    path: str | Path, parameters: Parameters, kind: Kind, *, encoders: str = ""
+    path: str | Path,
+    parameters: Parameters,
+    kind: Kind,
+    *,
+    encoders: str = "",
+    longest_s: float = LONGEST_SECONDS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Extract the inputs of one kind from a file, with the code that prepares caches.
 
@@ -37,6 +42,8 @@ def of_file(
         What to give; see `Cache.rows`.
     encoders : str
         Folder of the files of the encoders, where `kind` is an embedding.
+    longest_s : float
+        Longest track in seconds.
 
     Returns
     -------
@@ -59,10 +66,10 @@ def of_file(
     # One thread, as in the preparation: several would add in another order.
     with threadpool_limits(1):
         if kind == FEATURE_KIND:
-            return features_of_file(path, parameters)
+            return features_of_file(path, parameters, longest_s=longest_s)
         if _embedded(kind):
-            return _segments(path, parameters, kinds_in(kind), encoders)
-        return _tensors(path, parameters, kind)
+            return _segments(path, parameters, kinds_in(kind), encoders, longest_s)
+        return _tensors(path, parameters, kind, longest_s)
 
 
 def _embedded(kind: Kind) -> bool:
@@ -71,7 +78,7 @@ def _embedded(kind: Kind) -> bool:
 
 
 def _segments(
-    path: str | Path, parameters: Parameters, kinds: Sequence[Kind], encoders: str
+    path: str | Path, parameters: Parameters, kinds: Sequence[Kind], encoders: str, longest_s: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features and vectors of each segment, side by side in the order of the kinds."""
     embeddings = {
@@ -84,6 +91,7 @@ def _segments(
         sample_rate=parameters.sample_rate,
         min_samples=parameters.n_fft,
         other_rates={embedding.sample_rate for embedding in embeddings.values()},
+        longest_s=longest_s,
     )
     bounds = segment_bounds(len(audio.y), sr=audio.sr, segment_seconds=parameters.segment_seconds)
     parts = segment_vectors(audio.others, bounds, sr=audio.sr, embeddings=embeddings, encoders=encoders)
@@ -99,11 +107,13 @@ def _embedding(parameters: Parameters, kind: Kind) -> Embedding:
     return embedding
 
 
-def _tensors(path: str | Path, parameters: Parameters, kind: Kind) -> tuple[np.ndarray, np.ndarray]:
+def _tensors(
+    path: str | Path, parameters: Parameters, kind: Kind, longest_s: float
+) -> tuple[np.ndarray, np.ndarray]:
     wanted = _wanted(parameters, kind)
     if parameters.from_pictures and isinstance(wanted, Picture):
         return load_picture(path, size=wanted.size)[np.newaxis], np.zeros(1)
-    audio = load(path, sample_rate=parameters.sample_rate, min_samples=parameters.n_fft)
+    audio = load(path, sample_rate=parameters.sample_rate, min_samples=parameters.n_fft, longest_s=longest_s)
     bounds = segment_bounds(len(audio.y), sr=audio.sr, segment_seconds=parameters.segment_seconds)
     only = parameters.model_copy(update={"melspec": None, "image": None, kind: wanted})
     frames = _frames(wanted, parameters)

@@ -7,14 +7,15 @@ and `data.audio.ffmpeg`. The content of a file decides, not its name.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
+from data.audio.decoder import ACCEPTED_GAP_S, Decoder
 from data.audio.refusal import UnusableError
+from data.audio.region import Region, part_of
 from data.errors import AudioError
 from data.io.folder import require_regular
 
@@ -50,8 +51,6 @@ RECODED_SINCE = frozenset({".mp3", ".ogg", ".opus"})
 
 LONGEST_SECONDS = 6 * 3600
 """Longest track that is decoded; the samples of a longer one would take gigabytes."""
-ACCEPTED_GAP_S = 0.05
-"""Seconds that may be missing from a file: about two MP3 frames at 44.1 kHz."""
 _LOUDEST = 1e10
 """Largest sample of a floating-point format that counts as audio; its powers are finite in 32 bits."""
 _FULL_SCALE = 1 - 2**-15
@@ -102,45 +101,14 @@ class Audio:
     others: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
-class Decoder(Protocol):
-    """An open audio file.
-
-    Attributes
-    ----------
-    codec : str
-        Codec of the file.
-    sample_rate : int
-        Sample rate of the file in Hz.
-    channels : int
-        Number of channels.
-    """
-
-    @property
-    def codec(self) -> str: ...  # noqa: D102
-    @property
-    def sample_rate(self) -> int: ...  # noqa: D102
-    @property
-    def channels(self) -> int: ...  # noqa: D102
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """Decode the file: float32 arrays of shape (n, channels), full scale 1."""
-
-    def missing_s(self, n_samples: int) -> float:
-        """Seconds that the file lacks once `n_samples` were decoded, for files that are cut short.
-
-        Raises
-        ------
-        UnusableError
-            If the end of the audio is missing and nobody can say how much of it.
-        """
-
-
 def load(
     path: str | Path,
     *,
     sample_rate: int = 22050,
     min_samples: int = 2048,
     other_rates: Iterable[int] = (),
+    longest_s: float = LONGEST_SECONDS,
+    region: Region | None = None,
 ) -> Audio:
     """Decode an audio file to mono at one sample rate.
 
@@ -157,16 +125,20 @@ def load(
         Fewest samples, at `sample_rate`, that are useful: one frame of the analysis.
     other_rates : iterable of int
         Further rates in Hz at which the same samples are returned.
+    longest_s : float
+        Longest track in seconds; decoding stops there.
+    region : Region, optional
+        Part of the file to return; by default, all of it.
 
     Raises
     ------
     AudioError
         If the file cannot be read, is not audio, lacks more than `ACCEPTED_GAP_S` of what it should hold,
         holds samples that are not finite or far beyond full scale, or is too short or longer than
-        `LONGEST_SECONDS`.
+        `longest_s`; or if the region ends beyond the file's end.
     """
     try:
-        audio = _decode(path, sample_rate, set(other_rates))
+        audio = _decode(path, sample_rate, set(other_rates), region, longest_s)
     except OSError as error:
         raise AudioError(f"{path}: cannot be opened ({error.strerror or error})") from error
     except UnusableError as error:
@@ -181,7 +153,9 @@ def load(
     return audio
 
 
-def _decode(path: str | Path, sample_rate: int, other_rates: Set[int]) -> Audio:
+def _decode(
+    path: str | Path, sample_rate: int, other_rates: Set[int], region: Region | None, longest_s: float
+) -> Audio:
     from data.audio import ffmpeg, pcm
 
     require_regular(path)
@@ -194,19 +168,19 @@ def _decode(path: str | Path, sample_rate: int, other_rates: Set[int]) -> Audio:
     if pcm_file:
         try:
             with pcm.PcmFile(path) as file:
-                return _collect(file, sample_rate, other_rates)
+                return _collect(part_of(file, region), sample_rate, other_rates, longest_s)
         except pcm.UnknownCodecError as unknown:
             # Such as MP3 or AC-3 inside a WAV file.
             try:
                 with ffmpeg.FfmpegFile(path) as file:
-                    return _collect(file, sample_rate, other_rates)
+                    return _collect(part_of(file, region), sample_rate, other_rates, longest_s)
             except UnusableError:
                 raise unknown from None
     with ffmpeg.FfmpegFile(path) as file:
-        return _collect(file, sample_rate, other_rates)
+        return _collect(part_of(file, region), sample_rate, other_rates, longest_s)
 
 
-def _collect(file: Decoder, sample_rate: int, other_rates: Set[int]) -> Audio:
+def _collect(file: Decoder, sample_rate: int, other_rates: Set[int], longest_s: float) -> Audio:
     """Decode all blocks to mono at `sample_rate`, and measure what the manifest reports."""
     import soxr
 
@@ -235,9 +209,9 @@ def _collect(file: Decoder, sample_rate: int, other_rates: Set[int]) -> Audio:
             pieces[rate].append(mono if rate == native else resamplers[rate].resample_chunk(mono))
         n_samples += len(block)
         n_values += block.size
-        if n_samples > LONGEST_SECONDS * native:
+        if n_samples > longest_s * native:
             # Counted, because headers lie: a few megabytes can hold days of silence.
-            raise UnusableError(f"longer than {LONGEST_SECONDS // 3600} hours; cut it into pieces")
+            raise UnusableError(f"longer than {_spoken(longest_s)}; cut it into pieces")
     for rate, resampler in resamplers.items():
         pieces[rate].append(resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True))
     missing_s = max(0.0, file.missing_s(n_samples))
@@ -260,3 +234,9 @@ def _collect(file: Decoder, sample_rate: int, other_rates: Set[int]) -> Audio:
         missing_s=missing_s,
         others={rate: samples[rate] for rate in other_rates},
     )
+
+
+def _spoken(seconds: float) -> str:
+    """Return a duration in hours, or in minutes if it is shorter than two hours."""
+    hours = seconds / 3600
+    return f"{hours:g} hours" if hours >= 2 else f"{seconds / 60:g} minutes"

@@ -73,10 +73,12 @@ def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
     folder : Folder
         The cache.
     source : str
-        What it was made of; only what was made of audio can be added to.
+        What it was made of; only what was made of audio can be added to, and embeddings to the demo.
     kind : str
         ``melspec``, ``image``, ``embedding musicnn``, or nothing for features.
     """
+    if source == "demo" and kind.startswith("embedding "):
+        return f"make them with '{command_name('data.demo')} --cache {shlex.quote(folder.uri)} --{kind}'"
     made = source == "audio"
     option = f" --{kind}" if kind else ""
     where = shlex.quote(folder.uri) if made else "DIR"

@@ -122,8 +122,10 @@ def collect(folder: Path, layout: Layout) -> Collected:
         splits = sides_by_folder(scan.root, scan.files)
     notes += scan.notes()
     if layout.groups:
-        named = match_groups(layout.groups, [file.track_id for file in scan.files])
-        groups = named.groups
+        named = match_groups(layout.groups, {file.file_id for file in scan.files})
+        groups = {
+            file.track_id: named.groups[file.file_id] for file in scan.files if file.file_id in named.groups
+        }
         if not named.is_complete:
             notes.append(f"--groups {layout.groups}: {named.summary()}")
     elif layout.groups_from:
@@ -132,6 +134,10 @@ def collect(folder: Path, layout: Layout) -> Collected:
             raise SettingsError(f"--groups-from {layout.groups_from}: no file has this tag")
         groups = tags.values
         notes += [text for text in (tags.summary(layout.groups_from),) if text]
+    regions = [file for file in scan.files if file.region is not None]
+    if regions:
+        # Regions of a file belong together unless the user says otherwise.
+        groups = {file.track_id: file.file_id for file in regions} | (groups or {})
     return Collected(scan.files, groups, splits or None, notes, scan.warnings())
 
 

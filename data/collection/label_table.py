@@ -6,11 +6,13 @@ without its ending, or by a track's number, as in FMA's ``000/000002.mp3``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from data.cache.partition import contradiction, known_words, side_of
+from data.cache.partition import contradiction
+from data.collection.file_index import FileIndex
+from data.collection.label_rows import FILE_COLUMNS, LABEL_COLUMNS, Columns, TableContent
 from data.collection.scan import (
     Scan,
     partition_folders,
@@ -20,16 +22,8 @@ from data.collection.scan import (
     with_genres,
 )
 from data.errors import SettingsError
-from data.io.names import file_name, normalised
 from data.io.table_file import TableFile
 
-FILE_COLUMNS = ("file", "file_name", "path", "filename", "track_id")
-LABEL_COLUMNS = ("label", "genre", "category", "class", "track.genre_top")
-GROUP_COLUMNS = ("group", "artist", "album", "artist.id")
-SPLIT_COLUMNS = ("split", "fold", "set.split")
-_SUBSET_COLUMN = "set.subset"
-_SUBSETS = ("small", "medium", "large", "full")
-"""FMA's subsets; each holds the ones before it."""
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
@@ -119,12 +113,12 @@ def label_files(
     ------
     SettingsError
         If the folder or the table cannot be read, a column is missing, a file has two labels or is on two
-        sides, a side is unknown, or fewer than two genres have a file.
+        sides, a side or a region is unusable, or fewer than two genres have a file.
     """
     scan = scan_all(folder, "--audio")
     folder = scan.root
     tables = [labels] if isinstance(labels, Path) else list(labels)
-    content = _Content(_Index(file.track_id for file in scan.files))
+    content = TableContent(FileIndex(file.track_id for file in scan.files))
     for path in tables:
         table = TableFile.open(path, option="--labels", error=SettingsError)
         # The table itself may be among the files.
@@ -133,16 +127,16 @@ def label_files(
             scan = replace(scan, ignored=+scan.ignored)
         content.read(
             table,
-            _Columns.of(table, label_column, group_column, split_column, subset),
+            Columns.of(table, label_column, group_column, split_column, subset),
             below=path.absolute().parent.relative_to(folder).as_posix() if len(tables) > 1 else "",
         )
     option = f"--labels {' '.join(map(str, tables))}"
     reason = contradiction(content.splits.values()) if content.splits else None
     if reason is not None:
         raise SettingsError(f"{option}: its partition cannot be used: {reason}")
-    label_of = content.label_of
-    unlabelled = [file.track_id for file in scan.files if file.track_id not in label_of]
-    files = [replace(file, label=label_of[file.track_id]) for file in scan.files if file.track_id in label_of]
+    unlabelled = [file.track_id for file in scan.files if file.track_id not in content.files]
+    files = [track for file in scan.files for track in content.tracks_of(file)]
+    files.sort(key=lambda file: file.track_id)
     if not files:
         example = f" (it has {content.unmatched[0]!r})" if content.unmatched else ""
         raise SettingsError(
@@ -152,116 +146,3 @@ def label_files(
     require_genres(scan, "--labels")
     splits = content.splits or sides_by_folder(folder, scan.files)
     return LabelledFiles(scan, content.groups, splits, unlabelled, content.unmatched)
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """Numbers of the columns of a table, and the subsets whose rows are read."""
-
-    numbers: tuple[int | None, ...]
-    subsets: tuple[str, ...]
-
-    @classmethod
-    def of(
-        cls,
-        table: TableFile,
-        label_column: str | None,
-        group_column: str | None,
-        split_column: str | None,
-        subset: str | None,
-    ) -> _Columns:
-        """Find the columns of a table."""
-        return cls(
-            (
-                table.required(FILE_COLUMNS),
-                table.required(
-                    (label_column,) if label_column else LABEL_COLUMNS, hint="; name one with --label-column"
-                ),
-                table.required((group_column,)) if group_column else table.column(GROUP_COLUMNS),
-                table.required((split_column,)) if split_column else table.column(SPLIT_COLUMNS),
-                table.required((_SUBSET_COLUMN,)) if subset else None,
-            ),
-            _SUBSETS[: _SUBSETS.index(subset) + 1] if subset else (),
-        )
-
-
-@dataclass
-class _Content:
-    """What tables say about the files of a collection."""
-
-    index: _Index
-    label_of: dict[str, str] = field(default_factory=dict)
-    groups: dict[str, str] = field(default_factory=dict)
-    splits: dict[str, str] = field(default_factory=dict)
-    unmatched: list[str] = field(default_factory=list)
-
-    def read(self, table: TableFile, columns: _Columns, *, below: str) -> None:
-        """Add the rows of a table whose names are relative to the folder `below`."""
-        for line, (name, label, group, split, subset) in table.rows(columns.numbers):
-            if not label or (columns.subsets and subset not in columns.subsets):
-                continue
-            where = f"--labels {table.path}, line {line}"
-            track = self.index.find(f"{below}/{name}" if below else name, where)
-            if track is None:
-                self.unmatched.append(name)
-                continue
-            _set_once(self.label_of, track, normalised(label), f"{where}: {name!r} has the label")
-            if group:
-                self.groups[track] = normalised(group)
-            if split:
-                side = side_of(split)
-                if side is None:
-                    raise SettingsError(
-                        f"{where}: {split!r} is not a side of a partition; write {known_words()}, or the"
-                        " number of a fold"
-                    )
-                _set_once(self.splits, track, side, f"{where}: {name!r} is in")
-
-
-def _set_once(values: dict[str, str], track: str, value: str, what: str) -> None:
-    if values.setdefault(track, value) != value:
-        raise SettingsError(f"{what} {value!r}, but {values[track]!r} above")
-
-
-class _Index:
-    """Tracks by all names that a table may use for them.
-
-    Parameters
-    ----------
-    track_ids : iterable of str
-        Paths relative to the collection's folder.
-    """
-
-    def __init__(self, track_ids: Iterable[str]) -> None:
-        self._tracks: dict[str, str | None] = {}
-        self._exact: set[str] = set()
-        for track in track_ids:
-            path = PurePosixPath(track)
-            self._exact.add(track)
-            number = path.stem.lstrip("0")
-            for key in {
-                path.with_suffix("").as_posix(),
-                path.name,
-                path.stem,
-                number if number.isdigit() else "",
-            }:
-                # None where two files have the name: it identifies neither.
-                self._tracks[key] = None if key in self._tracks else track
-
-    def find(self, name: str, where: str) -> str | None:
-        """Return the track that a table names; None if there is none.
-
-        Raises
-        ------
-        SettingsError
-            If two files have the name.
-        """
-        name = file_name(name)
-        parts = PurePosixPath(name).parts
-        # A path may start above the collection's folder, or at the root of another machine.
-        for start in range(len(parts)):
-            if (tail := "/".join(parts[start:])) in self._exact:
-                return tail
-        if name in self._tracks and self._tracks[name] is None:
-            raise SettingsError(f"{where}: {name!r} is the name of several files; give their paths")
-        return self._tracks.get(name) or self._tracks.get(parts[-1] if parts else "")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data.audio.decode import SUFFIXES
+from data.audio.region import Region
 from data.cache.partition import is_partition, side_of
 from data.collection.walk import entries_of, has_files, is_folder, musical_folders, subfolders, walk
 from data.errors import SettingsError
@@ -35,6 +36,8 @@ class Found:
         Bytes; -1 if the system does not say, as for a broken link.
     mtime_ns : int
         Time of the last change in nanoseconds since 1970; -1 likewise.
+    region : Region, optional
+        The part of the file that is this track; its time is then at the end of `track_id`.
     """
 
     track_id: str
@@ -42,6 +45,21 @@ class Found:
     path: str
     size: int
     mtime_ns: int
+    region: Region | None = None
+
+    @property
+    def file_id(self) -> str:
+        """The track, without the time of a region: equal for all regions of a file."""
+        return self.track_id if self.region is None else self.track_id.removesuffix(f"#{self.region}")
+
+    @property
+    def where(self) -> str:
+        """The file's path, and the time of the region in it."""
+        return self.path if self.region is None else f"{self.path}#{self.region}"
+
+    def part(self, region: Region, label: str) -> Found:
+        """Return a region of the file as a track of its own."""
+        return replace(self, track_id=f"{self.track_id}#{region}", label=label, region=region)
 
 
 @dataclass(frozen=True)

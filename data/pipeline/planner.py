@@ -274,7 +274,7 @@ class Preparation:
                 rows = (table[column].to_pylist() for column in columns)
                 for track, label, size, mtime_ns, digest, status, reason in zip(*rows, strict=True):
                     if (number := place.get(track)) is not None:
-                        path = printable(self.files[number].path)
+                        path = printable(self.files[number].where)
                         # Without a digest the file could not be opened, so its content is unknown.
                         readable = status == OK or digest != ""
                         # Shards of tensors store labels too, so a track with another label is analysed again.

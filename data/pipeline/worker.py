@@ -126,7 +126,11 @@ def analyse_batch(
     for kind, tracks in tensors.items():
         write_shard(cache / kind, batch.name, tracks)
     parts.write_table(f"{batch.name}.parquet", pa.Table.from_pylist(rows, schema=analysed_schema()))
-    return [(row["path"], row["reason"]) for row in rows if row["status"] == SKIPPED]
+    return [
+        (printable(file.where), row["reason"])
+        for file, row in zip(batch.files, rows, strict=True)
+        if row["status"] == SKIPPED
+    ]
 
 
 class _HeldTensors:
@@ -196,6 +200,7 @@ def _analyse(
             sample_rate=parameters.sample_rate,
             min_samples=parameters.n_fft,
             other_rates=missing.embedding_rates,
+            region=file.region,
         )
         bounds = segment_bounds(len(audio.y), sr=audio.sr, segment_seconds=parameters.segment_seconds)
         vectors = segment_vectors(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from data.dataset.track_scores import vote
 from data.errors import ExportError, HarnessError
 from data.io.command_names import command_name
 from results.model import files
+from results.model.reader import ModelInputs, Reader
 
 if TYPE_CHECKING:
     import keras
@@ -159,23 +161,43 @@ class Classifier:
         for first in range(0, len(X), _BATCH_ROWS):
             rows = X[np.arange(first, min(first + _BATCH_ROWS, len(X)))]
             inputs = self.family.prepare(rows, self.preprocess.preparation)
-            batches.append(self.model.predict(inputs, verbose=0))
+            batches.append(np.asarray(self.model.predict_on_batch(inputs)))
         return np.concatenate(batches).astype(np.float64)
+
+    @property
+    def readers(self) -> tuple[Reader, ...]:
+        """How the model reads a file: one reader."""
+        return (Reader(self.preprocess.parameters, self.preprocess.reads, self.encoders),)
 
     def predict(self, path: str | Path) -> Prediction:
         """Predict the genre of a file.
 
-        The file is audio in any format that libsndfile reads, or an image; see `reads_images`.
+        The file is audio in any format that libsndfile or FFmpeg decodes, or an image; see `reads_images`.
 
         Raises
         ------
         AudioError
             If the file cannot be used.
         """
-        from data.analysis.segments import of_file
+        return self.predict_inputs([reader.read(path) for reader in self.readers], str(path))
 
-        X, start_s = of_file(path, self.preprocess.parameters, self.preprocess.reads, encoders=self.encoders)
-        rows = self.predict_rows(X)
+    def predict_inputs(self, inputs: Sequence[ModelInputs], path: str) -> Prediction:
+        """Predict the genre of a file whose inputs were read.
+
+        Parameters
+        ----------
+        inputs : sequence of ModelInputs
+            What each of `readers` read.
+        path : str
+            Name of the file.
+
+        Raises
+        ------
+        HarnessError
+            If the output of the network is not finite.
+        """
+        (read,) = inputs
+        rows = self.predict_rows(read.X)
         if not np.isfinite(rows).all():
             raise HarnessError(f"{path}: the model's output for this file is not finite")
         mean = vote(rows, np.zeros(len(rows), dtype=np.int64), 1)[0]
@@ -184,8 +206,8 @@ class Classifier:
                 apply_temperature(probabilities, self.config.temperature) for probabilities in (mean, rows)
             )
         return Prediction(
-            path=str(path),
+            path=path,
             probabilities={self.labels[number]: float(mean[number]) for number in np.argsort(-mean)},
-            start_s=[float(second) for second in start_s],
+            start_s=[float(second) for second in read.start_s],
             segments=[dict(zip(self.labels, map(float, row), strict=True)) for row in rows],
         )

@@ -15,6 +15,7 @@ from data.errors import ExportError
 from data.io.command_names import command_name
 from results.model import files
 from results.model.classifier import Classifier, Prediction
+from results.model.reader import ModelInputs, Reader
 
 
 class EnsembleConfig(BaseModel):
@@ -109,6 +110,14 @@ class Ensemble:
         """Whether the members read spectrogram images instead of audio."""
         return self.members[0].reads_images
 
+    @property
+    def readers(self) -> tuple[Reader, ...]:
+        """How the members read a file: each way once, as members often share their preprocessing."""
+        readers: list[Reader] = []
+        for member in self.members:
+            readers += [reader for reader in member.readers if reader not in readers]
+        return tuple(readers)
+
     def predict(self, path: str | Path) -> Prediction:
         """Predict the genre of a file: the weighted mean of the members' probabilities for the whole file.
 
@@ -120,11 +129,32 @@ class Ensemble:
         AudioError
             If the file cannot be used.
         """
-        predictions = [member.predict(path) for member in self.members]
+        return self.predict_inputs([reader.read(path) for reader in self.readers], str(path))
+
+    def predict_inputs(self, inputs: Sequence[ModelInputs], path: str) -> Prediction:
+        """Predict the genre of a file whose inputs were read.
+
+        Parameters
+        ----------
+        inputs : sequence of ModelInputs
+            What each of `readers` read.
+        path : str
+            Name of the file.
+
+        Raises
+        ------
+        HarnessError
+            If the output of a network is not finite.
+        """
+        readers = self.readers
+        predictions = [
+            member.predict_inputs([inputs[readers.index(reader)] for reader in member.readers], path)
+            for member in self.members
+        ]
         probabilities = self._vote([prediction.probabilities for prediction in predictions])
         starts = max((prediction.start_s for prediction in predictions), key=len)
         return Prediction(
-            path=str(path),
+            path=path,
             probabilities=dict(sorted(probabilities.items(), key=lambda pair: -pair[1])),
             start_s=starts,
             segments=[

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 
 from data.errors import SettingsError
 
-_NAMES = ("127.0.0.1", "localhost")
+LOOPBACK = "127.0.0.1"
+"""Address that only this machine reaches; the servers have no login and no encryption."""
+OWN_NAMES = frozenset({LOOPBACK, "localhost"})
+"""Host names of this machine. Other sites can reach a local server through a host name of theirs that
+resolves to this machine (DNS rebinding), so the server refuses every other name."""
 
 
-def is_own_name(host: str) -> bool:
-    """Whether the ``Host`` header of a request names this machine.
-
-    Other sites can reach a local server through a host name of theirs that resolves to this machine (DNS
-    rebinding).
-    """
-    return host.partition(":")[0].lower() in _NAMES
+def host_name(host: str) -> str:
+    """Return the name in a ``Host`` header or an origin, in lower case and without the port."""
+    return host.partition(":")[0].lower()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -181,3 +182,14 @@ def test_slurm_script_is_sound_shell() -> None:
         ["bash", "-n", str(ROOT / "deploy/slurm.sh")], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_serving_image_runs_without_root_and_with_options_that_exist() -> None:
+    from results.serve import main
+
+    lines = (ROOT / "deploy/serve.Dockerfile").read_text(encoding="utf-8").splitlines()
+    user, command = lines.index("USER listener"), next(line for line in lines if line.startswith("CMD"))
+    assert user < lines.index(command)
+    program, subcommand, *arguments = json.loads(command.removeprefix("CMD "))
+    assert (program, subcommand) == ("genre-search", "serve")
+    assert main.make_context("serve", arguments).params["host"] == "0.0.0.0"

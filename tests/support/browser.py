@@ -19,18 +19,20 @@ _OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+_MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
-    """Start Debian's Chromium; skip the test if it is missing."""
+def chromium(*, microphone: bool = False) -> Iterator[Any]:
+    """Start Debian's Chromium, with a microphone that beeps if requested; skip the test if it is missing."""
     executable = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if not executable:
         pytest.skip("Chromium is not installed (apt-get install chromium)")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=_OPTIONS, timeout=120_000)
+        options = [*_OPTIONS, *(_MICROPHONE if microphone else [])]
+        browser = playwright.chromium.launch(executable_path=executable, args=options, timeout=120_000)
         try:
             yield browser
         finally:

@@ -8,6 +8,7 @@ from data.analysis.parameters import Parameters
 from data.cache.cache import Cache
 from data.collection import gtzan_table as gtzan
 from data.collection.quality import inspect
+from data.dataset.splits import make_split
 from data.errors import CacheError
 
 HEADER = ["filename", "length", *FEATURES, "label"]
@@ -146,7 +147,10 @@ def test_blank_lines_and_a_byte_order_mark_do_no_harm(tmp_path):
         (changed("label", ""), ["line 3", "label"]),
         (changed("filename", ""), ["line 3", "filename"]),
         (changed("filename", "blues.00001.au"), ["line 4", "blues.00001.au", "line 3"]),
-        (changed("filename", "blues.00000.0.wav"), ["line 3", "segment", "features_30_sec.csv"]),
+        (
+            changed("filename", "blues.00000.0.wav"),
+            ["line 3: 'blues.00000.0.wav' is a segment, but line 2 is a whole clip", "features_30_sec.csv"],
+        ),
         ([*ROWS[:2], ROWS[2][:-9]], ["line 4", "cut short"]),
         (ROWS[1:3], ["one genre", "blues"]),
         ([], ["no rows"]),
@@ -207,3 +211,38 @@ def test_the_published_table_is_taken_as_it_is(shared):
     assert table["group"].nunique() == 986
     assert table["track_id"].iloc[0] == "blues/blues.00000.au"
     assert table["tempo"].iloc[0] == 123.046875
+
+
+SEGMENTS = [
+    row(f"{genre}.{track:05d}.{segment}.wav", genre, 100 * len(genre) + 10 * (track % 2) + segment, "66149")
+    for genre in ("rock", "blues")
+    for track in range(3)
+    for segment in (2, 0, 1)
+]
+
+
+def test_rows_of_segments_are_segments_of_one_track(tmp_path):
+    gtzan.prepare(write(tmp_path / "features_3_sec.csv", SEGMENTS), str(tmp_path / "cache"))
+    cache = Cache.open(tmp_path / "cache")
+    rows = cache.features
+    assert cache.info.parameters["segment_seconds"] == 3.0
+    assert rows.track_id[:3].tolist() == ["blues/blues.00000.wav"] * 3
+    assert rows.segment.tolist() == [0, 1, 2] * 6
+    by_name = {each[0]: each for each in SEGMENTS}
+    np.testing.assert_array_equal(rows.X[1], [float(value) for value in by_name["blues.00000.1.wav"][2:-1]])
+    content = inspect(cache)
+    assert (content["tracks"], content["segments"]) == (6, 18)
+    assert content["duration_s"]["median"] == pytest.approx(3 * 66149 / 22050, abs=1e-3)
+    # Tracks 0 and 2 of each genre have equal rows: they are one group.
+    assert content["groups"] == 4
+    split = make_split(rows.tracks(), folds=2, test_fraction=0.0, seed=0)
+    assert len(split.track_id) == 6
+
+
+def test_tables_of_clips_and_segments_do_not_mix(tmp_path):
+    gtzan.prepare(write(tmp_path / "clips.csv"), str(tmp_path / "cache"))
+    with pytest.raises(CacheError, match=r"made from a table of 30 s segments, .* of 3 s; name a new folder"):
+        gtzan.prepare(write(tmp_path / "segments.csv", SEGMENTS), str(tmp_path / "cache"))
+    other = row("rock.00001.1.wav", "blues", 5)
+    with pytest.raises(CacheError, match=r"has the label 'blues', but another segment of rock.00001.wav"):
+        gtzan.read(write(tmp_path / "labels.csv", [*SEGMENTS, other]))

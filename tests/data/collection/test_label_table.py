@@ -175,3 +175,46 @@ def test_an_audiofolder_with_train_and_test(tmp_path: Path) -> None:
     audio = touch(tmp_path / "unlabelled", "train/1.wav", "test/2.wav")
     with pytest.raises(SettingsError, match="its files have no labels; give a table with --labels"):
         collect(audio, Layout())
+
+
+def test_regions_of_a_file_are_tracks_of_one_group(tmp_path: Path) -> None:
+    audio = touch(tmp_path / "audio", "show.mp3", "other.mp3", "whole.mp3")
+    content = (
+        "file;label;start;end;artist\nshow.mp3;rock;0;12,5;\nshow.mp3;jazz;12.5;;\n"
+        "other.mp3;rock;1;2;x\nother.mp3;jazz;2;3;y\nwhole.mp3;jazz;;;\n"
+    )
+    path = table(tmp_path, content)
+    collected = collect(audio, Layout(labels=path))
+    assert [(file.track_id, file.label) for file in collected.files] == [
+        ("other.mp3#t=1,2", "rock"),
+        ("other.mp3#t=2,3", "jazz"),
+        ("show.mp3#t=0,12.5", "rock"),
+        ("show.mp3#t=12.5", "jazz"),
+        ("whole.mp3", "jazz"),
+    ]
+    assert collected.groups == {
+        "other.mp3#t=1,2": "x",
+        "other.mp3#t=2,3": "y",
+        "show.mp3#t=0,12.5": "show.mp3",
+        "show.mp3#t=12.5": "show.mp3",
+    }
+    groups = tmp_path / "groups.csv"
+    groups.write_text("file,group\nshow.mp3,host\n")
+    by_file = collect(audio, Layout(labels=path, groups=str(groups))).groups
+    assert by_file is not None
+    assert (by_file["show.mp3#t=12.5"], by_file["other.mp3#t=1,2"]) == ("host", "other.mp3")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a.mp3,x,5,2", "line 2: a region from 5 s to 2 s; end must be above start"),
+        ("a.mp3,x,-1,2", "line 2: a region from -1 s to 2 s"),
+        ("a.mp3,x,soon,", "line 2: 'soon' is not a time in seconds"),
+        ("a.mp3,x,1,2\na.mp3,y,1.0,2.0", "line 3: 'a.mp3' has the label 'y', but 'x' above"),
+    ],
+)
+def test_a_region_that_is_none(tmp_path: Path, row: str, message: str) -> None:
+    audio = touch(tmp_path / "audio", "a.mp3", "b.mp3")
+    with pytest.raises(SettingsError, match=message):
+        label_files(audio, table(tmp_path, f"file,label,start,end\n{row}\n"))
