@@ -91,7 +91,7 @@ class VGG16Transfer(Family):
         if source not in (pretrained.IMAGENET, pretrained.NONE):
             # The file determines the backbone.
             usable = names
-        fingerprints = pretrained.settle(source, usable)
+        fingerprints = pretrained.find_weights(source, usable)
         check_size(tuple(fingerprints), size)
         return VGG16Transfer(source, fingerprints)
 

@@ -192,11 +192,11 @@ def test_only_the_fixed_backbone_and_that_of_the_baseline_are_downloaded(
 ) -> None:
     requested = []
 
-    def settle(source: str, names: tuple[str, ...]) -> dict[str, str]:
+    def find_weights(source: str, names: tuple[str, ...]) -> dict[str, str]:
         requested.append(names)
         return dict.fromkeys(names, "0" * 64)
 
-    monkeypatch.setattr(pretrained, "settle", settle)
+    monkeypatch.setattr(pretrained, "find_weights", find_weights)
     for backbone in ("vgg16", "mobilenetv3small", "no such", None):
         fixed = {} if backbone is None else {"backbone": backbone}
         spaces.get("vgg16_transfer").for_search(task.X.tensor_shape, weights="imagenet", fixed=fixed)

@@ -33,7 +33,7 @@ _UNTRAINED_SEED = 0
 """Seed of the random weights of source ``none``; fixed, so that the outputs of a backbone are too."""
 
 
-def settle(source: str, names: tuple[str, ...]) -> dict[str, str]:
+def find_weights(source: str, names: tuple[str, ...]) -> dict[str, str]:
     """Return the backbones that a source has weights for.
 
     Parameters

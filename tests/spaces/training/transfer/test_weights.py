@@ -18,7 +18,7 @@ from keras.src.utils import file_utils
 from data.errors import SettingsError
 from spaces.training.transfer import weights as pretrained
 from spaces.training.transfer.backbones import BACKBONES, bare
-from spaces.training.transfer.weights import IMAGENET, NONE, fingerprint, load, settle
+from spaces.training.transfer.weights import IMAGENET, NONE, find_weights, fingerprint, load
 
 ALL = tuple(BACKBONES)
 
@@ -34,7 +34,7 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_file_determines_its_backbone(small_weights: Path) -> None:
-    fingerprints = settle(str(small_weights), ALL)
+    fingerprints = find_weights(str(small_weights), ALL)
     assert list(fingerprints) == ["mobilenetv3small"]
     assert len(fingerprints["mobilenetv3small"]) == 64
     expected = load("mobilenetv3small", NONE)
@@ -46,7 +46,7 @@ def test_a_file_of_another_network_is_refused(small_weights: Path) -> None:
     with pytest.raises(
         SettingsError, match=r"mine\.weights\.h5: not the weights of vgg16 without its top layers \("
     ):
-        settle(str(small_weights), ("vgg16",))
+        find_weights(str(small_weights), ("vgg16",))
 
 
 def test_a_file_of_an_unknown_network_is_refused_with_all_candidates(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_file_of_an_unknown_network_is_refused_with_all_candidates(tmp_path: P
         SettingsError,
         match=r"not the weights of vgg16 .*; nor of xception, efficientnetv2b0, mobilenetv3small",
     ) as caught:
-        settle(str(path), ALL)
+        find_weights(str(path), ALL)
     assert "\n" not in str(caught.value)
 
 
@@ -66,7 +66,7 @@ def test_an_incomplete_file_is_refused(small_weights: Path, tmp_path: Path) -> N
     for length in (0, 100, len(content) // 2):
         path.write_bytes(content[:length])
         with pytest.raises(SettingsError, match=r"half\.weights\.h5: not a complete HDF5 file"):
-            settle(str(path), ALL)
+            find_weights(str(path), ALL)
 
 
 def test_numbers_that_are_not_finite_are_refused(small_weights: Path, tmp_path: Path) -> None:
@@ -75,12 +75,12 @@ def test_numbers_that_are_not_finite_are_refused(small_weights: Path, tmp_path: 
     with h5py.File(path, "r+") as file:
         file["layers/conv2d/vars/0"][0, 0, 0, 0] = np.nan
     with pytest.raises(SettingsError, match="not finite"):
-        settle(str(path), ALL)
+        find_weights(str(path), ALL)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nowhere\.h5: no such file; use imagenet, none, or a file"):
-        settle(str(tmp_path / "nowhere.h5"), ALL)
+        find_weights(str(tmp_path / "nowhere.h5"), ALL)
 
 
 def test_without_a_network_the_message_names_the_file(
@@ -93,7 +93,7 @@ def test_without_a_network_the_message_names_the_file(
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path), raising=False)
     with pytest.raises(SettingsError) as caught:
-        settle(IMAGENET, ("vgg16",))
+        find_weights(IMAGENET, ("vgg16",))
     message = str(caught.value)
     assert message.startswith("--weights imagenet: Keras cannot download vgg16_weights_tf_dim")
     assert "--weights FILE" in message
@@ -104,12 +104,12 @@ def test_untrained_weights_are_always_the_same() -> None:
     first, second = load("mobilenetv3small", NONE), load("mobilenetv3small", NONE)
     for weight, expected in zip(second, first, strict=True):
         np.testing.assert_array_equal(weight, expected)
-    assert settle(NONE, ALL) == dict.fromkeys(ALL, "none")
+    assert find_weights(NONE, ALL) == dict.fromkeys(ALL, "none")
 
 
 def test_the_published_weights_are_those_of_vgg16(shared: Path) -> None:
     path = str(shared / "weights" / "vgg16_imagenet_notop.weights.h5")
-    assert settle(path, ALL) == {"vgg16": fingerprint("vgg16", path)}
+    assert find_weights(path, ALL) == {"vgg16": fingerprint("vgg16", path)}
     first = load("vgg16", path)[0]
     # First values of the published first kernel (Simonyan and Zisserman, 2014).
     np.testing.assert_allclose(first[0, 0, :, 0], [0.4294707, 0.55037946, 0.4800154], atol=1e-5)
@@ -164,7 +164,7 @@ def test_reading_weights_allocates_gpu_memory_on_demand(
 
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: ["gpu"])
     monkeypatch.setattr(tf.config.experimental, "set_memory_growth", grow)
-    settle(str(small_weights), ALL)
+    find_weights(str(small_weights), ALL)
     assert grown
 
 
