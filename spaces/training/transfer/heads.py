@@ -61,8 +61,8 @@ class Heads(Learner):
         """Build the trained network, from outputs of the frozen part to logits."""
         inputs = keras.Input(shape, name="frozen")
         x = inputs
-        if self._frozen.unfrozen:
-            suffix = self._backbone().suffix
+        suffix = self._backbone().suffix if self._frozen.unfrozen else None
+        if suffix is not None:
             avoid_custom_gradients(suffix)
             x = pooled(self._pooling, suffix(x))
         head = build_head(self._config, x.shape[1], self._n_classes)
