@@ -130,6 +130,9 @@ class Family(ABC):
     """Kind of input that it reads from a cache."""
     default_folds: ClassVar[int]
     """Default of ``--folds``."""
+    min_epochs: ClassVar[int] = 3
+    """Number of epochs after which scores begin to predict the final order of configurations; by default, no
+    trial is stopped earlier."""
     BASELINE: ClassVar[Config]
     """Configuration of the published network, a point of the space."""
     PORTFOLIO: ClassVar[Sequence[Config]] = ()

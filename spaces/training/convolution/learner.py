@@ -161,6 +161,8 @@ class TensorFolds(Learner):
         rates = learning_rates(
             recipe.schedule, stage.learning_rate, epoch=stage_epoch, epochs=stage.epochs, steps=len(rows)
         )
+        weights = self._task.loss_weights(fold)
+        class_weights = None if weights is None else tf.constant(weights)
         loss, correct = 0.0, 0.0
         for data, places, steps in self._feed.pieces(rows):
             piece_loss, piece_correct = self._steps.run(
@@ -171,6 +173,7 @@ class TensorFolds(Learner):
                 tf.constant(rates[steps]),
                 tf.constant((seed, epoch), tf.int32),
                 tf.constant(steps.start, tf.int32),
+                class_weights,
             )
             loss += float(piece_loss)
             correct += float(piece_correct)

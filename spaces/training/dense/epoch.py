@@ -91,6 +91,7 @@ class CompiledEpoch:
                 number,
                 integer,
                 integer,
+                tf.TensorSpec([None, None], tf.float32),
                 (number,) * 5,
             ],
             # Autograph would leave generated source files behind when Ray ends the process.
@@ -127,6 +128,7 @@ class CompiledEpoch:
         activation: str,
         optimizer: str,
         knobs: Knobs,
+        class_weights: np.ndarray | None = None,
     ) -> tuple[State, np.ndarray, np.ndarray, np.ndarray]:
         """Train for one epoch, then evaluate the averaged weights.
 
@@ -152,6 +154,8 @@ class CompiledEpoch:
             One of `spaces.training.learning_rates.OPTIMIZERS`.
         knobs : Knobs
             Further parameters of the configuration.
+        class_weights : ndarray of float32, shape (n_folds, n_classes), optional
+            Weight of each genre in the loss of each fold; by default, all genres count equally.
 
         Returns
         -------
@@ -171,6 +175,9 @@ class CompiledEpoch:
             knobs.input_dropout,
             knobs.dropout,
         )
+        if class_weights is None:
+            # The last weight is the bias of the output layer, shape (n_folds, n_classes).
+            class_weights = np.ones(state[len(self._weights) - 1].shape, np.float32)
         state, *results = self._run(
             state,
             x,
@@ -183,6 +190,7 @@ class CompiledEpoch:
             tf.constant(keep, tf.float32),
             tf.constant(_position(activation, ACTIVATIONS)),
             tf.constant(_position(optimizer, OPTIMIZERS)),
+            tf.constant(class_weights),
             tuple(tf.constant(value, tf.float32) for value in knob_values),
         )
         loss, accuracy, probabilities = (value.numpy() for value in results)
@@ -201,6 +209,7 @@ class CompiledEpoch:
         keep: tf.Tensor,
         activation: tf.Tensor,
         optimizer: tf.Tensor,
+        class_weights: tf.Tensor,
         knobs: tuple[tf.Tensor, ...],
     ) -> tuple[State, tf.Tensor, tf.Tensor, tf.Tensor]:
         n_variables = len(self._variables)
@@ -217,6 +226,7 @@ class CompiledEpoch:
                 rates[number],
                 activation,
                 optimizer,
+                class_weights,
                 knobs,
             )
             return number + 1, total + loss
@@ -246,18 +256,22 @@ class CompiledEpoch:
         rate: tf.Tensor,
         activation: tf.Tensor,
         optimizer: tf.Tensor,
+        class_weights: tf.Tensor,
         knobs: tuple[tf.Tensor, ...],
     ) -> tf.Tensor:
         """Take one optimizer step; return the loss of each fold."""
         smoothing, mixup, decay, input_dropout, dropout = knobs
         n_classes = tf.shape(self._weights[-1].read_value())[1]
         target = tf.one_hot(y, n_classes) * (1.0 - smoothing) + smoothing / tf.cast(n_classes, tf.float32)
+        # Padding rows have genre -1 and do not count.
+        row_weights = tf.gather(class_weights, tf.maximum(y, 0), batch_dims=1)
         mixup_seed = tf.random.fold_in(seed, 0)
-        x, target = tf.cond(
+        rows = (x, target, row_weights)
+        x, target, row_weights = tf.cond(
             mixup > 0.0,
             # All rows and folds share one weight.
-            lambda: mix_neighbours((x, target), mixup, mixup_seed, row_axis=1, per_row=False),
-            lambda: (x, target),
+            lambda: mix_neighbours(rows, mixup, mixup_seed, row_axis=1, per_row=False),
+            lambda: rows,
         )
         training = TrainingPass(self._weights, counts[:, :, None], seed, input_dropout, dropout)
         weights = [weight.read_value() for weight in self._weights]
@@ -266,7 +280,8 @@ class CompiledEpoch:
             tape.watch(trained)
             logits = self._forward.logits(weights, x, activation, training)
             losses = tf.nn.softmax_cross_entropy_with_logits(target, logits)
-            fold_losses = tf.reduce_sum(losses * counts, axis=1) / tf.reduce_sum(counts, axis=1)
+            weighted = losses * row_weights * counts
+            fold_losses = tf.reduce_sum(weighted, axis=1) / tf.reduce_sum(counts, axis=1)
             # The gradient of the sum is, for each fold, the gradient of its own mean loss.
             loss = tf.reduce_sum(fold_losses)
         gradients = tape.gradient(loss, trained)

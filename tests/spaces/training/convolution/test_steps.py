@@ -25,7 +25,13 @@ def linear() -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(N_CLASSES, kernel_regularizer=penalty)(inputs))
 
 
-def step(core: keras.Model, *, counts: np.ndarray | None = None, **options: Any) -> tuple[float, float]:
+def step(
+    core: keras.Model,
+    *,
+    counts: np.ndarray | None = None,
+    class_weights: np.ndarray | None = None,
+    **options: Any,
+) -> tuple[float, float]:
     """Train one step on all rows; return its loss and the number of correct rows."""
     steps = TrainingSteps(core, "sgd", **(DEFAULTS | options))
     counts = np.ones(len(X)) if counts is None else counts
@@ -37,8 +43,24 @@ def step(core: keras.Model, *, counts: np.ndarray | None = None, **options: Any)
         tf.constant([RATE]),
         tf.constant((1, 2), tf.int32),
         tf.constant(0, tf.int32),
+        None if class_weights is None else tf.constant(class_weights, tf.float32),
     )
     return float(loss), float(correct)
+
+
+def test_a_step_weights_the_loss_of_each_genre() -> None:
+    core = linear()
+    kernel, bias = core.get_weights()
+    by_genre = np.array([0.5, 1.0, 2.0])
+    loss, _ = step(core, class_weights=by_genre)
+
+    logits = X @ kernel + bias
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    row_weights = by_genre[Y] / len(X)
+    assert loss == pytest.approx(-np.log(probabilities[np.arange(len(X)), Y]) @ row_weights, rel=1e-5)
+    error = (probabilities - np.eye(N_CLASSES)[Y]) * row_weights[:, None]
+    expected = kernel - RATE * 1.9 * (X.T @ error + 2 * L2 * kernel)
+    np.testing.assert_allclose(core.get_weights()[0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
