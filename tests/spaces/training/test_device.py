@@ -65,7 +65,9 @@ def test_a_process_uses_only_the_cores_and_gpus_that_it_has_reserved(
         "tf.config.set_visible_devices = lambda *arguments: print('visible', *arguments)\n"
         "tf.config.list_physical_devices = lambda kind: []\n"
         f"print(device.set_up(cpus={cpus}, gpus={gpus}))\n"
-        f"assert tf.config.threading.get_intra_op_parallelism_threads() == {threads}\n"
+        f"assert tf.config.threading.get_intra_op_parallelism_threads() == {threads}\n",
+        # The user sets this number of threads for other programs.
+        OMP_NUM_THREADS="7",
     )
     assert (process.stdout, process.returncode) == (expected, 0), process.stderr
 
