@@ -32,7 +32,7 @@ def manifest(cache: Path) -> dict[str, dict[str, object]]:
     return {row["track_id"]: row for row in pq.read_table(cache / "manifest.parquet").to_pylist()}
 
 
-def test_a_folder_becomes_a_cache_of_what_the_files_hold(tmp_path: Path) -> None:
+def test_a_folder_becomes_a_cache_of_its_files(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio")
     prepared(audio, tmp_path / "cache")
     rows = Cache.open(tmp_path / "cache").features
@@ -61,7 +61,7 @@ def test_segments(tmp_path: Path) -> None:
     assert Cache.open(tmp_path / "cache").features.segment.tolist() == [0, 1, 2] * 2
 
 
-def test_a_rerun_touches_only_what_is_new_or_changed(tmp_path: Path) -> None:
+def test_a_rerun_analyses_only_new_and_changed_files(tmp_path: Path) -> None:
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     assert "6 of 6 files analysed" in prepared(audio, cache).output
     first = Cache.open(cache).info.fingerprint
@@ -86,7 +86,7 @@ def test_other_parameters_never_mix(tmp_path: Path) -> None:
     assert "other parameters (segment_seconds 30.0, now 1.0)" in result.output.replace("\n", " ")
 
 
-def test_a_segment_too_short_for_the_windows_of_a_cache(tmp_path: Path) -> None:
+def test_a_segment_must_not_be_shorter_than_the_windows_of_the_cache(tmp_path: Path) -> None:
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     prepared(audio, cache, "--melspec", "--window-seconds", "0.9")
     result = run("--audio", audio, "--cache", cache, "--segment-seconds", "0.5")
@@ -110,8 +110,8 @@ def test_given_groups_and_copies_stay_together(tmp_path: Path) -> None:
     rows = Cache.open(tmp_path / "cache").features
     assert dict(zip(rows.track_id, rows.group, strict=True)) == group
 
-    found = CliRunner().invoke(inspect.main, ["--cache", str(tmp_path / "cache"), "--json"])
-    shown = json.loads(found.output)
+    result = CliRunner().invoke(inspect.main, ["--cache", str(tmp_path / "cache"), "--json"])
+    shown = json.loads(result.output)
     assert shown["exact_duplicates"] == [["genre0/genre0.00000.wav", "genre1/copy.wav"]]
     assert shown["near_duplicates"] == [["genre0/long.wav", "genre1/quiet.flac"]]
     assert len(shown["contradicting"]) == 4
@@ -120,7 +120,7 @@ def test_given_groups_and_copies_stay_together(tmp_path: Path) -> None:
     assert (shown["named"], shown["codecs"]) == (2, {"flac": 1, "pcm_16": 10})
 
 
-def test_given_groups_outlast_a_rerun_until_others_are_given(tmp_path: Path) -> None:
+def test_groups_are_kept_in_a_rerun_until_new_groups_are_given(tmp_path: Path) -> None:
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     groups = tmp_path / "groups.csv"
     groups.write_text("file,group\ngenre0/genre0.00000.wav,Ella\ngenre0/genre0.00001.wav,Ella\n")
@@ -130,16 +130,16 @@ def test_given_groups_outlast_a_rerun_until_others_are_given(tmp_path: Path) -> 
     assert Cache.open(cache).info.fingerprint == first
     (audio / "genre0" / "genre0.00000.wav").touch()
     prepared(audio, cache, "--melspec", "--window-seconds", "1")
-    found = manifest(cache)
-    named = [row["given_group"] for row in found.values()]
-    assert [row["group"] for row in found.values()][:2] == named[:2] == ["Ella", "Ella"]
+    rows_by_track = manifest(cache)
+    named = [row["given_group"] for row in rows_by_track.values()]
+    assert [row["group"] for row in rows_by_track.values()][:2] == named[:2] == ["Ella", "Ella"]
     assert named[2:] == [None] * 4
     groups.write_text("file,group\ngenre1/genre1.00000.wav,Duke\n")
     prepared(audio, cache, "--groups", groups)
     assert [row["given_group"] for row in manifest(cache).values()] == [None] * 3 + ["Duke"] + [None] * 2
 
 
-def test_a_cache_that_does_not_say_which_groups_were_given(tmp_path: Path) -> None:
+def test_a_cache_without_the_column_of_given_groups(tmp_path: Path) -> None:
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     prepared(audio, cache)
     path = cache / "manifest.parquet"
@@ -173,8 +173,8 @@ def test_bad_files_are_skipped_with_their_reasons(tmp_path: Path) -> None:
     }.items():
         assert reason in str(reasons.pop(track))
     assert not reasons
-    found = CliRunner().invoke(inspect.main, ["--cache", str(cache), "--json"])
-    shown = json.loads(found.output)
+    inspected = CliRunner().invoke(inspect.main, ["--cache", str(cache), "--json"])
+    shown = json.loads(inspected.output)
     assert (shown["files"], shown["tracks"], len(shown["skipped"])) == (13, 7, 6)
     assert shown["silent"] == ["genre1/silent 静か.wav"]
     table = CliRunner().invoke(inspect.main, ["--cache", str(cache)])
@@ -219,7 +219,7 @@ def test_a_collection_with_one_usable_genre(tmp_path: Path) -> None:
     assert "not readable as audio" in result.output
 
 
-def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
+def test_an_unreachable_cluster_is_reported(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio")
     result = run("--audio", audio, "--cache", tmp_path / "cache", "--address", "127.0.0.1:1")
     assert result.exit_code == 2
@@ -233,11 +233,11 @@ def test_a_segment_length_out_of_bounds(tmp_path: Path) -> None:
     assert "--segment-seconds" in result.output
 
 
-def test_the_cores_of_ray_give_the_same_cache(tmp_path: Path, ray_cluster: None) -> None:
+def test_ray_workers_write_the_same_cache(tmp_path: Path, ray_cluster: None) -> None:
     audio = make_collection(tmp_path / "audio", tracks=12, seconds=0.5)
-    prepared(audio, tmp_path / "here", "--workers", "1")
+    prepared(audio, tmp_path / "local", "--workers", "1")
     prepared(audio, tmp_path / "spread", "--workers", "2")
-    assert_same(tmp_path / "spread", tmp_path / "here")
+    assert_same(tmp_path / "spread", tmp_path / "local")
 
 
 def test_a_second_preparation_of_a_cache_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -245,12 +245,12 @@ def test_a_second_preparation_of_a_cache_is_refused_in_one_line(tmp_path: Path) 
     with claimed(Folder.at(cache)):
         result = run("--audio", audio, "--cache", cache)
         assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-        assert f"--cache {cache}: another process is preparing it; wait for its end" in result.stderr
+        assert f"--cache {cache}: another process is preparing it; wait until it ends" in result.stderr
         assert not list(cache.iterdir())
     prepared(audio, cache)
 
 
-def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
+def test_names_with_brackets_are_printed_unchanged(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio")
     (audio / "genre0" / "song [red] [-x].wav").write_text("words")
     named = tmp_path / "cache [remix]"
@@ -262,7 +262,7 @@ def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
     assert "genre0/song [red] [-x].wav: not readable as audio" in shown.output
 
 
-def test_a_full_disk_is_one_clear_line_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line_and_nothing_is_lost(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
     mounted = subprocess.run(
@@ -283,9 +283,7 @@ def test_a_full_disk_is_one_clear_line_and_nothing_is_lost(tmp_path: Path) -> No
         subprocess.run(["umount", "-l", str(small)], check=True)
 
 
-def test_a_file_that_could_not_be_opened_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_could_not_be_opened_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     locked = str(audio / "genre0" / "genre0.00000.wav")
 
@@ -319,7 +317,7 @@ def test_a_name_that_is_not_utf8_is_skipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["file", "file/cache"])
-def test_a_cache_that_is_a_file_is_one_line(tmp_path: Path, name: str) -> None:
+def test_a_cache_that_is_a_file_is_reported_in_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("words")
     result = run("--audio", make_collection(tmp_path / "audio"), "--cache", tmp_path / name)
     assert result.exit_code == 2
@@ -352,20 +350,20 @@ def test_ignored_files_are_reported_and_strictly_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--window-seconds", 5), "--window-seconds: does not go with audio without --melspec"),
         (("--melspec", "--image-size", 64), "--image-size: does not go with audio without --image"),
         (("--n-mels", 64), "--n-mels: does not go with audio without --melspec or --image"),
     ],
 )
-def test_options_of_tensors_that_are_not_taken_are_refused(
-    tmp_path: Path, options: tuple[object, ...], said: str
+def test_options_of_unrequested_tensors_are_refused(
+    tmp_path: Path, options: tuple[object, ...], message: str
 ) -> None:
     audio = make_collection(tmp_path / "audio", tracks=2, seconds=2)
     refused = run("--audio", audio, "--cache", tmp_path / "cache", *options)
     assert refused.exit_code == 2
-    assert said in refused.stderr
+    assert message in refused.stderr
 
 
 def test_a_table_is_refused_while_the_cache_is_locked(tmp_path: Path) -> None:
@@ -376,7 +374,7 @@ def test_a_table_is_refused_while_the_cache_is_locked(tmp_path: Path) -> None:
     assert "another process" in refused.stderr.lower()
 
 
-def test_a_cache_is_not_decoded_in_two_ways(tmp_path: Path) -> None:
+def test_a_cache_uses_only_one_version_of_decoding(tmp_path: Path) -> None:
     root = make_collection(tmp_path / "audio", tracks=2)
     for genre in ("genre0", "genre1"):
         soundfile.write(root / genre / "a.mp3", clip(7), SR)
@@ -422,18 +420,18 @@ def test_labels_and_groups_of_a_table_reach_the_cache(tmp_path: Path) -> None:
     assert {row["given_group"] for row in rows_of.values()} == {"Queen"}
 
 
-def test_groups_that_name_a_part_of_the_files_are_reported_and_strictly_refused(tmp_path: Path) -> None:
+def test_groups_of_only_some_files_are_reported_and_strictly_refused(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=2)
     (tmp_path / "groups.csv").write_text("file,group\ngenre0/genre0.00000.wav,x\ngenre0/gone.wav,x\n")
     options = ("--groups", tmp_path / "groups.csv")
-    said = "groups.csv: 1 of 4 files named; 1 rows match no file, such as genre0/gone.wav"
-    assert said in prepared(audio, tmp_path / "cache", *options).stdout
+    message = "groups.csv: 1 of 4 files named; 1 rows match no file, such as genre0/gone.wav"
+    assert message in prepared(audio, tmp_path / "cache", *options).stdout
     refused = run("--audio", audio, "--cache", tmp_path / "strict", "--strict", *options)
     assert refused.exit_code == 2
-    assert said in refused.stderr
+    assert message in refused.stderr
 
 
-def test_genres_that_differ_in_spelling_are_warned_of(tmp_path: Path) -> None:
+def test_genres_that_differ_only_in_spelling_cause_a_warning(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=2)
     (audio / "genre0").rename(audio / "Genre1")
     result = prepared(audio, tmp_path / "cache")
