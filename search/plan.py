@@ -13,6 +13,7 @@ from data.cache.cache import Cache
 from data.cache.fingerprints import fingerprint
 from data.cache.partition import stored_sides
 from data.dataset.partition import GivenSplit, given_split
+from data.dataset.scores import check_metric
 from data.dataset.splits import Split, make_split, read_split
 from data.dataset.task import Task, search_task
 from data.errors import SettingsError
@@ -109,7 +110,8 @@ def make_plan(settings: SearchSettings) -> Plan:
     if warm is not None:
         searched = _searched_tracks(warm["run"], settings.runs)
         warm["test_tracks_seen"] = len(searched.intersection(split.track_id[split.test].tolist()))
-    task = search_task(rows, split)
+    task, rungs = search_task(rows, split), settings.rungs
+    check_metric(settings.metric, task.track_label[task.validated], task.classes)
     info = RunInfo(
         name=name,
         family=settings.family,
@@ -138,7 +140,9 @@ def make_plan(settings: SearchSettings) -> Plan:
         created=now(),
         warm_start=warm,
         portfolio=portfolio,
-        rungs=list(settings.rungs),
+        rungs=list(rungs.values),
+        rung_unit=rungs.unit,
+        rung_min_epochs=rungs.min_epochs,
     )
     return Plan(task, split, run, info, [given.summary()] if given else [])
 

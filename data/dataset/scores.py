@@ -65,9 +65,14 @@ class Scores:
         return asdict(self)
 
 
+def sign(metric: Metric) -> int:
+    """Return -1 for a metric whose lower values are better, otherwise 1."""
+    return -1 if metric == "log_loss" else 1
+
+
 def merit(value: float, metric: Metric) -> float:
     """Convert a score to a number that is greater for better scores."""
-    return -value if metric == "log_loss" else value
+    return sign(metric) * value
 
 
 def score(probabilities: np.ndarray, truth: np.ndarray) -> Scores:

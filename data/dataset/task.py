@@ -11,6 +11,7 @@ import numpy as np
 
 from data.cache.cache import Cache
 from data.cache.rows import Array, Origin, Rows
+from data.dataset.class_weights import ClassWeight, class_weights
 from data.dataset.splits import Split
 from data.errors import CacheError
 
@@ -115,6 +116,8 @@ class Task:
         The folds; one for a hold-out.
     blocks : tuple of (str, int)
         Kinds of input that are joined in `X`, with their numbers of columns; empty for tensors.
+    class_weight : str
+        How genres are weighted in the training loss; see `data.dataset.class_weights`.
     """
 
     X: Inputs
@@ -124,6 +127,17 @@ class Task:
     classes: tuple[str, ...]
     folds: tuple[Fold, ...]
     blocks: tuple[tuple[str, int], ...] = ()
+    class_weight: ClassWeight = "none"
+
+    def loss_weights(self, fold: Fold) -> np.ndarray | None:
+        """Return the weight of each genre in the training loss of a fold, from its training rows only.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_classes,), or None
+            None if genres are not weighted.
+        """
+        return class_weights(self.class_weight, self.y[fold.train], len(self.classes))
 
     def with_blocks(self, kinds: Sequence[str]) -> Task:
         """Return the same task with the columns of some kinds of input.

@@ -3,6 +3,7 @@
 ``run.json`` (`RunInfo`), ``splits.parquet`` (`Split`), ``trials.parquet`` (one row per trial in the order of
 suggestion, row 0 the BASELINE), ``history.parquet`` (one row per epoch of a trial),
 ``predictions/TRIAL.parquet`` (out-of-fold predictions of the validated tracks at the trial's best epoch),
+``predictions/TRIAL.epochs.parquet`` (their predicted genres at each epoch),
 ``checkpoints/NUMBER.npz`` (unfinished trials), ``study.journal`` (the Optuna study) and ``ray/`` (Tune's
 state). An export adds ``test_scores.json`` with each scoring of the locked test set.
 """
@@ -14,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.dataset.epoch_predictions import SUFFIX, EpochPredictions
 from data.dataset.splits import Split
 from data.errors import RunError
 from data.io.command_names import command_name
 from data.io.documents import require_format, validated
 from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure
-from search.storage.run_info import FORMAT, RunInfo
+from search.storage.run_info import READABLE_FORMATS, RunInfo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,7 +135,7 @@ class RunFolder:
                 f"{self.folder.uri}/run.json: cannot be read ({error.strerror or error})"
             ) from error
         where, advice = f"{self.folder.uri}/run.json", "use the version of the program that wrote it"
-        require_format(content, (FORMAT,), where=where, error=RunError, advice=advice)
+        require_format(content, READABLE_FORMATS, where=where, error=RunError, advice=advice)
         return validated(RunInfo, content, where=where, error=RunError, advice=advice)
 
     def write_info(self, info: RunInfo) -> None:
@@ -217,6 +219,38 @@ class RunFolder:
         if folder.exists(name):
             folder.write(f"{trial_id}{_BEFORE}", folder.read(name))
         folder.write_table(name, table)
+
+    def epoch_predictions(self, trial_id: str, n_tracks: int, epochs: int) -> EpochPredictions:
+        """Read the predictions of a trial's first epochs, to which the resumed trial adds further ones.
+
+        Parameters
+        ----------
+        trial_id : str
+            The trial.
+        n_tracks : int
+            Number of validated tracks.
+        epochs : int
+            Number of epochs that the trial keeps.
+
+        Returns
+        -------
+        EpochPredictions
+            Marked as dropped if epochs are missing, so that no incomplete list is written.
+        """
+        folder, name = self.folder / "predictions", f"{trial_id}{SUFFIX}"
+        kept: list[np.ndarray] = []
+        if folder.exists(name):
+            kept = EpochPredictions.of(folder.read_table(name)).epochs[:epochs]
+        complete = len(kept) == epochs and all(len(predicted) == n_tracks for predicted in kept)
+        return EpochPredictions(n_tracks, kept if complete else [], dropped=not complete)
+
+    def write_epoch_predictions(self, trial_id: str, predictions: EpochPredictions) -> None:
+        """Write the predicted genres of all epochs of a trial; remove the file if they were dropped."""
+        folder, name = self.folder / "predictions", f"{trial_id}{SUFFIX}"
+        if not predictions.dropped:
+            folder.write_table(name, predictions.table())
+        elif folder.exists(name):
+            folder.remove(name)
 
     def settle_predictions(self, best_epochs: Mapping[str, int]) -> None:
         """Keep only the predictions of each trial that belong to the epoch of its score.

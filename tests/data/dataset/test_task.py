@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,13 @@ def test_a_track_without_an_input_is_left_out_and_named() -> None:
         assert set(task.track_id[task.track[mine.valid]]) == set(
             whole.track_id[whole.track[all_of_them.valid]]
         ) - {absent}
+
+
+def test_genres_are_weighted_by_the_training_rows_of_a_fold() -> None:
+    rows = make_rows()
+    task = search_task(rows, make_split(rows.tracks(), folds=3, test_fraction=0.2, seed=0))
+    fold = task.folds[0]
+    assert task.loss_weights(fold) is None
+    weights = replace(task, class_weight="balanced").loss_weights(fold)
+    assert weights is not None
+    assert weights[task.y[fold.train]].mean() == pytest.approx(1.0, rel=1e-6)
