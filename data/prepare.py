@@ -8,20 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from pydantic import BaseModel, ValidationError
 
+from data.analysis.parameters import Melspec, Parameters, Picture, Windows
 from data.console import Command, err, out
 from data.errors import SettingsError
+from data.field_options import field_default, field_option
+from data.io.documents import Problem
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
     from rich.progress import Progress
 
     from data.analysis.encoders.catalogue import EncoderFiles
-    from data.analysis.parameters import Parameters, Windows
     from data.collection.collect import Collected
     from data.pipeline.planner import Preparation
 
-_Model = TypeVar("_Model", bound="BaseModel")
+_Model = TypeVar("_Model", bound=BaseModel)
+
+_WINDOW_SECONDS: float = field_default(Melspec, "seconds")
+_IMAGE_SECONDS: float = field_default(Picture, "seconds")
 
 _ANALYSIS = (
     "segment_seconds",
@@ -107,21 +112,23 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
     "--min-tracks", type=click.IntRange(min=1), default=1, help="Leave out genres with fewer files."
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be analysed, and stop.")
-@click.option(
-    "--segment-seconds", type=float, default=30.0, help="Length of a segment in seconds, approximately."
-)
+@field_option(Parameters, "segment_seconds", "Approximate length of a segment in seconds.")
 @click.option("--melspec", is_flag=True, help="Also cache log-mel spectrograms.")
-@click.option("--window-seconds", type=float, help="Length of a spectrogram in seconds.  [default: 3]")
-@click.option("--image", is_flag=True, help="Also cache images of log-mel spectrograms.")
-@click.option("--image-seconds", type=float, help="Length of an image in seconds.  [default: 30]")
-@click.option("--image-size", type=int, default=300, help="Height and width of an image in pixels.")
-@click.option("--colormap", default="magma", help="Matplotlib colour map of the images.")
 @click.option(
-    "--overlap", type=float, default=0.0, help="Fraction of a spectrogram that the next one repeats."
+    "--window-seconds",
+    type=float,
+    help=f"Length of a spectrogram in seconds.  [default: {_WINDOW_SECONDS:g}]",
 )
-@click.option("--n-mels", type=int, default=128, help="Mel bands of spectrograms and images.")
-@click.option("--fmin", type=float, default=0.0, help="Lowest frequency of the mel bands in Hz.")
-@click.option("--fmax", type=float, help="Highest one.  [default: half the sample rate]")
+@click.option("--image", is_flag=True, help="Also cache images of log-mel spectrograms.")
+@click.option(
+    "--image-seconds", type=float, help=f"Length of an image in seconds.  [default: {_IMAGE_SECONDS:g}]"
+)
+@field_option(Picture, "size", "Height and width of an image in pixels.", flags="--image-size")
+@field_option(Picture, "colormap", "Matplotlib colour map of the images.")
+@field_option(Windows, "overlap", "Fraction of a spectrogram that the next one repeats.")
+@field_option(Windows, "n_mels", "Mel bands of spectrograms and images.")
+@field_option(Windows, "fmin", "Lowest frequency of the mel bands in Hz.")
+@field_option(Windows, "fmax", "Highest frequency in Hz.  [default: half the sample rate]")
 @click.option(
     "--embedding",
     "embeddings",
@@ -137,9 +144,9 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
 )
 @click.option("--embedding-rate", type=int, metavar="HZ", help="Sample rate that an ONNX encoder takes.")
 @click.option("--embedding-seconds", type=float, help="Length of the patches that an ONNX encoder takes.")
-@click.option("--sample-rate", type=int, default=22050, help="Sample rate of the analysis in Hz.")
-@click.option("--n-fft", type=int, default=2048, help="Length of a frame in samples.")
-@click.option("--hop-length", type=int, default=512, help="Samples between frames.")
+@field_option(Parameters, "sample_rate", "Sample rate of the analysis in Hz.")
+@field_option(Parameters, "n_fft", "Length of a frame in samples.")
+@field_option(Parameters, "hop_length", "Samples between frames.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes at once.  [default: all cores]")
 @click.option("--address", metavar="ADDR", help="Address of a Ray cluster to use.")
 @click.option(
@@ -304,7 +311,6 @@ def _parameters(
     **common: float,
 ) -> Parameters:
     """Parameters from the options of the same names; an error names its option."""
-    from data.analysis.parameters import Melspec, Parameters, Picture
     from data.analysis.spectrograms import colour_table
 
     mels = {"overlap": overlap, "n_mels": n_mels, "fmin": fmin, "fmax": fmax}
@@ -312,11 +318,11 @@ def _parameters(
     longest = _valid(Parameters, common).segment_seconds
     tensors: dict[str, Windows] = {}
     if melspec:
-        seconds = min(3.0, longest) if window_seconds is None else window_seconds
+        seconds = min(_WINDOW_SECONDS, longest) if window_seconds is None else window_seconds
         tensors["melspec"] = _valid(Melspec, mels | {"seconds": seconds}, seconds="window-seconds")
     if image:
         colour_table(colormap)
-        seconds = min(30.0, longest) if image_seconds is None else image_seconds
+        seconds = min(_IMAGE_SECONDS, longest) if image_seconds is None else image_seconds
         picture = mels | {"seconds": seconds, "size": image_size, "colormap": colormap}
         tensors["image"] = _valid(Picture, picture, seconds="image-seconds", size="image-size")
     return _valid(Parameters, common | tensors)
@@ -324,10 +330,6 @@ def _parameters(
 
 def _valid(model: type[_Model], values: Mapping[str, Any], **options: str) -> _Model:
     """Make a model from values; `options` maps a field to its option if the names differ."""
-    from pydantic import ValidationError
-
-    from data.io.documents import Problem
-
     try:
         return model.model_validate(values)
     except ValidationError as error:
