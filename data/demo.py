@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import click
 
 from data.analysis.kinds import EMBEDDING_PREFIX
+from data.analysis.parameters import Melspec, Parameters, Picture
 from data.cache.format import FORMAT
 from data.console import Command, err, out
 from data.errors import CacheError
@@ -29,7 +30,6 @@ from data.io.lock import claimed
 
 if TYPE_CHECKING:
     from data.analysis.encoders.catalogue import EncoderFiles
-    from data.analysis.parameters import Parameters
 
 CACHE = "cache/demo"
 """Default folder of the demo data set."""
@@ -164,8 +164,6 @@ def _make(
 
 def _parameters() -> Parameters:
     """Return parameters of tensors that are small enough for training without a GPU."""
-    from data.analysis.parameters import Melspec, Parameters, Picture
-
     return Parameters(
         melspec=Melspec(seconds=3.0, n_mels=64), image=Picture(seconds=9.0, size=150, n_mels=64)
     )

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
+from numpy.random import Generator
 
 from data.synthesis.styles import GROOVES, SCALES, STYLES, Harmony, Mix, Rhythm, Span, Timbre
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
 
 VERSION = 1
 """Increased whenever a seed produces another sound than before."""
