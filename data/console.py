@@ -8,6 +8,7 @@ import click
 
 from data.errors import HarnessError
 from data.io.folder import printable
+from data.io.home import use_scratch_for_home
 from data.io.s3_errors import bucket_failure
 from data.io.terminal import err, out
 
@@ -48,6 +49,7 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; report a `HarnessError` or a bucket's error in one line with exit status 2."""
         try:
+            use_scratch_for_home()
             return super().invoke(ctx)
         except (HarnessError, OSError) as error:
             cause = error if isinstance(error, HarnessError) else bucket_failure(error)

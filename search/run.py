@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -176,7 +177,9 @@ def _summarise(run: RunFolder) -> int:
         )
     if info.status == "finished":
         if scored:
-            click.echo(f"Next: python -m results.export {run.typed} --out exports/{info.name}")
+            click.echo(
+                f"Next: python -m results.export {run.typed} --out {shlex.quote(f'exports/{info.name}')}"
+            )
             return 0
         click.echo(f"No trial has a score; {first_failure(trials)}", err=True)
         return _NO_SCORE

@@ -14,13 +14,12 @@ from data.errors import SettingsError
 from data.io.documents import Problem
 from data.io.extras import check_installed
 from search.sampling.samplers import SEARCHERS
+from search.storage.run_names import check_run_name
 from search.storage.rungs import LAST_SHARE, Rungs, make_rungs
 from search.tune.schedulers import SCHEDULERS, most_brackets
 
 NO_PARTITION = "none"
 """Value of ``--splits`` that sets the partition of a cache aside."""
-_RESERVED_NAME = "best"
-"""Name that ``results.export`` uses for the best of all runs."""
 _MIN_RESOURCE = 1e-4
 """Smallest share of a core or GPU that Ray can count."""
 
@@ -183,12 +182,8 @@ class SearchSettings(BaseModel):
         ):
             if value not in known:
                 raise SettingsError(f"{option} {value}: unknown; choose one of {', '.join(known)}")
-        if self.name is not None and (not self.name.strip(".") or {"/", "\\", ":"} & set(self.name)):
-            raise SettingsError(
-                f"--name {self.name}: the name of a run must be a folder name without slash or colon"
-            )
-        if self.name == _RESERVED_NAME:
-            raise SettingsError(f"--name {self.name}: reserved for the best of all runs; choose another name")
+        if self.name is not None:
+            check_run_name(self.name, "--name")
         if 0 < self.gpus_per_trial < _MIN_RESOURCE:
             raise SettingsError(
                 f"--gpus-per-trial {self.gpus_per_trial:g}: give 0, or at least {_MIN_RESOURCE:g}"

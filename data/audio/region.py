@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from data.audio.decoder import ACCEPTED_GAP_S, Decoder
 from data.audio.refusal import UnusableError
+
+_SUFFIX = re.compile(r"#t=(?P<start>\d+(?:\.\d+)?)(?:,(?P<end>\d+(?:\.\d+)?))?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,14 @@ class Region:
         """Format the region as a W3C media fragment: ``t=10,25.5``."""
         end = "" if self.end_s is None else f",{_plain(self.end_s)}"
         return f"t={_plain(self.start_s)}{end}"
+
+    @classmethod
+    def of_track(cls, track_id: str, path: str) -> Region | None:
+        """Return the region that a track's name ends with; None if the track is the whole file at `path`."""
+        match = _SUFFIX.search(track_id)
+        if match is None or path.endswith(match[0]):
+            return None
+        return cls(float(match["start"]), float(match["end"]) if match["end"] else None)
 
 
 def part_of(decoder: Decoder, region: Region | None) -> Decoder:

@@ -33,7 +33,13 @@ def scratch_folder() -> Path:
     path = os.environ.get(VARIABLE)
     if path:
         return Path(path)
-    folder = Path(tempfile.gettempdir()) / f"genre-search-{os.getuid()}"
+    try:
+        folder = Path(tempfile.gettempdir()) / f"genre-search-{os.getuid()}"
+    except FileNotFoundError as error:
+        raise CacheError(
+            "no folder for temporary files can be written (TMPDIR, /tmp, /var/tmp); set a folder in the"
+            f" variables {VARIABLE} and TMPDIR"
+        ) from error
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()

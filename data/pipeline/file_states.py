@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.cache.writer import OK
-from data.collection.scan import Found
+from data.collection.source_file import SourceFile
 from data.io.folder import Folder, printable
 from data.pipeline.parts import CHUNK, Parts
 from data.pipeline.worker import file_digest
@@ -46,13 +46,13 @@ class FileStates:
 
     @classmethod
     def of(
-        cls, files: Sequence[Found], folder: Folder, parts: Parts, *, with_old: bool, with_features: bool
+        cls, files: Sequence[SourceFile], folder: Folder, parts: Parts, *, with_old: bool, with_features: bool
     ) -> FileStates:
         """Compare files with a cache and with parts.
 
         Parameters
         ----------
-        files : sequence of Found
+        files : sequence of SourceFile
             The files.
         folder : Folder
             The cache; its manifest is read if `with_old`.
@@ -75,7 +75,7 @@ class FileStates:
 
     def _update(
         self,
-        files: Sequence[Found],
+        files: Sequence[SourceFile],
         number_of: dict[str, int],
         table: pa.Table | pa.RecordBatch,
         usable_state: State,
@@ -110,7 +110,7 @@ def _usable_rows(parts: Parts, *, with_old: bool, with_features: bool) -> Iterat
         yield table.filter(pc.or_(pc.is_valid(table["features"]), pc.not_equal(table["status"], OK)))
 
 
-def _is_unchanged(file: Found, size: int, mtime_ns: int, digest: str) -> bool:
+def _is_unchanged(file: SourceFile, size: int, mtime_ns: int, digest: str) -> bool:
     """Whether a file still has this size, and this modification time or digest."""
     if size != file.size:
         return False

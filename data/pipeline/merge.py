@@ -28,7 +28,7 @@ from data.cache.writer import (
     write_info,
 )
 from data.collection.near_duplicates import near_duplicates
-from data.collection.scan import Found
+from data.collection.source_file import SourceFile
 from data.errors import CacheError
 from data.io.folder import Folder, printable
 from data.pipeline.parts import NewestRows, Parts, SortedRows
@@ -41,7 +41,7 @@ _GIVEN = (GIVEN_GROUP, GIVEN_SPLIT)
 def assemble(
     folder: Folder,
     parts: Parts,
-    files: Sequence[Found],
+    files: Sequence[SourceFile],
     groups: Mapping[str, str],
     parameters: Parameters,
     *,
@@ -61,7 +61,7 @@ def assemble(
         The cache.
     parts : Parts
         Newly analysed files; a later part overrides an earlier one and the old cache.
-    files : sequence of Found
+    files : sequence of SourceFile
         All files of the collection; rows of other files are dropped.
     groups : mapping of str to str
         Group of each track; a track without one is its own group.
@@ -190,7 +190,7 @@ def _written(writer: pq.ParquetWriter, tables: Iterable[pa.Table]) -> Iterator[p
 
 def _manifest(
     rows: NewestRows,
-    ordered: Sequence[Found],
+    ordered: Sequence[SourceFile],
     groups: Sequence[str],
     given_columns: Mapping[str, Sequence[str | None]],
 ) -> Iterator[pa.Table]:

@@ -26,7 +26,7 @@ from data.cache.format import CacheInfo, tables_agree
 from data.cache.partition import stored_sides
 from data.cache.shards import tidy_shards
 from data.collection.groups import kept_groups
-from data.collection.scan import Found
+from data.collection.source_file import SourceFile
 from data.errors import AudioError, CacheError
 from data.io.folder import Folder
 from data.pipeline.file_states import FileStates, State
@@ -53,11 +53,11 @@ class Preparation:
         The cache.
     parameters : Parameters
         Parameters of the analysis, including the tensors that the cache already has.
-    files : sequence of Found
+    files : sequence of SourceFile
         All files of the collection.
     source : str
         ``"audio"``, ``"demo"`` for synthesised files, or ``"images"``.
-    todo : list of Found
+    todo : list of SourceFile
         Files to analyse.
     cached : dict of str to str
         Tracks of `todo` that only lack tensors, with the part of the tensors that the cache already has.
@@ -79,9 +79,9 @@ class Preparation:
 
     folder: Folder
     parameters: Parameters
-    files: Sequence[Found]
+    files: Sequence[SourceFile]
     source: Literal["audio", "demo", "images"] = "audio"
-    todo: list[Found] = field(default_factory=list)
+    todo: list[SourceFile] = field(default_factory=list)
     cached: dict[str, str] = field(default_factory=dict)
     cached_kinds: tuple[str, ...] = ()
     skipped: list[tuple[str, str]] = field(default_factory=list)
@@ -95,7 +95,7 @@ class Preparation:
     def plan(
         cls,
         uri: str,
-        files: Sequence[Found],
+        files: Sequence[SourceFile],
         parameters: Parameters,
         *,
         source: Literal["audio", "demo", "images"] = "audio",
@@ -264,7 +264,7 @@ class Preparation:
         smallest, largest = _BATCH
         size = max(smallest, min(largest, len(self.todo) // (8 * (workers or 8))))
         first = self._parts.next_number()
-        chunks: list[list[Found]] = []
+        chunks: list[list[SourceFile]] = []
         room = 0
         for file in self.todo:
             if not chunks or len(chunks[-1]) == size or file.size > room:

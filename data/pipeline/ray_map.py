@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import socket
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from data.errors import HarnessError, SettingsError
+from data.io.home import home_is_writable
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -30,6 +32,7 @@ _STARTS = 2
 """Attempts to start Ray, because a node on a busy machine can exceed Ray's time limit."""
 _MAX_TMPDIR_BYTES = 40
 """Maximum length of ``TMPDIR``: Ray adds about 65 bytes for the paths of sockets, and 107 are allowed."""
+_RAY_TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of a variable
 _SHORT_FOLDER = "/tmp"  # noqa: S108 - mkdtemp creates a private folder inside
 _TASKS_PER_CORE = 2
 """Submitted tasks per core, one running and one waiting; limits memory use."""
@@ -206,6 +209,9 @@ def _start(workers: int | None) -> None:
     """Start Ray on this machine; try again if the node exceeds Ray's fixed limit of 30 seconds."""
     import ray
 
+    if not home_is_writable():
+        # Ray would store the password of its nodes in ~/.ray.
+        os.environ.setdefault(_RAY_TOKEN, secrets.token_hex())
     for attempt in range(_STARTS):
         try:
             ray.init(

@@ -19,7 +19,7 @@ from data.analysis.segments import analyse
 from data.audio.spectrogram_images import load_picture
 from data.cache.shards import TrackTensors, tensors_of_tracks, write_shard
 from data.cache.writer import MANIFEST, OK, SKIPPED, manifest_schema
-from data.collection.scan import Found
+from data.collection.source_file import SourceFile
 from data.errors import AudioError, CacheError, EncoderError
 from data.io.folder import Folder, printable, require_regular
 
@@ -64,7 +64,7 @@ class Batch:
     ----------
     name : str
         Name of the resulting part.
-    files : sequence of Found
+    files : sequence of SourceFile
         The files.
     cached : mapping of str to str
         Tracks whose features are already in the cache, with the part of their tensors.
@@ -73,7 +73,7 @@ class Batch:
     """
 
     name: str
-    files: Sequence[Found]
+    files: Sequence[SourceFile]
     cached: Mapping[str, str] = field(default_factory=dict)
     cached_kinds: tuple[str, ...] = ()
 
@@ -158,7 +158,7 @@ class _CachedTensors:
 
 
 def _analyse(
-    file: Found,
+    file: SourceFile,
     parameters: Parameters,
     encoders: str,
     tensors: dict[str, list[TrackTensors]],
@@ -210,7 +210,9 @@ def _analyse(
     }
 
 
-def _picture(file: Found, parameters: Parameters, tensors: dict[str, list[TrackTensors]]) -> dict[str, Any]:
+def _picture(
+    file: SourceFile, parameters: Parameters, tensors: dict[str, list[TrackTensors]]
+) -> dict[str, Any]:
     """Analyse an image."""
     try:
         picture = load_picture(file.path, size=(parameters.image or Picture()).size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -173,7 +174,8 @@ def boards(
     readable_runs = _read(RunFolder.all(runs), names)
     if not readable_runs:
         raise RunError(
-            f"--runs {runs}: no runs found; start one with 'python -m search.run --family NAME --runs {runs}'"
+            f"--runs {runs}: no runs found; start one with 'python -m search.run --family NAME"
+            f" --runs {shlex.quote(str(runs))}'"
         )
     family_runs = [
         (run, info, trials) for run, info, trials in readable_runs if family in (None, info.family)

@@ -66,7 +66,10 @@ def claimed(run: RunFolder, *, new: bool) -> Iterator[None]:
             f"run {run.name!r}: another process is searching in {run.folder.uri}; wait until it ends"
         ) from error
     except OSError as error:
-        raise RunError(f"{run.folder.uri}: cannot be locked ({error.strerror or error})") from error
+        raise RunError(
+            f"{run.folder.uri}: this run cannot be written ({error.strerror or error}); continue it as the"
+            " user who owns it, or copy the folder to where you can write and name that by --runs"
+        ) from error
     with lock:
         try:
             yield

@@ -10,6 +10,7 @@ state). An export adds ``test_scores.json`` with each scoring of the locked test
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,8 @@ class RunFolder:
     def typed(self) -> str:
         """The run as typed in commands: its name, and ``--runs`` unless the folder is ``runs``."""
         runs = self.folder.uri.removesuffix(f"/{self.name}")
-        return self.name if runs == "runs" else f"{self.name} --runs {runs}"
+        name = shlex.quote(self.name)
+        return name if runs == "runs" else f"{name} --runs {shlex.quote(runs)}"
 
     @classmethod
     def all(cls, runs: str | Path) -> list[RunFolder]:

@@ -342,10 +342,10 @@ def test_ignored_files_are_reported_and_strictly_refused(tmp_path: Path) -> None
     genre = next(path for path in sorted(audio.iterdir()) if path.is_dir())
     (genre / "song.mid").write_bytes(b"x")
     done = prepared(audio, tmp_path / "cache")
-    assert "ignored: 1 .mid" in done.stdout
+    assert f"ignored: 1 .mid (such as {genre.name}/song.mid)" in done.stdout
     refused = run("--audio", audio, "--cache", tmp_path / "strict", "--strict")
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
-    assert "1 .mid (--strict: fix or remove them)" in refused.stderr
+    assert "1 .mid (such as genre0/song.mid) (--strict: fix or remove them)" in refused.stderr
     assert not (tmp_path / "strict").exists()
 
 
@@ -403,7 +403,13 @@ def test_a_dry_run_prints_the_collection_and_writes_nothing(tmp_path: Path) -> N
     (audio / "genre0" / "notes.txt").write_text("x")
     result = prepared(audio, tmp_path / "cache", "--dry-run", "--groups-from", "folder")
     assert result.stdout.startswith("4 files of 2 genres, ")
-    assert "  genre0 2, genre1 2\n  2 groups of 4 files\n  ignored: 1 .txt\n" in result.stdout
+    assert result.stdout.splitlines()[1:] == [
+        "  genres: genre0 2, genre1 2",
+        "  groups: 2 groups of 4 of 4 tracks",
+        "  ignored: 1 .txt (such as genre0/notes.txt)",
+        f"  estimate: 0.0 h of audio, about 1 min on {os.cpu_count()} cores (with ten seconds to start), 0 MB"
+        " in the cache",
+    ]
     assert not (tmp_path / "cache").exists()
 
 
