@@ -48,7 +48,9 @@ def parameters_of_options(
         tensors["melspec"] = _valid(Melspec, mels | {"seconds": seconds}, seconds="window-seconds")
     if image:
         colour_table(colormap)
-        seconds = min(field_default(Picture, "seconds"), longest) if image_seconds is None else image_seconds
+        seconds = image_seconds
+        if seconds is None:
+            seconds = min(field_default(Picture, "seconds"), longest)
         picture = mels | {"seconds": seconds, "size": image_size, "colormap": colormap}
         tensors["image"] = _valid(Picture, picture, seconds="image-seconds", size="image-size")
     return _valid(Parameters, common | tensors)
