@@ -17,6 +17,10 @@ class CacheError(HarnessError):
     """A cache is missing, incomplete, has another format, or lacks the requested data."""
 
 
+class InputsChangedError(CacheError):
+    """The inputs of a running search were removed or replaced."""
+
+
 class SplitError(HarnessError):
     """Tracks cannot be split as requested."""
 

@@ -177,7 +177,17 @@ def main(
         from data.collection import gtzan_table as gtzan
 
         _refuse(
-            (*_ANALYSIS, *_EMBEDDING, "image", "image_size", "workers", "address", "strict", *_LAYOUT),
+            (
+                *_ANALYSIS,
+                *_EMBEDDING,
+                "image",
+                "image_size",
+                "workers",
+                "address",
+                "strict",
+                "dry_run",
+                *_LAYOUT,
+            ),
             "--features-csv",
         )
         with claimed(Folder.at(cache)):
@@ -224,8 +234,8 @@ def _collection(
         return collect(audio, Layout(**layout)), parameters
     if images is not None:
         _refuse((*_ANALYSIS, *_EMBEDDING, *_LAYOUT), "--images")
-        wanted = {"image": True, "melspec": False, "from_pictures": True}
-        return collect_images(images, layout["groups"]), parameters_of_options(**(analysis | wanted))
+        pictures = {"image": True, "melspec": False, "from_pictures": True}
+        return collect_images(images, layout["groups"]), parameters_of_options(**(analysis | pictures))
     raise SettingsError("give either --audio DIR or --images DIR")
 
 

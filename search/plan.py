@@ -100,11 +100,11 @@ def make_plan(settings: SearchSettings) -> Plan:
     )
     tracks = rows.tracks()
     folds = settings.folds or family.default_folds
-    given = _given_split(settings, cache, tracks, family.default_folds)
+    partition = _given_split(settings, cache, tracks, family.default_folds)
     if settings.splits_file is not None:
         split = read_split(settings.splits_file, tracks)
-    elif given is not None:
-        split = given.split
+    elif partition is not None:
+        split = partition.split
     else:
         split = make_split(tracks, folds=folds, test_fraction=settings.test_fraction, seed=settings.seed)
     if warm is not None:
@@ -121,7 +121,7 @@ def make_plan(settings: SearchSettings) -> Plan:
         n_validated=len(task.validated),
         n_test=int(split.test.sum()),
         folds=split.n_folds,
-        test_fraction=None if settings.splits_file or given else settings.test_fraction,
+        test_fraction=None if settings.splits_file or partition else settings.test_fraction,
         split_fingerprint=fingerprint([split.track_id.tolist(), split.fold.tolist()]),
         seed=settings.seed,
         trials=trials,
@@ -144,7 +144,7 @@ def make_plan(settings: SearchSettings) -> Plan:
         rung_unit=rungs.unit,
         rung_min_epochs=rungs.min_epochs,
     )
-    return Plan(task, split, run, info, [given.summary()] if given else [])
+    return Plan(task, split, run, info, [partition.summary()] if partition else [])
 
 
 def _given_split(

@@ -64,8 +64,8 @@ class Contents:
     def of_cache(cls, cache: Folder) -> Contents:
         """Count the usable tracks of a cache."""
         table = cache.parquet("manifest.parquet")
-        wanted = ["label", "status", GIVEN_GROUP, GIVEN_SPLIT, "missing_s"]
-        present = [name for name in wanted if name in table.schema_arrow.names]
+        columns = ["label", "status", GIVEN_GROUP, GIVEN_SPLIT, "missing_s"]
+        present = [name for name in columns if name in table.schema_arrow.names]
         rows = [row for row in table.read(present).to_pylist() if row["status"] == OK]
         return cls(
             len(rows),

@@ -129,6 +129,8 @@ def _histogram(values: Iterable[float | None], unit: float) -> list[Bar]:
     present = np.array([value for value in values if value is not None], dtype=float) / unit
     if not len(present):
         return []
+    if present.min() == present.max():
+        return _bars({f"{present[0]:.3g}": len(present)})
     counts, edges = np.histogram(present, bins=min(_BINS, len(np.unique(present))))
     return [
         Bar(f"{low:.3g} to {high:.3g}", str(count), 100 * count / counts.max())

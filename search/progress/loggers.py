@@ -26,7 +26,8 @@ def make_loggers(
     name : str
         Name of the run: the experiment in MLflow and the group in Weights & Biases.
     state : Path
-        Folder of Tune's state inside the run's folder.
+        Folder of Tune's state inside the run's folder. Weights & Biases keeps its local records there, which
+        ``wandb sync runs/RUN/ray/wandb/offline-run-*`` uploads after a search in offline mode.
     tensorboard : bool
         Whether to write event files into `state`; read them by ``tensorboard --logdir runs/RUN/ray``.
     mlflow : str or None
@@ -48,12 +49,15 @@ def make_loggers(
 
         # Passed on, because the logging process has the environment in which Ray was started.
         mode = os.environ.get("WANDB_MODE")
+        # Tune copies its session folder before the last trials are logged, so their records would be lost.
+        state.mkdir(parents=True, exist_ok=True)
         loggers.append(
             WandbLoggerCallback(
                 project=wandb,
                 group=name,
                 excludes=["curve", "error"],
                 mode=mode,
+                dir=str(state),
                 upload_timeout=_UPLOAD_SECONDS,
             )
         )

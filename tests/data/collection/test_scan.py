@@ -42,8 +42,8 @@ def test_links_that_loop_or_lead_nowhere_are_no_obstacle(tmp_path: Path) -> None
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "rock" / "up").symlink_to(tmp_path)
     (tmp_path / "rock" / "self.wav").symlink_to(tmp_path / "rock" / "self.wav")
-    found = {f.track_id: f.size for f in find_files(tmp_path)}
-    assert found == {"pop/b.wav": 1, "rock/a.wav": 1, "rock/self.wav": -1}
+    sizes = {f.track_id: f.size for f in find_files(tmp_path)}
+    assert sizes == {"pop/b.wav": 1, "rock/a.wav": 1, "rock/self.wav": -1}
 
 
 @pytest.mark.parametrize(
