@@ -17,14 +17,14 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from search.outcomes import COMPLETE, FAILED, SUSPENDED
-from search.storage.columns import SCORES
+from search.storage.columns import REPORTED
 from search.storage.journal_backend import Journal
 from search.storage.study import CURVE, FIXED, writable_trial
 from search.tune.trial import SCORE, TRIAL_ID, TRIAL_NUMBER, accuracy
 
 _Result = TypeVar("_Result")
 
-SUMMARY = ("best_epoch", *SCORES, "params", "seconds", "precision", "node", "outcome", "error")
+SUMMARY = (*REPORTED, "node", "outcome")
 """User attributes of an ended trial, besides ``trial_id`` and ``epochs``."""
 
 
