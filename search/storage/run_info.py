@@ -10,7 +10,7 @@ from data.analysis.kinds import Kind, kinds_in
 from data.cache.fingerprints import preparation_fingerprint, same_input
 from data.dataset.class_weights import CLASS_WEIGHTS, ClassWeight
 from data.dataset.scores import METRICS, Metric
-from search.storage.rungs import Rungs, RungUnit, rungs_of_format_1
+from search.storage.rungs import LAST_SHARE, Rungs, RungUnit, rungs_of_format_1
 
 if TYPE_CHECKING:
     from data.cache.cache import Cache
@@ -202,18 +202,23 @@ class RunInfo(BaseModel):
         """Convert format 1; its runs keep the rungs with which they were begun."""
         if not isinstance(content, dict) or content.get("format") != 1:
             return content
-        settings = content.get("settings", {})
+        settings, max_epochs = content.get("settings", {}), content.get("max_epochs", 1)
+        grace_period = settings.get("grace_period")
         rungs = rungs_of_format_1(
             settings.get("scheduler", "asha"),
-            max_epochs=content.get("max_epochs", 1),
-            grace_period=settings.get("grace_period"),
+            max_epochs=max_epochs,
+            grace_period=grace_period,
             reduction_factor=settings.get("reduction_factor", 3),
         )
         return {
             **content,
             "format": FORMAT,
-            # The grace period of this version is a share; the rungs below replace it.
-            "settings": {**settings, "grace_period": None},
+            # The rungs below are used. The grace period, which is a share now, only describes the run, and
+            # allows as many brackets as it has.
+            "settings": {
+                **settings,
+                "grace_period": grace_period and min(grace_period / max_epochs, LAST_SHARE),
+            },
             "rungs": list(rungs.values),
             "rung_unit": rungs.unit,
         }
