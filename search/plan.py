@@ -13,8 +13,8 @@ from data.analysis.kinds import Kind
 from data.cache.cache import Cache
 from data.cache.fingerprints import fingerprint
 from data.cache.partition import stored_sides
-from data.dataset.partition import GivenSplit, given_split
 from data.dataset.deal import Deal, stored_deal, stored_folds, usable_tracks
+from data.dataset.partition import GivenSplit, given_split
 from data.dataset.splits import Split, read_split
 from data.dataset.task import Task, missing_inputs, search_task
 from data.errors import SettingsError
@@ -167,8 +167,8 @@ def _notes(dealt: Deal | None, missing: list[str], family: str, kind: Kind) -> l
     notes = []
     if missing:
         notes.append(
-            f"{family}: {len(missing)} of the tracks have no {kind} in the cache and are left out, the first is"
-            f" {missing[0]}; the other tracks keep their sides"
+            f"{family}: {len(missing)} of the tracks have no {kind} in the cache and are left out, the first"
+            f" is {missing[0]}; the other tracks keep their sides"
         )
     if dealt is not None and dealt.joined:
         notes.append(

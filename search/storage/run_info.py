@@ -118,8 +118,8 @@ class RunInfo(BaseModel):
     split_fingerprint : str
         Equal for two runs exactly if they assign each track to the same fold or test set.
     deal : str or None
-        Fingerprint of the stored deal from which the split was taken: equal for a cross-validation and for the
-        hold-out that is its fold 0. None for a given partition, and in older runs.
+        Fingerprint of the stored deal from which the split was taken: equal for a cross-validation and for
+        the hold-out that is its fold 0. None for a given partition, and in older runs.
     missing_inputs : int
         Tracks of the split that the run could not use, because the cache lacks their input.
     seed : int

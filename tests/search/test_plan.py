@@ -72,8 +72,8 @@ def test_one_deal_for_all_families(tmp_path: Path) -> None:
     assert {plan.info.deal for plan in (folds, less, held_out)} == {folds.info.deal}
     assert (folds.notes, folds.info.missing_inputs, less.info.missing_inputs) == ([], 0, 1)
     assert less.notes == [
-        f"features_mlp: 1 of the tracks have no features in the cache and are left out, the first is {names[0]};"
-        " the other tracks keep their sides"
+        f"features_mlp: 1 of the tracks have no features in the cache and are left out, the first is"
+        f" {names[0]}; the other tracks keep their sides"
     ]
     assert less.info.n_validated + less.info.n_test == len(names) - 1
     assert names[0] not in less.task.track_id
