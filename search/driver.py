@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -32,23 +33,24 @@ from search.sampling.samplers import make_sampler
 from search.settings import SearchSettings
 from search.storage.checkpoint import tidy_checkpoints
 from search.storage.journal_mirror import JournalMirror, working_folder
-from search.storage.lock import disk_full, out_of_reach
+from search.storage.lock import disk_full, inputs_changed, out_of_reach
 from search.storage.run_folder import STUDY, RunFolder
 from search.storage.run_info import RunInfo
-from search.storage.study import count_ended, create_study, storage
+from search.storage.study import Curve, count_ended, create_study, storage
 from search.storage.tables import write_tables
 from search.tune.concurrency import Capacity
 from search.tune.optuna_searcher import TruthfulOptunaSearch
 from search.tune.recorder import SECONDS, Recorder
 from search.tune.schedulers import make_scheduler
-from search.tune.stopper import NO_SPACE, NO_STORAGE, Ending
-from search.tune.trial import TRIAL_ID, GenreTrial
+from search.tune.stopper import NO_INPUTS, NO_SPACE, NO_STORAGE, Ending
+from search.tune.trial import SCORE, TRIAL_ID, GenreTrial
 
-_METRIC = "val_accuracy"
 _STATE = "ray"
 """Folder of Tune's state inside the run's folder."""
 _RESTARTS = 2
 """How often a trial is restarted from its checkpoint after its process died."""
+MAX_WORKER_GROWTH = 2 << 30
+"""A worker process that has grown by more bytes since its first trial is replaced before the next one."""
 REPORT_SECONDS = 5.0
 """Maximum time between two reports, and minimum time between two checkpoints, of a trial."""
 _MIN_FREE_BYTES = 256 << 10
@@ -92,6 +94,8 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     suspension = None
     if ending.reason == NO_STORAGE:
         suspension = out_of_reach(run, ending.details)
+    elif ending.reason == NO_INPUTS:
+        suspension = inputs_changed(run, ending.details)
     elif ending.reason == NO_SPACE or shutil.disk_usage(working_folder(run)).free < _MIN_FREE_BYTES:
         suspension = disk_full(run, ending.details)
     if suspension is not None:
@@ -163,31 +167,32 @@ def _trainable(settings: SearchSettings, run: RunFolder, info: RunInfo, task: Ta
     """Bind the shared objects to the trial class: one copy per node, which all its trials read."""
     shared = tune.with_parameters(
         GenreTrial,
-        task=task,
+        task=replace(task, class_weight=settings.class_weight),
         family=spaces.get(info.family).as_recorded(info.baseline, info.weights),
         run=run,
         seed=settings.seed,
-        milestones=settings.milestones,
+        metric=settings.metric,
+        rungs=info.stopping,
         patience=settings.patience,
         report_seconds=REPORT_SECONDS,
         checkpoint_seconds=REPORT_SECONDS,
+        max_growth=MAX_WORKER_GROWTH,
         deterministic=settings.deterministic,
     )
     return tune.with_resources(shared, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
 
 
-def _scheduler(settings: SearchSettings, started_trials: list[FrozenTrial]) -> Any:
+def _scheduler(info: RunInfo, settings: SearchSettings, started_trials: list[FrozenTrial]) -> Any:
     """Make the scheduler and replay the reports of the study's trials."""
     scheduler = make_scheduler(
         settings.scheduler,
-        max_epochs=settings.max_epochs,
-        grace_period=settings.grace,
+        rungs=info.stopping,
         reduction_factor=settings.reduction_factor,
         brackets=settings.brackets,
         seed=settings.seed,
     )
     if hasattr(scheduler, "replay"):
-        scheduler.replay((trial.number, trial.intermediate_values) for trial in started_trials)
+        scheduler.replay(map(Curve.of, started_trials))
     return scheduler
 
 
@@ -203,7 +208,7 @@ def _tuner(
     ended = [trial for trial in started_trials if trial.state.is_finished()]
     searcher = TruthfulOptunaSearch(
         space=space_of(info),
-        metric=_METRIC,
+        metric=SCORE,
         mode="max",
         sampler=make_sampler(settings.searcher, seed=settings.seed, known_trials=len(started_trials)),
         study_name=STUDY,
@@ -214,14 +219,14 @@ def _tuner(
     ending = Ending(searcher, target=settings.target, stagnation=settings.stagnation)
     budget = None if settings.time_budget is None else max(1.0, settings.time_budget - info.seconds)
     failed = optuna.trial.TrialState.FAIL
-    scores = [trial.user_attrs.get(_METRIC, 0.0) for trial in ended if trial.state != failed]
+    scores = [trial.user_attrs.get("val_accuracy", 0.0) for trial in ended if trial.state != failed]
     limiter = ConcurrencyLimiter(searcher, max_concurrent=concurrent)
     tuner = tune.Tuner(
         _trainable(settings, run, info, task),
         tune_config=tune.TuneConfig(
             search_alg=limiter,
-            scheduler=_scheduler(settings, started_trials),
-            metric=_METRIC,
+            scheduler=_scheduler(info, settings, started_trials),
+            metric=SCORE,
             mode="max",
             num_samples=max(1, info.trials - len(ended)),
             time_budget_s=budget,

@@ -15,6 +15,7 @@ from data.cache.fingerprints import fingerprint
 from data.cache.partition import stored_sides
 from data.dataset.deal import Deal, stored_deal, stored_folds, usable_tracks
 from data.dataset.partition import GivenSplit, given_split
+from data.dataset.scores import check_metric
 from data.dataset.splits import Split, read_split
 from data.dataset.task import Task, missing_inputs, search_task
 from data.errors import SettingsError
@@ -102,12 +103,12 @@ def make_plan(settings: SearchSettings) -> Plan:
     # All families split the same tracks; a cache that was not prepared by this program has no manifest.
     tracks = usable_tracks(cache) if cache.folder.exists("manifest.parquet") else rows.tracks()
     folds = settings.folds or family.default_folds
-    given = _given_split(settings, cache, tracks, family.default_folds)
+    partition = _given_split(settings, cache, tracks, family.default_folds)
     dealt: Deal | None = None
     if settings.splits_file is not None:
         split = read_split(settings.splits_file, tracks)
-    elif given is not None:
-        split = given.split
+    elif partition is not None:
+        split = partition.split
     else:
         dealt = stored_deal(
             cache.folder,
@@ -121,7 +122,8 @@ def make_plan(settings: SearchSettings) -> Plan:
     if warm is not None:
         searched = _searched_tracks(warm["run"], settings.runs)
         warm["test_tracks_seen"] = len(searched.intersection(split.track_id[split.test].tolist()))
-    task = search_task(rows, split)
+    task, rungs = search_task(rows, split), settings.rungs
+    check_metric(settings.metric, task.track_label[task.validated], task.classes)
     info = RunInfo(
         name=name,
         family=settings.family,
@@ -131,7 +133,7 @@ def make_plan(settings: SearchSettings) -> Plan:
         n_validated=len(task.validated),
         n_test=int(split.test.sum()) - len(set(missing).intersection(split.track_id[split.test].tolist())),
         folds=split.n_folds,
-        test_fraction=None if settings.splits_file or given else settings.test_fraction,
+        test_fraction=None if settings.splits_file or partition else settings.test_fraction,
         split_fingerprint=_fingerprint(split),
         deal=_fingerprint(dealt.split) if dealt else None,
         missing_inputs=len(missing),
@@ -152,9 +154,11 @@ def make_plan(settings: SearchSettings) -> Plan:
         created=now(),
         warm_start=warm,
         portfolio=portfolio,
-        rungs=list(settings.rungs),
+        rungs=list(rungs.values),
+        rung_unit=rungs.unit,
+        rung_min_epochs=rungs.min_epochs,
     )
-    notes = [given.summary()] if given else []
+    notes = [partition.summary()] if partition else []
     return Plan(task, split, run, info, [*notes, *_notes(dealt, missing, settings.family, kind)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
@@ -10,6 +11,8 @@ import click
 
 import spaces
 from data.console import Command
+from data.dataset.class_weights import CLASS_WEIGHTS
+from data.dataset.scores import METRICS
 from data.errors import SettingsError
 from search.sampling.samplers import SEARCHERS
 from search.settings import SearchSettings
@@ -80,8 +83,19 @@ def _plain_type(annotation: Any) -> Any:
 @_option("scheduler", "Early stopping rule.", type=click.Choice(SCHEDULERS))
 @_option(
     "grace_period",
-    "Epochs before a trial may be stopped.  [default: a quarter; hyperband: two rungs below the end]",
-    metavar="N",
+    "Share of its own epochs that a trial trains before it may be stopped.  [default: 0.25, but a minimum"
+    " of epochs that depends on the family; hyperband: two rungs below the end]",
+    metavar="SHARE",
+)
+@_option(
+    "metric",
+    "Metric of the validated tracks that chooses epochs and trials.",
+    type=click.Choice(METRICS),
+)
+@_option(
+    "class_weight",
+    "Weight of genres in the training loss: balanced for genres of unequal size.",
+    type=click.Choice(CLASS_WEIGHTS),
 )
 @_option("reduction_factor", "ASHA continues one trial in N at each rung.", metavar="N")
 @_option("brackets", "Number of ASHA brackets.", metavar="N")
@@ -192,7 +206,9 @@ def _summarise(run: RunFolder) -> int:
         )
     if info.status == "finished":
         if scored:
-            click.echo(f"Next: python -m results.export {run.typed} --out exports/{info.name}")
+            click.echo(
+                f"Next: python -m results.export {run.typed} --out {shlex.quote(f'exports/{info.name}')}"
+            )
             return 0
         click.echo(f"No trial has a score; {first_failure(trials)}", err=True)
         return _NO_SCORE

@@ -16,6 +16,8 @@ from tests.support.rows import make_rows, write_cache
 from tests.support.softmax import Softmax, registered
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# By default, Ray's workers yield to all other processes, and hardly run on a busy machine.
+os.environ.setdefault("RAY_worker_niceness", "0")
 # Before Ray starts, whose workers write there too.
 _SCRATCH = tempfile.TemporaryDirectory(prefix="genre-search-tests-")
 os.environ["GENRE_SEARCH_SCRATCH"] = _SCRATCH.name
@@ -23,6 +25,12 @@ hypothesis.settings.register_profile(
     "tests", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the files that contain slow tests, so that parallel processes end at about the same time."""
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow_files)
 
 
 @pytest.fixture(scope="session")

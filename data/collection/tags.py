@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from data.collection.scan import Found
+from data.collection.source_file import SourceFile
 from data.io.names import normalised
 
 TAGS = ("artist", "album", "albumartist", "genre")
@@ -22,25 +24,33 @@ class TagValues:
     values : dict of str to str
         Value of each track that has the tag.
     missing : list of str
-        Tracks without the tag, or whose tags cannot be read.
+        Tracks without the tag.
+    unreadable : list of str
+        Tracks whose tags cannot be read.
     """
 
     values: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
 
     def summary(self, tag: str) -> str:
         """Describe the missing tags, with an example; empty if all files have the tag."""
-        if not self.missing:
-            return ""
-        return f"{len(self.missing)} files have no {tag}, such as {self.missing[0]}"
+        parts = []
+        if self.missing:
+            parts.append(f"{len(self.missing)} files have no {tag}, such as {self.missing[0]}")
+        if self.unreadable:
+            parts.append(
+                f"the tags of {len(self.unreadable)} files cannot be read, such as {self.unreadable[0]}"
+            )
+        return "; ".join(parts)
 
 
-def read_tag(files: Iterable[Found], tag: str) -> TagValues:
+def read_tag(files: Iterable[SourceFile], tag: str) -> TagValues:
     """Read a tag of each file.
 
     Parameters
     ----------
-    files : iterable of Found
+    files : iterable of SourceFile
         The files.
     tag : str
         One of `TAGS`, or ``folder``: the folder directly above a file.
@@ -53,7 +63,13 @@ def read_tag(files: Iterable[Found], tag: str) -> TagValues:
     """
     result = TagValues()
     for file in files:
-        value = PurePosixPath(file.track_id).parent.as_posix() if tag == "folder" else _value(file.path, tag)
+        try:
+            value = (
+                PurePosixPath(file.track_id).parent.as_posix() if tag == "folder" else _value(file.path, tag)
+            )
+        except _UnreadableError:
+            result.unreadable.append(file.track_id)
+            continue
         if value:
             result.values[file.track_id] = value
         else:
@@ -61,14 +77,50 @@ def read_tag(files: Iterable[Found], tag: str) -> TagValues:
     return result
 
 
+def tag_coverage(paths: Sequence[str], limit: int = 200) -> dict[str, int] | None:
+    """Count which tags some of the files have.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files.
+    limit : int
+        About the number of files that are read, evenly spread.
+
+    Returns
+    -------
+    dict of str to int, or None
+        ``files`` that could be opened, and how many of them have each of `TAGS`; None if none could.
+    """
+    counts = dict.fromkeys(("files", *TAGS), 0)
+    for path in paths[:: max(1, len(paths) // limit)]:
+        if not os.path.isfile(path):  # noqa: PTH113 - names may hold what is not UTF-8
+            continue
+        counts["files"] += 1
+        for tag in TAGS:
+            with suppress(_UnreadableError):
+                counts[tag] += bool(_value(path, tag))
+    return counts if counts["files"] else None
+
+
+class _UnreadableError(Exception):
+    """The tags of a file are damaged."""
+
+
 def _value(path: str, tag: str) -> str:
-    """Value of a tag of one file; empty if the file has none or its tags are damaged."""
+    """Return the value of a tag of one file; empty if the file has none.
+
+    Raises
+    ------
+    _UnreadableError
+        If the tags are damaged.
+    """
     import mutagen
 
     try:
         tags = mutagen.File(path, easy=True)
-    except (mutagen.MutagenError, OSError, ValueError, KeyError, IndexError):
-        return ""
+    except Exception as error:  # mutagen's parsers raise errors of many kinds at damaged files
+        raise _UnreadableError from error
     if not tags:
         return ""
     value = _first(tags, tag)

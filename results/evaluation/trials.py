@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from data.dataset.scores import COLUMNS, Metric, sign
 from data.errors import RunError
 from search.storage.run_folder import RunFolder, first_failure
 from search.storage.run_info import RunInfo
@@ -40,12 +41,12 @@ class Trial:
     status : str
         One of `SCORED`.
     best_epoch : int
-        The epoch, from 1, with the best validation accuracy.
+        The epoch, from 1, with the best score by the run's metric.
     val_accuracy : float
         Fraction of the validated tracks that are classified correctly at that epoch.
     best_of : int
-        Number of scored trials of the run if this trial was selected as the best of them; 1 otherwise, also
-        for a BASELINE that was requested by name.
+        Number of scored trials of the run, and of the runs that warm-started it, if this trial was selected
+        as the best of them; 1 otherwise, also for a BASELINE that was requested by name.
     config : dict
         The configuration of the trial.
     """
@@ -66,10 +67,10 @@ def has_score(trials: pd.DataFrame) -> pd.Series[bool]:
     return trials["status"].isin(SCORED) & trials["val_accuracy"].notna()
 
 
-def scored(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the ranked trials, best first: by accuracy, then by loss."""
+def scored(trials: pd.DataFrame, metric: Metric = "accuracy") -> pd.DataFrame:
+    """Return the ranked trials, best first: by the metric of their run, then by loss."""
     return trials[has_score(trials)].sort_values(
-        ["val_accuracy", "val_loss"], ascending=[False, True], kind="stable"
+        [COLUMNS[metric], "val_loss"], ascending=[sign(metric) < 0, True], kind="stable"
     )
 
 
@@ -89,7 +90,7 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
         If the run or trial does not exist or has no score.
     """
     info, trials = run.info(), run.trials()
-    ranked = scored(trials)
+    ranked = scored(trials, info.metric)
     if ranked.empty:
         raise RunError(
             f"run {run.name!r}: no trial has ended with a score;"
@@ -117,7 +118,8 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
         status=str(row["status"]),
         best_epoch=int(row["best_epoch"]),
         val_accuracy=float(row["val_accuracy"]),
-        best_of=len(ranked) if is_best else 1,
+        # The trials of a run that warm-started this one were compared too.
+        best_of=len(ranked) + (info.warm_start or {}).get("n_trials", 0) if is_best else 1,
         config=config_of({str(key): value for key, value in row.items()}, info.space),
     )
 

@@ -5,39 +5,15 @@ Each needs an extra of the package and is off by default. They log each report o
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from data.errors import SettingsError
 
 if TYPE_CHECKING:
     from ray.tune import Callback
 
 _UPLOAD_SECONDS = 120
 """Maximum time in seconds for the upload to Weights & Biases at the end of a search."""
-
-_NEEDS = {
-    "--tensorboard": ("tensorboardX", "tensorboard"),
-    "--mlflow": ("mlflow", "mlflow"),
-    "--wandb": ("wandb", "wandb"),
-    "--searcher gp": ("torch", "gp"),
-}
-"""Module and extra that each option needs."""
-
-
-def require_extra(option: str) -> None:
-    """Check that the extra for an option is installed.
-
-    Raises
-    ------
-    SettingsError
-        If it is not; the message names the extra.
-    """
-    module, extra = _NEEDS[option]
-    if importlib.util.find_spec(module) is None:
-        raise SettingsError(f"{option}: needs {module}; pip install -e '.[{extra}]'")
 
 
 def make_loggers(
@@ -50,7 +26,8 @@ def make_loggers(
     name : str
         Name of the run: the experiment in MLflow and the group in Weights & Biases.
     state : Path
-        Folder of Tune's state inside the run's folder.
+        Folder of Tune's state inside the run's folder. Weights & Biases keeps its local records there, which
+        ``wandb sync runs/RUN/ray/wandb/offline-run-*`` uploads after a search in offline mode.
     tensorboard : bool
         Whether to write event files into `state`; read them by ``tensorboard --logdir runs/RUN/ray``.
     mlflow : str or None
@@ -72,12 +49,15 @@ def make_loggers(
 
         # Passed on, because the logging process has the environment in which Ray was started.
         mode = os.environ.get("WANDB_MODE")
+        # Tune copies its session folder before the last trials are logged, so their records would be lost.
+        state.mkdir(parents=True, exist_ok=True)
         loggers.append(
             WandbLoggerCallback(
                 project=wandb,
                 group=name,
                 excludes=["curve", "error"],
                 mode=mode,
+                dir=str(state),
                 upload_timeout=_UPLOAD_SECONDS,
             )
         )

@@ -1,21 +1,104 @@
-"""Columns of a run's tables: the scores and numbers of a trial, named in one place.
-
-Trials report them, the searcher stores them in the study, and the tables of a run contain them.
-"""
+"""The row of a trial: what trials report, the study stores, and ``trials.parquet`` contains."""
 
 from __future__ import annotations
 
-EPOCH_METRICS = ("val_accuracy", "val_loss", "val_macro_f1", "train_loss", "train_accuracy")
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from search.outcomes import FAIL, OOM
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+EPOCH_METRICS = (
+    "val_accuracy",
+    "val_loss",
+    "val_macro_f1",
+    "val_balanced_accuracy",
+    "train_loss",
+    "train_accuracy",
+)
 """Metrics of an epoch."""
-
-SCORES = tuple(metric for metric in EPOCH_METRICS if metric != "train_loss")
-"""Metrics of a trial; they belong to its ``best_epoch``."""
-
-TRIAL_NUMBERS = ("epochs", "best_epoch", *SCORES, "params", "seconds")
-"""Numeric columns of ``trials.parquet``; a value may be missing."""
-
-TRIAL_COLUMNS = ("trial_id", "status", *TRIAL_NUMBERS, "error")
-"""Columns of ``trials.parquet`` besides ``config.*``."""
 
 HISTORY_COLUMNS = ("trial_id", "epoch", *EPOCH_METRICS)
 """Columns of ``history.parquet``; epochs count from 1."""
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One row of ``trials.parquet``, without the configuration.
+
+    A value is None if the trial did not report it: scores of a failed trial, metrics of an earlier version.
+
+    Attributes
+    ----------
+    trial_id : str
+        Name of the trial in the run.
+    status : str
+        State in the study, or ``OOM`` for a failure for lack of memory.
+    epochs, best_epoch : int
+        Number of trained epochs, and the epoch with the best score by the run's metric, from 1.
+    val_accuracy, val_loss, val_macro_f1, val_balanced_accuracy : float
+        Scores of the validated tracks at the best epoch.
+    train_accuracy : float
+        Accuracy on the training rows at the best epoch.
+    params : int
+        Trainable parameters of one fold's network.
+    seconds : float
+        Training time.
+    precision : str
+        Keras's dtype policy.
+    error : str
+        Traceback or reason of a failure.
+    """
+
+    trial_id: str
+    status: str
+    epochs: int
+    best_epoch: int | None
+    val_accuracy: float | None
+    val_loss: float | None
+    val_macro_f1: float | None
+    val_balanced_accuracy: float | None
+    train_accuracy: float | None
+    params: int | None
+    seconds: float | None
+    precision: str | None
+    error: str | None
+
+    @classmethod
+    def of(cls, trial: FrozenTrial) -> TrialRow:
+        """Return the row of a trial of a study."""
+        attributes = trial.user_attrs
+        # Not by Optuna's constant, because trials import this module without Optuna.
+        failed = trial.state.name == FAIL
+        values = {name: attributes.get(name) for name in REPORTED}
+        if failed:
+            values |= dict.fromkeys(SCORES)
+        return cls(
+            **{
+                **values,
+                "trial_id": attributes["trial_id"],
+                # A trial whose worker was killed for memory resumes, and fails only if this repeats.
+                "status": OOM if failed and attributes.get("outcome") == OOM else trial.state.name,
+                "epochs": attributes.get("epochs", len(trial.intermediate_values)),
+                "error": attributes.get("error") or None,
+            }
+        )
+
+    def columns(self) -> dict[str, Any]:
+        """Return the values by column."""
+        return asdict(self)
+
+
+TRIAL_COLUMNS = tuple(field.name for field in fields(TrialRow))
+"""Columns of ``trials.parquet`` besides ``config.*``."""
+
+REPORTED = TRIAL_COLUMNS[3:]
+"""Columns that a trial reports itself, and that the study stores as user attributes."""
+
+SCORES = ("best_epoch", *(metric for metric in EPOCH_METRICS if metric in TRIAL_COLUMNS))
+"""Columns without a value if a trial failed: the best epoch and its metrics."""
+
+TRIAL_NUMBERS = ("epochs", *REPORTED[: REPORTED.index("precision")])
+"""Numeric columns; a value may be missing."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import shutil
 from collections.abc import Iterator
+
+from filelock import FileLock, Timeout
 
 from data.errors import RunError
 from data.io.command_names import command_name
@@ -58,13 +59,18 @@ def claimed(run: RunFolder, *, new: bool) -> Iterator[None]:
             raise _taken(run) from error
         except OSError as error:
             raise RunError(f"{run.folder.uri}: cannot be created ({error.strerror or error})") from error
-    with (path / _LOCK).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(
-                f"run {run.name!r}: another process is searching in {run.folder.uri}; wait until it ends"
-            ) from error
+    try:
+        lock = FileLock(path / _LOCK).acquire(blocking=False)
+    except Timeout as error:
+        raise RunError(
+            f"run {run.name!r}: another process is searching in {run.folder.uri}; wait until it ends"
+        ) from error
+    except OSError as error:
+        raise RunError(
+            f"{run.folder.uri}: this run cannot be written ({error.strerror or error}); continue it as the"
+            " user who owns it, or copy the folder to where you can write and name that by --runs"
+        ) from error
+    with lock:
         try:
             yield
         except OSError as error:
@@ -93,6 +99,14 @@ def out_of_reach(run: RunFolder, details: str) -> RunError:
     return RunError(
         f"{run.folder.uri}: {details}; no written file is lost; once this is fixed, run"
         f" '{command_name('search.run')} --resume {run.typed}'"
+    )
+
+
+def inputs_changed(run: RunFolder, details: str) -> RunError:
+    """Return the error for a cache whose inputs changed while a search read them."""
+    return RunError(
+        f"run {run.name!r} is suspended, and its trials are kept: {details}; once the inputs are restored,"
+        f" run '{command_name('search.run')} --resume {run.typed}'"
     )
 
 

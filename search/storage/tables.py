@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import optuna
 import pandas as pd
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from search.outcomes import OOM
-from search.storage.columns import HISTORY_COLUMNS, SCORES, TRIAL_COLUMNS, TRIAL_NUMBERS
+from search.storage.columns import HISTORY_COLUMNS, TRIAL_COLUMNS, TRIAL_NUMBERS, TrialRow
 from search.storage.run_folder import RunFolder
 from search.storage.study import CURVE, configuration
 
@@ -28,23 +26,13 @@ def trials_table(trials: Sequence[FrozenTrial]) -> pd.DataFrame:
     DataFrame
         `TRIAL_COLUMNS`, then one column ``config.NAME`` per parameter, sorted by name.
     """
-    rows = [_row(trial) for trial in trials]
+    rows = [
+        TrialRow.of(trial).columns() | {f"config.{key}": value for key, value in configuration(trial).items()}
+        for trial in trials
+    ]
     configured = sorted({key for row in rows for key in row if key.startswith("config.")})
     frame = pd.DataFrame(rows, columns=[*TRIAL_COLUMNS, *configured])
     return frame.astype(dict.fromkeys(TRIAL_NUMBERS, "float64")).astype({"epochs": "int64"})
-
-
-def _row(trial: FrozenTrial) -> dict[str, Any]:
-    attributes = trial.user_attrs
-    row = {name: attributes.get(name) for name in TRIAL_COLUMNS}
-    # A trial whose worker was killed for memory resumes; it fails only if this happens repeatedly.
-    failed = trial.state == TrialState.FAIL
-    row["status"] = OOM if failed and attributes.get("outcome") == OOM else trial.state.name
-    row["epochs"] = attributes.get("epochs", len(trial.intermediate_values))
-    row["error"] = attributes.get("error") or None
-    if failed:
-        row.update(dict.fromkeys(("best_epoch", *SCORES)))
-    return row | {f"config.{key}": value for key, value in configuration(trial).items()}
 
 
 def history_table(trials: Sequence[FrozenTrial]) -> pd.DataFrame:

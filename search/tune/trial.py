@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from ray import tune
 
+from data.dataset.epoch_predictions import EpochPredictions
+from data.dataset.scores import COLUMNS, PROBABILITY_FLOOR, Metric, merit, score
 from data.dataset.task import Task
-from data.errors import HarnessError, RunError
+from data.errors import HarnessError, InputsChangedError, RunError
 from data.io.folder import is_full
-from search.outcomes import COMPLETE, DISK_FULL, FAIL, FAILED, OOM, RUNNING, UNREACHABLE
+from search.outcomes import COMPLETE, DISK_FULL, FAIL, FAILED, INPUTS_CHANGED, OOM, RUNNING, UNREACHABLE
 from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from search.storage.columns import EPOCH_METRICS
 from search.storage.run_folder import RunFolder
+from search.storage.rungs import Rungs
 from spaces.training.family import Family, Learner
 
 TRIAL_NUMBER = "trial_number"
 """Key in the configuration for the number of the trial in the order of suggestion."""
 TRIAL_ID = "trial_id"
 """Key in the configuration for the trial's name in the run; Tune renames trials when a search resumes."""
+EPOCHS = "epochs"
+"""Key in the configuration for the trial's horizon, which every family suggests."""
+SCORE = "score"
+"""Key in reports and in rows of their curve: what scheduler and sampler maximise."""
 
 CHECKPOINT_SHARE = 0.02
 """Maximum share of a trial's time for writing checkpoints, for any size of network.
@@ -34,12 +44,19 @@ mean time between failures. For a checkpoint that takes one second, 2 % is optim
 every twenty minutes, and conservative for a more reliable one.
 """
 
+_MEMORY_FAILURES = "memory_failures"
+"""Key in the progress of a checkpoint: how often the trial ran out of memory."""
+
 _RETRY_SECONDS = (1.0, 4.0, 15.0, 40.0)
 """Seconds between attempts to read or write files that a trial needs."""
 
 
 class StorageError(HarnessError):
     """The run's folder repeatedly could not be read or written, although its disk is not full."""
+
+
+class NewWorkerNeededError(HarnessError):
+    """The trial has to start again in a new worker process; Tune restarts it."""
 
 
 _Result = TypeVar("_Result")
@@ -64,10 +81,12 @@ class GenreTrial(tune.Trainable):
         family: Family,
         run: RunFolder,
         seed: int,
-        milestones: tuple[int, ...],
+        metric: Metric,
+        rungs: Rungs,
         patience: int | None,
         report_seconds: float,
         checkpoint_seconds: float,
+        max_growth: float = math.inf,
         deterministic: bool = False,
     ) -> None:
         """Store what all trials of the search share, then prepare the first configuration.
@@ -78,14 +97,18 @@ class GenreTrial(tune.Trainable):
             The first configuration, with `TRIAL_NUMBER` and `TRIAL_ID`.
         task, family, run, seed
             The data, the family, the folder of the run and the seed of the search.
-        milestones : tuple of int
-            Epochs at which the scheduler decides, so that the trial must report.
+        metric : str
+            Metric that chooses the best epoch and that scheduler and sampler see.
+        rungs : Rungs
+            Where the scheduler decides, so that the trial must report.
         patience : int or None
             Number of epochs without improvement after which a trial ends.
         report_seconds : float
             Maximum time between reports, for the live view.
         checkpoint_seconds : float
             Minimum time between checkpoints. Writing them takes at most `CHECKPOINT_SHARE` of the time.
+        max_growth : float
+            Bytes by which the process may grow after its first trial, before it is replaced.
         deterministic : bool
             Whether TensorFlow uses only deterministic operations.
         """
@@ -93,22 +116,37 @@ class GenreTrial(tune.Trainable):
         self._family = family
         self._run = run
         self._seed = seed
-        self._milestones = frozenset(milestones)
+        self._metric = metric
+        self._rungs = rungs
         self._patience = patience
         self._report_seconds = report_seconds
         self._checkpoint_seconds = checkpoint_seconds
+        self._max_growth = max_growth
+        self._first_size: int | None = None
         self._sees_gpu = _set_up_device(family, deterministic=deterministic)
         self._start(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Prepare the next configuration; the process and its compiled functions are reused."""
+        """Prepare the next configuration; the process and its compiled functions are reused.
+
+        A process that has grown too large is not: the first step of the configuration requests a new one.
+        If this method returned False, Tune would abort the trial.
+        """
         self._start(new_config)
+        size = process_bytes()
+        if self._first_size is None:
+            self._first_size = size
+        self._is_worn_out = size - self._first_size > self._max_growth
         return True
 
     def _start(self, config: dict[str, Any]) -> None:
         self._config = {key: value for key, value in config.items() if key not in (TRIAL_NUMBER, TRIAL_ID)}
         self._number = int(config[TRIAL_NUMBER])
         self._name = str(config[TRIAL_ID])
+        self._judged_at = frozenset(self._rungs.of(int(config[EPOCHS])))
+        self._reports_first = False
+        self._memory_failures = 0
+        self._is_worn_out = False
         self._epoch = 0
         self._curve: list[dict[str, float]] = []
         self._reported = 0
@@ -117,10 +155,19 @@ class GenreTrial(tune.Trainable):
         self._best: dict[str, float] = {}
         self._best_probabilities: np.ndarray | None = None
         self._predictions_are_saved = False
+        self._epoch_predictions = EpochPredictions(len(self._task.validated))
         self._learner: Learner | None = None
 
     def step(self) -> dict[str, Any]:
-        """Train until the next rung, until some seconds have passed, or to the end."""
+        """Train until the next rung, until some seconds have passed, or to the end.
+
+        Raises
+        ------
+        NewWorkerNeededError
+            If the process has grown too large, or memory was exhausted for the first time in this trial.
+        """
+        if self._is_worn_out:
+            raise NewWorkerNeededError("the worker process has grown too large")
         started = time.monotonic()
         outcome, error = RUNNING, ""
         try:
@@ -131,6 +178,7 @@ class GenreTrial(tune.Trainable):
             outcome = _outcome_of(failure)
             error = traceback.format_exc()
             if outcome == OOM:
+                self._request_retry(failure)
                 # Free all memory for the next trial of this process.
                 self._learner = None
                 self._family.release_memory()
@@ -141,10 +189,12 @@ class GenreTrial(tune.Trainable):
         return {
             "epoch": self._epoch,
             "best_epoch": int(self._best.get("epoch", 0)),
-            **{name: self._best.get(name, 0.0) for name in EPOCH_METRICS},
+            # A checkpoint of an earlier version may lack a metric.
+            **{name: self._best.get(name) if self._best else 0.0 for name in EPOCH_METRICS},
             "params": self._learner.n_parameters if self._learner else 0,
             "seconds": self._seconds,
-            "curve": curve,
+            "curve": [{**row, SCORE: self._merit(row)} for row in curve],
+            SCORE: self._merit(self._best),
             "outcome": outcome,
             "error": error,
             "done": outcome != RUNNING,
@@ -152,11 +202,40 @@ class GenreTrial(tune.Trainable):
             "precision": self._learner.precision if self._learner else "",
         }
 
+    def _request_retry(self, failure: Exception) -> None:
+        """Request a new worker after the first lack of memory; the second one is the trial's own fault.
+
+        Other trials or programs may have taken the memory of a shared GPU, and memory of an earlier trial may
+        be fragmented.
+
+        Raises
+        ------
+        NewWorkerNeededError
+            If this was the first time.
+        """
+        if self._memory_failures:
+            return
+        try:
+            checkpoint = read_checkpoint(self._run, self._number)
+            if checkpoint is None or checkpoint.progress[TRIAL_ID] != self._name:
+                progress = {TRIAL_ID: self._name, "epoch": 0, "seconds": 0.0, "best": {}, "curve": []}
+                checkpoint = Checkpoint(progress, {})
+            progress = {**checkpoint.progress, _MEMORY_FAILURES: 1}
+            write_checkpoint(self._run, self._number, replace(checkpoint, progress=progress))
+        except (OSError, RunError):
+            # Without this note, the new worker would retry for ever.
+            return
+        raise NewWorkerNeededError(f"out of memory; the trial is repeated once ({failure})") from failure
+
     def _advance(self, started: float) -> str:
-        from data.dataset.track_scores import scores, track_probabilities
+        from data.dataset.track_scores import track_probabilities
 
         learner = self._ready()
         truth = self._task.track_label[self._task.validated]
+        if self._reports_first:
+            # The search may have ended before the scheduler's decision about this epoch was recorded.
+            self._reports_first = False
+            return RUNNING
         while True:
             if self._is_trained():
                 return COMPLETE
@@ -175,28 +254,40 @@ class GenreTrial(tune.Trainable):
                 learner = self._learner = again
                 self._epoch, self._curve, self._reported = 0, [], 0
                 self._best, self._best_probabilities = {}, None
+                self._epoch_predictions = EpochPredictions(len(truth))
                 continue
             row = {
                 "epoch": self._epoch,
-                **scores(probabilities, truth),
+                **score(probabilities, truth).columns(),
                 "train_loss": outcome.train_loss,
                 "train_accuracy": outcome.train_accuracy,
             }
             self._curve.append(row)
-            if _rank(row) > _rank(self._best):
+            self._epoch_predictions.add(probabilities)
+            if self._rank(row) > self._rank(self._best):
                 self._best = row
                 self._best_probabilities, self._predictions_are_saved = probabilities, False
             if self._is_trained():
                 return COMPLETE
-            if self._epoch in self._milestones or time.monotonic() - started > self._report_seconds:
+            if self._epoch in self._judged_at or time.monotonic() - started > self._report_seconds:
                 return RUNNING
+
+    def _merit(self, row: Mapping[str, float]) -> float:
+        """Return the score of an epoch by the metric, greater for better ones; the worst if it has none."""
+        if not row:
+            return math.log(PROBABILITY_FLOOR) if self._metric == "log_loss" else 0.0
+        return merit(row[COLUMNS[self._metric]], self._metric)
+
+    def _rank(self, row: Mapping[str, float]) -> tuple[float, float]:
+        """Return the sort key of an epoch: by the metric, then by the lower loss."""
+        return (self._merit(row), -row["val_loss"]) if row else (-math.inf, -math.inf)
 
     def _is_trained(self) -> bool:
         """Return whether training has ended: all epochs done, or no improvement within the patience.
 
         The BASELINE always trains for its published number of epochs.
         """
-        if self._epoch >= self._config["epochs"]:
+        if self._epoch >= self._config[EPOCHS]:
             return True
         if self._patience is None or self._number == 0:
             return False
@@ -238,12 +329,17 @@ class GenreTrial(tune.Trainable):
             learner = learner.in_full_precision() or learner
         if checkpoint.state:
             learner.restore(checkpoint.state)
+        self._memory_failures = checkpoint.progress.get(_MEMORY_FAILURES, 0)
         self._epoch = checkpoint.progress["epoch"]
         self._seconds = checkpoint.progress["seconds"]
         self._best = checkpoint.progress["best"]
         # All epochs are reported again, because a new driver does not know them.
         self._curve = checkpoint.progress["curve"]
         self._best_probabilities = checkpoint.best_probabilities
+        self._epoch_predictions = self._with_retries(
+            lambda: self._run.epoch_predictions(self._name, len(self._task.validated), self._epoch)
+        )
+        self._reports_first = self._epoch in self._judged_at
         return learner
 
     def _save(self, started: float, *, ended: bool) -> None:
@@ -290,6 +386,7 @@ class GenreTrial(tune.Trainable):
             "best": self._best,
             "curve": self._curve,
             "precision": self._learner.precision,
+            _MEMORY_FAILURES: self._memory_failures,
         }
         state = self._learner.state()
         write_checkpoint(self._run, self._number, Checkpoint(progress, state, self._best_probabilities))
@@ -297,6 +394,8 @@ class GenreTrial(tune.Trainable):
         self._due = ended + max(self._checkpoint_seconds, (ended - started_writing) / CHECKPOINT_SHARE)
 
     def _save_predictions(self) -> None:
+        """Write the predicted genres of all epochs, and the probabilities of the best if they are new."""
+        self._run.write_epoch_predictions(self._name, self._epoch_predictions)
         if self._best_probabilities is None or self._predictions_are_saved:
             return
         task = self._task
@@ -318,11 +417,6 @@ def accuracy(result: Mapping[str, Any]) -> float:
     return 0.0 if result.get("outcome") in FAILED else float(result.get("val_accuracy", 0.0))
 
 
-def _rank(row: dict[str, float]) -> tuple[float, float]:
-    """Return the sort key of an epoch: accuracy, then loss."""
-    return row.get("val_accuracy", -1.0), -row.get("val_loss", math.inf)
-
-
 def _outcome_of(error: Exception) -> str:
     if isinstance(error, StorageError):
         return UNREACHABLE
@@ -335,8 +429,19 @@ def _outcome_of(error: Exception) -> str:
         # A full scratch folder is reported as a cache that cannot be written.
         if isinstance(cause, OSError) and is_full(cause):
             return DISK_FULL
+        if isinstance(cause, InputsChangedError):
+            return INPUTS_CHANGED
         cause = cause.__cause__
     return FAIL
+
+
+def process_bytes() -> int:
+    """Return the resident memory of this process; 0 where the system has no ``/proc``."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _set_up_device(family: Family, *, deterministic: bool) -> bool:

@@ -40,7 +40,7 @@ def test_a_new_family_is_one_new_file(small_cache: Path, tmp_path: Path) -> None
 
     assert "features_linear" in python(project, "search.run", "--help")
     runs = ("--runs", tmp_path / "runs")
-    budget = ("--trials", "2", "--max-epochs", "4", "--folds", "2")
+    budget = ("--trials", "2", "--max-epochs", "4", "--folds", "2", "--max-concurrent", "1")
     python(
         project,
         *("search.run", "--family", "features_linear", "--cache", small_cache),

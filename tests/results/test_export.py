@@ -33,6 +33,16 @@ def test_the_best_trial_of_a_run_is_exported(runs: Path, tmp_path: Path) -> None
     assert "validation accuracy (SYNTHETIC data):" in done.stdout
     assert "test accuracy (SYNTHETIC data):" in done.stdout
     assert "results.predict" in done.stdout
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "The validation accuracy selected this trial among 2," in card
+
+
+def test_the_best_trial_of_all_runs_is_the_default(runs: Path, tmp_path: Path) -> None:
+    done = run("--runs", str(runs), "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    assert "the runs use different splits" in done.stderr
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "The validation accuracy selected this trial among 7," in card
 
 
 def test_a_renamed_run_is_exported(runs: Path, tmp_path: Path) -> None:
@@ -42,14 +52,6 @@ def test_a_renamed_run_is_exported(runs: Path, tmp_path: Path) -> None:
     done = run("best", "--runs", str(runs), "--out", str(tmp_path / "out"))
     assert done.exit_code == 0, done.output
     assert exported_trial(tmp_path / "out")[0] == "old"
-
-
-def test_the_card_names_the_number_of_compared_trials(runs: Path, tmp_path: Path) -> None:
-    for name, trials in (("again", 2), ("best", 7)):
-        done = run(name, "--runs", str(runs), "--out", str(tmp_path / name))
-        assert done.exit_code == 0, done.output
-        card = (tmp_path / name / "README.md").read_text()
-        assert f"The validation accuracy selected this trial among {trials}," in card
 
 
 def test_an_error_of_the_training_does_not_name_out(
@@ -76,12 +78,6 @@ def test_a_trial_and_a_moved_cache(runs: Path, cache_dir: Path, tmp_path: Path) 
     assert "selected this trial" not in (out / "README.md").read_text()
     assert json.loads((out / "config.json").read_text())["versions"] == library_versions()
     assert "test accuracy" not in done.stdout
-
-
-def test_the_best_trial_of_all_runs_is_the_default(runs: Path, tmp_path: Path) -> None:
-    done = run("--runs", str(runs), "--out", str(tmp_path / "out"))
-    assert done.exit_code == 0, done.output
-    assert "the runs use different splits" in done.stderr
 
 
 def test_runs_on_different_data_cannot_be_compared(runs: Path, other_cache_dir: Path, tmp_path: Path) -> None:
@@ -181,16 +177,14 @@ def test_an_ensemble_needs_stored_predictions(tmp_path: Path) -> None:
     assert "--ensemble: 0 trials with stored predictions are too few" in done.stderr
 
 
-def test_the_card_describes_the_calibration(runs: Path, tmp_path: Path) -> None:
-    done = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"))
-    assert done.exit_code == 0, done.output
-    card = (tmp_path / "out" / "README.md").read_text()
-    calibration = json.loads((tmp_path / "out" / "calibration.json").read_text())
+def test_the_card_describes_the_calibration(exported: Path) -> None:
+    card = (exported / "README.md").read_text()
+    calibration = json.loads((exported / "calibration.json").read_text())
     assert f"T = {calibration['temperature']:.2f}" in card
     assert "expected calibration error" in card
     assert "after correction for choosing among 3 trials" in card
     assert "No groups of tracks (artists, albums) are known" in card
-    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    config = json.loads((exported / "config.json").read_text())
     assert config["temperature"] == calibration["temperature"]
 
 

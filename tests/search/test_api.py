@@ -15,27 +15,29 @@ import pytest
 from optuna.trial import TrialState
 from ray import tune
 
-import spaces
 from data.errors import RunError
 from search import SearchSettings, api, driver, run_search
 from search.api import resume_search
 from search.storage.columns import TRIAL_COLUMNS
 from search.storage.run_folder import RunFolder
 from search.storage.study import open_study
+from tests.support.softmax import FAMILY, Softmax
 
 TRIALS = 7
 
 
 @pytest.fixture(scope="module")
-def run(ray_cluster: None, small_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+def run(
+    ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> RunFolder:
     settings = SearchSettings.checked(
-        family="features_mlp",
+        family="softmax",
         cache=str(small_cache),
         runs=str(tmp_path_factory.mktemp("runs")),
         name="small",
         trials=TRIALS,
         max_epochs=9,
-        grace_period=1,
+        grace_period=0.1,
         folds=3,
         seed=7,
     )
@@ -49,11 +51,11 @@ def study(run: RunFolder) -> optuna.Study:
 
 def test_run_info_records_settings_data_and_space(run: RunFolder, small_cache: Path) -> None:
     info = run.info()
-    assert (info.status, info.family, info.seed, info.trials) == ("finished", "features_mlp", 7, TRIALS)
+    assert (info.status, info.family, info.seed, info.trials) == ("finished", "softmax", 7, TRIALS)
     assert info.cache.uri == str(small_cache)
     assert (info.n_validated, info.n_test, info.folds) == (48, 12, 3)
-    assert info.baseline == spaces.get("features_mlp").baseline(9)
-    assert {"sgd_learning_rate", "weight_decay", "units_3"} <= set(info.space)
+    assert info.baseline == FAMILY.baseline(9)
+    assert {"learning_rate", "weight_decay", "noise"} <= set(info.space)
     assert info.ended is not None
     split = run.split()
     assert split.test.sum() == 12
@@ -96,9 +98,10 @@ def test_the_study_contains_every_epoch(run: RunFolder, study: optuna.Study) -> 
 
 def test_a_resumed_search_rebuilds_its_rungs(run: RunFolder, study: optuna.Study) -> None:
     info = run.info()
-    assert info.rungs == [1, 3]
-    scheduler = driver._scheduler(SearchSettings.checked(**info.settings), study.trials)
-    for epoch, recorded in scheduler._brackets[0]._rungs:
+    assert (info.rungs, info.rung_unit) == ([0.1, pytest.approx(0.3)], "share")
+    scheduler = driver._scheduler(info, SearchSettings.checked(**info.settings), study.trials)
+    for share, recorded in scheduler._brackets[0]._rungs:
+        epoch = {0.1: 1, 0.3: 3}[round(share, 3)]
         reached = {str(trial.number) for trial in study.trials if epoch in trial.intermediate_values}
         assert set(recorded) == reached
         assert recorded["0"] == max(study.trials[0].intermediate_values[step + 1] for step in range(epoch))
@@ -133,6 +136,7 @@ def test_a_finished_run_cannot_be_resumed_or_overwritten(run: RunFolder) -> None
         ("melspec_cnn", 2.0, 2.0, 1, "on the first of its 2 reserved GPUs"),
         ("melspec_cnn", 0.0, 0.0, 4, ""),
         ("features_mlp", 2.0, 0.0, 4, ""),
+        ("features_mlp", 2.0, 0.5, 4, "--gpus-per-trial 0.5 will not make features_mlp faster"),
     ],
 )
 def test_idle_gpus_are_reported(
@@ -180,11 +184,13 @@ def test_a_run_that_finished_meanwhile_is_not_resumed(
 
 
 @pytest.mark.slow
-def test_two_runs_with_the_same_seed_are_equal(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
+def test_two_runs_with_the_same_seed_are_equal(
+    ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path: Path
+) -> None:
     tables: list[pd.DataFrame] = []
     for name in ("first", "second"):
         settings = SearchSettings.checked(
-            family="features_mlp",
+            family="softmax",
             cache=str(small_cache),
             runs=str(tmp_path),
             name=name,
@@ -194,7 +200,7 @@ def test_two_runs_with_the_same_seed_are_equal(ray_cluster: None, small_cache: P
             folds=2,
             seed=3,
             max_concurrent=1,
-            grace_period=1,
+            grace_period=0.1,
             brackets=2,
             portfolio=False,
         )
@@ -205,17 +211,15 @@ def test_two_runs_with_the_same_seed_are_equal(ray_cluster: None, small_cache: P
 @pytest.mark.parametrize(
     "options",
     [
-        {"scheduler": "median"},
-        {"scheduler": "none", "searcher": "random"},
         {"scheduler": "none", "searcher": "qmc"},
         {"scheduler": "median", "searcher": "cmaes"},
     ],
 )
 def test_other_schedulers_and_searchers_run(
-    ray_cluster: None, small_cache: Path, tmp_path: Path, options: dict[str, str]
+    ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path: Path, options: dict[str, str]
 ) -> None:
     settings = SearchSettings.checked(
-        family="features_mlp",
+        family="softmax",
         cache=str(small_cache),
         runs=str(tmp_path),
         trials=4,
@@ -223,28 +227,32 @@ def test_other_schedulers_and_searchers_run(
         folds=1,
         test_fraction=0.0,
         portfolio=False,
+        max_concurrent=1,
         **options,
     )
     run = run_search(settings)
     info, trials = run.info(), run.trials()
-    assert info.rungs == []
+    assert len(info.rungs) == (10 if options["scheduler"] == "median" else 0)
     assert (info.status, info.n_test, info.folds) == ("finished", 0, 1)
     assert len(trials) == 4
-    assert trials["config.input_dropout"].iloc[1:].is_unique
+    assert trials["config.noise"].iloc[1:].is_unique
     if options["scheduler"] == "none":
         assert (trials["status"] == "COMPLETE").all()
 
 
 @pytest.mark.slow
-def test_the_time_budget_stops_the_search(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
+def test_the_time_budget_stops_the_search(
+    ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FAMILY, "epoch_seconds", 0.05)
     settings = SearchSettings.checked(
-        family="features_mlp",
+        family="softmax",
         cache=str(small_cache),
         runs=str(tmp_path),
         trials=500,
         max_epochs=30,
         folds=2,
-        time_budget=12,
+        time_budget=4,
     )
     run = run_search(settings)
     assert run.info().status == "finished"

@@ -11,19 +11,21 @@ import pytest
 
 from data.errors import RunError, SettingsError
 from search import SearchSettings, extend_search, run_search
+from search.plan import make_plan, starting_points
 from search.storage.run_folder import RunFolder
 from search.storage.study import open_study
 from tests.support.rows import make_rows, write_cache
+from tests.support.softmax import FAMILY, Softmax
 
-SMALL = {"layers": 1, "units_1": 16, "batch_size": 64, "optimizer": "adam", "decay": False, "epochs": 3}
+SMALL = {"scaler": "standard", "inputs": 16, "batch_size": 64, "decay": False, "noise": 0.0, "epochs": 3}
 
 
 @pytest.fixture
-def run_with(ray_cluster: None, small_cache: Path, tmp_path: Path) -> Any:
+def run_with(ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path: Path) -> Any:
     def maker(**options: Any) -> RunFolder:
-        common = {"family": "features_mlp", "cache": str(small_cache), "runs": str(tmp_path), "folds": 2}
-        # On any number of cores, the target must be reached before all trials have started.
-        common["max_concurrent"] = 2
+        common = {"family": "softmax", "cache": str(small_cache), "runs": str(tmp_path), "folds": 2}
+        # Each concurrent trial costs the start of a process.
+        common["max_concurrent"] = 1
         return run_search(SearchSettings.checked(**{**common, "trials": 4, "max_epochs": 3, **options}))
 
     return maker
@@ -31,17 +33,15 @@ def run_with(ray_cluster: None, small_cache: Path, tmp_path: Path) -> Any:
 
 @pytest.mark.slow
 def test_a_grid_is_searched_completely_and_cannot_be_extended(run_with: Any, tmp_path: Path) -> None:
-    fixed = SMALL | {"scaler": "standard", "activation": "relu", "normalisation": "none", "averaging": 0.0}
-    fixed |= {"schedule": "constant", "input_dropout": 0, "dropout": 0, "label_smoothing": 0, "mixup": 0}
-    run = run_with(searcher="grid", scheduler="none", name="grid", trials=30, set=fixed)
+    run = run_with(searcher="grid", scheduler="none", name="grid", trials=30, set=SMALL)
     trials = run.trials()
     assert (len(trials), run.info().trials, run.info().reason) == (4, 4, "all trials")
     rates = trials["config.learning_rate"].tolist()
-    assert rates[0] == 1e-3
-    assert sorted(rates[1:]) == pytest.approx([3e-4, (3e-4 * 2e-2) ** 0.5, 2e-2])
-    assert trials["config.units_1"].tolist() == [58, 16, 16, 16]
+    assert rates[0] == FAMILY.BASELINE["learning_rate"]
+    assert sorted(rates[1:]) == pytest.approx([1e-4, (1e-4 * 0.3) ** 0.5, 0.3])
+    assert trials["config.inputs"].tolist() == [57, 16, 16, 16]
     assert run.info().portfolio == []
-    early = run_with(searcher="grid", scheduler="none", name="early", trials=30, set=fixed, target=0.05)
+    early = run_with(searcher="grid", scheduler="none", name="early", trials=30, set=SMALL, target=0.05)
     assert (early.info().reason, len(early.trials()) < 4) == ("target", True)
     extended = extend_search("early", trials=100, runs=str(tmp_path))
     assert (len(extended.trials()), extended.info().trials, extended.info().reason) == (4, 4, "all trials")
@@ -51,22 +51,21 @@ def test_a_grid_is_searched_completely_and_cannot_be_extended(run_with: Any, tmp
 
 
 def test_a_deterministic_search_trains_and_is_recorded(run_with: Any) -> None:
-    run = run_with(name="exact", trials=2, scheduler="none", deterministic=True)
+    run = run_with(family="features_mlp", name="exact", trials=2, scheduler="none", deterministic=True)
     assert run.info().settings["deterministic"]
     assert run.trials()["status"].tolist() == ["COMPLETE", "COMPLETE"]
 
 
 def test_the_portfolio_follows_the_baseline(run_with: Any) -> None:
-    run = run_with(name="portfolio", trials=3, scheduler="none", set={"layers": 1, "units_1": 20})
+    run = run_with(name="portfolio", trials=3, scheduler="none", set={"decay": False, "inputs": 20})
     trials, points = run.trials(), run.info().portfolio
     assert len(points) >= 2
-    assert trials["config.units_1"].tolist() == [58, 20, 20]
+    assert trials["config.inputs"].tolist() == [57, 20, 20]
     for number, point in enumerate(points[:2], start=1):
-        assert {"layers", "units_1"}.isdisjoint(point)
+        assert {"decay", "inputs"}.isdisjoint(point)
         assert {name: trials[f"config.{name}"].iloc[number] for name in point} == point
-    plain = run_with(name="plain", trials=2, portfolio=False)
-    assert plain.info().portfolio == []
-    assert plain.trials()["config.scaler"].iloc[0] == "standard"
+    settings = SearchSettings.checked(**{**run.info().settings, "name": "plain", "portfolio": False})
+    assert starting_points(make_plan(settings).info) == [run.info().baseline]
 
 
 @pytest.mark.slow
@@ -77,7 +76,7 @@ def test_hyperband_stops_trials_and_its_run_warm_starts_another(run_with: Any, t
     assert {"COMPLETE", "PRUNED"} == set(trials["status"])
     # Other data with the same track names.
     other_data = write_cache(tmp_path / "other-data", make_rows(seed=1))
-    fixed = {"units_1": 20, "epochs": 3}
+    fixed = {"inputs": 20, "epochs": 3}
     run = run_with(warm_start="earlier", trials=3, name="later", set=fixed, cache=str(other_data))
     start = run.info().warm_start
     assert start is not None
@@ -90,16 +89,17 @@ def test_hyperband_stops_trials_and_its_run_warm_starts_another(run_with: Any, t
     second = run.trials().iloc[1]
     for name, value in start["configurations"][0].items():
         assert second[f"config.{name}"] == value, name
-    assert (second["config.units_1"], second["config.epochs"]) == (20, 3)
+    assert (second["config.inputs"], second["config.epochs"]) == (20, 3)
     # Both runs have the same test set.
     assert start["test_tracks_seen"] == 0
-    other = run_with(warm_start="earlier", trials=2, name="other", seed=1).info()
+    other = run_with(warm_start="earlier", trials=2, name="other", seed=1, max_epochs=1).info()
     assert other.warm_start is not None
     assert 0 < other.warm_start["test_tracks_seen"] <= other.n_test
     with pytest.raises(RunError, match="no run 'nothing'"):
         run_with(warm_start="nothing")
     # A run warm-started from a warm-started run inherits the tracks of both.
-    heir = run_with(warm_start="other", trials=2, name="heir", seed=1, max_epochs=1).info()
+    settings = SearchSettings.checked(**{**other.settings, "warm_start": "other", "name": "heir"})
+    heir = make_plan(settings).info
     assert heir.warm_start is not None
     assert heir.warm_start["test_tracks_seen"] == other.warm_start["test_tracks_seen"]
 
@@ -108,7 +108,7 @@ def test_hyperband_stops_trials_and_its_run_warm_starts_another(run_with: Any, t
 def test_a_target_stops_the_search_and_no_longer_applies_when_it_is_extended(
     run_with: Any, tmp_path: Path
 ) -> None:
-    run = run_with(target=0.05, trials=60, name="enough", set=SMALL)
+    run = run_with(target=0.05, trials=60, name="enough", set=SMALL, max_concurrent=2)
     assert (run.info().status, run.info().reason) == ("finished", "target")
     trials = run.trials()
     ended = len(trials)
@@ -138,7 +138,7 @@ def test_a_target_stops_the_search_and_no_longer_applies_when_it_is_extended(
 
 
 def test_stagnation_stops_the_search(run_with: Any) -> None:
-    run = run_with(stagnation=3, trials=60, scheduler="none", set=SMALL | {"learning_rate": 3e-4})
+    run = run_with(stagnation=3, trials=60, scheduler="none", set=SMALL | {"learning_rate": 1e-4})
     assert run.info().reason == "stagnation"
     values = [trial.value for trial in open_study(run).trials if trial.state.name == "COMPLETE"]
     assert len(values) < 60

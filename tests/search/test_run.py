@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from search.storage.columns import HISTORY_COLUMNS, TRIAL_COLUMNS
 from search.storage.run_folder import RunFolder
 from tests.support.paths import ROOT
 from tests.support.runs import make_info
+from tests.support.softmax import Softmax
 from tests.support.waiting import running, wait_until
 
 
@@ -26,15 +28,17 @@ def search(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def test_the_command_with_all_options(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
+def test_the_command_with_all_options(
+    ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path: Path
+) -> None:
     space = tmp_path / "space.yaml"
-    space.write_text("units_1: {high: 40}\n")
+    space.write_text("inputs: {high: 40}\n")
     result = search(
-        *("--family", "features_mlp", "--cache", small_cache, "--name", "cli", "--trials", 3),
+        *("--family", "softmax", "--cache", small_cache, "--name", "cli", "--trials", 3),
         *("--max-epochs", 4, "--folds", 2, "--test-fraction", 0.25, "--searcher", "random"),
-        *("--scheduler", "asha", "--grace-period", 1, "--reduction-factor", 2, "--time-budget", 900),
+        *("--scheduler", "asha", "--grace-period", 0.25, "--reduction-factor", 2, "--time-budget", 900),
         *("--brackets", 2, "--patience", 3, "--target", 1, "--stagnation", 50),
-        *("--set", "dropout=0.1", "--set", "layers=1", "--space", space),
+        *("--set", "noise=0.1", "--set", "decay=false", "--space", space),
         *("--max-concurrent", 1, "--cpus-per-trial", 0.5, "--gpus-per-trial", 0, "--seed", 5),
         "--no-portfolio",
         *("--runs", tmp_path / "runs"),
@@ -42,8 +46,8 @@ def test_the_command_with_all_options(ray_cluster: None, small_cache: Path, tmp_
     assert result.exit_code == 0, result.output
     run = RunFolder.at(tmp_path / "runs", "cli")
     info = run.info()
-    assert run.trials()["config.dropout"].tolist() == [0.0, 0.1, 0.1]
-    assert run.trials()["config.units_1"].iloc[1:].max() <= 40
+    assert run.trials()["config.noise"].tolist() == [0.0, 0.1, 0.1]
+    assert run.trials()["config.inputs"].iloc[1:].max() <= 40
     assert (info.settings["brackets"], info.settings["patience"], info.settings["stagnation"]) == (2, 3, 50)
     assert (info.trials, info.max_epochs, info.folds, info.seed, info.n_test) == (3, 4, 2, 5, 15)
     assert info.settings["searcher"] == "random"
@@ -56,7 +60,9 @@ def test_the_command_with_all_options(ray_cluster: None, small_cache: Path, tmp_
     assert "3/3 done" in result.stderr
 
 
-def test_a_partition_from_a_file(ray_cluster: None, small_cache: Path, tmp_path: Path) -> None:
+def test_a_partition_from_a_file(
+    ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path: Path
+) -> None:
     parts = ["train", "train", "valid", "test"]
     lines = [
         f"{genre}/{genre}.{number:05d},{parts[number % 4]}"
@@ -65,7 +71,7 @@ def test_a_partition_from_a_file(ray_cluster: None, small_cache: Path, tmp_path:
     ]
     partition = tmp_path / "partition.csv"
     partition.write_text("\n".join(["track_id,split", *lines]))
-    options = ("--family", "features_mlp", "--cache", small_cache, "--runs", tmp_path, "--name", "partition")
+    options = ("--family", "softmax", "--cache", small_cache, "--runs", tmp_path, "--name", "partition")
     result = search(*options, "--splits", partition, "--trials", 1, "--max-epochs", 2)
     assert result.exit_code == 0, result.output
     info = RunFolder.at(tmp_path, "partition").info()
@@ -144,14 +150,15 @@ def test_an_address_without_a_cluster(small_cache: Path, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_an_interrupted_search_keeps_its_trials_and_resumes(
-    ray_cluster: None, small_cache: Path, tmp_path: Path
+    ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "search.run", "--runs", str(tmp_path), "--name", "cut"]
-    options = ["--family", "features_mlp", "--cache", str(small_cache), "--max-epochs", "40", "--folds", "3"]
+    command = [sys.executable, "-m", "tests.support.softmax", "--runs", str(tmp_path), "--name", "cut"]
+    options = ["--family", "softmax", "--cache", str(small_cache), "--max-epochs", "40", "--folds", "3"]
     run = RunFolder.at(tmp_path, "cut")
     with running(
         [*command, *options, "--trials", "30"],
         cwd=ROOT,
+        env={**os.environ, "EPOCH_SECONDS": "0.01"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -255,6 +255,7 @@ def test_a_search_records_the_weights(ray_cluster: None, tmp_path: Path, task: T
         name="small",
         trials=3,
         max_epochs=2,
+        max_concurrent=1,
         weights=NONE,
         set={"backbone": "vgg16", "training": "frozen", "epochs": 2},
     )

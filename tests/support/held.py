@@ -1,4 +1,7 @@
-"""Trials that pause (``python -m tests.support.held OPTIONS``), and trials that cannot save anything."""
+"""Trials that pause (``python -m tests.support.held OPTIONS``), and trials that cannot save anything.
+
+The command searches like ``search.run``, also with the numpy family ``softmax``.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from search import driver as tuning
-from search.run import main
 from search.tune import trial
 from search.tune.trial import GenreTrial
+from tests.support.softmax import main
 
 
 class Held(GenreTrial):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 from click.testing import CliRunner, Result
 
 from data import prepare
@@ -30,3 +31,8 @@ def assert_same(found: Path, wanted: Path) -> None:
     for key in ("track_id", "segment", "label", "group"):
         assert getattr(first.features, key).tolist() == getattr(second.features, key).tolist()
     np.testing.assert_allclose(first.features.X, second.features.X, rtol=1e-3)
+
+
+def manifest(cache: Path) -> dict[str, dict[str, object]]:
+    """Rows of the manifest of a cache by track."""
+    return {row["track_id"]: row for row in pq.read_table(cache / "manifest.parquet").to_pylist()}

@@ -10,7 +10,8 @@ In a test, request the fixture ``softmax`` (of ``tests/conftest.py``) and search
         run_search(settings)
 
 The fixture makes `spaces.get` find the family for the tests of a module. In another process, use
-``python -m tests.support.softmax`` in place of ``python -m search.run``; `registered` does the same in code.
+``python -m tests.support.softmax`` in place of ``python -m search.run``, where the environment variables
+``EPOCH_SECONDS`` and ``HOLD_FILE`` set attributes; `registered` does the same in code.
 
 To hold, slow down or kill trials, set attributes of ``FAMILY`` with ``monkeypatch.setattr`` before the search
 starts: each trial gets a copy. See `Softmax`. To hold single trials at single epochs, use
@@ -19,6 +20,7 @@ starts: each trial gets a copy. See `Softmax`. To hold single trials at single e
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -30,6 +32,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import spaces
+from data.analysis.feature_names import FEATURES
 from data.analysis.kinds import Kind
 from data.dataset.task import Task
 from spaces.training.family import (
@@ -58,9 +61,11 @@ class Softmax(Family):
     epoch_seconds : float
         Minimum duration of an epoch of all folds.
     hold_file : Path or None
-        Epochs start only while this file does not exist.
+        While this file exists, no trial starts the epoch whose number, counted from 0, it contains.
     kill_file : Path or None
         The first epoch that finds this file removes it and kills its process, as the kernel does.
+    cpus : float
+        Cores that a trial's process has reserved; 0 in the driver.
     """
 
     name: ClassVar[str] = "softmax"
@@ -68,6 +73,7 @@ class Softmax(Family):
     default_folds: ClassVar[int] = 2
     BASELINE: ClassVar[Config] = {
         "scaler": "standard",
+        "inputs": 57,
         "batch_size": 16,
         "learning_rate": 0.01,
         "decay": False,
@@ -76,15 +82,17 @@ class Softmax(Family):
     }
     PORTFOLIO: ClassVar[tuple[Config, ...]] = (
         {**BASELINE, "batch_size": 8, "decay": True, "weight_decay": 0.01, "noise": 0.5},
-        {**BASELINE, "batch_size": 32, "learning_rate": 0.1},
+        {**BASELINE, "inputs": 40, "batch_size": 32, "learning_rate": 0.1},
     )
 
     epoch_seconds: float = 0.0
     hold_file: Path | None = None
     kill_file: Path | None = None
+    cpus: float = 0.0
 
     def set_up(self, *, cpus: float, gpus: bool, deterministic: bool = False) -> bool:
-        """Do nothing: numpy needs no set-up, and uses no GPU."""
+        """Store the number of cores; numpy needs no set-up, and uses no GPU."""
+        self.cpus = cpus
         return True
 
     def release_memory(self) -> None:
@@ -93,6 +101,7 @@ class Softmax(Family):
     def space(self, trial: optuna.Trial, max_epochs: int) -> None:
         """Suggest one configuration; see `Family.space`."""
         trial.suggest_categorical("scaler", ("standard", "none"))
+        trial.suggest_int("inputs", 8, len(FEATURES))
         trial.suggest_int("batch_size", 4, 64)
         trial.suggest_float("learning_rate", 1e-4, 0.3, log=True)
         if trial.suggest_categorical("decay", (False, True)):
@@ -101,35 +110,42 @@ class Softmax(Family):
         trial.suggest_int("epochs", min(30, max_epochs), max_epochs)
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
-        """Untrained networks of a configuration; ValueError for a batch size below 1."""
+        """Untrained networks of a configuration; ValueError if it uses no inputs."""
         return SoftmaxFolds(self, config, task, seed=seed)
 
     def prepare(self, X: np.ndarray, preparation: Mapping[str, Any]) -> np.ndarray:
-        """Scale rows of features, shape (n, 57), to float32; see `Family.prepare`."""
+        """Select and scale the first features, to float32 of shape (n, n_inputs); see `Family.prepare`."""
         shift, scale = (np.array(preparation[name]) for name in ("shift", "scale"))
-        return ((X - shift) / scale).astype(np.float32)
+        return ((X[:, : len(shift)] - shift) / scale).astype(np.float32)
 
-    def before_epoch(self) -> None:
+    def before_epoch(self, epoch: int) -> None:
         """Wait or die as the attributes request."""
         if self.kill_file is not None and self.kill_file.exists():
             self.kill_file.unlink(missing_ok=True)
             os.kill(os.getpid(), signal.SIGKILL)
-        while self.hold_file is not None and self.hold_file.exists():
+        while epoch >= self._held_epoch():
             time.sleep(0.02)
         time.sleep(self.epoch_seconds)
 
+    def _held_epoch(self) -> float:
+        try:
+            return int(self.hold_file.read_text()) if self.hold_file else math.inf
+        except FileNotFoundError:
+            # The test has just deleted it.
+            return math.inf
+
 
 class SoftmaxFolds(Learner):
-    """The weights of each fold, float64 of shape (n_features + 1, n_classes); the last row is the bias."""
+    """The weights of each fold, float64 of shape (n_inputs + 1, n_classes); the last row is the bias."""
 
     def __init__(self, family: Softmax, config: Config, task: Task, *, seed: int) -> None:
-        if config["batch_size"] < 1:
-            raise ValueError(f"batch_size {config['batch_size']}: must be at least 1")
+        if config["inputs"] < 1:
+            raise ValueError(f"inputs {config['inputs']}: must be at least 1")
         self._family, self._config, self._task, self._seed = family, config, task, seed
-        shape = (task.X.shape[1] + 1, len(task.classes))
+        shape = (config["inputs"] + 1, len(task.classes))
         self._weights = [np.zeros(shape) for _ in task.folds]
         self._velocities = [np.zeros(shape) for _ in task.folds]
-        self._preparations = [self._fit_scaler(task.X[fold.train]) for fold in task.folds]
+        self._preparations = [self._fit_scaler(task.X[fold.train, : config["inputs"]]) for fold in task.folds]
         self.n_parameters = shape[0] * shape[1]
 
     def _fit_scaler(self, X: np.ndarray) -> dict[str, Any]:
@@ -139,7 +155,7 @@ class SoftmaxFolds(Learner):
 
     def run_epoch(self, epoch: int) -> EpochOutcome:
         """Train each fold for one epoch, then predict its validation rows."""
-        self._family.before_epoch()
+        self._family.before_epoch(epoch)
         # A learning rate without a bound overflows, as it does on a GPU; the loss then is not finite.
         with np.errstate(all="ignore"):
             results = [self._run_fold(number, epoch) for number in range(len(self._weights))]
@@ -173,7 +189,7 @@ class SoftmaxFolds(Learner):
         return float(np.mean(losses)), accuracy, probabilities.astype(np.float32)
 
     def _inputs(self, number: int, rows: np.ndarray) -> np.ndarray:
-        """Scaled rows with a column of ones for the bias, shape (len(rows), n_features + 1)."""
+        """Scaled rows with a column of ones for the bias, shape (len(rows), n_inputs + 1)."""
         prepared = self._family.prepare(self._task.X[rows], self._preparations[number])
         return np.hstack([prepared, np.ones((len(rows), 1))])
 
@@ -228,6 +244,8 @@ def main() -> None:
     from search.run import main as search
 
     with registered():
+        FAMILY.epoch_seconds = float(os.environ.get("EPOCH_SECONDS", "0"))
+        FAMILY.hold_file = Path(os.environ["HOLD_FILE"]) if "HOLD_FILE" in os.environ else None
         search()
 
 

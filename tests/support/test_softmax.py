@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,14 +48,30 @@ def test_it_learns_and_continues_from_a_checkpoint_with_equal_numbers(task: Task
         np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-6)
         assert (probabilities.argmax(axis=1) == task.y[fold.valid]).mean() > 0.7
     with pytest.raises(RunError, match="another network"):
-        restored.restore({**state, "weights": state["weights"][:1]})
+        FAMILY.learner({**FAMILY.BASELINE, "inputs": 20}, task, seed=1).restore(state)
 
 
 def test_bad_configurations_fail_as_those_of_a_real_family(task: Task) -> None:
-    with pytest.raises(ValueError, match="batch_size 0"):
-        FAMILY.learner({**FAMILY.BASELINE, "batch_size": 0}, task, seed=0)
+    with pytest.raises(ValueError, match="inputs 0"):
+        FAMILY.learner({**FAMILY.BASELINE, "inputs": 0}, task, seed=0)
     learner = FAMILY.learner({**FAMILY.BASELINE, "learning_rate": 1e30}, task, seed=0)
     assert not all(math.isfinite(learner.run_epoch(epoch).train_loss) for epoch in range(2))
+
+
+def test_an_epoch_waits_for_the_end_of_its_hold_file(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = tmp_path / "hold"
+    hold.write_text("1")
+    monkeypatch.setattr(FAMILY, "hold_file", hold)
+    learner = FAMILY.learner(FAMILY.BASELINE, task, seed=0)
+    learner.run_epoch(0)
+    with ThreadPoolExecutor(1) as background:
+        held = background.submit(learner.run_epoch, 1)
+        with pytest.raises(TimeoutError):
+            held.result(timeout=0.2)
+        hold.unlink()
+        assert math.isfinite(held.result(timeout=60).train_loss)
 
 
 def test_the_baseline_and_the_portfolio_are_points_of_the_space() -> None:
@@ -63,7 +81,7 @@ def test_the_baseline_and_the_portfolio_are_points_of_the_space() -> None:
 
 
 def test_its_export_predicts_like_the_learner(task: Task) -> None:
-    learner = FAMILY.learner(FAMILY.BASELINE, task, seed=1)
+    learner = FAMILY.learner({**FAMILY.BASELINE, "inputs": 20}, task, seed=1)
     expected = learner.run_epoch(0).probabilities[2]
     fitted = learner.fitted(2)
     rows = FAMILY.prepare(task.X[task.folds[2].valid], fitted.preparation)

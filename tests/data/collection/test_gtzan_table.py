@@ -82,20 +82,20 @@ def test_an_inspection_tells_of_equal_tracks_and_labels_that_contradict(tmp_path
     table = write(tmp_path / "table.csv", rows=[*ROWS, row("blues.00002.au", "blues", 3)])
     gtzan.prepare(table, str(tmp_path / "cache"))
 
-    found = inspect(Cache.open(tmp_path / "cache"))
+    content = inspect(Cache.open(tmp_path / "cache"))
     same = ["blues/blues.00002.au", "rock/rock.00000.wav", "rock/rock.00001.wav"]
-    assert found["exact_duplicates"] == [same]
-    assert found["contradicting"] == same
+    assert content["exact_duplicates"] == [same]
+    assert content["contradicting"] == same
     # Of five tracks three have two copies each: a split in five puts one of them elsewhere in 1 - 1/25.
-    assert found["leak"] == pytest.approx(3 / 5 * (1 - 1 / 25))
-    assert found["near_duplicates"] is None
+    assert content["leak"] == pytest.approx(3 / 5 * (1 - 1 / 25))
+    assert content["near_duplicates"] is None
 
 
 def test_given_groups_are_united_with_equal_tracks_and_kept(tmp_path):
     table, groups = write(tmp_path / "table.csv"), tmp_path / "groups.csv"
     groups.write_text("file,group\nrock/rock.00001.wav,Ella\nblues/blues.00000.au,Ella\n")
-    for given in (str(groups), None):
-        gtzan.prepare(table, str(tmp_path / "cache"), given)
+    for groups_option in (str(groups), None):
+        gtzan.prepare(table, str(tmp_path / "cache"), groups_option)
         rows = Cache.open(tmp_path / "cache").features
         assert list(rows.group) == ["Ella", "blues/blues.00001.au", "Ella", "Ella"]
 

@@ -61,10 +61,16 @@ def test_labels_from_tags(library: Path) -> None:
     assert collected.notes == ["1 files have no genre, such as pop/d.mp3"]
 
 
-def test_a_file_whose_tags_are_damaged_counts_as_one_without(library: Path) -> None:
-    (library / "pop" / "e.mp3").write_bytes(b"ID3\x04\x00\x00\x7f\x7f\x7f\x7f" + bytes(50))
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("e.mp3", b"ID3\x04\x00\x00\x7f\x7f\x7f\x7f" + bytes(50)), ("e.m4a", b"\x00\x00\x00\x09ftypM4A " * 3)],
+)
+def test_files_whose_tags_are_damaged_are_counted(library: Path, name: str, content: bytes) -> None:
+    (library / "pop" / name).write_bytes(content)
     collected = collect(library, Layout(groups_from="artist"))
-    assert collected.notes == ["2 files have no artist, such as pop/d.mp3"]
+    assert collected.notes == [
+        f"1 files have no artist, such as pop/d.mp3; the tags of 1 files cannot be read, such as pop/{name}"
+    ]
 
 
 def test_options_that_contradict_each_other(library: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from ray.tune.experiment import Trial
@@ -17,7 +18,12 @@ def test_events_are_written_while_the_search_runs(tmp_path: Path) -> None:
     events.log_trial_result(1, trial, {"val_accuracy": 0.6, "training_iteration": 2})
     # TensorBoard's writer uses another thread.
     wait_until(lambda: event_file.stat().st_size > size, what="the events of the second report")
-    # One that is restarted gets a file of its own.
+    # A restarted trial gets a new file, whose name contains the second.
+    size, second = event_file.stat().st_size, int(time.time())
+    wait_until(lambda: int(time.time()) > second, what="the next second")
     events.log_trial_start(trial)
+    events.log_trial_result(2, trial, {"val_accuracy": 0.7, "training_iteration": 3})
     events.log_trial_end(trial)
-    assert len(list((tmp_path / "ray" / "abc").iterdir())) >= 1
+    (restarted,) = set((tmp_path / "ray" / "abc").iterdir()) - {event_file}
+    assert event_file.stat().st_size >= size
+    assert b"val_accuracy" in restarted.read_bytes()

@@ -21,6 +21,7 @@ from search.storage.journal_mirror import JournalMirror, fetch_journal, working_
 from search.storage.run_folder import JOURNAL, RunFolder
 from search.storage.study import open_study
 from tests.support.paths import ROOT
+from tests.support.softmax import Softmax
 from tests.support.waiting import running, wait_until
 
 pytestmark = pytest.mark.slow
@@ -37,16 +38,17 @@ def copy(source: Path, target: str) -> str:
 
 
 def test_a_search_is_interrupted_and_resumed_on_another_machine(
-    bucket: str, small_cache: Path, tmp_path: Path
+    bucket: str, softmax: Softmax, small_cache: Path, tmp_path: Path
 ) -> None:
     runs, cache = f"{bucket}/runs", copy(small_cache, f"{bucket}/cache")
     run = RunFolder.at(runs, "remote")
-    command = [sys.executable, "-m", "search.run", "--runs", runs]
-    options = ["--family", "features_mlp", "--cache", cache, "--name", "remote", "--max-epochs", "40"]
+    command = [sys.executable, "-m", "tests.support.softmax", "--runs", runs]
+    options = ["--family", "softmax", "--cache", cache, "--name", "remote", "--max-epochs", "40"]
+    options += ["--trials", str(TRIALS), "--folds", "2", "--scheduler", "none", "--max-concurrent", "1"]
     with running(
-        [*command, *options, "--trials", str(TRIALS), "--folds", "2", "--scheduler", "none"],
+        [*command, *options],
         cwd=ROOT,
-        env={**os.environ, "GENRE_SEARCH_SCRATCH": str(tmp_path / "first")},
+        env={**os.environ, "GENRE_SEARCH_SCRATCH": str(tmp_path / "first"), "EPOCH_SECONDS": "0.05"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-import spaces
+from data.dataset.scores import COLUMNS, METRICS, Metric, merit
 from data.dataset.splits import make_split
 from data.dataset.task import Task, search_task
-from data.errors import CacheError, RunError
+from data.errors import CacheError, InputsChangedError, RunError
+from search.storage.columns import EPOCH_METRICS
 from search.storage.run_folder import RunFolder
+from search.storage.rungs import Rungs
 from search.tune import trial as trial_module
-from search.tune.trial import GenreTrial
+from search.tune.trial import GenreTrial, NewWorkerNeededError
 from spaces.training.family import EpochOutcome
 from tests.support.rows import make_rows
+from tests.support.softmax import FAMILY
 
-FAMILY = spaces.get("features_mlp")
 CONFIG = {**FAMILY.BASELINE, "batch_size": 16, "epochs": 6, "trial_number": 4, "trial_id": "local"}
 
 Maker = Callable[..., GenreTrial]
@@ -34,7 +36,7 @@ def run(tmp_path: Path) -> RunFolder:
 
 @pytest.fixture
 def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
-    # TensorFlow accepts a number of threads only before its first operation, which this process has run.
+    # Outside Ray, no resources are assigned to the process.
     monkeypatch.setattr(trial_module, "_set_up_device", lambda _family, **_options: True)
     rows = make_rows()
     task = search_task(rows, make_split(rows.tracks(), folds=3, test_fraction=0.2, seed=0))
@@ -42,11 +44,11 @@ def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
     # On any machine, trials report only at the rungs unless a test changes this.
     never = float("inf")
     pace: dict[str, Any] = {"patience": None, "report_seconds": never, "checkpoint_seconds": never}
-    pace["deterministic"] = False
+    pace |= {"deterministic": False, "metric": "accuracy", "max_growth": never}
 
     class Local(GenreTrial):
         def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
-            options = {"task": task, "family": FAMILY, "run": run, "milestones": (2, 4)}
+            options = {"task": task, "family": FAMILY, "run": run, "rungs": Rungs((2, 4), "epochs")}
             super().setup(config, seed=0, **options, **pace)  # type: ignore[arg-type]
 
     def maker(**changes: Any) -> GenreTrial:
@@ -110,11 +112,11 @@ def test_a_trial_resumed_after_its_process_died_has_the_same_scores(make: Maker)
         expected = uninterrupted.train()
     make(**CHECKPOINT_ALWAYS).train()
     resumed = make()
-    report = resumed.train()
-    # Epochs that the dead process had reported are repeated, for a driver that died with it.
-    assert [row["epoch"] for row in report["curve"]] == [1, 2, 3, 4]
-    report = resumed.train()
-    assert [row["epoch"] for row in report["curve"]] == [5, 6]
+    # Epochs that the dead process had reported are repeated, for a driver that died with it. It may not have
+    # recorded its decision about this rung, so the trial does not train before it has reported.
+    reports = [resumed.train() for _ in range(3)]
+    assert [[row["epoch"] for row in report["curve"]] for report in reports] == [[1, 2], [3, 4], [5, 6]]
+    report = reports[-1]
     for name in ("epoch", "best_epoch", "val_accuracy", "val_loss", "train_loss"):
         assert report[name] == expected[name]
 
@@ -224,7 +226,7 @@ def test_an_unreachable_bucket_is_not_a_failed_configuration(
 
 
 def test_a_checkpoint_of_another_network_is_not_used(make: Maker, run: RunFolder) -> None:
-    make(**CHECKPOINT_ALWAYS, units_1=20).train()
+    make(**CHECKPOINT_ALWAYS, inputs=20).train()
     expected = make(trial_number=5).train()
     report = make().train()
     assert [row["epoch"] for row in report["curve"]] == [1, 2]
@@ -234,35 +236,87 @@ def test_a_checkpoint_of_another_network_is_not_used(make: Maker, run: RunFolder
 def test_an_actor_is_reused_for_the_next_configuration(make: Maker) -> None:
     trial = make()
     trial.train()
-    expected = make(units_1=20).train()
-    assert trial.reset_config({**CONFIG, "units_1": 20})
+    expected = make(inputs=20).train()
+    assert trial.reset_config({**CONFIG, "inputs": 20})
     report = trial.train()
     for name in ("epoch", "val_accuracy", "val_loss", "params"):
         assert report[name] == expected[name]
 
 
 def test_an_exception_becomes_the_outcome_of_the_trial(make: Maker) -> None:
-    report = make(activation="nonsense").train()
+    report = make(inputs=-3).train()
     assert (report["outcome"], report["done"], report["val_accuracy"]) == ("FAIL", True, 0.0)
-    assert "nonsense" in report["error"]
+    assert "inputs -3" in report["error"]
     assert "Traceback" in report["error"]
 
 
 def test_a_loss_that_is_not_finite_fails_the_trial(make: Maker) -> None:
-    report = make(learning_rate=1e30, optimizer="adam").train()
+    report = make(learning_rate=1e30).train()
     assert (report["outcome"], report["done"]) == ("FAIL", True)
     assert "the loss was not finite in epoch" in report["error"]
 
 
-def test_exhausted_memory_has_its_own_outcome(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def exhausted(*_: Any, **__: Any) -> None:
+    raise MemoryError("no more")
+
+
+@pytest.mark.parametrize("checkpoint_seconds", [0.0, float("inf")])
+def test_a_lack_of_memory_is_retried_once_in_a_new_worker(
+    make: Maker, monkeypatch: pytest.MonkeyPatch, checkpoint_seconds: float
+) -> None:
+    uninterrupted = make(trial_number=5)
+    for _ in range(3):
+        expected = uninterrupted.train()
+    trial = make(checkpoint_seconds=checkpoint_seconds)
+    trial.train()
+    monkeypatch.setattr(trial._learner, "run_epoch", exhausted)
+    with pytest.raises(NewWorkerNeededError, match="out of memory; the trial is repeated once"):
+        trial.train()
+    retried = make(checkpoint_seconds=checkpoint_seconds)
+    while not (report := retried.train())["done"]:
+        pass
+    for name in ("outcome", "epoch", "best_epoch", "val_loss"):
+        assert report[name] == expected[name]
+
+
+def test_a_second_lack_of_memory_has_its_own_outcome(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     trial = make()
-
-    def exhausted(*_: Any, **__: Any) -> None:
-        raise MemoryError("no more")
-
-    monkeypatch.setattr(type(trial._family), "learner", exhausted)
-    report = trial.train()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(trial._family), "learner", exhausted)
+        with pytest.raises(NewWorkerNeededError):
+            trial.train()
+    retried = make()
+    retried._ready()
+    monkeypatch.setattr(retried._learner, "run_epoch", exhausted)
+    report = retried.train()
     assert (report["outcome"], report["done"]) == ("OOM", True)
+    # The next trial of the process has its own retry.
+    retried.reset_config({**CONFIG, "trial_number": 7, "trial_id": "next"})
+    monkeypatch.setattr(type(trial._family), "learner", exhausted)
+    with pytest.raises(NewWorkerNeededError):
+        retried.train()
+
+
+def test_a_process_that_has_grown_is_replaced(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = iter((100, 149, 151))
+    monkeypatch.setattr(trial_module, "process_bytes", lambda: next(sizes))
+    trial = make(max_growth=50)
+    for number in (5, 6):
+        assert trial.reset_config({**CONFIG, "trial_number": number})
+        assert trial.train()["epoch"] == 2
+    assert trial.reset_config({**CONFIG, "trial_number": 7})
+    with pytest.raises(NewWorkerNeededError, match="grown"):
+        trial.train()
+
+
+def test_inputs_that_changed_suspend_the_search(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(*_: Any, **__: Any) -> None:
+        raise InputsChangedError("cache: its data changed after the search started")
+
+    trial = make()
+    monkeypatch.setattr(type(trial._family), "learner", changed)
+    report = trial.train()
+    assert (report["outcome"], report["done"]) == ("INPUTS_CHANGED", True)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +348,7 @@ def test_predictions_of_an_unreported_epoch_are_replaced_by_the_previous_ones(
     # The driver ended the search after the second improvement was reported.
     run.settle_predictions({"local": reports[-2]["best_epoch"]})
     assert run.predictions("local", reports[-2]["best_epoch"]).equals(saved[1])
-    assert (run.folder / "predictions").names() == ["local.parquet"]
+    assert (run.folder / "predictions").names() == ["local.epochs.parquet", "local.parquet"]
     run.settle_predictions({"local": reports[-2]["best_epoch"]})
     assert run.predictions("local").equals(saved[1])
 
@@ -306,7 +360,53 @@ def test_predictions_of_a_reported_epoch_are_kept(make: Maker, run: RunFolder) -
     kept = run.predictions("local", report["best_epoch"])
     run.settle_predictions({"local": report["best_epoch"]})
     assert run.predictions("local").equals(kept)
-    assert (run.folder / "predictions").names() == ["local.parquet"]
+    assert (run.folder / "predictions").names() == ["local.epochs.parquet", "local.parquet"]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_metric_chooses_the_best_epoch(make: Maker, run: RunFolder, metric: Metric) -> None:
+    trial = make(metric=metric, epochs=30, learning_rate=0.03)
+    reports = [trial.train() for _ in range(3)]
+    curve = [row for report in reports for row in report["curve"]]
+    scores = [(merit(row[COLUMNS[metric]], metric), -row["val_loss"]) for row in curve]
+    assert [row["score"] for row in curve] == [score for score, _ in scores]
+    best = max(range(len(curve)), key=scores.__getitem__)
+    assert (reports[-1]["best_epoch"], reports[-1]["score"]) == (best + 1, scores[best][0])
+    for name in EPOCH_METRICS:
+        assert reports[-1][name] == curve[best][name]
+    saved = run.predictions("local", best + 1)
+    chosen = saved.filter(like="p.").to_numpy().argmax(axis=1)
+    epochs = run.epoch_predictions("local", len(saved), 30)
+    assert (epochs.array()[best] == chosen).all()
+
+
+def test_a_failed_trial_has_the_worst_score(make: Maker) -> None:
+    assert make(metric="log_loss", inputs=-3).train()["score"] < -16
+    assert make(metric="accuracy", inputs=-3).train()["score"] == 0.0
+
+
+def test_a_resumed_trial_stores_the_predictions_of_all_epochs(make: Maker, run: RunFolder) -> None:
+    uninterrupted = make(epochs=5)
+    while not uninterrupted.train()["done"]:
+        pass
+    n_tracks = len(run.predictions("local"))
+    expected = run.epoch_predictions("local", n_tracks, 5).array()
+    make(epochs=5, **CHECKPOINT_ALWAYS).train()
+    resumed = make(epochs=5)
+    while not resumed.train()["done"]:
+        pass
+    assert (run.epoch_predictions("local", n_tracks, 5).array() == expected).all()
+
+
+def test_incomplete_predictions_of_epochs_are_removed(make: Maker, run: RunFolder) -> None:
+    make(**CHECKPOINT_ALWAYS).train()
+    (run.folder / "predictions").remove("local.epochs.parquet")
+    resumed = make(**CHECKPOINT_ALWAYS)
+    while not resumed.train()["done"]:
+        pass
+    names = (run.folder / "predictions").names()
+    assert "local.parquet" in names
+    assert "local.epochs.parquet" not in names
 
 
 def test_a_resumed_trial_keeps_the_predictions_of_its_best_epoch(make: Maker, run: RunFolder) -> None:

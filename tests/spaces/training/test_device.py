@@ -65,7 +65,9 @@ def test_a_trial_leaves_alone_what_it_has_not_reserved(
         "tf.config.set_visible_devices = lambda *given: print('hidden', *given)\n"
         "tf.config.list_physical_devices = lambda kind: []\n"
         f"print(device.set_up(cpus={cpus}, gpus={gpus}))\n"
-        f"assert tf.config.threading.get_intra_op_parallelism_threads() == {count}\n"
+        f"assert tf.config.threading.get_intra_op_parallelism_threads() == {count}\n",
+        # The user's number of threads is meant for other programs.
+        OMP_NUM_THREADS="7",
     )
     assert (said.stdout, said.returncode) == (done, 0), said.stderr
 
