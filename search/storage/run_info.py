@@ -122,6 +122,11 @@ class RunInfo(BaseModel):
         Fraction of the tracks in the locked test set; None for the user's own partition.
     split_fingerprint : str
         Equal for two runs exactly if they assign each track to the same fold or test set.
+    deal : str or None
+        Fingerprint of the stored deal from which the split was taken: equal for a cross-validation and for
+        the hold-out that is its fold 0. None for a given partition, and in older runs.
+    missing_inputs : int
+        Tracks of the split that the run could not use, because the cache lacks their input.
     seed : int
         Seed of split, sampler, initial weights, shuffling and augmentation.
     trials, max_epochs : int
@@ -175,6 +180,8 @@ class RunInfo(BaseModel):
     folds: int
     test_fraction: float | None
     split_fingerprint: str
+    deal: str | None = None
+    missing_inputs: int = 0
     seed: int
     trials: int
     max_epochs: int
