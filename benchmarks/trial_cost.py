@@ -108,10 +108,11 @@ def whole_backbone(config: dict[str, Any], task: Task) -> Learner:
     """Return the alternative: the same head and frozen backbone in one network, trained on images."""
     import keras
 
-    from spaces.training.convolution.learner import Recipe, Stage, TensorFolds
+    from spaces.training.convolution.learner import TensorFolds
+    from spaces.training.convolution.recipe import Recipe, Stage
     from spaces.training.transfer.backbones import build, pooled
+    from spaces.training.transfer.heads import build_head
     from spaces.training.transfer.weights import load
-    from spaces.vgg16_transfer import build_head
 
     size = task.X.shape[1]
     weights = load(config["backbone"], config["weights"])

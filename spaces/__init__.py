@@ -1,7 +1,7 @@
-"""The model families: one file a family, with its search space, its BASELINE and the network it builds.
+"""Model families, one file per family: its search space, its BASELINE and the network it builds.
 
-A module of this package is a family if its name does not begin with an underscore; it has a ``FAMILY``, and
-nothing else needs to know of it. What families share is in `spaces.training`.
+Every module of this package is a family, unless its name begins with an underscore. It defines ``FAMILY``;
+a new family needs no other change. Code that families share is in `spaces.training`.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 def names() -> list[str]:
-    """Names of all families, sorted. Nothing is imported."""
+    """Return the names of all families, sorted, without importing them."""
     modules = pkgutil.iter_modules(__path__)
-    return sorted(one.name for one in modules if not (one.ispkg or one.name.startswith("_")))
+    return sorted(module.name for module in modules if not (module.ispkg or module.name.startswith("_")))
 
 
 def get(name: str) -> Family:
-    """Return the family of a name.
+    """Return the family with the given name.
 
     Raises
     ------
     SettingsError
-        If there is none of that name.
+        If no family has this name.
     """
     if name not in names():
         raise SettingsError(f"--family {name}: unknown; the families are {', '.join(names())}")

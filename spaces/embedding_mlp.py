@@ -1,4 +1,4 @@
-"""`embedding_mlp`: a dense network on pretrained music embeddings, with the 57 features or without.
+"""`embedding_mlp`: a dense network on pretrained music embeddings, with or without the 57 features.
 
 BASELINE is the usual probe of an embedding: a linear softmax layer on its standardised columns.
 """
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 _DEFAULT_ENCODER = "musicnn"
 _SCALERS = ("standard", "robust")
-"""Scalings that take no longer for thousands of columns than an epoch of training."""
-_MOST_UNITS = (192, 128, 128)
-"""Widest layers: the first has thousands of inputs."""
+"""Scalers that fit thousands of columns in less time than an epoch of training."""
+_MAX_UNITS = (192, 128, 128)
+"""Maximum widths of the hidden layers; the first has thousands of inputs."""
 _BATCH_SIZES = (16, 32, 64, 128)
-"""Each step reads and writes all weights, so that small batches take long."""
+"""Without very small batches, because each step reads and writes all weights."""
 
-_narrowed: list[tuple[Task, dict[str, Task]]] = []
-"""The columns of one task by ``inputs``: trials share them, and with them their scalers."""
+_tasks_by_inputs: list[tuple[Task, dict[str, Task]]] = []
+"""The latest task with its selections of columns by ``inputs``. Trials share them and their scalers."""
 
 
 class EmbeddingMLP(FeaturesMLP):
@@ -35,7 +35,7 @@ class EmbeddingMLP(FeaturesMLP):
     Parameters
     ----------
     weights : mapping of str to str, optional
-        SHA-256 of the weights of each encoder whose vectors the cache has.
+        SHA-256 of the weights of each encoder whose embeddings the cache contains.
     """
 
     name: ClassVar[str] = "embedding_mlp"
@@ -72,17 +72,17 @@ class EmbeddingMLP(FeaturesMLP):
         fixed: Config | None = None,
         embeddings: Mapping[str, str] = MappingProxyType({}),
     ) -> EmbeddingMLP:
-        """Offer the encoders that the cache has; see `Family.for_search`."""
+        """Restrict the space to the encoders in the cache; see `Family.for_search`."""
         super().for_search(shape, weights=weights, fixed=fixed)
         return EmbeddingMLP(embeddings)
 
     def as_recorded(self, baseline: Config, weights: Mapping[str, str]) -> EmbeddingMLP:
-        """Return what `for_search` gave, of the `weights` that a run has recorded."""
+        """Return the result of `for_search`, from the recorded `weights` of a run."""
         return EmbeddingMLP(weights)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Choices of ``inputs``: the default encoder, or else the first, alone comes first."""
+        """Choices of ``inputs``. The first is the default encoder, if the cache contains it."""
         encoders = sorted(self._encoders, key=lambda name: (name != _DEFAULT_ENCODER, name))
         choices = [[name] for name in encoders]
         if len(encoders) > 1:
@@ -91,40 +91,40 @@ class EmbeddingMLP(FeaturesMLP):
         return tuple("+".join(choice) for choice in [*choices, *with_features, [FEATURE_KIND]])
 
     def baseline(self, max_epochs: int) -> dict[str, Any]:
-        """Return the BASELINE within a budget, on the first encoder."""
+        """Return the BASELINE with at most `max_epochs` epochs, on the first encoder."""
         return {"inputs": self.inputs[0], **super().baseline(max_epochs)}
 
     def space(self, trial: optuna.Trial, max_epochs: int) -> None:
         """Suggest one configuration; see `Family.space`."""
         trial.suggest_categorical("inputs", self.inputs)
-        self.suggest_network(trial, scalers=_SCALERS, fewest_layers=0, most_units=_MOST_UNITS)
+        self.suggest_network(trial, scalers=_SCALERS, min_layers=0, max_units=_MAX_UNITS)
         self.suggest_training(trial, max_epochs, batch_sizes=_BATCH_SIZES)
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
-        """Untrained networks of a configuration, one per fold, on the columns that it names."""
+        """Create the untrained networks of a configuration, one per fold, on the columns that it names."""
         return super().learner(config, _columns(task, config["inputs"]), seed=seed)
 
     def kind_for(self, config: Config, kind: Kind) -> Kind:
         """Return the kinds of input that a configuration names; see `Family.kind_for`."""
-        wanted = _kinds(config["inputs"])
-        return "+".join(each for each in kinds_in(kind) if each in wanted)
+        used_kinds = _kinds(config["inputs"])
+        return "+".join(part for part in kinds_in(kind) if part in used_kinds)
 
     def accepts(self, kind: Kind) -> bool:
-        """Whether a kind is features, embeddings, or several of them."""
-        return all(each == FEATURE_KIND or each.startswith(EMBEDDING_PREFIX) for each in kinds_in(kind))
+        """Return whether a kind consists of features and embeddings only."""
+        return all(part == FEATURE_KIND or part.startswith(EMBEDDING_PREFIX) for part in kinds_in(kind))
 
 
 def _kinds(inputs: str) -> list[Kind]:
-    """Kinds of input by a value of ``inputs``: ``musicnn+features`` are an embedding and the features."""
+    """Return the kinds of input in a value of ``inputs``, such as ``musicnn+features``."""
     names = inputs.split("+")
     return [name if name == FEATURE_KIND else f"{EMBEDDING_PREFIX}{name}" for name in names]
 
 
 def _columns(task: Task, inputs: str) -> Task:
-    """Return the task on the columns that a configuration names, the same object for the same columns."""
-    if not _narrowed or _narrowed[0][0] is not task:
-        _narrowed[:] = [(task, {})]
-    tasks = _narrowed[0][1]
+    """Return the task with the columns that ``inputs`` names; equal arguments return the same object."""
+    if not _tasks_by_inputs or _tasks_by_inputs[0][0] is not task:
+        _tasks_by_inputs[:] = [(task, {})]
+    tasks = _tasks_by_inputs[0][1]
     if inputs not in tasks:
         tasks[inputs] = task.with_blocks(_kinds(inputs))
     return tasks[inputs]

@@ -1,7 +1,7 @@
 """`features_mlp`: a dense network on the 57 features of a segment.
 
 BASELINE is the network of the published study: Dense 58 and 29 with relu, Adam at Keras's default rate,
-batches of 5, 30 epochs, standard scaling; 73.2 % on GTZAN, 8-fold.
+batches of 5, 30 epochs, standard scaler; 73.2 % on GTZAN, 8-fold.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class FeaturesMLP(Family):
         "averaging": 0.0,
         "epochs": 30,
     }
-    # The best three of 240 random ones by their mean over four splits of 299 recordings in five styles, of
-    # those that train no longer than twice the BASELINE (benchmarks/portfolio.py).
+    # The best of 240 random configurations by their mean over four splits of 299 recordings in five styles;
+    # only those that train for at most twice the time of the BASELINE (benchmarks/portfolio.py).
     PORTFOLIO: ClassVar[tuple[Config, ...]] = (
         {
             "scaler": "power",
@@ -111,8 +111,8 @@ class FeaturesMLP(Family):
 
     def space(self, trial: optuna.Trial, max_epochs: int) -> None:
         """Suggest one configuration; see `Family.space`."""
-        # Only the first layer may be wide: it has 57 inputs, the others as many as the layer before.
-        self.suggest_network(trial, scalers=SCALERS, fewest_layers=1, most_units=(768, 384, 384))
+        # Only the first layer may be wide, because it has just 57 inputs.
+        self.suggest_network(trial, scalers=SCALERS, min_layers=1, max_units=(768, 384, 384))
         self.suggest_training(trial, max_epochs, batch_sizes=(5, 16, 32, 64, 128))
 
     def suggest_network(
@@ -120,14 +120,14 @@ class FeaturesMLP(Family):
         trial: optuna.Trial,
         *,
         scalers: Sequence[str],
-        fewest_layers: int,
-        most_units: tuple[int, int, int],
+        min_layers: int,
+        max_units: tuple[int, int, int],
     ) -> None:
-        """Suggest the scaling and a network of up to three layers; without any, it is linear."""
+        """Suggest the scaler and a network of up to three hidden layers; without any, it is linear."""
         trial.suggest_categorical("scaler", scalers)
-        layers = trial.suggest_int("layers", fewest_layers, len(most_units))
+        layers = trial.suggest_int("layers", min_layers, len(max_units))
         for layer in range(1, layers + 1):
-            trial.suggest_int(f"units_{layer}", 16, most_units[layer - 1])
+            trial.suggest_int(f"units_{layer}", 16, max_units[layer - 1])
         if layers:
             trial.suggest_categorical("activation", ACTIVATIONS)
             trial.suggest_categorical("normalisation", NORMALISATIONS)
@@ -136,7 +136,7 @@ class FeaturesMLP(Family):
             trial.suggest_float("dropout", 0.0, 0.6)
 
     def suggest_training(self, trial: optuna.Trial, max_epochs: int, *, batch_sizes: Sequence[int]) -> None:
-        """Suggest how a network is trained."""
+        """Suggest the training parameters."""
         if trial.suggest_categorical("optimizer", OPTIMIZERS) == "sgd":
             trial.suggest_float("sgd_learning_rate", 3e-3, 1e-1, log=True)
         else:
@@ -151,7 +151,7 @@ class FeaturesMLP(Family):
         trial.suggest_int("epochs", min(30, max_epochs), max_epochs)
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
-        """Untrained networks of a configuration, one a fold of the task."""
+        """Create the untrained networks of a configuration, one per fold of the task."""
         from spaces.training.dense.epoch import Knobs
         from spaces.training.dense.learner import Recipe, ScaledFolds
 

@@ -1,7 +1,8 @@
-"""`image_cnn`: a convolutional network, from scratch, on pictures of log-mel spectrograms.
+"""`image_cnn`: a convolutional network, trained from scratch, on images of log-mel spectrograms.
 
-BASELINE is the network of the published study: that of `melspec_cnn` on RGB pictures of 300 x 300 pixels,
-RMSprop at 1e-4, batches of 42, 20 epochs; 10 % on GTZAN, which is chance. ``docs/families.md`` says why.
+BASELINE is the network of the published study: that of `melspec_cnn` on RGB images of 300 x 300 pixels,
+RMSprop at 1e-4, batches of 42, 20 epochs. It reaches 10 % on GTZAN, which is chance; ``docs/families.md``
+explains why.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     import optuna
 
 _WHITE = 255.0
-"""Largest value of a colour."""
+"""Maximum value of a colour channel."""
 
 
 class ImageCNN(Family):
-    """Convolutional networks on pictures."""
+    """Convolutional networks on images of spectrograms."""
 
     name: ClassVar[str] = "image_cnn"
     reads: ClassVar[Kind] = "image"
@@ -63,9 +64,9 @@ class ImageCNN(Family):
 
     def space(self, trial: optuna.Trial, max_epochs: int) -> None:
         """Suggest one configuration; see `Family.space`."""
-        # Height and width that a picture is brought to, on the device.
+        # Height and width to which images are resized, on the device.
         trial.suggest_categorical("size", (75, 100, 150, 200, 300))
-        # Colours from 0 to 1, or with the training pictures' mean 0 and variance 1, by colour.
+        # Colours from 0 to 1, or standardised per colour channel by the training images.
         trial.suggest_categorical("scale", ("unit", "standard"))
         trial.suggest_categorical("shift", (False, True))
         trial.suggest_categorical("batch_size", (8, 16, 42))
@@ -73,7 +74,7 @@ class ImageCNN(Family):
         suggest_training(trial, max_epochs)
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
-        """Untrained networks of a configuration, one a fold of the task."""
+        """Create the untrained networks of a configuration, one per fold of the task."""
         from spaces.training.convolution.learner import TensorFolds
 
         def network() -> keras.Model:
@@ -83,16 +84,17 @@ class ImageCNN(Family):
             set_statistics(model, X, scale=1 / _WHITE)
 
         recipe = recipe_of(config, shift=config["shift"])
-        needed = adapt if config["scale"] == "standard" else None
-        return TensorFolds(network, recipe, task, seed=seed, adapt=needed)
+        return TensorFolds(
+            network, recipe, task, seed=seed, adapt=adapt if config["scale"] == "standard" else None
+        )
 
     def prepare(self, X: np.ndarray, preparation: Mapping[str, Any]) -> np.ndarray:
-        """Give cached pictures as float32: all else is in the network; see `Family.prepare`."""
+        """Return cached images as float32; the network resizes and scales them; see `Family.prepare`."""
         return np.asarray(X, dtype=np.float32)
 
 
 def _network(config: Config, shape: tuple[int, ...], n_classes: int) -> keras.Model:
-    """Build the network of a picture of shape (height, width, 3), colours from 0 to 255, to logits."""
+    """Build the network from an image of shape (height, width, 3), with colours from 0 to 255, to logits."""
     import keras
     from keras import layers
 

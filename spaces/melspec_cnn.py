@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import optuna
 
 _BAND, _CHANNEL = 1, -1
-"""Axes with a mean and a variance for each place."""
+"""Axes whose positions each have their own mean and variance."""
 
 
 class MelspecCNN(Family):
@@ -62,16 +62,16 @@ class MelspecCNN(Family):
 
     def space(self, trial: optuna.Trial, max_epochs: int) -> None:
         """Suggest one configuration; see `Family.space`."""
-        # Mean and variance of each mel band, of all bands together, or dB as they are.
+        # Mean and variance per mel band, over all bands, or unchanged dB.
         trial.suggest_categorical("standardise", ("band", "global", "none"))
-        # A cached segment is cut into so many: training crops anywhere, validation lets the pieces vote.
+        # Number of pieces per segment: training crops one at random, validation averages over all.
         trial.suggest_categorical("pieces", (1, 2, 4))
         trial.suggest_categorical("batch_size", (16, 32, 64))
         suggest_network(trial)
         suggest_training(trial, max_epochs)
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
-        """Untrained networks of a configuration, one a fold of the task."""
+        """Create the untrained networks of a configuration, one per fold of the task."""
         from spaces.training.convolution.learner import TensorFolds
 
         bands, frames = task.X.shape[1:]
@@ -84,12 +84,12 @@ class MelspecCNN(Family):
         return TensorFolds(network, recipe, task, seed=seed, adapt=adapt)
 
     def prepare(self, X: np.ndarray, preparation: Mapping[str, Any]) -> np.ndarray:
-        """Give cached spectrograms as float32: all else is in the network; see `Family.prepare`."""
+        """Return cached spectrograms as float32; the network standardises them; see `Family.prepare`."""
         return np.asarray(X, dtype=np.float32)
 
 
 def _network(config: Config, shape: tuple[int, int, int], n_classes: int) -> keras.Model:
-    """Build the network of a spectrogram of shape (bands, frames, 1) to logits."""
+    """Build the network from a spectrogram of shape (bands, frames, 1) to logits."""
     import keras
 
     x = inputs = keras.Input(shape, name="spectrogram")

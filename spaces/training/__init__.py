@@ -1,1 +1,1 @@
-"""What every family trains with: the contract, the compiled epoch, scaling, schedules and votes."""
+"""Training code that families share: the contract of a family, batches, devices, learning rates, learners."""

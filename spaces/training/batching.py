@@ -1,4 +1,4 @@
-"""Which rows each step of an epoch takes, and the seeds of everything that is random."""
+"""Assignment of training rows to the steps of an epoch, and derivation of seeds."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 INITIAL = -1 % 2**31
-"""Stands for the epoch in the seeds of the initial weights."""
+"""Replaces the epoch number in the seeds of the initial weights."""
 
 
 @dataclass(frozen=True)
 class Batches:
-    """Which rows each step of an epoch takes.
+    """Rows of each step of an epoch.
 
     Attributes
     ----------
     rows : ndarray of int32, shape (n_steps, n_folds, n_batch)
-        Row numbers into each fold's data.
+        Row numbers within the data of each fold.
     counts : ndarray of float32, shape (n_steps, n_folds, n_batch)
-        1 for rows that count; 0 where a fold's batch is filled up to the others' size by a row of its own.
+        1 for rows that count; 0 for repeated rows that pad a fold's batch to the size of the others.
     """
 
     rows: np.ndarray
@@ -28,18 +28,18 @@ class Batches:
 
 
 def deal_batches(sizes: Sequence[int], batch_size: int, seeds: Sequence[int]) -> Batches:
-    """Shuffle each fold's rows and deal them evenly to the steps, so that no step has a small rest.
+    """Shuffle the rows of each fold and distribute them evenly, so that no step has a small remainder.
 
-    All folds have as many steps as the largest of them needs.
+    All folds have the number of steps that the largest fold needs.
 
     Parameters
     ----------
     sizes : sequence of int
         Number of training rows of each fold.
     batch_size : int
-        Most rows of a step.
+        Maximum number of rows per step.
     seeds : sequence of int
-        Seed of each fold's order.
+        Seed of the order of each fold.
     """
     steps = -(-max(sizes) // batch_size)
     width = -(-max(sizes) // steps)
@@ -48,14 +48,14 @@ def deal_batches(sizes: Sequence[int], batch_size: int, seeds: Sequence[int]) ->
     for fold, (size, seed) in enumerate(zip(sizes, seeds, strict=True)):
         order = np.random.default_rng(seed).permutation(size)
         bounds = np.arange(steps + 1) * size // steps
-        # A fold with fewer rows than there are steps takes some of them twice: no step is empty.
+        # A fold with fewer rows than steps uses some rows twice, so that no step is empty.
         length = np.maximum(np.diff(bounds), 1)[:, None]
-        # Where a batch is shorter than the widest, it wraps around to its own first rows.
+        # A batch shorter than the widest repeats its own first rows.
         rows[:, fold] = order[bounds[:-1, None] + np.arange(width) % length]
         counts[:, fold] = np.arange(width) < length
     return Batches(rows, counts)
 
 
 def mixed_seed(*numbers: int) -> int:
-    """One 31-bit seed of several numbers: a hash that spreads neighbours apart."""
+    """Hash several numbers to one 31-bit seed; neighbouring numbers give unrelated seeds."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0] >> 1)

@@ -1,51 +1,55 @@
-"""How TensorFlow is set up in a process before it trains: threads, memory of the GPUs, precision."""
+"""Set-up of TensorFlow in a process: threads, visible GPUs, precision.
+
+The functions import TensorFlow themselves, because `import_keras` must configure it before its first import.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from data.io.keras_import import import_keras
 
 _HALF_PRECISION = (7, 0)
-"""Compute capability from which a GPU multiplies matrices of float16 in hardware of its own (Volta)."""
+"""Minimum compute capability of a GPU with dedicated hardware for float16 matrix products (Volta)."""
 
 
 def precision(capabilities: Sequence[tuple[int, int] | None]) -> str:
-    """Keras's dtype policy for some GPUs.
+    """Return the Keras dtype policy for GPUs.
 
     Parameters
     ----------
     capabilities : sequence of (int, int) or None
-        Compute capability of each GPU; None where it is not known.
+        Compute capability of each GPU; None if unknown.
 
     Returns
     -------
     str
-        ``"mixed_float16"`` where there are GPUs and all of them gain by it, else ``"float32"``.
+        ``"mixed_float16"`` if all GPUs compute faster with it, ``"float32"`` otherwise and without a GPU.
     """
-    able = [capability is not None and capability >= _HALF_PRECISION for capability in capabilities]
-    return "mixed_float16" if able and all(able) else "float32"
+    fast = [capability is not None and capability >= _HALF_PRECISION for capability in capabilities]
+    return "mixed_float16" if fast and all(fast) else "float32"
 
 
 def set_up(*, cpus: float, gpus: bool, deterministic: bool = False) -> bool:
-    """Set threads and what is seen of the GPUs; to be called before TensorFlow's first operation.
+    """Set the number of threads and the visible GPUs; call it before TensorFlow's first operation.
 
     Parameters
     ----------
     cpus : float
-        Cores that the process has reserved; it computes on as many threads, and on one at least.
+        Number of cores that the process has reserved. It uses as many threads, and at least one.
     gpus : bool
-        Whether the process has a share of the GPUs that it sees. It then takes of their memory what it needs,
-        not all of it, for several trials share one; else it leaves them to those that have reserved them,
-        which Ray by itself does not see to.
+        Whether the process has reserved a share of the visible GPUs. If so, TensorFlow allocates only the
+        memory it needs, because several trials may share a GPU. If not, the GPUs are hidden, because Ray does
+        not hide GPUs that other processes have reserved.
     deterministic : bool
-        Use only deterministic implementations of TensorFlow's operations, which may be slower.
+        Whether to use only deterministic implementations of operations, which may be slower.
 
     Returns
     -------
     bool
-        Whether TensorFlow sees what the process has reserved: without its CUDA libraries it sees no GPU.
+        False if the process has reserved GPUs but TensorFlow sees none, for example without CUDA libraries.
     """
     import_keras()
     import tensorflow as tf
@@ -62,29 +66,29 @@ def set_up(*, cpus: float, gpus: bool, deterministic: bool = False) -> bool:
 
 
 def device_precision() -> str:
-    """`precision` of the GPUs that this process uses."""
-    import tensorflow as tf
-
-    details = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
-    return precision([detail.get("compute_capability") for detail in details])
+    """Return the `precision` for the GPUs that this process uses."""
+    return precision([details.get("compute_capability") for details in _gpu_details()])
 
 
 def gpu_names() -> list[str]:
-    """Model names of the GPUs that this process uses; empty on a CPU."""
+    """Return the model names of the GPUs that this process uses; empty on a CPU."""
+    return [str(details.get("device_name")) for details in _gpu_details()]
+
+
+def _gpu_details() -> list[dict[str, Any]]:
     import tensorflow as tf
 
-    details = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
-    return [str(detail.get("device_name")) for detail in details]
+    return [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.get_visible_devices("GPU")]
 
 
 @contextlib.contextmanager
 def dtype_policy(name: str) -> Iterator[None]:
-    """Build layers under a dtype policy of Keras; the policy before comes back afterwards."""
+    """Build layers with a Keras dtype policy; the previous policy is restored at the end."""
     import keras
 
-    before = keras.config.dtype_policy()
+    previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(previous)

@@ -1,4 +1,4 @@
-"""The contract between a family and those who use it: the search's trials and the export."""
+"""The contract of a model family, for the trials of a search and for exports."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     import optuna
 
 Config = Mapping[str, Any]
-"""One configuration: the parameters that a family's space suggested, by name."""
+"""A configuration: values of the parameters of a family's space, by name."""
 
 
 @dataclass(frozen=True)
 class EpochOutcome:
-    """What one epoch over all folds gave.
+    """The result of one epoch over all folds.
 
     Attributes
     ----------
     train_loss : float
         Mean training loss over steps and folds, with label smoothing and mixup as configured.
     train_accuracy : float
-        Share of the training rows that the network gets right, mean over folds: after the epoch where that
-        is cheap, over the epoch's own steps (as ``fit`` counts) where the network is large.
+        Fraction of the training rows that are classified correctly, mean over folds. Small networks measure
+        it after the epoch; large ones during its steps, as ``fit`` does.
     probabilities : tuple of ndarray of float32, each of shape (n_valid_rows, n_classes)
-        One a fold: what the network says of the fold's validation rows, in the order of `Fold.valid`.
+        Predictions for the validation rows of each fold, in the order of `Fold.valid`.
     """
 
     train_loss: float
@@ -43,7 +43,7 @@ class EpochOutcome:
 
 
 STATE_FORMAT_KEY, STATE_FORMAT = "format", np.array(2)
-"""Entry of `Learner.state` with the version of its layout; checkpoints of other versions are refused."""
+"""Entry of `Learner.state` that holds the version of its layout; other versions are refused."""
 
 
 def check_state_format(state: Mapping[str, np.ndarray]) -> None:
@@ -52,69 +52,69 @@ def check_state_format(state: Mapping[str, np.ndarray]) -> None:
     Raises
     ------
     RunError
-        If another version of the program wrote it.
+        If another version of the program wrote the state.
     """
     if STATE_FORMAT_KEY not in state or int(state[STATE_FORMAT_KEY]) != STATE_FORMAT:
         raise RunError("the checkpoint was written by another version of the program")
 
 
-def other_network() -> RunError:
+def network_mismatch() -> RunError:
     """Return the error for a state that does not fit the configuration's network."""
     return RunError("the checkpoint belongs to another network than that of the configuration")
 
 
 class Learner(ABC):
-    """The networks of one configuration, one a fold, which advance together epoch by epoch.
+    """The networks of one configuration, one per fold, trained together epoch by epoch.
 
-    All randomness comes from ``(seed, fold, epoch, step)``, so that a learner that is restored goes on with
-    the numbers it would have had, and a fold's numbers do not depend on the other folds' data.
+    All randomness derives from ``(seed, fold, epoch, step)``. A restored learner therefore continues as if it
+    had never stopped, and the results of a fold do not depend on the data of other folds.
     """
 
     n_parameters: int
-    """Trainable numbers of one fold's network."""
+    """Number of trainable values in the network of one fold."""
     precision: str = "float32"
-    """Keras's dtype policy that it computes by: ``float32`` or ``mixed_float16``."""
+    """Keras dtype policy of the computation: ``float32`` or ``mixed_float16``."""
 
     def in_full_precision(self) -> Learner | None:
-        """Return the untrained learner in float32; None if this one already computes in it.
+        """Return an untrained copy that computes in float32; None if this learner already does.
 
-        A trial whose loss is not finite in half precision is trained again with it before it fails.
+        Before a trial fails because its loss is not finite in half precision, it is repeated with this copy.
         """
         return None
 
     @abstractmethod
     def run_epoch(self, epoch: int) -> EpochOutcome:
-        """Train each fold for one epoch, counted from 0, and judge its validation rows."""
+        """Train each fold for one epoch, counted from 0, and predict its validation rows."""
 
     @abstractmethod
     def state(self) -> dict[str, np.ndarray]:
-        """All that changes while training, as arrays: weights and the optimizer's variables of each fold."""
+        """Return all arrays that training changes: weights and optimizer variables of each fold."""
 
     @abstractmethod
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `state` gave.
+        """Restore a state that `state` returned.
 
         Raises
         ------
         RunError
-            If it is the state of other networks.
+            If the state belongs to other networks.
         """
 
     @abstractmethod
     def fitted(self, fold: int = 0) -> Fitted:
-        """Return the network of a fold as it is now, to be used or exported."""
+        """Return the current network of a fold, for predictions or an export."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network and what stands before it.
+    """A trained network and the preparation of its inputs.
 
     Attributes
     ----------
     model : keras.Model
-        Plain Keras layers only; takes prepared inputs, gives probabilities.
+        Network of plain Keras layers, from prepared inputs to probabilities.
     preparation : dict
-        JSON-like state from which `Family.prepare` turns cached inputs into the network's.
+        JSON-compatible values that `Family.prepare` needs to convert cached inputs for the network.
     """
 
     model: keras.Model
@@ -122,36 +122,36 @@ class Fitted:
 
 
 class Family(ABC):
-    """One model family."""
+    """A model family."""
 
     name: ClassVar[str]
-    """Its name on the command line, which is its module's."""
+    """Name on the command line, equal to the name of the module."""
     reads: ClassVar[Kind]
-    """What it reads of a cache."""
+    """Kind of input that it reads from a cache."""
     default_folds: ClassVar[int]
-    """``--folds`` where the user gives none."""
+    """Default of ``--folds``."""
     min_epochs: ClassVar[int] = 3
-    """Epochs after which scores of different configurations begin to predict their final order; by default,
-    no trial is stopped earlier."""
+    """Number of epochs after which scores begin to predict the final order of configurations; by default, no
+    trial is stopped earlier."""
     BASELINE: ClassVar[Config]
-    """The published network, a point of the space."""
+    """Configuration of the published network, a point of the space."""
     PORTFOLIO: ClassVar[Sequence[Config]] = ()
-    """Configurations that did well on other data, which a search tries after the BASELINE."""
+    """Configurations that did well on other data; a search tries them after the BASELINE."""
     weights: Mapping[str, str] = MappingProxyType({})
-    """SHA-256 of pretrained weights by network, for the record; empty for a family that has none."""
+    """SHA-256 of the pretrained weights by network, as a run records it; empty without pretrained weights."""
 
     def set_up(self, *, cpus: float, gpus: bool, deterministic: bool = False) -> bool:
         """Set up a worker process before its first trial.
 
-        The default sets up TensorFlow; a family that computes with something else overrides this method and
-        `release_memory`, and its workers then never import TensorFlow.
+        The default sets up TensorFlow. A family that does not need TensorFlow overrides this method and
+        `release_memory`; its workers then never import TensorFlow.
 
         Parameters
         ----------
         cpus : float
-            Cores that the process has reserved.
+            Number of cores that the process has reserved.
         gpus : bool
-            Whether the process has reserved a share of the GPUs that it sees.
+            Whether the process has reserved a share of the visible GPUs.
         deterministic : bool
             Whether repeated runs on the same machine must give bit-identical results.
 
@@ -165,7 +165,7 @@ class Family(ABC):
         return set_up(cpus=cpus, gpus=gpus, deterministic=deterministic)
 
     def release_memory(self) -> None:
-        """Release what earlier trials of this process have kept on the device, after a lack of memory."""
+        """Free device memory that earlier trials of the process still occupy, after it ran out."""
         from spaces.training.device_data import release
 
         release()
@@ -174,24 +174,24 @@ class Family(ABC):
     def space(self, trial: optuna.Trial, max_epochs: int) -> None:
         """Suggest the parameters of one trial, in Optuna's define-by-run manner.
 
-        The key ``epochs`` is how many epochs a configuration wants, at most `max_epochs`: the horizon of its
-        learning rate schedule.
+        The parameter ``epochs``, at most `max_epochs`, is the number of epochs that a configuration trains:
+        the horizon of its learning rate schedule.
         """
 
     @abstractmethod
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
-        """Untrained networks of a configuration, one a fold of the task."""
+        """Create the untrained networks of a configuration, one per fold of the task."""
 
     @abstractmethod
     def prepare(self, X: np.ndarray, preparation: Mapping[str, Any]) -> np.ndarray:
-        """Turn inputs into what a fitted network takes.
+        """Convert cached inputs for a fitted network.
 
         Parameters
         ----------
         X : ndarray, shape (n, ...)
-            Inputs as the cache holds them.
+            Inputs as cached.
         preparation : mapping
-            From `Fitted.preparation`, possibly by way of JSON.
+            `Fitted.preparation`, possibly after conversion to and from JSON.
         """
 
     def for_search(
@@ -202,49 +202,51 @@ class Family(ABC):
         fixed: Config | None = None,
         embeddings: Mapping[str, str] = MappingProxyType({}),
     ) -> Family:
-        """Settle what the data and ``--weights`` leave of the space, before a search starts.
+        """Return the family restricted to what the data and ``--weights`` allow, before a search starts.
 
         Parameters
         ----------
         shape : tuple of int
-            Shape of one input as it is cached.
+            Shape of one cached input.
         weights : str or None
-            Where pretrained weights come from; None for the family's default.
+            Source of pretrained weights; None for the family's default.
         fixed : mapping, optional
-            Parameters that ``--set`` fixes, not checked yet.
+            Parameters fixed by ``--set``, not yet checked.
         embeddings : mapping of str to str
-            SHA-256 of the weights of each encoder whose vectors the cache has.
+            SHA-256 of the weights of each encoder whose embeddings the cache contains.
 
         Raises
         ------
         SettingsError
-            If nothing is left, or the family has no pretrained weights but some are given.
+            If no configuration is left, or `weights` is given for a family without pretrained weights.
         """
         if weights is not None:
-            raise SettingsError(f"--weights {weights}: {self.name} begins with no pretrained weights")
+            raise SettingsError(
+                f"--weights {weights}: {self.name} has no pretrained weights; remove the option"
+            )
         return self
 
     def as_recorded(self, baseline: Config, weights: Mapping[str, str]) -> Family:
-        """Return what `for_search` gave, of the BASELINE and the `weights` that a run has recorded."""
+        """Return the result of `for_search`, from the recorded BASELINE and `weights` of a run."""
         return self
 
-    def check_recorded(self) -> None:  # noqa: B027 - most families have no such weights
-        """Refuse to go on if the pretrained weights are no longer those that a run has recorded.
+    def check_recorded(self) -> None:  # noqa: B027 - most families have no pretrained weights
+        """Check that the pretrained weights are still those that the run recorded.
 
         Raises
         ------
         SettingsError
-            Naming the weights.
+            If they changed; the message names the weights.
         """
 
     def kind_for(self, config: Config, kind: Kind) -> Kind:
-        """Return the kind of input that a configuration needs, of the `kind` that its run reads."""
+        """Return the part of a run's input `kind` that a configuration needs."""
         return kind
 
     def accepts(self, kind: Kind) -> bool:
-        """Whether the family's networks can be trained on a kind of input."""
+        """Return whether the family's networks can be trained on a kind of input."""
         return kind == self.reads
 
     def baseline(self, max_epochs: int) -> dict[str, Any]:
-        """Return the BASELINE within a budget: its epochs are cut to `max_epochs`."""
+        """Return the BASELINE with at most `max_epochs` epochs."""
         return {**self.BASELINE, "epochs": min(int(self.BASELINE["epochs"]), max_epochs)}

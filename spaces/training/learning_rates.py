@@ -1,21 +1,24 @@
-"""Optimizers by name, and learning rates as plain arrays, so that one compiled epoch serves them all."""
+"""Names of optimizers and schedules, and learning rates as arrays.
+
+The rates are arguments of a compiled epoch, so that one compilation serves all schedules.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
-"""Names of the optimizers that obey the schedules; ``sgd`` has Nesterov momentum of 0.9."""
+"""Names of the optimizers; ``sgd`` has Nesterov momentum of 0.9."""
 
 SCHEDULES = ("constant", "cosine", "exponential")
-"""Names of the schedules."""
+"""Names of the learning rate schedules."""
 
-_FINAL_SHARE = 0.01
-"""The exponential schedule ends at this share of the first rate."""
+_FINAL_FRACTION = 0.01
+"""Fraction of the first rate at which the exponential schedule ends."""
 
 
 def learning_rates(schedule: str, peak: float, *, epoch: int, epochs: int, steps: int) -> np.ndarray:
-    """Learning rate of each step of one epoch.
+    """Return the learning rate of each step of one epoch.
 
     Parameters
     ----------
@@ -23,27 +26,27 @@ def learning_rates(schedule: str, peak: float, *, epoch: int, epochs: int, steps
         One of `SCHEDULES`: ``constant``; ``cosine``, half a period down to zero (Loshchilov and Hutter,
         2017, without restarts); ``exponential``, down to 1 % of the peak.
     peak : float
-        The rate at the first step.
+        Rate of the first step of the first epoch.
     epoch : int
-        The epoch, from 0.
+        Number of the epoch, from 0.
     epochs : int
-        The horizon: how many epochs the schedule spans. Later epochs keep the last rate.
+        Horizon: number of epochs that the schedule spans. Later epochs keep the last rate.
     steps : int
-        Steps of an epoch.
+        Number of steps per epoch.
 
     Returns
     -------
     ndarray of float32, shape (steps,)
-        The rates.
+        Learning rates.
     """
-    done = np.minimum((epoch * steps + np.arange(steps)) / (epochs * steps), 1.0)
+    progress = np.minimum((epoch * steps + np.arange(steps)) / (epochs * steps), 1.0)
     match schedule:
         case "constant":
             factor = np.ones(steps)
         case "cosine":
-            factor = 0.5 * (1.0 + np.cos(np.pi * done))
+            factor = 0.5 * (1.0 + np.cos(np.pi * progress))
         case "exponential":
-            factor = _FINAL_SHARE**done
+            factor = _FINAL_FRACTION**progress
         case _:
             raise ValueError(f"schedule {schedule!r} is not one of {', '.join(SCHEDULES)}")
     return (peak * factor).astype(np.float32)

@@ -1,8 +1,8 @@
-"""Optimizer updates as functions over TensorFlow's fused kernels.
+"""Optimizer updates as functions that call TensorFlow's fused kernels.
 
 Each update equals that of the Keras optimizer of the same name with Keras's defaults. Keras's own optimizers
-pass through `ReplicaContext.all_reduce` inside a ``tf.function``, whose custom gradient registers the whole
-graph for the lifetime of the process: each trial would leak its network.
+are not used because they leak memory: inside a ``tf.function`` they call `ReplicaContext.all_reduce`, whose
+custom gradient keeps the whole graph, and with it the network of each trial, for the lifetime of the process.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import tensorflow as tf
 from spaces.training.learning_rates import OPTIMIZERS
 
 _N_SLOTS = {"adam": 2, "rmsprop": 2, "sgd": 1}
-MOST_SLOTS = max(_N_SLOTS.values())
-"""Slots per variable that suffice for every optimizer."""
+MAX_SLOTS = max(_N_SLOTS.values())
+"""Number of slots per variable that is enough for every optimizer."""
 
 _BETA_1, _BETA_2, _RHO, _MOMENTUM, _EPSILON = 0.9, 0.999, 0.9, 0.9, 1e-7
 """Defaults of `keras.optimizers`; SGD has Nesterov momentum."""
 
 
 def slot_count(optimizer: str) -> int:
-    """Return how many slots an optimizer keeps per variable, each of its shape and initially zero.
+    """Return the number of slots per variable; each has the variable's shape and is initially zero.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def update(
     gradient : tf.Tensor of float32, shape of the variable
         Gradient of the loss.
     slots : sequence of tf.Variable of float32, shape of the variable
-        At least `slot_count`; further ones are left alone.
+        At least `slot_count` variables; further ones are ignored.
     rate : tf.Tensor of float32, shape ()
         Learning rate.
     step : tf.Tensor of float32, shape ()

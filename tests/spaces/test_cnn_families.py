@@ -39,8 +39,8 @@ def suggested(family: Family, seed: int) -> dict[str, Any]:
 
 
 def small(family: Family, **changes: Any) -> dict[str, Any]:
-    size = {"size": SIZE} if family.name == "image_cnn" else {}
-    return {**family.BASELINE, **SMALL, **size, "momentum": 0.9, "learning_rate": 3e-3, **changes}
+    image_size = {"size": SIZE} if family.name == "image_cnn" else {}
+    return {**family.BASELINE, **SMALL, **image_size, "momentum": 0.9, "learning_rate": 3e-3, **changes}
 
 
 def network(learner: Any) -> keras.Model:
@@ -49,7 +49,7 @@ def network(learner: Any) -> keras.Model:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_baseline_is_a_point_of_the_space(name: str) -> None:
+def test_the_baseline_is_a_point_of_the_space(name: str) -> None:
     family = spaces.get(name)
     study = optuna.create_study()
     study.enqueue_trial(family.baseline(100))
@@ -61,7 +61,7 @@ def test_baseline_is_a_point_of_the_space(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_baseline_is_the_published_network(name: str, cache: Cache) -> None:
+def test_the_baseline_is_the_published_network(name: str, cache: Cache) -> None:
     family = spaces.get(name)
     layers = network(family.learner(family.BASELINE, task_of(cache, family, folds=1), seed=0)).layers
     convolutions = [layer for layer in layers if isinstance(layer, keras.layers.Conv2D)]
@@ -74,7 +74,7 @@ def test_baseline_is_the_published_network(name: str, cache: Cache) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_conditional_parameters_come_with_their_condition(name: str) -> None:
+def test_conditional_parameters_exist_only_with_their_condition(name: str) -> None:
     for seed in range(20):
         config = suggested(spaces.get(name), seed)
         assert ("momentum" in config) == (config["normalisation"] == "batch")
@@ -83,7 +83,7 @@ def test_conditional_parameters_come_with_their_condition(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "seed"), [("melspec_cnn", 0), ("melspec_cnn", 3), ("image_cnn", 1)])
-def test_any_suggestion_trains(name: str, seed: int, cache: Cache) -> None:
+def test_suggested_configurations_train(name: str, seed: int, cache: Cache) -> None:
     family = spaces.get(name)
     config = {**suggested(family, seed), "filters": 16, "blocks": 2}
     task = task_of(cache, family, folds=1)
@@ -100,14 +100,16 @@ def test_any_suggestion_trains(name: str, seed: int, cache: Cache) -> None:
         ("image_cnn", {"scale": "standard", "shift": True, "mixup": 0.1}),
     ],
 )
-def test_it_learns_and_the_export_judges_alike(name: str, changes: dict[str, Any], cache: Cache) -> None:
+def test_a_network_learns_and_its_export_predicts_the_same(
+    name: str, changes: dict[str, Any], cache: Cache
+) -> None:
     family = spaces.get(name)
     task = task_of(cache, family)
     learner = family.learner(small(family, **changes, epochs=10), task, seed=0)
     for epoch in range(10):
         outcome = learner.run_epoch(epoch)
-    judged = scores(track_probabilities(task, outcome.probabilities), task.track_label[task.validated])
-    assert judged["val_accuracy"] > 0.8
+    metrics = scores(track_probabilities(task, outcome.probabilities), task.track_label[task.validated])
+    assert metrics["val_accuracy"] > 0.8
     fitted = learner.fitted(1)
     prepared = family.prepare(task.X[task.folds[1].valid], fitted.preparation)
     assert prepared.dtype == np.float32
@@ -119,7 +121,7 @@ def test_it_learns_and_the_export_judges_alike(name: str, changes: dict[str, Any
     ("kernel", "shapes"),
     [("square", [(3, 3)]), ("vertical", [(6, 3)]), ("horizontal", [(1, 5)]), ("both", [(6, 3), (1, 5)])],
 )
-def test_kernels_lie_along_frequency_and_time(kernel: str, shapes: list[Any], cache: Cache) -> None:
+def test_kernels_extend_along_frequency_or_time(kernel: str, shapes: list[Any], cache: Cache) -> None:
     family = spaces.get("melspec_cnn")
     config = small(family, kernel=kernel)
     layers = network(family.learner(config, task_of(cache, family, folds=1), seed=0)).layers
@@ -134,19 +136,19 @@ def test_bands_are_standardised_by_the_training_rows_of_each_fold(cache: Cache) 
     learner = family.learner(small(family, standardise="band"), task, seed=0)
     for number, fold in enumerate(task.folds):
         model = learner.fitted(number).model
-        mean, variance = _find(model, "standardise").get_weights()
+        mean, variance = _layer(model, "standardise").get_weights()
         rows = task.X[fold.train].astype(np.float32)
         assert mean == pytest.approx(rows.mean(axis=(0, 2)), rel=1e-5)
         assert variance == pytest.approx(rows.var(axis=(0, 2)), rel=1e-4)
         assert mean.shape == (BANDS,)
 
 
-def _find(model: keras.Model, name: str) -> keras.layers.Layer:
+def _layer(model: keras.Model, name: str) -> keras.layers.Layer:
     nested = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    return next(layer for one in nested for layer in one.layers if layer.name == name)
+    return next(layer for part in nested for layer in part.layers if layer.name == name)
 
 
-def test_a_piece_is_a_share_of_the_segment(cache: Cache) -> None:
+def test_a_piece_is_a_fraction_of_the_segment(cache: Cache) -> None:
     family = spaces.get("melspec_cnn")
     task = task_of(cache, family, folds=1)
     for pieces in (1, 2, 4):
@@ -155,15 +157,15 @@ def test_a_piece_is_a_share_of_the_segment(cache: Cache) -> None:
         assert learner.fitted().model.input_shape == (None, BANDS, FRAMES)
 
 
-def test_a_picture_is_brought_to_the_chosen_size(cache: Cache) -> None:
+def test_images_are_resized_to_the_configured_size(cache: Cache) -> None:
     family = spaces.get("image_cnn")
     learner = family.learner(small(family, size=20), task_of(cache, family, folds=1), seed=0)
-    resized = [layer for layer in network(learner).layers if isinstance(layer, keras.layers.Resizing)]
-    assert [layer.output.shape[1:] for layer in resized] == [(20, 20, 3)]
+    resizing = [layer for layer in network(learner).layers if isinstance(layer, keras.layers.Resizing)]
+    assert [layer.output.shape[1:] for layer in resizing] == [(20, 20, 3)]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_fit_on_all_rows_validates_on_none(name: str, cache: Cache) -> None:
+def test_a_refit_on_all_rows_has_no_predictions(name: str, cache: Cache) -> None:
     family = spaces.get(name)
     rows = cache.rows(family.reads)
     task = refit_task(rows, make_split(rows.tracks(), folds=2, test_fraction=0.2, seed=0))

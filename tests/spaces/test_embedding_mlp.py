@@ -15,17 +15,17 @@ from data.errors import CacheError, SettingsError
 from spaces.embedding_mlp import EmbeddingMLP
 from tests.support.rows import make_rows
 
-TWO = {"musicnn": "a" * 64, "clap": "b" * 64}
-FAMILY = EmbeddingMLP(TWO)
+TWO_ENCODERS = {"musicnn": "a" * 64, "clap": "b" * 64}
+FAMILY = EmbeddingMLP(TWO_ENCODERS)
 
 
 def embedded(width: int, *, seed: int, kind: str) -> Rows:
-    """Rows of the genres of `make_rows`, with other columns that tell them apart."""
+    """Return the rows of `make_rows` with other columns, which also separate the genres."""
     rows = make_rows(tracks=20)
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(3, width))
-    number = np.unique(rows.label.astype(str), return_inverse=True)[1]
-    X = (centres[number] + 0.7 * rng.normal(size=(len(number), width))).astype(np.float32)
+    genres = np.unique(rows.label.astype(str), return_inverse=True)[1]
+    X = (centres[genres] + 0.7 * rng.normal(size=(len(genres), width))).astype(np.float32)
     return replace(rows, X=X, blocks=((kind, width),))
 
 
@@ -51,7 +51,7 @@ def suggested(family: EmbeddingMLP, seed: int) -> dict[str, Any]:
     return trial.params
 
 
-def test_baseline_is_a_linear_probe_of_the_first_encoder_and_a_point_of_the_space() -> None:
+def test_the_baseline_is_a_linear_probe_of_the_first_encoder_and_a_point_of_the_space() -> None:
     study = optuna.create_study()
     baseline = FAMILY.baseline(100)
     assert (baseline["inputs"], baseline["layers"]) == ("musicnn", 0)
@@ -63,7 +63,7 @@ def test_baseline_is_a_linear_probe_of_the_first_encoder_and_a_point_of_the_spac
     assert learner.n_parameters == 30 * 3 + 3
 
 
-def test_inputs_are_each_encoder_all_of_them_and_the_features() -> None:
+def test_inputs_offer_each_encoder_all_encoders_and_the_features() -> None:
     assert FAMILY.inputs == (
         "musicnn",
         "clap",
@@ -77,13 +77,13 @@ def test_inputs_are_each_encoder_all_of_them_and_the_features() -> None:
 
 
 def test_the_encoders_come_from_the_cache_and_are_recorded() -> None:
-    family = spaces.get("embedding_mlp").for_search((99,), weights=None, embeddings=TWO)
-    assert family.weights == TWO
+    family = spaces.get("embedding_mlp").for_search((99,), weights=None, embeddings=TWO_ENCODERS)
+    assert family.weights == TWO_ENCODERS
     recorded = family.as_recorded(family.baseline(10), family.weights)
     assert isinstance(recorded, EmbeddingMLP)
     assert recorded.inputs == FAMILY.inputs
-    with pytest.raises(SettingsError, match="begins with no pretrained weights"):
-        spaces.get("embedding_mlp").for_search((99,), weights="imagenet", embeddings=TWO)
+    with pytest.raises(SettingsError, match="has no pretrained weights"):
+        spaces.get("embedding_mlp").for_search((99,), weights="imagenet", embeddings=TWO_ENCODERS)
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_the_encoders_come_from_the_cache_and_are_recorded() -> None:
 )
 def test_a_network_sees_the_columns_that_its_configuration_names(inputs: str, kind: str, width: int) -> None:
     rows = all_rows()
-    everything = "features+embedding-clap+embedding-musicnn"
+    all_kinds = "features+embedding-clap+embedding-musicnn"
     config = FAMILY.baseline(30) | {"inputs": inputs}
-    assert FAMILY.kind_for(config, everything) == kind
+    assert FAMILY.kind_for(config, all_kinds) == kind
     assert FAMILY.accepts(kind)
     task = task_of(rows)
     fitted = FAMILY.learner(config, task, seed=0).fitted()
@@ -107,7 +107,7 @@ def test_a_network_sees_the_columns_that_its_configuration_names(inputs: str, ki
     chosen = task.with_blocks(kind.split("+"))
     assert chosen.X.shape[1] == width
     assert [name for name, _ in chosen.blocks] == kind.split("+")
-    # An export prepares rows of these kinds only.
+    # An export receives rows with these columns only.
     prepared = FAMILY.prepare(np.asarray(chosen.X), fitted.preparation)
     train = prepared[task.folds[0].train]
     np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-4)
@@ -119,7 +119,7 @@ def test_spectrograms_are_not_accepted() -> None:
     assert not FAMILY.accepts("features+melspec")
 
 
-def test_more_inputs_tell_the_genres_apart_better() -> None:
+def test_more_inputs_classify_better() -> None:
     task = task_of(all_rows())
     accuracy = {}
     for inputs in ("features", "musicnn+clap+features"):
@@ -127,23 +127,23 @@ def test_more_inputs_tell_the_genres_apart_better() -> None:
         learner = FAMILY.learner(config, task, seed=0)
         for epoch in range(30):
             outcome = learner.run_epoch(epoch)
-        right = [
+        correct = [
             probabilities.argmax(axis=1) == task.y[fold.valid]
             for probabilities, fold in zip(outcome.probabilities, task.folds, strict=True)
         ]
-        accuracy[inputs] = np.concatenate(right).mean()
+        accuracy[inputs] = np.concatenate(correct).mean()
     assert accuracy["musicnn+clap+features"] > 0.9
     assert accuracy["musicnn+clap+features"] >= accuracy["features"]
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_whatever_is_suggested_can_be_trained(seed: int) -> None:
+def test_every_suggested_configuration_trains(seed: int) -> None:
     learner = FAMILY.learner(suggested(FAMILY, seed), task_of(all_rows()), seed=seed)
     assert np.isfinite(learner.run_epoch(0).train_loss)
 
 
 def test_rows_of_different_segments_are_not_joined() -> None:
     rows = make_rows(tracks=20)
-    other = replace(rows, track_id=rows.track_id[::-1])
+    reordered = replace(rows, track_id=rows.track_id[::-1])
     with pytest.raises(CacheError, match="its inputs have different segments"):
-        joined([rows, other], "cache")
+        joined([rows, reordered], "cache")

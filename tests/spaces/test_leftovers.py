@@ -1,4 +1,4 @@
-"""What a process of trials leaves behind, which Ray ends without asking."""
+"""Files that a worker process leaves behind when Ray ends it without a clean exit."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ os._exit(0)
 @pytest.mark.parametrize(
     ("name", "small"), [("features_mlp", {}), ("melspec_cnn", {"blocks": 1, "filters": 4, "dense": 8})]
 )
-def test_no_file_is_left_among_the_temporary_ones(name: str, small: dict[str, int], tmp_path: Path) -> None:
+def test_a_trial_leaves_no_temporary_file(name: str, small: dict[str, int], tmp_path: Path) -> None:
     cache = write_tensor_cache(tmp_path / "cache")
-    left = tmp_path / "temporary"
-    left.mkdir()
-    done = python(_TRIAL.format(folder=str(left), name=name, cache=str(cache), small=small))
-    assert done.stdout == "trained\n", done.stderr
-    assert not list(left.iterdir())
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    process = python(_TRIAL.format(folder=str(temporary), name=name, cache=str(cache), small=small))
+    assert process.stdout == "trained\n", process.stderr
+    assert not list(temporary.iterdir())

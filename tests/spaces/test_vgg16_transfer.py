@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import optuna
 import pytest
@@ -13,16 +14,17 @@ from data.dataset.task import Task
 from data.errors import CacheError, SettingsError
 from spaces.training.transfer import frozen_outputs as frozen_module
 from spaces.training.transfer import weights as pretrained
-from spaces.training.transfer.backbones import BACKBONES
+from spaces.training.transfer.backbones import BACKBONES, bare
 from spaces.training.transfer.frozen_outputs import Frozen, frozen_outputs
+from spaces.training.transfer.heads import _set_statistics, _stages, build_head
 from spaces.training.transfer.weights import NONE
-from spaces.vgg16_transfer import VGG16Transfer, _stages, _standardise, build_head
+from spaces.vgg16_transfer import VGG16Transfer
 from tests.support.pictures import picture_cache, picture_task
 
 FAMILY = VGG16Transfer(NONE, dict.fromkeys(BACKBONES, NONE))
-BASE: dict[str, Any] = {**FAMILY.baseline(10), "pooling": "avg", "units_1": 32, "units_2": 16}
-FINE = {"training": "unfrozen", "unfrozen_blocks": 1, "unfrozen_learning_rate": 1e-3}
-IN_TURN = {**FINE, "training": "in_turn", "head_share": 0.4, "learning_rate": 1e-2, "epochs": 5}
+FROZEN: dict[str, Any] = {**FAMILY.baseline(10), "pooling": "avg", "units_1": 32, "units_2": 16}
+UNFROZEN = {"training": "unfrozen", "unfrozen_blocks": 1, "unfrozen_learning_rate": 1e-3}
+IN_TURN = {**UNFROZEN, "training": "in_turn", "head_share": 0.4, "learning_rate": 1e-2, "epochs": 5}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
     return picture_task(picture_cache(tmp_path_factory.mktemp("pictures") / "cache"), folds=2)
 
 
-def judged(model: Any, task: Task, fold: int) -> np.ndarray:
+def predict(model: Any, task: Task, fold: int) -> np.ndarray:
     return np.asarray(model.predict(task.X[task.folds[fold].valid], verbose=0))
 
 
@@ -40,109 +42,109 @@ def judged(model: Any, task: Task, fold: int) -> np.ndarray:
         {},
         {"pooling": "flatten", "standardise": True},
         {"backbone": "mobilenetv3small", "pooling": "max", "penalty": "decay", "weight_decay": 0.1},
-        {**FINE, "pooling": "flatten", "standardise": True},
+        {**UNFROZEN, "pooling": "flatten", "standardise": True},
         {"dropped_blocks": 2, "map_pooling": "max"},
-        {**FINE, "dropped_blocks": 2, "unfrozen_blocks": 2, "map_pooling": "avg"},
+        {**UNFROZEN, "dropped_blocks": 2, "unfrozen_blocks": 2, "map_pooling": "avg"},
         IN_TURN,
     ],
     ids=["frozen", "flatten", "mobilenet", "unfrozen", "dropped", "dropped and unfrozen", "in turn"],
 )
-def test_the_fitted_network_says_of_pictures_what_the_head_said_of_the_cached_outputs(
+def test_the_fitted_network_predicts_from_images_what_the_head_predicted_from_cached_outputs(
     task: Task, change: dict[str, Any], tmp_path: Path
 ) -> None:
-    import keras
-
-    learner = FAMILY.learner({**BASE, **change}, task, seed=0)
+    learner = FAMILY.learner({**FROZEN, **change}, task, seed=0)
     for epoch in range(3):
         outcome = learner.run_epoch(epoch)
     for fold in range(2):
         fitted = learner.fitted(fold)
-        found = judged(fitted.model, task, fold)
-        np.testing.assert_allclose(found, outcome.probabilities[fold], atol=1e-5)
+        probabilities = predict(fitted.model, task, fold)
+        np.testing.assert_allclose(probabilities, outcome.probabilities[fold], atol=1e-5)
     assert outcome.probabilities[0].std() > 0
     fitted.model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
-    np.testing.assert_allclose(judged(loaded, task, 1), found, atol=1e-6)
+    np.testing.assert_allclose(predict(loaded, task, 1), probabilities, atol=1e-6)
     assert not any(isinstance(layer, keras.layers.Lambda) for layer in loaded.layers)
     assert FAMILY.prepare(task.X[:2], fitted.preparation).dtype == np.uint8
 
 
 def test_heads_learn(task: Task) -> None:
-    config = {**BASE, "standardise": True, "optimizer": "adam", "learning_rate": 1e-2, "penalty": "none"}
+    config = {**FROZEN, "standardise": True, "optimizer": "adam", "learning_rate": 1e-2, "penalty": "none"}
     learner = FAMILY.learner(config, task, seed=0)
     for epoch in range(10):
         outcome = learner.run_epoch(epoch)
-    for fold, said in zip(task.folds, outcome.probabilities, strict=True):
-        assert (said.argmax(axis=1) == task.y[fold.valid]).mean() > 0.7
+    for fold, probabilities in zip(task.folds, outcome.probabilities, strict=True):
+        assert (probabilities.argmax(axis=1) == task.y[fold.valid]).mean() > 0.7
 
 
-def test_blocks_move_only_while_unfrozen(task: Task) -> None:
-    config = {**BASE, **IN_TURN}
+def test_blocks_are_trained_only_while_unfrozen(task: Task) -> None:
+    config = {**FROZEN, **IN_TURN}
 
-    def blocks(learner: Any) -> list[np.ndarray]:
+    def kernels(learner: Any) -> list[np.ndarray]:
         model = learner.fitted().model
         return [np.asarray(model.get_layer(name).kernel) for name in ("block4_conv3", "block5_conv1")]
 
     learner = FAMILY.learner(config, task, seed=0)
     learner.run_epoch(0)
-    frozen, last = blocks(learner)
+    frozen, last = kernels(learner)
     learner.run_epoch(1)
-    assert np.array_equal(blocks(learner)[1], last)
+    assert np.array_equal(kernels(learner)[1], last)
     learner.run_epoch(2)
-    assert not np.array_equal(blocks(learner)[1], last)
-    assert np.array_equal(blocks(learner)[0], frozen)
+    assert not np.array_equal(kernels(learner)[1], last)
+    assert np.array_equal(kernels(learner)[0], frozen)
 
 
-def test_a_restored_learner_goes_on(task: Task) -> None:
-    config = {**BASE, **IN_TURN, "dropout": 0.3}
-    whole = FAMILY.learner(config, task, seed=0)
+def test_a_restored_learner_continues(task: Task) -> None:
+    config = {**FROZEN, **IN_TURN, "dropout": 0.3}
+    original = FAMILY.learner(config, task, seed=0)
     for epoch in range(3):
-        whole.run_epoch(epoch)
-    second = FAMILY.learner(config, task, seed=0)
-    second.restore(whole.state())
-    expected, found = whole.run_epoch(3), second.run_epoch(3)
-    np.testing.assert_allclose(found.probabilities[0], expected.probabilities[0], atol=1e-5)
-    assert found.train_loss == pytest.approx(expected.train_loss, abs=1e-5)
+        original.run_epoch(epoch)
+    restored = FAMILY.learner(config, task, seed=0)
+    restored.restore(original.state())
+    expected, outcome = original.run_epoch(3), restored.run_epoch(3)
+    np.testing.assert_allclose(outcome.probabilities[0], expected.probabilities[0], atol=1e-5)
+    assert outcome.train_loss == pytest.approx(expected.train_loss, abs=1e-5)
 
 
 def test_the_frozen_part_runs_once(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    FAMILY.learner(BASE, task, seed=0)
+    FAMILY.learner(FROZEN, task, seed=0)
 
-    def again(*_: object) -> None:
+    def compute_again(*_: object) -> None:
         raise AssertionError("the frozen part ran again")
 
-    monkeypatch.setattr(frozen_module, "_compute", again)
+    monkeypatch.setattr(frozen_module, "_compute", compute_again)
     refit = dataclasses.replace(task, folds=task.folds[:1])
     for change in ({}, {"pooling": "max", "learning_rate": 1e-3}, {"pooling": "flatten"}):
-        FAMILY.learner({**BASE, **change}, refit, seed=1).run_epoch(0)
+        FAMILY.learner({**FROZEN, **change}, refit, seed=1).run_epoch(0)
     with pytest.raises(AssertionError, match="ran again"):
         FAMILY.learner(
-            {**BASE, **FINE, "unfrozen_blocks": 2, "dropped_blocks": 1, "map_pooling": "avg"}, task, seed=0
+            {**FROZEN, **UNFROZEN, "unfrozen_blocks": 2, "dropped_blocks": 1, "map_pooling": "avg"},
+            task,
+            seed=0,
         )
 
 
-def test_outputs_are_named_by_all_that_they_depend_on(task: Task, tmp_path: Path) -> None:
-    other = tmp_path / "other.weights.h5"
-    other.write_bytes(b"weights")
-    first = Frozen(task.X.origin, 32, "vgg16", NONE, 0)
+def test_the_file_name_depends_on_everything_that_determines_the_outputs(task: Task, tmp_path: Path) -> None:
+    file = tmp_path / "other.weights.h5"
+    file.write_bytes(b"weights")
+    reference = Frozen(task.X.origin, 32, "vgg16", NONE, 0)
     changes: tuple[dict[str, Any], ...] = (
         {"origin": task.X.origin._replace(fingerprint="2" * 64)},
         {"size": 64},
         {"backbone": "xception"},
-        {"weights": str(other)},
+        {"weights": str(file)},
         {"unfrozen": 1},
         {"dropped": 2},
     )
-    paths = {first.path, *(first._replace(**change).path for change in changes)}
+    paths = {reference.path, *(reference._replace(**change).path for change in changes)}
     assert len(paths) == len(changes) + 1
-    # A block that is trained and one that is left out leave the same frozen part.
-    assert first._replace(unfrozen=1, dropped=1).path == first._replace(dropped=2).path
-    before = first._replace(weights=str(other)).path
-    other.write_bytes(b"weights of another training")
-    assert first._replace(weights=str(other)).path != before
+    # Trained and removed blocks are both outside the frozen part.
+    assert reference._replace(unfrozen=1, dropped=1).path == reference._replace(dropped=2).path
+    original_path = reference._replace(weights=str(file)).path
+    file.write_bytes(b"weights of another training")
+    assert reference._replace(weights=str(file)).path != original_path
 
 
-def test_a_scratch_folder_that_cannot_be_written_is_one_line(
+def test_a_scratch_folder_that_cannot_be_written_is_reported(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -151,9 +153,7 @@ def test_a_scratch_folder_that_cannot_be_written_is_one_line(
         frozen_outputs(Frozen(task.X.origin, 32, "vgg16", NONE, 0))
 
 
-def test_outputs_of_a_cache_that_has_changed_are_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_has_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENRE_SEARCH_SCRATCH", str(tmp_path / "scratch"))
     origin = picture_task(picture_cache(tmp_path / "cache", tracks=10)).X.origin
     picture_cache(tmp_path / "cache", tracks=10)
@@ -161,83 +161,80 @@ def test_outputs_of_a_cache_that_has_changed_are_not_kept(
         frozen_outputs(Frozen(origin, 32, "vgg16", NONE, 0))
 
 
-def test_the_space_holds_the_baseline_and_what_it_suggests_can_be_built(task: Task) -> None:
+def test_the_space_contains_the_baseline() -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    known: dict[str, Any] = {}
+    distributions: dict[str, Any] = {}
     for _ in range(100):
         trial = study.ask()
         FAMILY.space(trial, 20)
-        known |= trial.distributions
+        distributions |= trial.distributions
     baseline = FAMILY.baseline(20)
-    assert set(baseline) <= set(known)
+    assert set(baseline) <= set(distributions)
     for key, value in baseline.items():
-        assert known[key]._contains(known[key].to_internal_repr(value)), key
-    assert known["backbone"].choices == tuple(BACKBONES)
+        distribution = distributions[key]
+        assert distribution._contains(distribution.to_internal_repr(value)), key
+    assert distributions["backbone"].choices == tuple(BACKBONES)
     assert FAMILY.baseline(3)["epochs"] == 3
 
 
-def test_a_search_keeps_the_backbones_that_fit(task: Task) -> None:
+def test_a_search_uses_the_backbones_that_accept_the_image_size(task: Task) -> None:
     family = spaces.get("vgg16_transfer").for_search(task.X.tensor_shape, weights=NONE)
     assert family.weights == dict.fromkeys(("vgg16", "efficientnetv2b0", "mobilenetv3small"), NONE)
     assert family.baseline(10)["weights"] == NONE
-    again = spaces.get("vgg16_transfer").as_recorded(family.baseline(10), family.weights)
-    assert (again.weights, again.baseline(10)) == (family.weights, family.baseline(10))
-    with pytest.raises(SettingsError, match="--weights none: features_mlp begins with no pretrained weights"):
+    recorded = spaces.get("vgg16_transfer").as_recorded(family.baseline(10), family.weights)
+    assert (recorded.weights, recorded.baseline(10)) == (family.weights, family.baseline(10))
+    with pytest.raises(SettingsError, match="--weights none: features_mlp has no pretrained weights"):
         spaces.get("features_mlp").for_search(task.X.tensor_shape, weights=NONE)
 
 
-def test_of_downloads_the_one_that_is_fixed_and_the_baselines_are_enough(
+def test_only_the_fixed_backbone_and_that_of_the_baseline_are_downloaded(
     task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = []
+    requested = []
 
-    def settled(source: str, names: tuple[str, ...]) -> dict[str, str]:
-        wanted.append(names)
+    def find_weights(source: str, names: tuple[str, ...]) -> dict[str, str]:
+        requested.append(names)
         return dict.fromkeys(names, "0" * 64)
 
-    monkeypatch.setattr(pretrained, "settle", settled)
+    monkeypatch.setattr(pretrained, "find_weights", find_weights)
     for backbone in ("vgg16", "mobilenetv3small", "no such", None):
         fixed = {} if backbone is None else {"backbone": backbone}
         spaces.get("vgg16_transfer").for_search(task.X.tensor_shape, weights="imagenet", fixed=fixed)
-    every = ("vgg16", "efficientnetv2b0", "mobilenetv3small")
-    assert wanted == [("vgg16",), ("vgg16", "mobilenetv3small"), every, every]
+    all_usable = ("vgg16", "efficientnetv2b0", "mobilenetv3small")
+    assert requested == [("vgg16",), ("vgg16", "mobilenetv3small"), all_usable, all_usable]
 
 
 @pytest.mark.parametrize("layers", [0, 1])
-def test_dropout_and_penalty_hold_for_a_head_of_any_depth(layers: int) -> None:
-    import keras
-
-    config = {**BASE, "layers": layers, "dropout": 0.5, "penalty": "l2", "l2": 0.1}
+def test_dropout_and_penalty_apply_to_a_head_of_any_depth(layers: int) -> None:
+    config = {**FROZEN, "layers": layers, "dropout": 0.5, "penalty": "l2", "l2": 0.1}
     head = build_head(config, n_inputs=8, n_classes=3)
     assert len(head.losses) == 1
-    (dropped,) = (layer for layer in head.layers if isinstance(layer, keras.layers.Dropout))
-    assert dropped.rate == 0.5
+    (dropout,) = (layer for layer in head.layers if isinstance(layer, keras.layers.Dropout))
+    assert dropout.rate == 0.5
     rows = np.ones((64, 8), np.float32)
     assert np.asarray(head(rows, training=True)).std(axis=0).max() > 1e-2
     assert np.asarray(head(rows, training=False)).std(axis=0).max() < 1e-4
 
 
-def test_a_file_leaves_its_backbone_alone(task: Task, tmp_path: Path) -> None:
-    from spaces.training.transfer.backbones import bare
-
+def test_a_weights_file_restricts_the_space_to_its_backbone(task: Task, tmp_path: Path) -> None:
     path = tmp_path / "mobile.weights.h5"
     bare("mobilenetv3small", 32).save_weights(path)
     family = spaces.get("vgg16_transfer").for_search(task.X.tensor_shape, weights=str(path))
     assert list(family.weights) == ["mobilenetv3small"]
     baseline = family.baseline(10)
     assert (baseline["backbone"], baseline["weights"]) == ("mobilenetv3small", str(path))
-    again = spaces.get("vgg16_transfer").as_recorded(baseline, family.weights)
-    again.check_recorded()
+    recorded = spaces.get("vgg16_transfer").as_recorded(baseline, family.weights)
+    recorded.check_recorded()
     path.write_bytes(b"other weights")
-    for refused in (lambda: again.learner({**BASE, **baseline}, task, seed=0), again.check_recorded):
-        with pytest.raises(SettingsError, match="not those that the search began with"):
-            refused()
+    for use in (lambda: recorded.learner({**FROZEN, **baseline}, task, seed=0), recorded.check_recorded):
+        with pytest.raises(SettingsError, match="have changed since the search began; restore the file"):
+            use()
 
 
-def test_pictures_too_small_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_are_too_small_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENRE_SEARCH_SCRATCH", str(tmp_path / "scratch"))
     small = picture_task(picture_cache(tmp_path / "cache", tracks=10, size=16))
-    with pytest.raises(SettingsError, match="16 x 16 pixels, but vgg16 needs 32 at least"):
+    with pytest.raises(SettingsError, match="16 x 16 pixels, but vgg16 needs at least 32"):
         spaces.get("vgg16_transfer").for_search(small.X.tensor_shape, weights=NONE)
 
 
@@ -269,38 +266,43 @@ def test_a_search_records_the_weights(ray_cluster: None, tmp_path: Path, task: T
     assert refitted.fitted.model.input_shape == (None, 32, 32, 3)
 
 
-def test_weights_that_cannot_be_had_end_a_search_before_it_writes(tmp_path: Path, task: Task) -> None:
+def test_missing_weights_are_refused_before_the_search_writes_anything(tmp_path: Path, task: Task) -> None:
     from search import SearchSettings, run_search
 
-    given = {"family": "vgg16_transfer", "cache": task.X.origin.cache, "runs": str(tmp_path), "name": "none"}
+    settings = SearchSettings.checked(
+        family="vgg16_transfer",
+        cache=task.X.origin.cache,
+        runs=str(tmp_path),
+        name="none",
+        weights="nowhere.h5",
+    )
     with pytest.raises(SettingsError, match=r"nowhere\.h5: no such file"):
-        run_search(SearchSettings.checked(**given, weights="nowhere.h5"))
+        run_search(settings)
     assert not list(tmp_path.iterdir())
 
 
-def test_moments_of_many_rows_of_half_precision_do_not_overflow() -> None:
-    import keras
-
+def test_statistics_of_many_rows_in_half_precision_do_not_overflow() -> None:
     inputs = keras.Input((1, 1, 2))
     x = keras.layers.Activation("linear", name="suffix", dtype="float16")(inputs)
     x = keras.layers.GlobalAveragePooling2D(name="pooling", dtype="float16")(x)
-    head = build_head({**BASE, "standardise": True, "layers": 0}, 2, 3)
+    head = build_head({**FROZEN, "standardise": True, "layers": 0}, 2, 3)
     core = keras.Model(inputs, head(x))
     rows = np.random.default_rng(0).normal((100.0, 3.0), (4.0, 0.5), size=(800, 1, 1, 2)).astype(np.float32)
-    _standardise(core, rows)
+    _set_statistics(core, rows)
     mean, variance = core.get_layer("head").get_layer("standardise").get_weights()
     np.testing.assert_allclose(mean, [100.0, 3.0], rtol=0.01)
     np.testing.assert_allclose(variance, [16.0, 0.25], rtol=0.15)
 
 
-def test_a_head_alone_is_trained_on_what_is_cached(task: Task) -> None:
-    # A backbone that drops paths in training.
-    config = {**BASE, **IN_TURN, "backbone": "efficientnetv2b0"}
+def test_training_the_head_alone_uses_the_same_outputs_as_the_cache(task: Task) -> None:
+    # This backbone drops paths during training.
+    config = {**FROZEN, **IN_TURN, "backbone": "efficientnetv2b0"}
     core = FAMILY.learner(config, task, seed=0)._folds._core  # type: ignore[attr-defined]
     rows = np.random.default_rng(0).normal(size=(4, *core.input_shape[1:])).astype(np.float32)
     suffix = core.get_layer("suffix")
     np.testing.assert_allclose(suffix(rows, training=True), suffix(rows, training=False), rtol=1e-5)
 
 
-def test_stages_in_turn_have_their_own_learning_rates() -> None:
-    assert [(one.epochs, one.learning_rate) for one in _stages({**BASE, **IN_TURN})] == [(2, 1e-2), (3, 1e-3)]
+def test_each_stage_has_its_own_epochs_and_learning_rate() -> None:
+    stages = _stages({**FROZEN, **IN_TURN})
+    assert [(stage.epochs, stage.learning_rate) for stage in stages] == [(2, 1e-2), (3, 1e-3)]

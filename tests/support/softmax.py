@@ -44,7 +44,7 @@ from spaces.training.family import (
     Fitted,
     Learner,
     check_state_format,
-    other_network,
+    network_mismatch,
 )
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class SoftmaxFolds(Learner):
         check_state_format(state)
         shape = (len(self._weights), *self._weights[0].shape)
         if any(name not in state or state[name].shape != shape for name in ("weights", "velocities")):
-            raise other_network()
+            raise network_mismatch()
         self._weights = [weights.copy() for weights in state["weights"]]
         self._velocities = [velocity.copy() for velocity in state["velocities"]]
 

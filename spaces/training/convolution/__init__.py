@@ -1,1 +1,1 @@
-"""Training of convolutional networks on spectrograms and images."""
+"""Training of Keras networks on spectrograms, images and vectors."""

@@ -1,7 +1,7 @@
-"""Convolutional networks on spectrograms and pictures of them: their parameters and the code that reads them.
+"""Convolutional networks on spectrograms and their images: the search space and the network it describes.
 
-A block is a convolution, relu, pooling and normalisation, in the order of the published network. Axis 1 of
-an input is frequency, axis 2 is time.
+A block consists of convolution, relu, pooling and normalisation, in the order of the published network. Input
+axis 1 is frequency, axis 2 is time.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     import optuna
 
 KERNELS = ("square", "vertical", "horizontal", "both")
-"""Shapes of the first convolution's kernels: 3 x 3; along frequency, for timbre; along time, for rhythm; or
-half of the filters of each (Pons et al., 2016, "Experimenting with musically motivated CNNs")."""
+"""Shapes of the kernels of the first block: 3 x 3; along frequency, for timbre; along time, for rhythm; or
+half of the filters each (Pons et al., 2016, "Experimenting with musically motivated CNNs")."""
 
 INPUT_POOLING = {"none": (1, 1), "time": (1, 2), "both": (2, 2)}
-"""Average pooling of frequency and time before the first block: half the frames take half the time."""
+"""Average pooling of frequency and time before the first block; half as many frames train twice as fast."""
 
 STANDARDISE = "standardise"
-"""Name of the layer that holds the inputs' mean and variance."""
+"""Name of the layer that standardises the inputs."""
 
-_LONGEST = {"vertical": (0.4, 25), "horizontal": (0.25, 33)}
-"""Length of the long kernels: this share of their axis, and at most so many."""
+_LONG_KERNELS = {"vertical": (0.4, 25), "horizontal": (0.25, 33)}
+"""Length of the long kernels: a fraction of their axis, and a maximum."""
 
 _GROUPS = 8
-"""Groups of group normalisation; numbers of filters are multiples of it."""
+"""Number of groups of group normalisation; numbers of filters are multiples of it."""
 
-_TOGETHER = 64
-"""Rows that statistics are taken of at once."""
+_ROWS_PER_SUM = 64
+"""Number of rows that `set_statistics` converts to float64 at once."""
 
 
 def suggest_network(trial: optuna.Trial) -> None:
-    """Suggest the parameters that `build` reads."""
+    """Suggest the parameters of the network that `build` reads."""
     trial.suggest_categorical("input_pooling", tuple(INPUT_POOLING))
     trial.suggest_int("blocks", 2, 5)
     trial.suggest_categorical("filters", (16, 24, 32, 48))
@@ -54,35 +54,35 @@ def suggest_network(trial: optuna.Trial) -> None:
 
 
 def build(inputs: keras.KerasTensor, x: keras.KerasTensor, config: Config, n_classes: int) -> keras.Model:
-    """Build the blocks and the head.
+    """Build the network.
 
     Parameters
     ----------
     inputs : KerasTensor
-        The network's input.
+        Input of the network.
     x : KerasTensor, shape (n, height, width, channels)
-        What the blocks take.
+        Input of the first block.
     config : mapping
-        Parameters as `suggest_network` names them.
+        Parameters of `suggest_network`.
     n_classes : int
         Number of genres.
 
     Returns
     -------
     keras.Model
-        To logits.
+        Network to logits.
     """
     import keras
     from keras import layers
 
-    # Runs from before this parameter existed have no such key.
-    size = INPUT_POOLING[config.get("input_pooling", "none")]
-    if size != (1, 1):
-        x = layers.AveragePooling2D(size, padding="same", name="input_pooling")(x)
+    # Configurations of earlier versions do not have this parameter.
+    pool_size = INPUT_POOLING[config.get("input_pooling", "none")]
+    if pool_size != (1, 1):
+        x = layers.AveragePooling2D(pool_size, padding="same", name="input_pooling")(x)
     pools = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
-    for number in range(config["blocks"]):
-        filters = max(_GROUPS, round(config["filters"] * config["growth"] ** number / _GROUPS) * _GROUPS)
-        x = layers.Activation("relu")(_convolution(x, config, number, filters))
+    for block in range(config["blocks"]):
+        filters = max(_GROUPS, round(config["filters"] * config["growth"] ** block / _GROUPS) * _GROUPS)
+        x = layers.Activation("relu")(_convolution(x, config, block, filters))
         x = pools[config["pooling"]](2, padding="same")(x)
         x = _normalised(x, config)
         if config["block_dropout"] > 0:
@@ -99,23 +99,26 @@ def build(inputs: keras.KerasTensor, x: keras.KerasTensor, config: Config, n_cla
     return keras.Model(inputs, layers.Dense(n_classes, dtype="float32", name="logits")(x))
 
 
-def _convolution(x: keras.KerasTensor, config: Config, number: int, filters: int) -> keras.KerasTensor:
+def _convolution(x: keras.KerasTensor, config: Config, block: int, filters: int) -> keras.KerasTensor:
     from keras import layers
 
-    last = number == config["blocks"] - 1
-    if number == 0 and config["kernel"] != "square":
+    if block == 0 and config["kernel"] != "square":
         height, width = x.shape[1:3]
-        shapes = {"vertical": (_long("vertical", height), 3), "horizontal": (1, _long("horizontal", width))}
+        shapes = {
+            "vertical": (_long_kernel("vertical", height), 3),
+            "horizontal": (1, _long_kernel("horizontal", width)),
+        }
         if config["kernel"] == "both":
             halves = [layers.Conv2D(filters // 2, shape, padding="same")(x) for shape in shapes.values()]
             return layers.Concatenate()(halves)
         return layers.Conv2D(filters, shapes[config["kernel"]], padding="same")(x)
-    return layers.Conv2D(filters, config["last_kernel"] if last else 3, padding="same")(x)
+    size = config["last_kernel"] if block == config["blocks"] - 1 else 3
+    return layers.Conv2D(filters, size, padding="same")(x)
 
 
-def _long(direction: str, length: int) -> int:
-    share, most = _LONGEST[direction]
-    return max(1, min(most, round(share * length)))
+def _long_kernel(direction: str, axis_length: int) -> int:
+    fraction, maximum = _LONG_KERNELS[direction]
+    return max(1, min(maximum, round(fraction * axis_length)))
 
 
 def _normalised(x: keras.KerasTensor, config: Config) -> keras.KerasTensor:
@@ -131,10 +134,10 @@ def _normalised(x: keras.KerasTensor, config: Config) -> keras.KerasTensor:
 
 
 def standardised(x: keras.KerasTensor, axis: int) -> keras.KerasTensor:
-    """Subtract a mean and divide by a deviation, one for each place of an axis; see `set_statistics`.
+    """Standardise inputs with the mean and variance of each position on an axis; see `set_statistics`.
 
-    A batch normalisation that is never trained does just that with its moving statistics, and keeps them as
-    weights: each fold has its own, and an export needs nothing beside the network.
+    The layer is an untrained batch normalisation. It stores the statistics as weights, so that each fold has
+    its own and an export needs only the network.
     """
     from keras import layers
 
@@ -150,31 +153,31 @@ def standardised(x: keras.KerasTensor, axis: int) -> keras.KerasTensor:
 
 
 def set_statistics(model: keras.Model, X: np.ndarray, *, scale: float = 1.0) -> None:
-    """Set mean and variance of the layer `STANDARDISE`, if the model has it.
+    """Set mean and variance of the layer `STANDARDISE`; do nothing if the model does not have it.
 
     Parameters
     ----------
     model : keras.Model
-        A fresh network.
+        New network.
     X : ndarray, shape (n, height, width) or (n, height, width, channels)
-        Training rows, and nothing but training rows, as they are cached.
+        Training rows only, as cached.
     scale : float
-        What stands between them and the layer.
+        Factor that the model applies to cached values before the layer.
     """
-    found: list[Any] = [layer for layer in model.layers if layer.name == STANDARDISE]
-    if not found:
+    standardisation: Any = next((layer for layer in model.layers if layer.name == STANDARDISE), None)
+    if standardisation is None:
         return
-    # Sums of as many values as some hundred pictures have lose digits in 32 bits.
+    # In float64, because sums over hundreds of images lose digits in float32.
     sums = np.zeros((2, *X.shape[1:]))
-    for start in range(0, len(X), _TOGETHER):
-        rows = X[start : start + _TOGETHER].astype(np.float64)
+    for start in range(0, len(X), _ROWS_PER_SUM):
+        rows = X[start : start + _ROWS_PER_SUM].astype(np.float64)
         sums[0] += rows.sum(axis=0)
         sums[1] += np.square(rows, out=rows).sum(axis=0)
     if X.ndim == 3:
         sums = sums[..., None]
-    place = found[0].axis % 4
-    axes = tuple(axis for axis in range(1, 4) if axis != place)
-    mean, square = sums.sum(axis=axes) * sums.shape[place] / X.size
-    variance = np.maximum(square - mean**2, 0)
-    # A band that is silent in training must not blow up what is not silent later.
-    found[0].set_weights([scale * mean, scale**2 * np.maximum(variance, 1e-2 * variance.mean())])
+    kept_axis = standardisation.axis % 4
+    summed_axes = tuple(axis for axis in range(1, 4) if axis != kept_axis)
+    mean, mean_square = sums.sum(axis=summed_axes) * sums.shape[kept_axis] / X.size
+    variance = np.maximum(mean_square - mean**2, 0)
+    # The minimum prevents a band that is silent in training from amplifying later sound.
+    standardisation.set_weights([scale * mean, scale**2 * np.maximum(variance, 1e-2 * variance.mean())])

@@ -1,20 +1,73 @@
-"""How convolutional networks are trained, and their inputs augmented: the parameters and what they make."""
+"""Recipes: the training parameters of a configuration, and their part of the search space."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spaces.training.family import Config
 from spaces.training.learning_rates import OPTIMIZERS, SCHEDULES
 
 if TYPE_CHECKING:
+    import keras
     import optuna
 
-    from spaces.training.convolution.learner import Recipe
+    from spaces.training.convolution.steps import Augment
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Consecutive epochs that train the same layers, with one schedule and a new optimizer.
+
+    Attributes
+    ----------
+    epochs : int
+        Horizon of the schedule. Every stage except the last also ends after this number of epochs.
+    learning_rate : float
+        Peak of the schedule.
+    unfreeze : callable, optional
+        Sets ``trainable`` of the network's layers when the stage begins.
+    """
+
+    epochs: int
+    learning_rate: float
+    unfreeze: Callable[[keras.Model], None] | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Training parameters of a configuration.
+
+    Attributes
+    ----------
+    stages : tuple of Stage
+        The stages in their order.
+    optimizer, schedule : str
+        Names from `spaces.training.learning_rates`.
+    batch_size : int
+        Maximum number of rows per step.
+    weight_decay, label_smoothing : float
+        See `spaces.training.convolution.steps.TrainingSteps`.
+    augment : callable, optional
+        Augments each batch inside the graph, such as an `Augmentation`.
+    pieces : int
+        Number of equal pieces along time into which a row is cut for predictions. Training uses one piece at
+        a random position.
+    """
+
+    stages: tuple[Stage, ...]
+    optimizer: str
+    batch_size: int
+    schedule: str = "constant"
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    augment: Augment | None = None
+    pieces: int = 1
 
 
 def suggest_training(trial: optuna.Trial, max_epochs: int) -> None:
-    """Suggest the parameters that `recipe_of` reads."""
+    """Suggest the training parameters that `recipe_of` reads."""
     if trial.suggest_categorical("optimizer", OPTIMIZERS) == "sgd":
         trial.suggest_float("sgd_learning_rate", 1e-3, 1e-1, log=True)
     else:
@@ -31,19 +84,18 @@ def suggest_training(trial: optuna.Trial, max_epochs: int) -> None:
 
 
 def recipe_of(config: Config, *, pieces: int = 1, shift: bool = False) -> Recipe:
-    """Make the recipe of a configuration.
+    """Return the recipe of a configuration.
 
     Parameters
     ----------
     config : mapping
-        Parameters as `suggest_training` names them, and ``batch_size``.
+        Parameters of `suggest_training`, and ``batch_size``.
     pieces : int
-        Pieces that a row is cut into.
+        Number of pieces into which a row is cut.
     shift : bool
-        Whether time begins anywhere.
+        Whether to rotate rows along time by a random offset.
     """
     from spaces.training.convolution.augmentation import Augmentation
-    from spaces.training.convolution.learner import Recipe, Stage
 
     rate = config["sgd_learning_rate" if config["optimizer"] == "sgd" else "learning_rate"]
     return Recipe(

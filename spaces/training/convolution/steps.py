@@ -1,7 +1,7 @@
-"""Training steps and judging of one Keras network on batches of tensors, each compiled once.
+"""Training steps and predictions of a Keras network, each compiled once.
 
-The network's variables belong to whoever holds it: several folds take turns in one network by assigning
-their own, so that one compilation serves all of them.
+Several folds share the network: each assigns its own values to the variables before its turn, so that one
+compilation serves all folds.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from spaces.training.convolution.loss_scale import LossScale
 from spaces.training.optimizers import slot_count, update
 
 Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-"""Changes a batch of inputs and targets, by a seed."""
+"""Function that augments a batch: from inputs, targets and a seed to inputs and targets."""
 
 
 def as_batch(x: tf.Tensor) -> tf.Tensor:
-    """Make float32 of cached rows, with a channel axis unless they are vectors."""
+    """Convert cached rows to float32; append a channel axis to spectrograms."""
     x = tf.cast(x, tf.float32)
     return x[..., None] if x.shape.rank == 3 else x
 
 
 class TrainingSteps:
-    """A network's optimizer, and the function that takes many steps.
+    """The optimizer of a network and the compiled function that trains many steps.
 
     Parameters
     ----------
     core : keras.Model
-        The network: a batch as `as_batch` gives it, cut to the network's own width, to logits. What is
-        trainable of it now is trained.
+        Network from a batch of `as_batch`, cropped to the network's width, to logits. The variables that are
+        trainable now are trained.
     optimizer : str
         One of `spaces.training.learning_rates.OPTIMIZERS`.
     weight_decay : float
         Decoupled decay of kernels, as a multiple of the learning rate (Loshchilov and Hutter, 2019).
     label_smoothing : float
-        Share of the target that is spread over all genres (Szegedy et al., 2016).
+        Fraction of the target that is spread over all genres (Szegedy et al., 2016).
     augment : callable or None
-        Changes each batch.
+        Augments each batch.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class TrainingSteps:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """Slots of the optimizer, its number of steps, and the loss scale in half precision."""
+        """Slots of the optimizer, its number of steps, and in half precision the loss scale."""
         scale = self._scale.variables if self._scale is not None else []
         return [*(slot for slots in self._slots for slot in slots), self._steps, *scale]
 
@@ -85,52 +85,51 @@ class TrainingSteps:
         first: tf.Tensor,
         class_weights: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Take steps.
+        """Train some steps.
 
         Parameters
         ----------
         data : tf.Tensor, shape (n_data, ...)
             Inputs.
         rows, genres : tf.Tensor of int64, shape (n_steps, n_batch)
-            Rows of `data` that each step takes, and their genres.
+            Rows of `data` in each step, and their genres.
         counts : tf.Tensor of float32, shape (n_steps, n_batch)
-            1 for rows that count, 0 for rows that fill up.
+            1 for rows that count, 0 for padding.
         rates : tf.Tensor of float32, shape (n_steps,)
             Learning rates.
         seed : tf.Tensor of int32, shape (2,)
             Seed of the epoch.
         first : tf.Tensor of int32, shape ()
-            Number of the first step in its epoch.
+            Number of the first step within its epoch.
         class_weights : tf.Tensor of float32, shape (n_classes,), optional
-            Weight of each genre in the loss; a mixed row has its genres' mean weight.
+            Weight of each genre in the loss; a mixed row has the mean weight of its genres.
 
         Returns
         -------
         loss : tf.Tensor of float32, shape ()
             Sum over steps of the mean loss.
-        right : tf.Tensor of float32, shape ()
-            Number of counted rows whose likeliest genre was the target's.
+        correct : tf.Tensor of float32, shape ()
+            Number of counted rows whose most probable genre is that of the target.
         """
         steps = tf.shape(rows)[0]
 
-        def step(number: tf.Tensor, loss: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        def step(number: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor) -> tuple[tf.Tensor, ...]:
             x = as_batch(tf.gather(data, rows[number]))
             step_seed = tf.random.fold_in(seed, first + number)
-            step_loss, step_right, done = self._step(
+            step_loss, step_correct, finished = self._step(
                 x, genres[number], counts[number], rates[number], step_seed, class_weights
             )
-            counted = tf.cast(done, tf.float32)
             return (
-                number + tf.cast(done, tf.int32),
-                # A product would make NaN of an overflow that is tried again.
-                loss + tf.where(done, step_loss, 0.0),
-                right + counted * step_right,
+                number + tf.cast(finished, tf.int32),
+                # The loss of a repeated step may be infinite; a product with zero would be NaN.
+                loss + tf.where(finished, step_loss, 0.0),
+                correct + tf.where(finished, step_correct, 0.0),
             )
 
-        _, loss, right = tf.while_loop(
+        _, loss, correct = tf.while_loop(
             lambda number, *_: number < steps, step, (0, tf.zeros([]), tf.zeros([]))
         )
-        return loss, right
+        return loss, correct
 
     def _step(
         self,
@@ -141,7 +140,7 @@ class TrainingSteps:
         seed: tf.Tensor,
         class_weights: tf.Tensor | None,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Take a step; return its loss, the number of correct rows, and whether the next batch follows."""
+        """Train one step; return its loss, the number of correct rows, and whether the next batch follows."""
         n_classes = self._core.output_shape[-1]
         target = tf.one_hot(genres, n_classes) * (1.0 - self._smoothing) + self._smoothing / n_classes
         if x.shape.rank == 4 and self._core.input_shape[2] != x.shape[2]:
@@ -157,38 +156,38 @@ class TrainingSteps:
             total = tf.add_n([loss, *(tf.cast(penalty, tf.float32) for penalty in self._core.losses)])
             scaled = total if self._scale is None else total * self._scale.value
         gradients = tape.gradient(scaled, [variable.value for variable in self._trainable])
-        done = tf.constant(True)
+        finished = tf.constant(True)
         if self._scale is None:
             self._apply(gradients, rate)
         else:
             gradients = [tf.cast(gradient, tf.float32) / self._scale.value for gradient in gradients]
             finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
             tf.cond(finite, lambda: self._apply(gradients, rate), lambda: tf.constant(0))
-            done = self._scale.adapt(finite)
-        same = tf.argmax(logits, axis=1) == tf.argmax(target, axis=1)
-        return loss, tf.reduce_sum(tf.cast(same, tf.float32) * counts), done
+            finished = self._scale.adapt(finite)
+        correct = tf.argmax(logits, axis=1) == tf.argmax(target, axis=1)
+        return loss, tf.reduce_sum(tf.cast(correct, tf.float32) * counts), finished
 
     def _apply(self, gradients: list[tf.Tensor], rate: tf.Tensor) -> tf.Tensor:
-        """Decay the kernels and update all variables; return a number, as a branch of the graph must."""
+        """Decay the kernels and update all variables; return a constant, because `tf.cond` needs a value."""
         with tf.control_dependencies(gradients):
             if self._decay > 0:
                 for kernel in self._kernels:
                     kernel.assign_sub(rate * self._decay * kernel)
-            number = self._steps.assign_add(1.0, read_value=True)
+            step_number = self._steps.assign_add(1.0, read_value=True)
             for variable, gradient, slots in zip(self._trainable, gradients, self._slots, strict=True):
-                update(self._optimizer, variable.value, gradient, slots, rate, number)
+                update(self._optimizer, variable.value, gradient, slots, rate, step_number)
         return tf.constant(0)
 
 
-class Judge:
-    """The function that gives a network's probabilities.
+class Predictor:
+    """Compiled function that predicts the probabilities of the genres.
 
     Parameters
     ----------
     core : keras.Model
-        As for `TrainingSteps`.
+        Network as for `TrainingSteps`.
     pieces : int
-        Equal pieces along time that a row is cut into; it is judged by their mean probability.
+        Number of equal pieces along time into which a row is cut; the prediction is the mean of theirs.
     """
 
     def __init__(self, core: keras.Model, pieces: int) -> None:
@@ -197,51 +196,69 @@ class Judge:
         self.run = tf.function(self._run, reduce_retracing=True, autograph=False)
 
     def _run(self, data: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Judge rows, shape (n_steps, n_batch), of data; give float32 (n_steps * n_batch, n_classes)."""
+        """Predict rows of `data`.
+
+        Parameters
+        ----------
+        data : tf.Tensor, shape (n_data, ...)
+            Inputs.
+        rows : tf.Tensor of int64, shape (n_steps, n_batch)
+            Rows of `data` in each step.
+
+        Returns
+        -------
+        tf.Tensor of float32, shape (n_steps * n_batch, n_classes)
+            Probabilities.
+        """
         steps = tf.shape(rows)[0]
-        found = tf.TensorArray(
+        results = tf.TensorArray(
             tf.float32, size=steps, element_shape=[rows.shape[1], self._core.output_shape[-1]]
         )
 
-        def step(number: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            judged = self._probabilities(as_batch(tf.gather(data, rows[number])))
-            return number + 1, found.write(number, judged)
+        def step(number: tf.Tensor, results: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            probabilities = self._probabilities(as_batch(tf.gather(data, rows[number])))
+            return number + 1, results.write(number, probabilities)
 
-        _, found = tf.while_loop(lambda number, _: number < steps, step, (0, found))
-        return found.concat()
+        _, results = tf.while_loop(lambda number, _: number < steps, step, (0, results))
+        return results.concat()
 
     def _probabilities(self, x: tf.Tensor) -> tf.Tensor:
         if self._pieces == 1:
             return tf.nn.softmax(tf.cast(self._core(x, training=False), tf.float32))
         width = self._core.input_shape[2]
-        cut = [x[:, :, number * width : (number + 1) * width] for number in range(self._pieces)]
-        logits = [tf.cast(self._core(piece, training=False), tf.float32) for piece in cut]
-        return tf.add_n([tf.nn.softmax(one) for one in logits]) / self._pieces
+        pieces = [x[:, :, number * width : (number + 1) * width] for number in range(self._pieces)]
+        logits = [tf.cast(self._core(piece, training=False), tf.float32) for piece in pieces]
+        return tf.add_n([tf.nn.softmax(piece_logits) for piece_logits in logits]) / self._pieces
 
 
-def judging_model(core: keras.Model, shape: tuple[int, ...], pieces: int) -> keras.Model:
-    """Put the same judgement in plain Keras layers around a network.
+def prediction_model(core: keras.Model, shape: tuple[int, ...], pieces: int) -> keras.Model:
+    """Return the predictions of `Predictor` as a model of plain Keras layers.
 
     Parameters
     ----------
     core : keras.Model
-        The network, to logits.
+        Network to logits.
     shape : tuple of int
-        Shape of a row as it is cached.
+        Shape of a cached row.
     pieces : int
-        As for `Judge`.
+        As for `Predictor`.
+
+    Returns
+    -------
+    keras.Model
+        Model from cached rows to probabilities.
     """
     from keras import layers
 
     inputs = keras.Input(shape, name="inputs")
     x = layers.Reshape((*shape, 1))(inputs) if len(shape) == 2 else inputs
-    found = []
+    probabilities = []
     for number in range(pieces):
         piece = x
         if pieces > 1:
             width = core.input_shape[2]
-            after = shape[1] - (number + 1) * width
-            piece = layers.Cropping2D(((0, 0), (number * width, after)))(x)
-        found.append(layers.Softmax(dtype="float32")(core(piece)))
-    genre = layers.Average(dtype="float32", name="genre")(found) if pieces > 1 else found[0]
+            remaining = shape[1] - (number + 1) * width
+            piece = layers.Cropping2D(((0, 0), (number * width, remaining)))(x)
+        probabilities.append(layers.Softmax(dtype="float32")(core(piece)))
+    genre = layers.Average(dtype="float32", name="genre")(probabilities) if pieces > 1 else probabilities[0]
     return keras.Model(inputs, genre)

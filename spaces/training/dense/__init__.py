@@ -1,1 +1,1 @@
-"""Training of dense networks, all folds in one compiled epoch."""
+"""Training of dense networks, with all folds in one compiled epoch."""

@@ -1,4 +1,4 @@
-"""Activations chosen by a number inside the graph, so that one compiled epoch serves all of them."""
+"""Activations selected by a number inside the graph, so that one compiled epoch serves all of them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def _relu(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _gelu(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    share = 0.5 * (1.0 + tf.math.erf(x / math.sqrt(2.0)))
-    return x * share, share + x * tf.exp(-0.5 * tf.square(x)) / math.sqrt(2.0 * math.pi)
+    probability = 0.5 * (1.0 + tf.math.erf(x / math.sqrt(2.0)))
+    return x * probability, probability + x * tf.exp(-0.5 * tf.square(x)) / math.sqrt(2.0 * math.pi)
 
 
 def _silu(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    share = tf.sigmoid(x)
-    return x * share, share * (1.0 + x * (1.0 - share))
+    sigmoid = tf.sigmoid(x)
+    return x * sigmoid, sigmoid * (1.0 + x * (1.0 - sigmoid))
 
 
 def _tanh(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -27,14 +27,15 @@ def _tanh(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 _VALUE_AND_SLOPE = (_relu, _gelu, _silu, _tanh)
+"""Functions that return value and slope, in the order of `spaces.training.dense.network.ACTIVATIONS`."""
 
 
 def activate(x: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     """Apply an activation.
 
-    The slope is computed beside the value and enters by ``value + slope * (x - x)``: the gradient of a branch
-    in the graph would cost more than a small layer, and `tf.nn.silu` has a custom gradient, which keeps its
-    graph for the lifetime of the process.
+    The slope is computed together with the value and enters the gradient through ``value + slope * (x - x)``.
+    Two reasons: the gradient of a branch in the graph takes longer than a small layer, and the custom
+    gradient of `tf.nn.silu` would keep its graph for the lifetime of the process.
 
     Parameters
     ----------
@@ -43,6 +44,7 @@ def activate(x: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     number : tf.Tensor of int32, shape ()
         Position in `spaces.training.dense.network.ACTIVATIONS`.
     """
-    fixed = tf.stop_gradient(x)
-    value, slope = tf.switch_case(number, [lambda each=each: each(fixed) for each in _VALUE_AND_SLOPE])
-    return tf.stop_gradient(value) + tf.stop_gradient(slope) * (x - fixed)
+    constant_x = tf.stop_gradient(x)
+    branches = [lambda function=function: function(constant_x) for function in _VALUE_AND_SLOPE]
+    value, slope = tf.switch_case(number, branches)
+    return tf.stop_gradient(value) + tf.stop_gradient(slope) * (x - constant_x)

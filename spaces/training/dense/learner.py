@@ -1,4 +1,4 @@
-"""A learner whose folds fit in memory: each with its own weights, scaler and data, all on the device."""
+"""Learner of dense networks: all folds train together, each with its own weights, scaler and rows."""
 
 from __future__ import annotations
 
@@ -20,36 +20,34 @@ from spaces.training.family import (
     Fitted,
     Learner,
     check_state_format,
-    other_network,
+    network_mismatch,
 )
 from spaces.training.learning_rates import learning_rates
 
-"""Version of the checkpoint's layout; the first had none and held the variables of Keras's optimizers."""
-
-_kept: list[tuple[Task, dict[str, list[Scaler]]]] = []
-"""The scalers of one task, by name: trials share it, and a fit by powers takes longer than many epochs."""
+_scalers_of_task: list[tuple[Task, dict[str, list[Scaler]]]] = []
+"""The latest task with its scalers by name. Trials share them: some fits take longer than many epochs."""
 
 
 def _fitted_scalers(name: str, task: Task) -> list[Scaler]:
-    """Scalers of all folds, each fitted on its training rows, once a process."""
-    if not _kept or _kept[0][0] is not task:
-        _kept[:] = [(task, {})]
-    found = _kept[0][1]
-    if name not in found:
-        found[name] = [fit_scaler(name, task.X[fold.train]) for fold in task.folds]
-    return found[name]
+    """Return the scaler of each fold, fitted on its training rows once per process."""
+    if not _scalers_of_task or _scalers_of_task[0][0] is not task:
+        _scalers_of_task[:] = [(task, {})]
+    scalers = _scalers_of_task[0][1]
+    if name not in scalers:
+        scalers[name] = [fit_scaler(name, task.X[fold.train]) for fold in task.folds]
+    return scalers[name]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a configuration is trained, apart from its architecture.
+    """Training parameters of a configuration.
 
     Attributes
     ----------
     scaler : str
         One of `spaces.training.dense.scalers.SCALERS`.
     batch_size : int
-        Most rows per step.
+        Maximum number of rows per step.
     optimizer : str
         One of `spaces.training.learning_rates.OPTIMIZERS`.
     schedule : str
@@ -59,9 +57,10 @@ class Recipe:
     epochs : int
         Horizon of the schedule.
     averaging : float
-        Share of the weights' moving average that each epoch keeps (Izmailov et al., 2018); 0 for none.
+        Fraction of the previous average in each epoch's average of the weights (Izmailov et al., 2018); 0
+        disables averaging.
     knobs : Knobs
-        The rest.
+        Further parameters.
     """
 
     scaler: str
@@ -75,18 +74,18 @@ class Recipe:
 
 
 class ScaledFolds(Learner):
-    """Networks on scaled feature rows.
+    """Dense networks on scaled rows, one per fold.
 
     Parameters
     ----------
     architecture : Architecture
-        The network, of any input width.
+        The network.
     recipe : Recipe
-        How to train.
+        Training parameters.
     task : Task
         Rows and folds.
     seed : int
-        Seed of weights, shuffling and noise.
+        Seed of initial weights, shuffling and noise.
     """
 
     def __init__(
@@ -116,19 +115,19 @@ class ScaledFolds(Learner):
         self.n_parameters = architecture.n_parameters
 
     def _stacked(self, task: Task, rows: list[np.ndarray]) -> tf.Tensor:
-        """Scaled rows of each fold by its own scaler, filled up with zeros to the largest fold."""
+        """Scale the rows of each fold with its own scaler; pad with zeros to the largest fold."""
         stacked = np.zeros((len(rows), max(map(len, rows)), task.X.shape[1]), dtype=np.float32)
-        for number, (scaler, chosen) in enumerate(zip(self._scalers, rows, strict=True)):
-            # A fit on all rows validates on none, and scikit-learn scales no empty array.
-            if len(chosen):
-                stacked[number, : len(chosen)] = apply_scaler(scaler, task.X[chosen])
+        for number, (scaler, fold_rows) in enumerate(zip(self._scalers, rows, strict=True)):
+            # A refit on all rows has no validation rows, and scikit-learn refuses empty arrays.
+            if len(fold_rows):
+                stacked[number, : len(fold_rows)] = apply_scaler(scaler, task.X[fold_rows])
         return tf.constant(stacked)
 
     def _fold_seeds(self, purpose: int) -> list[int]:
         return [mixed_seed(self._seed, fold, purpose) for fold in range(len(self._sizes))]
 
     def run_epoch(self, epoch: int) -> EpochOutcome:
-        """Train each fold for one epoch, counted from 0, and judge its validation rows."""
+        """Train each fold for one epoch, counted from 0, and predict its validation rows."""
         recipe = self._recipe
         batches = deal_batches(self._sizes, recipe.batch_size, self._fold_seeds(epoch))
         rates = learning_rates(
@@ -146,23 +145,23 @@ class ScaledFolds(Learner):
             batches=batches,
             rates=rates,
             seed=(mixed_seed(self._seed, epoch), epoch),
-            # The first epochs are averaged evenly, so that the initial weights leave no trace.
+            # The first epochs have equal weights, so that the initial weights do not enter the average.
             keep=min(recipe.averaging, epoch / (epoch + 1)),
             activation=self._architecture.activation,
             optimizer=recipe.optimizer,
             knobs=recipe.knobs,
             class_weights=self._class_weights,
         )
-        judged = tuple(probabilities[fold, :size] for fold, size in enumerate(self._valid_sizes))
-        return EpochOutcome(float(loss.mean()), float(accuracy.mean()), judged)
+        by_fold = tuple(probabilities[fold, :size] for fold, size in enumerate(self._valid_sizes))
+        return EpochOutcome(float(loss.mean()), float(accuracy.mean()), by_fold)
 
     def state(self) -> dict[str, np.ndarray]:
-        """All variables, by their position, and the format of this state."""
+        """Return all variables by their position, and the format of this state."""
         arrays = {str(position): value.numpy() for position, value in enumerate(self._state)}
         return {STATE_FORMAT_KEY: STATE_FORMAT, **arrays}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restore what `state` returned.
+        """Restore a state that `state` returned.
 
         Raises
         ------
@@ -172,12 +171,12 @@ class ScaledFolds(Learner):
         check_state_format(state)
         expected = {name: value.shape for name, value in self.state().items()}
         if {name: value.shape for name, value in state.items()} != expected:
-            raise other_network()
+            raise network_mismatch()
         self._state = tuple(tf.constant(state[str(position)]) for position in range(len(self._state)))
 
     def fitted(self, fold: int = 0) -> Fitted:
-        """Return the network of a fold as it is now, with its scaler."""
+        """Return the current network of a fold, with its scaler."""
         knobs = self._recipe.knobs
         model = self._architecture.keras_model(input_dropout=knobs.input_dropout, dropout=knobs.dropout)
-        model.set_weights(self._compiled.judged_weights(self._state, fold))
+        model.set_weights(self._compiled.evaluation_weights(self._state, fold))
         return Fitted(model, {"scaler": self._scalers[fold]})

@@ -1,4 +1,4 @@
-"""The dense network of a configuration: its weights, and the same network in Keras layers."""
+"""The dense network of a configuration: its initial weights and its Keras model."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     import keras
 
 ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
-"""Names of the activations; each equals `keras.activations` of that name."""
+"""Names of the activations, as in `keras.activations`."""
 
 NORMALISATIONS = ("none", "batch", "layer")
-"""Normalisations between a hidden layer's product and its activation."""
+"""Normalisations, applied before the activation of each hidden layer."""
 
-_NORM_WEIGHTS: dict[str, tuple[float, ...]] = {
+_NORMALISATION_WEIGHTS: dict[str, tuple[float, ...]] = {
     "none": (),
     # gamma, beta, moving mean, moving variance
     "batch": (1.0, 0.0, 0.0, 1.0),
     # gamma, beta
     "layer": (1.0, 0.0),
 }
-"""Initial values of a normalisation's weights, in Keras's order."""
+"""Initial values of the weights of a normalisation, in the order of the Keras layer."""
 
 
 class Architecture(NamedTuple):
@@ -32,7 +32,7 @@ class Architecture(NamedTuple):
     Attributes
     ----------
     n_inputs, n_classes : int
-        Width of the input and of the logits.
+        Number of inputs and of logits.
     units : tuple of int
         Widths of the hidden layers; empty for a linear network.
     activation : str
@@ -48,28 +48,30 @@ class Architecture(NamedTuple):
     normalisation: str = "none"
 
     def initial_weights(self, seed: int) -> list[np.ndarray]:
-        """Draw the weights of one fold, in the order of the Keras model: float32.
+        """Draw the weights of one fold, float32, in the order of the Keras model.
 
-        Kernels follow Glorot and Bengio's (2010) uniform rule, Keras's default.
+        Kernels follow the uniform rule of Glorot and Bengio (2010), Keras's default.
         """
         rng = np.random.default_rng(seed)
         weights: list[np.ndarray] = []
         n_inputs = self.n_inputs
         for units in self.units:
             weights += _dense(rng, n_inputs, units)
-            weights += [np.full(units, value, np.float32) for value in _NORM_WEIGHTS[self.normalisation]]
+            weights += [
+                np.full(units, value, np.float32) for value in _NORMALISATION_WEIGHTS[self.normalisation]
+            ]
             n_inputs = units
         return [*weights, *_dense(rng, n_inputs, self.n_classes)]
 
     @property
     def n_parameters(self) -> int:
-        """Number of trainable numbers."""
+        """Number of trainable values."""
         widths = (self.n_inputs, *self.units, self.n_classes)
-        products = sum(before * after + after for before, after in pairwise(widths))
-        return products + (0 if self.normalisation == "none" else 2 * sum(self.units))
+        dense = sum(n_inputs * units + units for n_inputs, units in pairwise(widths))
+        return dense + (0 if self.normalisation == "none" else 2 * sum(self.units))
 
     def keras_model(self, *, input_dropout: float = 0.0, dropout: float = 0.0) -> keras.Model:
-        """Build the network for one fold from plain Keras layers, softmax included."""
+        """Build the network of one fold from plain Keras layers, including softmax."""
         import keras
         from keras import layers
 
@@ -87,7 +89,7 @@ class Architecture(NamedTuple):
 
 
 def _dense(rng: np.random.Generator, n_inputs: int, units: int) -> list[np.ndarray]:
-    """Kernel and bias of one layer."""
+    """Draw kernel and bias of one layer."""
     bound = np.sqrt(6 / (n_inputs + units))
     kernel = rng.uniform(-bound, bound, size=(n_inputs, units)).astype(np.float32)
     return [kernel, np.zeros(units, np.float32)]

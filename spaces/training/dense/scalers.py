@@ -1,4 +1,4 @@
-"""Feature scalers: fitted by scikit-learn on training rows, carried as JSON."""
+"""Feature scalers: scikit-learn fits them on training rows; their parameters are stored as JSON."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 import numpy as np
 
 Scaler = list[dict[str, Any]]
-"""The fitted steps of a scaling, as JSON-like content."""
+"""Parameters of the fitted steps of a scaler, as JSON-compatible values."""
 SCALERS = ("standard", "robust", "power", "quantile")
-"""Names of the scalings."""
+"""Names of the scalers."""
 
-_QUANTILES = 200
-"""Knots of the quantile scaling at most; the number of training rows bounds them as well."""
+_MAX_QUANTILES = 200
+"""Maximum number of quantiles of the quantile scaler."""
 
-_FITTED = {
+_FITTED_ATTRIBUTES = {
     "StandardScaler": ("mean_", "var_", "scale_"),
     "RobustScaler": ("center_", "scale_"),
     "PowerTransformer": ("lambdas_",),
     "QuantileTransformer": ("quantiles_", "references_"),
 }
-"""What `sklearn.preprocessing` learns of the data, by class; all arrays of float64."""
+"""Attributes that a fit sets, by class of `sklearn.preprocessing`; all are arrays of float64."""
 
 
 def fit_scaler(name: str, X: np.ndarray) -> Scaler:
-    """Fit a scaling.
+    """Fit a scaler.
 
     Parameters
     ----------
@@ -33,12 +33,12 @@ def fit_scaler(name: str, X: np.ndarray) -> Scaler:
         One of `SCALERS`: ``standard`` (mean 0, variance 1), ``robust`` (median and quartiles), ``power``
         (Yeo and Johnson, 2000), ``quantile`` (ranks to a normal distribution).
     X : ndarray, shape (n, n_features)
-        Training rows, and nothing but training rows.
+        Training rows only.
 
     Returns
     -------
     Scaler
-        What `apply_scaler` takes.
+        Parameters for `apply_scaler`.
     """
     from sklearn.preprocessing import PowerTransformer, QuantileTransformer, RobustScaler, StandardScaler
 
@@ -48,48 +48,50 @@ def fit_scaler(name: str, X: np.ndarray) -> Scaler:
         case "robust":
             steps = (RobustScaler(),)
         case "power":
-            # Standardised first: the power's likelihood overflows on columns such as rolloff_var (1e6).
+            # Standardise first, because the likelihood overflows on large values such as rolloff_var (1e6).
             steps = (StandardScaler(), PowerTransformer(standardize=False), StandardScaler())
         case "quantile":
-            knots = min(_QUANTILES, len(X))
-            steps = (QuantileTransformer(n_quantiles=knots, output_distribution="normal", subsample=None),)
+            n_quantiles = min(_MAX_QUANTILES, len(X))
+            steps = (
+                QuantileTransformer(n_quantiles=n_quantiles, output_distribution="normal", subsample=None),
+            )
         case _:
             raise ValueError(f"scaler {name!r} is not one of {', '.join(SCALERS)}")
-    fitted = []
+    scaler = []
     for step in steps:
         X = step.fit_transform(X)
-        learnt = _FITTED[type(step).__name__]
-        state: dict[str, Any] = {key: np.asarray(getattr(step, key)).tolist() for key in learnt}
-        fitted.append({"step": type(step).__name__, **state})
-    return fitted
+        attributes = _FITTED_ATTRIBUTES[type(step).__name__]
+        values: dict[str, Any] = {key: np.asarray(getattr(step, key)).tolist() for key in attributes}
+        scaler.append({"step": type(step).__name__, **values})
+    return scaler
 
 
-def apply_scaler(fitted: Sequence[Mapping[str, Any]], X: np.ndarray) -> np.ndarray:
-    """Scale rows by fitted steps.
+def apply_scaler(scaler: Sequence[Mapping[str, Any]], X: np.ndarray) -> np.ndarray:
+    """Scale rows with a fitted scaler.
 
     Parameters
     ----------
-    fitted : sequence of mapping
-        What `fit_scaler` gave, possibly by way of JSON.
+    scaler : sequence of mapping
+        Result of `fit_scaler`, possibly after conversion to and from JSON.
     X : ndarray, shape (n, n_features)
-        Any rows.
+        Rows to scale.
 
     Returns
     -------
     ndarray of float32, shape (n, n_features)
-        The scaled rows.
+        Scaled rows.
     """
     from sklearn import preprocessing
 
-    parameters: dict[str, dict[str, Any]] = {
+    options: dict[str, dict[str, Any]] = {
         "PowerTransformer": {"standardize": False},
         "QuantileTransformer": {"output_distribution": "normal", "subsample": None},
     }
-    for state in fitted:
-        name = state["step"]
-        step = getattr(preprocessing, name)(**parameters.get(name, {}))
-        for key in _FITTED[name]:
-            setattr(step, key, np.asarray(state[key], dtype=np.float64))
+    for values in scaler:
+        name = values["step"]
+        step = getattr(preprocessing, name)(**options.get(name, {}))
+        for key in _FITTED_ATTRIBUTES[name]:
+            setattr(step, key, np.asarray(values[key], dtype=np.float64))
         step.n_features_in_ = X.shape[1]
         X = step.transform(X)
     return np.asarray(X, dtype=np.float32)

@@ -1,1 +1,1 @@
-"""Pretrained image networks, used as frozen feature extractors."""
+"""Transfer learning: pretrained image networks, their weights, and heads on their frozen outputs."""

@@ -1,4 +1,4 @@
-"""Pretrained networks without their top: pictures in, feature maps out, in one part or two."""
+"""Pretrained networks without their classification layers, from images to feature maps, whole or split."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Backbone:
     Attributes
     ----------
     application : str
-        Its name there.
+        Name in `keras.applications`.
     scaling : str
-        What its weights were trained on, as its ``preprocess_input`` has it: ``caffe`` (BGR less ImageNet's
-        mean), ``tf`` (-1 to 1), or ``inside`` where the network itself begins with it.
-    smallest : int
-        Least height and width of a picture, in pixels.
+        Input scaling that the weights expect: ``caffe`` (BGR minus ImageNet's mean), ``tf`` (-1 to 1), or
+        ``inside`` if the network scales its inputs itself.
+    min_size : int
+        Minimum height and width of an image, in pixels.
     blocks : tuple of str
-        Names of the layers with which its last block, the one before it and so on begin.
+        First layers of the last block, the block before it, and so on.
     download : str
-        Name of the file of its ImageNet weights, in the folder ``models`` of Keras's own.
+        Name of the file with its ImageNet weights in Keras's folder ``models``.
     """
 
     application: str
     scaling: Literal["caffe", "tf", "inside"]
-    smallest: int
+    min_size: int
     blocks: tuple[str, ...]
     download: str
 
@@ -77,21 +77,21 @@ BACKBONES = {
 """The backbones by name."""
 
 _CAFFE_MEAN = (123.68, 116.779, 103.939)
-"""Mean red, green and blue of ImageNet's pictures, which networks of the Caffe era were trained without."""
+"""Mean red, green and blue of ImageNet; the ``caffe`` scaling subtracts it."""
 
 
 class Parts(NamedTuple):
-    """A backbone in one piece and in two; all share their weights.
+    """A backbone as a whole and split in two; all parts share their weights.
 
     Attributes
     ----------
     whole : keras.Model
-        RGB pictures of 0 to 255, shape (n, size, size, 3), to feature maps, shape
-        (n, rows, columns, channels), of the last block that is kept.
+        From RGB images of 0 to 255, shape (n, size, size, 3), to the feature maps of the last kept block,
+        shape (n, rows, columns, channels).
     prefix : keras.Model
-        Pictures to what the unfrozen blocks take; `whole` where nothing is unfrozen.
+        From images to the input of the unfrozen blocks; `whole` if no block is unfrozen.
     suffix : keras.Model or None
-        From there to the feature maps; None where nothing is unfrozen.
+        From the output of `prefix` to the feature maps; None if no block is unfrozen.
     """
 
     whole: keras.Model
@@ -100,85 +100,86 @@ class Parts(NamedTuple):
 
 
 def check_size(names: tuple[str, ...], size: int) -> tuple[str, ...]:
-    """Return those of the backbones that pictures of a size are large enough for.
+    """Return the backbones that accept images of a size.
 
     Raises
     ------
     SettingsError
-        If there is none.
+        If none of them does.
     """
-    fitting = tuple(name for name in names if size >= BACKBONES[name].smallest)
+    fitting = tuple(name for name in names if size >= BACKBONES[name].min_size)
     if not fitting:
-        least = min(names, key=lambda name: BACKBONES[name].smallest)
+        smallest = min(names, key=lambda name: BACKBONES[name].min_size)
         raise SettingsError(
-            f"the cache's pictures have {size} x {size} pixels, but {least} needs"
-            f" {BACKBONES[least].smallest} at least; prepare larger ones"
+            f"the images in the cache have {size} x {size} pixels, but {smallest} needs at least"
+            f" {BACKBONES[smallest].min_size}; prepare larger images"
         )
     return fitting
 
 
 def bare(name: str, size: int) -> keras.Model:
-    """Build a backbone as `keras.applications` has it, in its layers' order and with untrained weights."""
+    """Build a backbone exactly as in `keras.applications`, with untrained weights."""
     import keras
 
-    make = getattr(keras.applications, BACKBONES[name].application)
-    model: keras.Model = make(include_top=False, weights=None, input_shape=(size, size, 3))
+    create = getattr(keras.applications, BACKBONES[name].application)
+    model: keras.Model = create(include_top=False, weights=None, input_shape=(size, size, 3))
     return model
 
 
 def build(name: str, size: int, weights: list[np.ndarray], unfrozen: int = 0, dropped: int = 0) -> Parts:
-    """Build a backbone that takes pictures as they are.
+    """Build a backbone for unscaled images.
 
     Parameters
     ----------
     name : str
         One of `BACKBONES`.
     size : int
-        Height and width of the pictures in pixels.
+        Height and width of the images in pixels.
     weights : list of ndarray
-        Weights of the `bare` network, in its order.
+        Weights in the order of the `bare` network.
     unfrozen : int
-        How many of the last blocks that are kept make up the second part.
+        Number of blocks in the second part: the last ones that are kept.
     dropped : int
-        How many of its last blocks are left out; together at most as many as `Backbone.blocks` names.
+        Number of last blocks to remove. `unfrozen` and `dropped` together are at most the length of
+        `Backbone.blocks`.
     """
     import keras
 
     backbone = BACKBONES[name]
-    pictures = keras.Input((size, size, 3), name="picture")
-    x = pictures
+    images = keras.Input((size, size, 3), name="picture")
+    x = images
     if backbone.scaling == "caffe":
         x = keras.layers.Rescaling(1.0, [-mean for mean in _CAFFE_MEAN], name="preprocessing")(x)
-        # Blue first is how the first kernel wants its channels: turning the kernel leaves pictures RGB.
+        # The weights expect BGR. Reversing the channels of the first kernel lets it accept RGB.
         weights = [weights[0][:, :, ::-1], *weights[1:]]
     elif backbone.scaling == "tf":
         x = keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing")(x)
-    make = getattr(keras.applications, backbone.application)
-    whole = make(include_top=False, weights=None, input_tensor=x)
+    create = getattr(keras.applications, backbone.application)
+    whole = create(include_top=False, weights=None, input_tensor=x)
     whole.set_weights(weights)
-    last = whole.get_layer(backbone.blocks[dropped - 1]).input if dropped else whole.output
-    # As Keras makes it, it takes a list of one, and warns of each picture that comes alone.
-    whole = keras.Model(pictures, last)
+    output = whole.get_layer(backbone.blocks[dropped - 1]).input if dropped else whole.output
+    # Keras's own model expects a list with one input and warns about anything else.
+    whole = keras.Model(images, output)
     if not unfrozen:
         return Parts(whole, whole, None)
-    cut = whole.get_layer(backbone.blocks[dropped + unfrozen - 1]).input
-    return Parts(whole, keras.Model(whole.input, cut), keras.Model(cut, whole.output, name="suffix"))
+    middle = whole.get_layer(backbone.blocks[dropped + unfrozen - 1]).input
+    return Parts(whole, keras.Model(whole.input, middle), keras.Model(middle, whole.output, name="suffix"))
 
 
 def pooled(pooling: str, maps: keras.KerasTensor) -> keras.KerasTensor:
-    """Turn feature maps into rows by a layer: ``avg`` or ``max`` over the map, or ``flatten``."""
+    """Pool feature maps to vectors with a layer: ``avg`` or ``max`` over each map, or ``flatten``."""
     from keras import layers
 
-    kinds = {
+    pooling_layers = {
         "avg": layers.GlobalAveragePooling2D,
         "max": layers.GlobalMaxPooling2D,
         "flatten": layers.Flatten,
     }
-    return kinds[pooling](name="pooling")(maps)
+    return pooling_layers[pooling](name="pooling")(maps)
 
 
 def pooled_array(pooling: str, maps: np.ndarray) -> np.ndarray:
-    """Give what `pooled` gives, of an array of shape (n, rows, columns, channels), without a network."""
+    """Return the same as `pooled` for an array of shape (n, rows, columns, channels), without a network."""
     match pooling:
         case "avg":
             return np.asarray(maps.mean(axis=(1, 2)))
@@ -189,10 +190,10 @@ def pooled_array(pooling: str, maps: np.ndarray) -> np.ndarray:
 
 
 def avoid_custom_gradients(model: keras.Model) -> None:
-    """Replace `keras.activations.silu` in a network that is trained here and never exported.
+    """Replace `keras.activations.silu` in a network that is trained but not exported.
 
-    TensorFlow registers the custom gradient of `tf.nn.silu`, and the graph with it, for the lifetime of the
-    process, so that each trial would leak its network.
+    TensorFlow keeps the custom gradient of `tf.nn.silu` and its graph for the lifetime of the process: each
+    trial would leak its network.
     """
     import keras
 
@@ -202,7 +203,7 @@ def avoid_custom_gradients(model: keras.Model) -> None:
 
 
 def _silu(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Multiply by the sigmoid, in operations that have ordinary gradients."""
+    """Multiply by the sigmoid, using operations with ordinary gradients."""
     import keras
 
     return x * keras.ops.sigmoid(x)

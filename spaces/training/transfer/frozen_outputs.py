@@ -1,4 +1,4 @@
-"""What the frozen part of a backbone makes of a cache's pictures: once a node, for all trials."""
+"""Outputs of a backbone's frozen part for the images of a cache, computed once per node for all trials."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from spaces.training.transfer import weights as pretrained
 from spaces.training.transfer.backbones import BACKBONES, build, pooled_array
 
 _FORMAT = 1
-"""Version of what is computed, apart from what `Frozen` says."""
+"""Version of the computation; a change invalidates stored outputs."""
 
-_TOGETHER = 8
-"""Pictures that pass through a network together: VGG16 takes 46 MB for one of 300 x 300."""
+_BATCH_SIZE = 8
+"""Images per batch; VGG16 needs 46 MB for each image of 300 x 300."""
 
-_MAPPED = 2
-"""Outputs that a process keeps mapped, and pooled ones that it keeps in memory."""
+_KEPT_ARRAYS = 2
+"""Number of memory-mapped and of pooled arrays that a process keeps."""
 
 
 class Frozen(NamedTuple):
-    """The frozen part of a backbone, and the pictures that it is for.
+    """The frozen part of a backbone and the images it is applied to.
 
     Attributes
     ----------
     origin : Origin
-        Where the pictures lie.
+        The images and their cache.
     size : int
-        Their height and width in pixels.
+        Height and width of the images in pixels.
     backbone : str
         One of `BACKBONES`.
     weights : str
         Source of its weights: ``imagenet``, ``none`` or a file.
     unfrozen, dropped : int
-        Last blocks that do not belong to it: those that are trained, and those that are left out.
+        Numbers of last blocks outside the frozen part: trained blocks and removed blocks.
     """
 
     origin: Origin
@@ -53,14 +53,14 @@ class Frozen(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """The array file, named by a fingerprint of all that its content depends on."""
+        """File of the outputs; its name is a fingerprint of everything that they depend on."""
         backbone = BACKBONES[self.backbone]
-        without = self.unfrozen + self.dropped
-        layer = backbone.blocks[without - 1] if without else "output"
+        n_excluded = self.unfrozen + self.dropped
+        layer = backbone.blocks[n_excluded - 1] if n_excluded else "output"
         gpus = gpu_names()
         digest = fingerprint(
             {
-                # GPUs round differently, so a trial resumed on another device would see other inputs.
+                # GPUs round differently: a trial that is resumed on another device must not mix both outputs.
                 **({"device": gpus} if gpus else {}),
                 "format": _FORMAT,
                 "keras": keras.__version__,
@@ -74,24 +74,24 @@ class Frozen(NamedTuple):
 
 
 def frozen_outputs(frozen: Frozen, pooling: str | None = None) -> np.ndarray:
-    """Return what the frozen part gives for all pictures of the cache.
+    """Return the outputs for all images of the cache.
 
     Parameters
     ----------
     frozen : Frozen
-        The frozen part.
+        Frozen part and images.
     pooling : str, optional
-        ``avg``, ``max`` or ``flatten``; none by default.
+        ``avg``, ``max`` or ``flatten``; by default, outputs are not pooled.
 
     Returns
     -------
-    ndarray of float32, shape (n_pictures, rows, columns, channels), or (n_pictures, n) if pooled
-        Read-only, in the order of the cache; the same object for the same arguments while the process lives.
+    ndarray of float32, shape (n_images, rows, columns, channels), or (n_images, n) if pooled
+        Read-only, in the order of the cache. The process keeps the last few arrays.
 
     Raises
     ------
     CacheError
-        If the cache is not there or holds other pictures than it did, or the outputs cannot be written.
+        If the cache is missing or has changed, or if the outputs cannot be written.
     """
     path = frozen.path
     if not path.exists():
@@ -102,27 +102,27 @@ def frozen_outputs(frozen: Frozen, pooling: str | None = None) -> np.ndarray:
     return _mapped(path) if pooling is None else _pooled(path, pooling)
 
 
-@lru_cache(maxsize=_MAPPED)
+@lru_cache(maxsize=_KEPT_ARRAYS)
 def _mapped(path: Path) -> np.ndarray:
     outputs: np.ndarray = np.load(path, mmap_mode="r")
     return outputs
 
 
-@lru_cache(maxsize=_MAPPED)
+@lru_cache(maxsize=_KEPT_ARRAYS)
 def _pooled(path: Path, pooling: str) -> np.ndarray:
     return pooled_array(pooling, _mapped(path))
 
 
 def _compute(frozen: Frozen, target: Path) -> None:
-    """Let all pictures pass through the frozen part; write what comes out as an array file."""
-    pictures = tensors_at(frozen.origin)
+    """Compute the outputs for all images and write them to an array file."""
+    images = tensors_at(frozen.origin)
     weights = pretrained.load(frozen.backbone, frozen.weights)
     prefix = build(frozen.backbone, frozen.size, weights, frozen.unfrozen, frozen.dropped).prefix
-    shape = (len(pictures), *prefix.output_shape[1:])
+    shape = (len(images), *prefix.output_shape[1:])
     make_room(target.parent, 4 * int(np.prod(shape)))
-    # Written, not mapped: a disk that is full then raises an error, where a map would end the process.
+    # Not memory-mapped, because a full disk would then kill the process; `write` raises an error.
     with target.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-        for start in range(0, len(pictures), _TOGETHER):
-            batch = np.asarray(pictures[start : start + _TOGETHER])
+        for start in range(0, len(images), _BATCH_SIZE):
+            batch = np.asarray(images[start : start + _BATCH_SIZE])
             file.write(prefix.predict_on_batch(batch).astype("<f4").tobytes())

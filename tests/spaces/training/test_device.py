@@ -22,11 +22,11 @@ from tests.support.processes import python
         ([None], "float32"),
     ],
 )
-def test_precision_is_halved_where_all_gpus_gain_by_it(capabilities: Any, policy: str) -> None:
+def test_half_precision_is_used_if_all_gpus_have_hardware_for_it(capabilities: Any, policy: str) -> None:
     assert device.precision(capabilities) == policy
 
 
-def test_memory_grows_on_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_gpu_allocates_memory_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     grown = []
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0", f"{kind}:1"])
     monkeypatch.setattr(
@@ -36,7 +36,7 @@ def test_memory_grows_on_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert grown == [("GPU:0", True), ("GPU:1", True)]
 
 
-def test_the_gpus_of_the_process_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_visible_gpus_determine_the_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.device_precision() == "float32"
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda _: ["GPU:0"])
     monkeypatch.setattr(
@@ -45,38 +45,38 @@ def test_the_gpus_of_the_process_decide(monkeypatch: pytest.MonkeyPatch) -> None
     assert device.device_precision() == "mixed_float16"
 
 
-def test_the_policy_before_comes_back() -> None:
-    before = keras.config.dtype_policy().name
+def test_the_previous_dtype_policy_is_restored() -> None:
+    previous = keras.config.dtype_policy().name
     with device.dtype_policy("mixed_float16"):
         assert keras.layers.Dense(1).compute_dtype == "float16"
-    assert keras.config.dtype_policy().name == before
+    assert keras.config.dtype_policy().name == previous
 
 
 @pytest.mark.parametrize(
-    ("cpus", "count", "gpus", "done"),
-    [(3.0, 3, True, "False\n"), (0.5, 1, False, "hidden [] GPU\nTrue\n")],
+    ("cpus", "threads", "gpus", "expected"),
+    [(3.0, 3, True, "False\n"), (0.5, 1, False, "visible [] GPU\nTrue\n")],
 )
-def test_a_trial_leaves_alone_what_it_has_not_reserved(
-    cpus: float, count: int, gpus: bool, done: str
+def test_a_process_uses_only_the_cores_and_gpus_that_it_has_reserved(
+    cpus: float, threads: int, gpus: bool, expected: str
 ) -> None:
-    said = python(
+    process = python(
         "from spaces.training import device\n"
         "import tensorflow as tf\n"
-        "tf.config.set_visible_devices = lambda *given: print('hidden', *given)\n"
+        "tf.config.set_visible_devices = lambda *arguments: print('visible', *arguments)\n"
         "tf.config.list_physical_devices = lambda kind: []\n"
         f"print(device.set_up(cpus={cpus}, gpus={gpus}))\n"
-        f"assert tf.config.threading.get_intra_op_parallelism_threads() == {count}\n",
-        # The user's number of threads is meant for other programs.
+        f"assert tf.config.threading.get_intra_op_parallelism_threads() == {threads}\n",
+        # The user sets this number of threads for other programs.
         OMP_NUM_THREADS="7",
     )
-    assert (said.stdout, said.returncode) == (done, 0), said.stderr
+    assert (process.stdout, process.returncode) == (expected, 0), process.stderr
 
 
-def test_runs_can_be_made_deterministic() -> None:
-    said = python(
+def test_operations_can_be_made_deterministic() -> None:
+    process = python(
         "from spaces.training import device\n"
         "device.set_up(cpus=1, gpus=False, deterministic=True)\n"
         "from tensorflow.python.framework import config\n"
         "print(config.is_op_determinism_enabled())\n"
     )
-    assert (said.stdout, said.returncode) == ("True\n", 0), said.stderr
+    assert (process.stdout, process.returncode) == ("True\n", 0), process.stderr

@@ -24,5 +24,5 @@ assert "keras" not in sys.modules
 
 
 def test_a_family_that_overrides_set_up_never_imports_tensorflow() -> None:
-    done = python(_NUMPY_FAMILY)
-    assert (done.stdout, done.returncode) == ("True False\n", 0), done.stderr
+    process = python(_NUMPY_FAMILY)
+    assert (process.stdout, process.returncode) == ("True False\n", 0), process.stderr

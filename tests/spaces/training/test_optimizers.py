@@ -31,7 +31,7 @@ def test_ten_updates_equal_those_of_keras(optimizer: str) -> None:
         np.testing.assert_allclose(ours.numpy(), np.asarray(theirs), rtol=1e-5, atol=1e-6)
 
 
-def test_an_unknown_optimizer_is_named() -> None:
+def test_an_unknown_optimizer_is_refused() -> None:
     with pytest.raises(ValueError, match="'lion' is not one of adam, rmsprop, sgd"):
         slot_count("lion")
     with pytest.raises(ValueError, match="'lion'"):

@@ -11,9 +11,11 @@ from tensorflow.python.framework.func_graph import FuncGraph
 
 from data.dataset.task import Fold, Task
 from data.errors import RunError
-from spaces.training.convolution import learner as tensor_learner
+from spaces.training import device_data
+from spaces.training.convolution import learner as learner_module
 from spaces.training.convolution.augmentation import Augmentation
-from spaces.training.convolution.learner import Recipe, Stage, TensorFolds
+from spaces.training.convolution.learner import TensorFolds
+from spaces.training.convolution.recipe import Recipe, Stage
 
 SHAPE = (8, 12)
 N = 60
@@ -26,25 +28,23 @@ X = X.astype(np.float16)
 
 def task_of(*, folds: int = 2) -> Task:
     rows = np.arange(N)
-    parts = tuple(Fold(rows[rows % 3 != part], rows[rows % 3 == part]) for part in range(folds))
+    parts = tuple(Fold(rows[rows % 3 != number], rows[rows % 3 == number]) for number in range(folds))
     names = np.array([f"t{number}" for number in range(N)], dtype=object)
     return Task(X, Y, np.arange(N, dtype=np.int32), names, ("a", "b"), parts)
 
 
 def network(*, filters: int = 4, width: int = SHAPE[1]) -> keras.Model:
-    from keras import layers
-
     inputs = keras.Input((SHAPE[0], width, 1))
-    x = layers.Conv2D(filters, 3, name="convolution")(inputs)
-    x = layers.BatchNormalization()(x)
-    x = layers.Activation("relu")(x)
-    x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Dropout(0.2)(x)
-    return keras.Model(inputs, layers.Dense(2, dtype="float32", name="logits")(x))
+    x = keras.layers.Conv2D(filters, 3, name="convolution")(inputs)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Activation("relu")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(0.2)(x)
+    return keras.Model(inputs, keras.layers.Dense(2, dtype="float32", name="logits")(x))
 
 
 def recipe(**changes: Any) -> Recipe:
-    given: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "stages": (Stage(6, 2e-2),),
         "optimizer": "adam",
         "batch_size": 8,
@@ -53,32 +53,33 @@ def recipe(**changes: Any) -> Recipe:
         "label_smoothing": 0.1,
         "augment": Augmentation(time_masks=1, frequency_masks=1, mask_share=0.2, mixup=0.2),
     }
-    return Recipe(**(given | changes))
+    return Recipe(**(defaults | changes))
 
 
 def learner(*, task: Task | None = None, build: Any = network, seed: int = 0, **changes: Any) -> TensorFolds:
-    told = {name: changes.pop(name) for name in ("resident_bytes", "policy", "adapt") if name in changes}
-    return TensorFolds(build, recipe(**changes), task or task_of(), seed=seed, **told)
+    options = {name: changes.pop(name) for name in ("resident_bytes", "policy", "adapt") if name in changes}
+    return TensorFolds(build, recipe(**changes), task or task_of(), seed=seed, **options)
 
 
-def test_it_learns_in_every_fold() -> None:
-    one = learner()
+def test_every_fold_learns() -> None:
+    trained = learner()
     for epoch in range(8):
-        outcome = one.run_epoch(epoch)
+        outcome = trained.run_epoch(epoch)
     for fold, probabilities in zip(task_of().folds, outcome.probabilities, strict=True):
         assert probabilities.shape == (len(fold.valid), 2)
         assert (probabilities.argmax(axis=1) == Y[fold.valid]).mean() > 0.8
 
 
 def test_folds_share_one_compilation() -> None:
-    one = learner(task=task_of(folds=3))
+    three_folds = learner(task=task_of(folds=3))
     for epoch in range(2):
-        one.run_epoch(epoch)
-    assert one._steps.run.experimental_get_tracing_count() <= 2  # the second lets sizes vary
-    assert one._judge.run.experimental_get_tracing_count() == 1
+        three_folds.run_epoch(epoch)
+    # The second compilation accepts any batch size.
+    assert three_folds._steps.run.experimental_get_tracing_count() <= 2
+    assert three_folds._predictor.run.experimental_get_tracing_count() == 1
 
 
-def test_a_fold_has_the_numbers_it_has_alone() -> None:
+def test_a_fold_does_not_depend_on_the_other_folds() -> None:
     alone, together = learner(task=task_of(folds=1)), learner(task=task_of(folds=3))
     for epoch in range(2):
         single, several = alone.run_epoch(epoch), together.run_epoch(epoch)
@@ -86,23 +87,23 @@ def test_a_fold_has_the_numbers_it_has_alone() -> None:
 
 
 @pytest.mark.parametrize("folds", [1, 3])
-def test_a_restored_learner_goes_on_with_the_same_numbers(folds: int) -> None:
+def test_a_restored_learner_continues_exactly(folds: int) -> None:
     task = task_of(folds=folds)
-    whole, begun, restored = learner(task=task), learner(task=task), learner(task=task)
+    uninterrupted, interrupted, restored = (learner(task=task) for _ in range(3))
     for epoch in range(4):
-        expected = whole.run_epoch(epoch)
-        # Whoever looks at it changes nothing.
-        whole.state()
+        expected = uninterrupted.run_epoch(epoch)
+        # Reading the state must not change it.
+        uninterrupted.state()
     for epoch in range(2):
-        begun.run_epoch(epoch)
-    # What it has learnt since it was built counts no more.
+        interrupted.run_epoch(epoch)
+    # Restoring must undo earlier training.
     restored.run_epoch(0)
-    restored.restore(begun.state())
+    restored.restore(interrupted.state())
     for epoch in range(2, 4):
         outcome = restored.run_epoch(epoch)
     assert outcome.train_loss == expected.train_loss
-    for here, there in zip(outcome.probabilities, expected.probabilities, strict=True):
-        assert np.array_equal(here, there)
+    for actual, reference in zip(outcome.probabilities, expected.probabilities, strict=True):
+        assert np.array_equal(actual, reference)
 
 
 def test_state_of_another_network_is_refused() -> None:
@@ -111,39 +112,37 @@ def test_state_of_another_network_is_refused() -> None:
         learner().restore(state)
 
 
-def test_seed_decides() -> None:
-    first, again, other = (learner(seed=seed).run_epoch(0).train_loss for seed in (1, 1, 2))
-    assert first == again
+def test_results_depend_on_the_seed_only() -> None:
+    first, repeated, other = (learner(seed=seed).run_epoch(0).train_loss for seed in (1, 1, 2))
+    assert first == repeated
     assert first != other
 
 
-def test_streamed_tensors_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    from spaces.training import device_data as feeding
-
-    monkeypatch.setattr(feeding, "_PIECE_BYTES", 3 * 8 * X[0].nbytes)
+def test_streamed_tensors_give_the_same_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_data, "_PIECE_BYTES", 3 * 8 * X[0].nbytes)
     resident, streamed = learner(), learner(resident_bytes=0)
     assert resident._feed.resident
     assert not streamed._feed.resident
     for epoch in range(2):
-        kept, read = resident.run_epoch(epoch), streamed.run_epoch(epoch)
-    assert kept.train_loss == pytest.approx(read.train_loss, rel=1e-6)
-    for here, there in zip(kept.probabilities, read.probabilities, strict=True):
-        assert np.array_equal(here, there)
+        expected, outcome = resident.run_epoch(epoch), streamed.run_epoch(epoch)
+    assert outcome.train_loss == pytest.approx(expected.train_loss, rel=1e-6)
+    for actual, reference in zip(outcome.probabilities, expected.probabilities, strict=True):
+        assert np.array_equal(actual, reference)
 
 
 @pytest.mark.parametrize("pieces", [1, 3])
-def test_fitted_model_judges_as_the_fold_was_judged(pieces: int) -> None:
-    one = learner(build=lambda: network(width=SHAPE[1] // pieces), pieces=pieces)
+def test_the_fitted_model_predicts_like_its_fold(pieces: int) -> None:
+    trained = learner(build=lambda: network(width=SHAPE[1] // pieces), pieces=pieces)
     for epoch in range(2):
-        outcome = one.run_epoch(epoch)
-    model = one.fitted(1).model
+        outcome = trained.run_epoch(epoch)
+    model = trained.fitted(1).model
     assert model.input_shape == (None, *SHAPE)
-    judged = np.asarray(model(X[task_of().folds[1].valid].astype(np.float32)))
-    assert judged == pytest.approx(outcome.probabilities[1], abs=1e-5)
+    probabilities = np.asarray(model(X[task_of().folds[1].valid].astype(np.float32)))
+    assert probabilities == pytest.approx(outcome.probabilities[1], abs=1e-5)
 
 
 @pytest.mark.parametrize("shape", [SHAPE, (SHAPE[0] * SHAPE[1],)])
-def test_every_row_is_judged_once_whatever_the_size_of_its_fold(shape: tuple[int, ...]) -> None:
+def test_every_validation_row_is_predicted_once_in_folds_of_any_size(shape: tuple[int, ...]) -> None:
     rows = np.arange(N)
     parts = (Fold(rows[41:], rows[:41]), Fold(rows[:50], rows[50:]))
     task = dataclasses.replace(task_of(), X=X.reshape(N, *shape), folds=parts)
@@ -152,103 +151,102 @@ def test_every_row_is_judged_once_whatever_the_size_of_its_fold(shape: tuple[int
         inputs = keras.Input(shape)
         return keras.Model(inputs, keras.layers.Dense(2, dtype="float32")(inputs))
 
-    one = learner(task=task, build=network if len(shape) == 2 else dense, augment=None)
-    outcome = one.run_epoch(0)
+    trained = learner(task=task, build=network if len(shape) == 2 else dense, augment=None)
+    outcome = trained.run_epoch(0)
     for number, fold in enumerate(parts):
-        expected = one.fitted(number).model.predict(task.X[fold.valid].astype(np.float32), verbose=0)
+        expected = trained.fitted(number).model.predict(task.X[fold.valid].astype(np.float32), verbose=0)
         assert outcome.probabilities[number] == pytest.approx(expected, abs=1e-5)
 
 
-def test_statistics_come_from_training_rows_only() -> None:
-    seen = []
-    learner(task=task_of(folds=2), adapt=lambda _, rows: seen.append(rows))
-    for fold, rows in zip(task_of().folds, seen, strict=True):
+def test_statistics_are_computed_from_training_rows_only() -> None:
+    adapted_to = []
+    learner(task=task_of(folds=2), adapt=lambda _, rows: adapted_to.append(rows))
+    for fold, rows in zip(task_of().folds, adapted_to, strict=True):
         assert np.array_equal(rows, X[fold.train])
 
 
-def test_stages_train_what_they_unfreeze() -> None:
+def test_a_stage_trains_only_the_layers_that_it_unfreezes() -> None:
     def freeze(model: keras.Model) -> None:
         model.get_layer("convolution").trainable = False
 
-    def thaw(model: keras.Model) -> None:
+    def unfreeze(model: keras.Model) -> None:
         model.get_layer("convolution").trainable = True
 
-    stages = (Stage(2, 1e-2, freeze), Stage(4, 1e-3, thaw))
-    one = learner(task=task_of(folds=1), stages=stages)
-    assert one.n_parameters == learner(task=task_of(folds=1)).n_parameters
-    before = one._core.get_layer("convolution").get_weights()[0]
+    stages = (Stage(2, 1e-2, freeze), Stage(4, 1e-3, unfreeze))
+    trained = learner(task=task_of(folds=1), stages=stages)
+    assert trained.n_parameters == learner(task=task_of(folds=1)).n_parameters
+    before = trained._core.get_layer("convolution").get_weights()[0]
     for epoch in range(2):
-        one.run_epoch(epoch)
-    assert np.array_equal(one._core.get_layer("convolution").get_weights()[0], before)
-    assert "0.weight.0" not in one.state()
-    one.run_epoch(2)
-    assert not np.array_equal(one._core.get_layer("convolution").get_weights()[0], before)
-    again = learner(task=task_of(folds=1), stages=stages)
-    again.restore(one.state())
-    assert np.array_equal(again.run_epoch(3).probabilities[0], one.run_epoch(3).probabilities[0])
+        trained.run_epoch(epoch)
+    assert np.array_equal(trained._core.get_layer("convolution").get_weights()[0], before)
+    assert "0.weight.0" not in trained.state()
+    trained.run_epoch(2)
+    assert not np.array_equal(trained._core.get_layer("convolution").get_weights()[0], before)
+    restored = learner(task=task_of(folds=1), stages=stages)
+    restored.restore(trained.state())
+    assert np.array_equal(restored.run_epoch(3).probabilities[0], trained.run_epoch(3).probabilities[0])
 
 
-def test_half_precision_learns_and_exports_in_single() -> None:
-    one = learner(task=task_of(folds=1), policy="mixed_float16", augment=None)
-    assert one._core.get_layer("convolution").compute_dtype == "float16"
+def test_half_precision_learns_and_is_exported_in_float32() -> None:
+    trained = learner(task=task_of(folds=1), policy="mixed_float16", augment=None)
+    assert trained._core.get_layer("convolution").compute_dtype == "float16"
     for epoch in range(6):
-        outcome = one.run_epoch(epoch)
+        outcome = trained.run_epoch(epoch)
     assert outcome.probabilities[0].dtype == np.float32
     valid = task_of().folds[0].valid
     assert (outcome.probabilities[0].argmax(axis=1) == Y[valid]).mean() > 0.8
-    model = one.fitted().model
+    model = trained.fitted().model
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert np.asarray(model(X[valid].astype(np.float32))) == pytest.approx(outcome.probabilities[0], abs=0.02)
 
 
-def test_nothing_to_validate_on() -> None:
-    everything = Fold(np.arange(N), np.empty(0, dtype=np.int64))
-    task = task_of()
-    alone = Task(task.X, task.y, task.track, task.track_id, task.classes, (everything,))
-    assert learner(task=alone).run_epoch(0).probabilities[0].shape == (0, 2)
+def test_a_fold_without_validation_rows_has_no_predictions() -> None:
+    all_rows = Fold(np.arange(N), np.empty(0, dtype=np.int64))
+    task = dataclasses.replace(task_of(), folds=(all_rows,))
+    assert learner(task=task).run_epoch(0).probabilities[0].shape == (0, 2)
 
 
 def test_a_stage_has_its_own_learning_rate() -> None:
-    two = learner(stages=(Stage(1, 2e-2), Stage(5, 0.0)), weight_decay=0.0, schedule="constant")
+    trained = learner(stages=(Stage(1, 2e-2), Stage(5, 0.0)), weight_decay=0.0, schedule="constant")
     kernels = []
     for epoch in range(3):
-        two.run_epoch(epoch)
-        two._keep()
-        kernels.append(two._weights[0][0].numpy())
-    assert not np.array_equal(kernels[0], two._initial[0][0])
+        trained.run_epoch(epoch)
+        trained._save_active()
+        kernels.append(trained._weights[0][0].numpy())
+    assert not np.array_equal(kernels[0], trained._initial[0][0])
     assert np.array_equal(kernels[0], kernels[1])
     assert np.array_equal(kernels[1], kernels[2])
 
 
-def test_the_device_says_how_precisely_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_device_determines_the_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     assert learner()._core.get_layer("convolution").compute_dtype == "float32"
-    monkeypatch.setattr(tensor_learner, "device_precision", lambda: "mixed_float16")
+    monkeypatch.setattr(learner_module, "device_precision", lambda: "mixed_float16")
     half = learner()
     assert half._core.get_layer("convolution").compute_dtype == "float16"
-    # The loss is scaled: gradients of half precision would vanish.
+    # Without a loss scale, gradients in half precision would vanish.
     assert half._steps._scale is not None
     assert half.precision == "mixed_float16"
-    again = half.in_full_precision()
-    assert again is not None
-    assert again.precision == "float32"
-    assert again.in_full_precision() is None
+    full = half.in_full_precision()
+    assert full is not None
+    assert full.precision == "float32"
+    assert full.in_full_precision() is None
     assert np.array_equal(
-        again.run_epoch(0).probabilities[0], learner(policy="float32").run_epoch(0).probabilities[0]
+        full.run_epoch(0).probabilities[0], learner(policy="float32").run_epoch(0).probabilities[0]
     )
 
 
 def test_many_trials_leave_a_bounded_number_of_graphs() -> None:
-    def graphs() -> int:
+    def count_graphs() -> int:
         gc.collect()
-        # The type, because `isinstance` would ask a weak proxy for its object, which may be gone.
-        return sum(issubclass(type(each), FuncGraph) for each in gc.get_objects())
+        # `isinstance` would dereference weak proxies, whose objects may no longer exist.
+        return sum(issubclass(type(candidate), FuncGraph) for candidate in gc.get_objects())
 
     counts = []
     for filters in (2, 3, 4, 5):
         trial = learner(build=lambda filters=filters: network(filters=filters))
         trial.run_epoch(0)
         del trial
-        counts.append(graphs())
+        counts.append(count_graphs())
     assert counts[-1] == counts[0]
 
 
@@ -258,8 +256,8 @@ def test_a_checkpoint_of_an_earlier_version_is_refused() -> None:
         learner().restore(state)
 
 
-def test_statistics_are_of_as_many_rows_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    monkeypatch.setattr(tensor_learner, "_SAMPLE_BYTES", 5 * X[0].nbytes)
-    learner(adapt=lambda _, rows: seen.append(len(rows)))
-    assert seen == [5, 5]
+def test_the_rows_for_statistics_are_limited_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    n_rows: list[int] = []
+    monkeypatch.setattr(learner_module, "_SAMPLE_BYTES", 5 * X[0].nbytes)
+    learner(adapt=lambda _, rows: n_rows.append(len(rows)))
+    assert n_rows == [5, 5]

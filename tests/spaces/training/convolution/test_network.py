@@ -13,7 +13,7 @@ def standardiser(shape: tuple[int, ...], axis: int) -> keras.Model:
     return keras.Model(inputs, standardised(inputs, axis))
 
 
-def test_statistics_of_many_large_pictures_are_exact() -> None:
+def test_statistics_of_many_large_images_are_exact() -> None:
     X = np.full((200, 300, 300, 3), (100, 101, 102), dtype=np.uint8)
     X[::2] += 2
     model = standardiser(X.shape[1:], 3)
@@ -24,17 +24,17 @@ def test_statistics_of_many_large_pictures_are_exact() -> None:
 
 
 @pytest.mark.parametrize("axis", [1, 3])
-def test_statistics_of_spectrograms_by_band_and_together(axis: int) -> None:
+def test_spectrograms_have_statistics_per_band_or_overall(axis: int) -> None:
     X = np.random.default_rng(0).normal(-40, 10, size=(70, 8, 5)).astype(np.float16)
     model = standardiser((8, 5, 1), axis)
     set_statistics(model, X)
     mean, variance = model.get_layer(STANDARDISE).get_weights()
-    exact, over = X.astype(np.float64), (0, 2) if axis == 1 else (0, 1, 2)
-    np.testing.assert_allclose(mean, np.atleast_1d(exact.mean(axis=over)), rtol=1e-6)
-    np.testing.assert_allclose(variance, np.atleast_1d(exact.var(axis=over)), rtol=1e-6)
+    exact, axes = X.astype(np.float64), (0, 2) if axis == 1 else (0, 1, 2)
+    np.testing.assert_allclose(mean, np.atleast_1d(exact.mean(axis=axes)), rtol=1e-6)
+    np.testing.assert_allclose(variance, np.atleast_1d(exact.var(axis=axes)), rtol=1e-6)
 
 
-def test_a_model_without_the_layer_is_left_as_it_is() -> None:
+def test_a_model_without_the_layer_needs_no_statistics() -> None:
     inputs = keras.Input((4, 4, 1))
     set_statistics(keras.Model(inputs, inputs), np.zeros((2, 4, 4), dtype=np.float16))
 
@@ -48,7 +48,7 @@ def test_the_input_can_be_pooled_before_the_first_block(
 ) -> None:
     baseline = spaces.get("melspec_cnn").BASELINE
     config = {name: value for name, value in baseline.items() if name != "input_pooling"}
-    # Runs of earlier versions have no such key.
+    # Configurations of earlier versions do not have this parameter.
     if pooling is not None:
         config["input_pooling"] = pooling
     inputs = keras.Input((6, 9, 1))

@@ -59,8 +59,8 @@ def run(
     )
 
 
-def weights(compiled: CompiledEpoch, state, fold: int = 0) -> list[np.ndarray]:
-    return compiled.judged_weights(state, fold)
+def weights(compiled: CompiledEpoch, state: State, fold: int = 0) -> list[np.ndarray]:
+    return compiled.evaluation_weights(state, fold)
 
 
 @pytest.mark.parametrize("fold", range(FOLDS))
@@ -79,24 +79,23 @@ def test_full_batch_steps_equal_those_of_keras(
     architecture = Architecture(4, 3, units, activation, normalisation)
     compiled = compiled_epoch(len(units), normalisation)
     x, y = data()
-    three = Batches(
-        *(np.repeat(each, 3, axis=0) for each in vars(deal_batches((12, 12), 12, (5, 6))).values())
-    )
+    batch = deal_batches((12, 12), 12, (5, 6))
+    three_steps = Batches(np.repeat(batch.rows, 3, axis=0), np.repeat(batch.counts, 3, axis=0))
     state, loss, _, probabilities = run(
-        compiled, rate=0.01, batches=three, architecture=architecture, optimizer=optimizer
+        compiled, rate=0.01, batches=three_steps, architecture=architecture, optimizer=optimizer
     )
-    plain = architecture.keras_model()
-    plain.set_weights(weights(compiled, compiled.initial_state(architecture, SEEDS), fold))
-    made = {
+    reference = architecture.keras_model()
+    reference.set_weights(weights(compiled, compiled.initial_state(architecture, SEEDS), fold))
+    optimizers = {
         "adam": lambda: keras.optimizers.Adam(0.01),
         "rmsprop": lambda: keras.optimizers.RMSprop(0.01),
         "sgd": lambda: keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True),
     }
-    plain.compile(made[optimizer](), keras.losses.SparseCategoricalCrossentropy())
-    history = plain.fit(x[fold], y[fold], batch_size=12, epochs=3, verbose=0).history
+    reference.compile(optimizers[optimizer](), keras.losses.SparseCategoricalCrossentropy())
+    history = reference.fit(x[fold], y[fold], batch_size=12, epochs=3, verbose=0).history
     assert loss[fold] == pytest.approx(np.mean(history["loss"]), abs=1e-4)
-    assert probabilities[fold] == pytest.approx(plain(x[fold]).numpy(), abs=1e-3)
-    for ours, theirs in zip(weights(compiled, state, fold), plain.get_weights(), strict=True):
+    assert probabilities[fold] == pytest.approx(reference(x[fold]).numpy(), abs=1e-3)
+    for ours, theirs in zip(weights(compiled, state, fold), reference.get_weights(), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-3)
 
 
@@ -106,25 +105,25 @@ def test_widths_activations_and_optimizers_share_one_trace(compiled: CompiledEpo
     assert compiled.trace_count == 1
 
 
-def test_rows_that_fill_up_do_not_count(compiled: CompiledEpoch) -> None:
+def test_padding_rows_do_not_count(compiled: CompiledEpoch) -> None:
     whole = deal_batches((12, 12), 12, (5, 6))
-    filled = Batches(
+    padded_batches = Batches(
         np.concatenate([whole.rows, whole.rows[:, :, :3]], axis=2),
         np.concatenate([whole.counts, np.zeros((1, FOLDS, 3), np.float32)], axis=2),
     )
-    plain, padded = run(compiled, batches=whole), run(compiled, batches=filled)
+    plain, padded = run(compiled, batches=whole), run(compiled, batches=padded_batches)
     assert plain[1] == pytest.approx(padded[1], abs=1e-6)
-    for one, other in zip(weights(compiled, plain[0]), weights(compiled, padded[0]), strict=True):
-        assert one == pytest.approx(other, abs=1e-6)
+    for expected, actual in zip(weights(compiled, plain[0]), weights(compiled, padded[0]), strict=True):
+        assert actual == pytest.approx(expected, abs=1e-6)
 
 
-def test_dropout_rate_is_obeyed(compiled: CompiledEpoch) -> None:
-    whole = run(compiled, rate=0.0)[1]
-    dropped = run(compiled, Knobs(dropout=0.9), rate=0.0)[1]
-    assert dropped != pytest.approx(whole, abs=1e-4)
+def test_dropout_changes_the_training_loss(compiled: CompiledEpoch) -> None:
+    plain = run(compiled, rate=0.0)[1]
+    with_dropout = run(compiled, Knobs(dropout=0.9), rate=0.0)[1]
+    assert with_dropout != pytest.approx(plain, abs=1e-4)
 
 
-def test_label_smoothing_raises_the_loss_as_computed(compiled: CompiledEpoch) -> None:
+def test_label_smoothing_changes_the_loss_as_its_formula_says(compiled: CompiledEpoch) -> None:
     _, y = data()
     probabilities = run(compiled, rate=0.0)[3]
     target = np.eye(3)[y.numpy()] * 0.8 + 0.2 / 3
@@ -132,21 +131,21 @@ def test_label_smoothing_raises_the_loss_as_computed(compiled: CompiledEpoch) ->
     assert run(compiled, Knobs(label_smoothing=0.2), rate=0.0)[1] == pytest.approx(expected, abs=1e-5)
 
 
-def test_mixup_mixes(compiled: CompiledEpoch) -> None:
-    mixed = run(compiled, Knobs(mixup=1.0), rate=0.0)[1]
-    assert mixed != pytest.approx(run(compiled, rate=0.0)[1], abs=1e-4)
+def test_mixup_changes_the_training_loss(compiled: CompiledEpoch) -> None:
+    mixed_loss = run(compiled, Knobs(mixup=1.0), rate=0.0)[1]
+    assert mixed_loss != pytest.approx(run(compiled, rate=0.0)[1], abs=1e-4)
 
 
 def test_weight_decay_shrinks_kernels_only(compiled: CompiledEpoch) -> None:
     plain = weights(compiled, run(compiled)[0])
     decayed = weights(compiled, run(compiled, Knobs(weight_decay=0.5))[0])
     fresh = weights(compiled, compiled.initial_state(RELU, SEEDS))
-    for before, without, with_decay in zip(fresh, plain, decayed, strict=True):
-        shrunk = 0.1 * 0.5 * before if before.ndim == 2 else 0.0
-        assert without - with_decay == pytest.approx(shrunk + np.zeros_like(before), abs=1e-6)
+    for initial, without_decay, with_decay in zip(fresh, plain, decayed, strict=True):
+        shrinkage = 0.1 * 0.5 * initial if initial.ndim == 2 else np.zeros_like(initial)
+        assert without_decay - with_decay == pytest.approx(shrinkage, abs=1e-6)
 
 
-def test_average_keeps_its_share(compiled: CompiledEpoch) -> None:
+def test_the_average_keeps_its_fraction_of_the_previous_weights(compiled: CompiledEpoch) -> None:
     trained = weights(compiled, run(compiled, keep=0.0)[0])
     averaged = weights(compiled, run(compiled, keep=0.75)[0])
     fresh = weights(compiled, compiled.initial_state(RELU, SEEDS))

@@ -8,7 +8,7 @@ from spaces.training.dense.network import NORMALISATIONS, Architecture
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
 @pytest.mark.parametrize("units", [(), (7,), (7, 5)])
-def test_weights_are_those_of_the_keras_model(units: tuple[int, ...], normalisation: str) -> None:
+def test_initial_weights_fit_the_keras_model(units: tuple[int, ...], normalisation: str) -> None:
     architecture = Architecture(4, 3, units, "gelu", normalisation)
     model = architecture.keras_model(input_dropout=0.1, dropout=0.2)
     initial = architecture.initial_weights(seed=0)
@@ -17,7 +17,7 @@ def test_weights_are_those_of_the_keras_model(units: tuple[int, ...], normalisat
     assert architecture.n_parameters == trained
 
 
-def test_kernels_are_drawn_by_glorots_rule() -> None:
+def test_kernels_follow_glorots_rule() -> None:
     kernel, bias = Architecture(300, 100).initial_weights(seed=0)
     bound = np.sqrt(6 / 400)
     assert np.abs(kernel).max() <= bound

@@ -16,13 +16,13 @@ def rows() -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", SCALERS)
-def test_state_survives_json_and_applies_the_same(name: str, rows: np.ndarray) -> None:
-    fitted = fit_scaler(name, rows[:80])
-    again = json.loads(json.dumps(fitted))
-    here, there = apply_scaler(fitted, rows), apply_scaler(again, rows)
-    assert here.dtype == np.float32
-    assert np.isfinite(here).all()
-    assert np.array_equal(here, there)
+def test_a_scaler_restored_from_json_gives_the_same_result(name: str, rows: np.ndarray) -> None:
+    scaler = fit_scaler(name, rows[:80])
+    restored = json.loads(json.dumps(scaler))
+    expected, actual = apply_scaler(scaler, rows), apply_scaler(restored, rows)
+    assert expected.dtype == np.float32
+    assert np.isfinite(expected).all()
+    assert np.array_equal(actual, expected)
 
 
 @pytest.mark.parametrize("name", ["standard", "power"])
@@ -32,13 +32,13 @@ def test_training_rows_are_standardised(name: str, rows: np.ndarray) -> None:
     assert scaled[:, :2].std(axis=0) == pytest.approx(1, abs=1e-5)
 
 
-def test_quantile_scaling_is_scikit_learns(rows: np.ndarray) -> None:
+def test_quantile_scaling_equals_that_of_scikit_learn(rows: np.ndarray) -> None:
     expected = QuantileTransformer(n_quantiles=80, output_distribution="normal", subsample=None)
     expected.fit(rows[:80])
     scaled = apply_scaler(fit_scaler("quantile", rows[:80]), rows)
     assert scaled == pytest.approx(expected.transform(rows), abs=1e-6)
 
 
-def test_unknown_name() -> None:
+def test_an_unknown_scaler_is_refused() -> None:
     with pytest.raises(ValueError, match="'log' is not one of standard, robust"):
         fit_scaler("log", np.zeros((2, 2)))
