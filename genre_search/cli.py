@@ -27,6 +27,7 @@ _COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "demo": _Entry("data.demo", "Make the demo data set: synthetic music in ten styles."),
         "search": _Entry("search.run", "Search for the best configuration of a model family."),
         "leaderboard": _Entry("results.leaderboard", "Rank the trials of all runs, or compare two."),
+        "show": _Entry("results.show", "Show a run or a trial in the terminal."),
         "report": _Entry("results.report", "Write an HTML report of one or several runs."),
         "export": _Entry("results.export", "Train and export the best model of a run or of all runs."),
         "predict": _Entry("results.predict", "Predict the genre of audio files with an exported model."),

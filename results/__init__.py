@@ -6,16 +6,21 @@ Examples
 >>> classifier = results.load("exports/best")  # doctest: +SKIP
 >>> classifier.predict("song.mp3").genre  # doctest: +SKIP
 'jazz'
+>>> results.open_run("gtzan").best.name  # doctest: +SKIP
+'gtzan:4'
+>>> results.leaderboard("runs")  # a table; also the module of the command  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from results import leaderboard
     from results.model.classifier import Classifier
     from results.model.ensemble import Ensemble
+    from results.opened_run import OpenedRun
 
 try:
     from data.siblings import require_own
@@ -26,7 +31,7 @@ except Exception as error:  # whatever another project's module named data raise
         name=__name__,
     ) from error
 
-__all__ = ["load"]
+__all__ = ["leaderboard", "load", "open_run"]
 
 require_own(__name__, "spaces", "search")
 
@@ -43,3 +48,33 @@ def load(folder: str | Path) -> Classifier | Ensemble:
     from results.model.ensemble import Ensemble, is_ensemble
 
     return Ensemble.load(folder) if is_ensemble(folder) else Classifier.load(folder)
+
+
+def open_run(name: str, runs: str | Path = "runs") -> OpenedRun:
+    """Open a run, or a search over several families.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    runs : str or Path
+        Folder of the runs.
+
+    Raises
+    ------
+    RunError
+        If it does not exist; the message contains the nearest name.
+    """
+    from results.opened_run import OpenedRun
+
+    return OpenedRun(name, runs)
+
+
+def __getattr__(name: str) -> Any:
+    # The module of the command, which can be called; a function of that name would be replaced by the module
+    # as soon as anything imports it.
+    if name == "leaderboard":
+        from importlib import import_module
+
+        return import_module("results.leaderboard")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +14,7 @@ from data.errors import RunError, SettingsError
 if TYPE_CHECKING:
     from results.evaluation.correction import ChoiceCorrection
     from results.evaluation.trials import Trial
-    from results.ranking.boards import Board
+    from results.ranking.entries import Board
 
 FORMATS = ("keras", "onnx", "tflite", "savedmodel")
 """Values of ``--format``; the first is always written."""
@@ -26,10 +27,12 @@ _SPARE_CANDIDATES = 20
 
 
 @click.command(cls=Command)
-@click.argument("run", default=BEST, metavar="[RUN | best]")
+@click.argument("run", default=BEST, metavar="[RUN | RUN:TRIAL | best]")
 @click.option("--out", metavar="DIR", required=True, help="Folder to create.")
 @click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder of the runs.")
-@click.option("--trial", "trial_id", metavar="ID", help="Trial of the run, or BASELINE.  [default: the best]")
+@click.option(
+    "--trial", "trial_id", metavar="N", help="Trial of the run: 4, best or baseline.  [default: the best]"
+)
 @click.option(
     "--top",
     metavar="K",
@@ -49,7 +52,11 @@ _SPARE_CANDIDATES = 20
     default=("keras",),
     help="Additional format, checked against .keras on real inputs; may be repeated.",
 )
-@click.option("--cache", metavar="DIR_OR_URI", help="Location of the run's cache, if it was moved.")
+@click.option(
+    "--cache",
+    metavar="DIR_OR_URI",
+    help="Location of the run's cache, if it was moved; with best, compare only runs on this data.",
+)
 def main(
     run: str,
     out: str,
@@ -62,13 +69,13 @@ def main(
 ) -> None:
     """Train the best configuration of a RUN, or of all runs, on training + validation tracks and export it.
 
+    RUN may be a search over several families; RUN:4 or RUN:baseline exports another trial than the best.
+
     With --top K, K configurations are trained and their predictions averaged. With --ensemble, members and
     weights are selected on out-of-fold predictions, and the vote is scored by cross-fitting. The exported
     files are evaluated once on the held-out test set; the evaluation is recorded in the run.
     """
-    from results.evaluation.trials import find_trial
     from results.exporting.writer import export_trial
-    from search.storage.run_folder import RunFolder
 
     additional_formats = tuple(dict.fromkeys(name for name in formats if name != "keras"))
     if ensemble:
@@ -79,15 +86,10 @@ def main(
     if top is not None:
         _export_top(top, run, out, runs=runs, trial_id=trial_id, cache=cache, formats=additional_formats)
         return
-    n_compared, correction = None, None
-    if run == BEST:
-        if trial_id is not None:
-            raise RunError(f"--trial {trial_id}: name the run of the trial in place of 'best'")
-        trial, n_compared, correction = _best(runs)
-    else:
-        trial = find_trial(RunFolder.at(runs, run), trial_id)
-    name = f"{trial.run.name}:{'BASELINE' if trial.baseline else trial.trial_id}"
-    click.echo(f"Training {name} for {trial.best_epoch} epochs on training + validation tracks.", err=True)
+    trial, n_compared, correction = _selected(run, trial_id, runs, cache)
+    click.echo(
+        f"Training {trial.name} for {trial.best_epoch} epochs on training + validation tracks.", err=True
+    )
     metrics = export_trial(
         trial,
         out,
@@ -114,10 +116,10 @@ def _export_top(
     from results.exporting.ensemble_writer import choose_members, export_ensemble
 
     board, n_compared = _ensemble_board(
-        run, runs=runs, trial_id=trial_id, top=top + _SPARE_CANDIDATES, option="--top"
+        run, runs=runs, trial_id=trial_id, cache=cache, top=top + _SPARE_CANDIDATES, option="--top"
     )
     trials = choose_members(board, top, runs)
-    members = ", ".join(f"{trial.run.name}:{trial.trial_id} ({trial.info.family})" for trial in trials)
+    members = ", ".join(f"{trial.name} ({trial.info.family})" for trial in trials)
     click.echo(f"Training {top} members on training + validation tracks: {members}.", err=True)
     metrics = export_ensemble(trials, out, runs=runs, among=n_compared, cache=cache, formats=formats)
     mean = sum(trial.val_accuracy for trial in trials) / len(trials)
@@ -140,28 +142,25 @@ def _export_ensemble(
     formats: tuple[str, ...],
 ) -> None:
     """Select members and weights on the validated tracks, and export the ensemble."""
+    from results.evaluation.trials import find_trial
     from results.exporting.ensemble_writer import export_ensemble
-    from results.ranking.selection import MAX_CANDIDATES, candidates, select
+    from results.ranking.selection import select
 
     board, n_compared = _ensemble_board(
-        run, runs=runs, trial_id=trial_id, top=MAX_CANDIDATES, option="--ensemble"
+        run, runs=runs, trial_id=trial_id, cache=cache, top=1, option="--ensemble"
     )
-    selected = select(candidates(board, runs))
+    selected = select(board.candidates)
     click.echo(selected.sentence(), err=True)
-    if len(selected.trials) < 2:
-        best = selected.trials[0]
+    if len(selected.members) < 2:
         raise RunError(
-            f"--ensemble: no ensemble beats {best.run.name}:{best.trial_id} alone; leave out --ensemble"
+            f"--ensemble: no ensemble beats {selected.members[0].name} alone; leave out --ensemble"
         )
-    members = ", ".join(
-        f"{trial.run.name}:{trial.trial_id} ({trial.info.family}, {weight:.2f})"
-        for trial, weight in zip(selected.trials, selected.weights, strict=True)
-    )
+    trials = [find_trial(member.run, member.trial_id) for member in selected.members]
     click.echo(
-        f"Training {len(selected.trials)} members on training + validation tracks: {members}.", err=True
+        f"Training {len(trials)} members on training + validation tracks: {selected.names()}.", err=True
     )
     metrics = export_ensemble(
-        selected.trials,
+        trials,
         out,
         runs=runs,
         among=n_compared,
@@ -173,19 +172,21 @@ def _export_ensemble(
     _print_metrics(metrics, out, board.info.cache.synthetic)
 
 
-def _ensemble_board(run: str, *, runs: str, trial_id: str | None, top: int, option: str) -> tuple[Board, int]:
+def _ensemble_board(
+    run: str, *, runs: str, trial_id: str | None, cache: str | None, top: int, option: str
+) -> tuple[Board, int]:
     """Find the board with an ensemble's candidates, and the number of compared trials."""
     from results.ranking.boards import boards
-    from search.storage.run_folder import RunFolder
+    from results.ranking.references import run_names
 
-    if trial_id is not None:
+    name, _, wanted = run.partition(":")
+    wanted = trial_id or wanted
+    if wanted not in ("", BEST):
         raise SettingsError(
-            f"--trial {trial_id}: an ensemble needs several trials; leave out {option} or --trial"
+            f"trial {wanted}: an ensemble needs several trials; leave out {option} or the trial"
         )
-    if run != BEST:
-        RunFolder.at(runs, run).info()  # raises if the run does not exist
-    ranked, _ = boards(runs, top=top, names=None if run == BEST else [run])
-    return _comparable(ranked, runs), _compared(ranked)
+    ranked, _ = boards(runs, top=top, names=None if name == BEST else run_names([name], runs))
+    return _comparable(ranked, runs, cache)
 
 
 def _print_metrics(metrics: dict[str, Any], out: str, synthetic: bool) -> None:
@@ -199,40 +200,79 @@ def _print_metrics(metrics: dict[str, Any], out: str, synthetic: bool) -> None:
     click.echo(f"Exported to {out}. Next: python -m results.predict {shlex.quote(str(out))} AUDIO...")
 
 
-def _best(runs: str) -> tuple[Trial, int, ChoiceCorrection | None]:
-    """Find the best trial of all runs, the number of compared trials, and its corrected score."""
+def _selected(
+    run: str, trial_id: str | None, runs: str, cache: str | None
+) -> tuple[Trial, int | None, ChoiceCorrection | None]:
+    """Find the trial to export, the number of compared trials, and its corrected score.
+
+    Number and correction are None for a trial of one run, of which the export itself knows both.
+    """
     from results.evaluation.trials import find_trial
     from results.ranking.boards import boards
+    from results.ranking.references import run_names, trial_at
     from search.storage.run_folder import RunFolder
 
-    ranked, _ = boards(runs, top=1)
-    board = _comparable(ranked, runs)
+    name, _, wanted = run.partition(":")
+    if trial_id is not None and (name == BEST or wanted):
+        raise RunError(f"--trial {trial_id}: name the run of the trial in place of {run!r}")
+    names = None if name == BEST else run_names([name], runs)
+    wanted = trial_id or wanted
+    if names == [name] or wanted.lower() not in ("", BEST):
+        return trial_at(f"{name}:{wanted}", runs), None, None
+    ranked, _ = boards(runs, top=1, names=names)
+    board, n_compared = _comparable(ranked, runs, cache)
     best = board.entries[0]
-    trial = find_trial(RunFolder.at(runs, best.run), best.trial_id)
-    return trial, _compared(ranked), board.correction
+    return find_trial(RunFolder.at(runs, best.run), best.trial_id), n_compared, board.correction
 
 
-def _compared(ranked: list[Board]) -> int:
-    """Count the scored trials of all boards."""
-    return sum(board.ranked for board in ranked)
+def _comparable(ranked: Sequence[Board], runs: str, cache: str | None) -> tuple[Board, int]:
+    """Select the board with the best trial, and count the trials on its data.
 
-
-def _comparable(ranked: list[Board], runs: str) -> Board:
-    """Return the board with the highest accuracy; refuse boards on different data."""
-    heads = [board.entries[0] for board in ranked]
-    if len({board.info.cache.data for board in ranked}) > 1:
-        best_runs = ", ".join(f"{head.run} ({100 * head.val_accuracy:.1f} %)" for head in heads)
+    Parameters
+    ----------
+    ranked : sequence of Board
+        All boards; the first has the latest run.
+    runs : str
+        Folder of the runs, for messages.
+    cache : str or None
+        Compare only runs on the data of this cache; by default on the data of the latest run.
+    """
+    boards = [board for board in ranked if board.info.cache.data in _fingerprints(cache, ranked)]
+    if not boards:
         raise RunError(
-            f"best: the runs in {runs} are on different data and cannot be compared; name one of these"
-            f" runs: {best_runs}"
+            f"--cache {cache}: no scored run in {runs} used this data; 'results.leaderboard' lists them"
         )
-    best_board = max(ranked, key=lambda board: board.entries[0].val_accuracy)
-    if len(heads) > 1:
+    others = [board for board in ranked if board.info.cache.data != boards[0].info.cache.data]
+    if others and cache is None:
+        left_out = ", ".join(
+            f"{board.info.cache.uri} ({board.info.cache.data[:8]}: {board.entries[0].name},"
+            f" {100 * board.entries[0].val_accuracy:.1f} %)"
+            for board in others
+        )
         click.echo(
-            f"Warning: the runs use different splits; {best_board.entries[0].run} has the highest accuracy.",
+            f"Warning: the runs in {runs} are on different data. Compared are those on the data of the latest"
+            f" run, {boards[0].info.cache.uri} ({boards[0].info.cache.data[:8]}); --cache selects other data:"
+            f" {left_out}.",
             err=True,
         )
-    return best_board
+    best_board = max(boards, key=lambda board: board.entries[0].val_accuracy)
+    if len(boards) > 1:
+        click.echo(
+            "Warning: the data is the same, but the runs use different splits;"
+            f" {best_board.entries[0].name} has the highest accuracy.",
+            err=True,
+        )
+    return best_board, sum(board.ranked for board in boards)
+
+
+def _fingerprints(cache: str | None, ranked: Sequence[Board]) -> tuple[str, ...]:
+    """Return the fingerprints of the data to compare, as recorded by runs of this and of older versions."""
+    if cache is None:
+        return (ranked[0].info.cache.data,)
+    from data.cache.cache import Cache
+
+    opened_cache = Cache.open(cache)
+    return (opened_cache.collection, opened_cache.info.fingerprint)
 
 
 if __name__ == "__main__":

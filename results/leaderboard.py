@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,14 +18,16 @@ import spaces
 from data.console import Command
 
 if TYPE_CHECKING:
-    from results.ranking.boards import Board
-    from results.ranking.comparison import Comparison
+    import pandas as pd
 
-_WIDTH = 160
-"""Width in characters of a table that is written to a file or a pipe."""
+    from results.ranking.comparison import Comparison
+    from results.ranking.entries import Board
+    from results.ranking.selection import SelectedEnsemble
+    from results.ranking.table import Column
 
 
 @click.command(cls=Command)
+@click.argument("names", metavar="[RUN...]", nargs=-1)
 @click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder of the runs.")
 @click.option("--family", metavar="NAME", help="Show only the runs of one model family.")
 @click.option(
@@ -43,74 +48,124 @@ _WIDTH = 160
     "--compare",
     metavar="A B",
     nargs=2,
-    help="Compare two trials with a paired test; each is RUN (its best trial), RUN:TRIAL or RUN:BASELINE.",
+    help="Compare two trials with a paired test; each is RUN (its best), RUN:4 or RUN:baseline.",
 )
-def main(runs: str, family: str | None, top: int, form: str, compare: tuple[str, str] | None) -> None:
-    """Rank the trials of all runs by validation accuracy.
+@click.option("--wide", is_flag=True, help="Show all columns, also if they do not fit the terminal.")
+@click.option("--columns", metavar="A,B", help="Show these columns; a wrong name lists all.")
+def main(
+    names: tuple[str, ...],
+    runs: str,
+    family: str | None,
+    top: int,
+    form: str,
+    compare: tuple[str, str] | None,
+    wide: bool,
+    columns: str | None,
+) -> None:
+    """Rank the trials of all runs, or of the named RUNs, by validation accuracy.
 
     Trials on different data or splits are listed in separate tables. The BASELINE of each run and the best of
-    each family are always shown. A mark shows which entries do not differ significantly from rank 1.
+    each family are always shown. A mark shows which entries do not differ significantly from rank 1. In a
+    terminal, columns that do not fit, or are the same in all rows, are left out.
     """
     if family is not None:
         spaces.get(family)
     if compare is not None:
-        from results.evaluation.trials import named_trial
         from results.ranking.comparison import compare as compare_trials
+        from results.ranking.references import trial_at
 
-        first, second = (named_trial(reference, runs) for reference in compare)
+        first, second = (trial_at(reference, runs) for reference in compare)
         _print_comparison(compare_trials(first, second), form)
         return
     from results.ranking.boards import boards
+    from results.ranking.references import run_names
+    from results.ranking.selection import best_ensemble
+    from results.ranking.table import columns_named
 
-    ranked, unscored_runs = boards(runs, family=family, top=top)
+    chosen = None if columns is None else columns_named(columns.replace(" ", "").split(","))
+    ranked, unscored_runs = boards(runs, family=family, top=top, names=run_names(names, runs) or None)
+    ensembles = [best_ensemble(board.candidates) for board in ranked]
     match form:
         case "json":
-            click.echo(json.dumps([_board_record(board) for board in ranked], indent=2, ensure_ascii=False))
+            records = [_board_record(*pair) for pair in zip(ranked, ensembles, strict=True)]
+            click.echo(json.dumps(records, indent=2, ensure_ascii=False))
         case "csv":
             click.echo(_csv(ranked), nl=False)
         case "md":
-            click.echo("\n\n".join(_markdown(board) for board in ranked))
+            texts = [_markdown(*pair, chosen) for pair in zip(ranked, ensembles, strict=True)]
+            click.echo("\n\n".join(texts))
         case _:
-            _print_tables(ranked)
+            _print_tables(ranked, ensembles, chosen, wide=wide)
     if unscored_runs:
         click.echo(f"Runs without a scored trial: {', '.join(unscored_runs)}.", err=True)
 
 
-def _print_tables(ranked: Sequence[Board]) -> None:
+def _print_tables(
+    ranked: Sequence[Board],
+    ensembles: Sequence[SelectedEnsemble | None],
+    chosen: Sequence[Column] | None,
+    *,
+    wide: bool,
+) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from data.console import out
-    from results.ranking.table import HEADINGS, LEFT, cells, notes, title
+    from results.ranking.table import (
+        default_columns,
+        ensemble_cells,
+        fitting_columns,
+        notes,
+        table_width,
+        title,
+    )
 
-    console = out() if out().is_terminal else Console(width=_WIDTH)
-    for board in ranked:
+    written: set[str] = set()
+    for board, ensemble in zip(ranked, ensembles, strict=True):
+        constant: dict[str, str] = {}
+        if chosen is not None:
+            columns = list(chosen)
+        elif wide or not out().is_terminal:
+            columns = default_columns()
+        else:
+            columns, constant = fitting_columns(board, out().width)
         # Text, because a run's name or an address may contain brackets, which rich treats as markup.
-        table = Table(title=Text(title(board)), title_justify="left", title_style="bold")
-        for heading in HEADINGS:
-            is_text = heading in LEFT
-            table.add_column(
-                heading, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold"
-            )
-        for entry in board.entries:
-            table.add_row(*map(Text, cells(entry)), style="bold cyan" if entry.baseline else None)
+        heading = Text(title(board, constant))
+        rows = [[column.cell(entry) for column in columns] for entry in board.entries]
+        ensemble_rows = [] if ensemble is None else [ensemble_cells(ensemble, columns)]
+        width = max(out().width, table_width(columns, [*rows, *ensemble_rows]))
+        # A name that rich breaks cannot be copied, so the table may be wider than the terminal.
+        console = Console(width=width, markup=False, emoji=False)
+        table = Table(title=heading, title_justify="left", title_style="bold")
+        for column in columns:
+            table.add_column(column.heading, justify="left" if column.left else "right", no_wrap=True)
+        for entry, cells in zip(board.entries, rows, strict=True):
+            table.add_row(*map(Text, cells), style="bold cyan" if entry.baseline else None)
+        for cells in ensemble_rows:
+            table.add_row(*map(Text, cells), style="italic")
         console.print(table)
-        for note in notes(board):
-            console.print(note, highlight=False, markup=False)
+        for note in notes(board, "" if ensemble is None else ensemble.sentence()):
+            if note not in written:
+                console.print(Text(note), soft_wrap=not out().is_terminal)
+        written.update(notes(board))
         console.print()
 
 
-def _markdown(board: Board) -> str:
-    from results.ranking.table import HEADINGS, LEFT, cells, notes, title
+def _markdown(board: Board, ensemble: SelectedEnsemble | None, chosen: Sequence[Column] | None) -> str:
+    from results.ranking.table import default_columns, ensemble_cells, notes, title
 
-    lines = [f"**{title(board)}**", "", f"| {' | '.join(HEADINGS)} |"]
-    lines.append("|" + "|".join(" --- " if heading in LEFT else " ---: " for heading in HEADINGS) + "|")
-    lines += [f"| {' | '.join(cells(entry))} |" for entry in board.entries]
-    return "\n".join([*lines, "", *(f"{note}  " for note in notes(board))])
+    columns = default_columns() if chosen is None else list(chosen)
+    lines = [f"**{title(board)}**", "", f"| {' | '.join(column.heading for column in columns)} |"]
+    lines.append("|" + "|".join(" --- " if column.left else " ---: " for column in columns) + "|")
+    lines += [f"| {' | '.join(column.cell(entry) for column in columns)} |" for entry in board.entries]
+    if ensemble is not None:
+        lines.append(f"| {' | '.join(ensemble_cells(ensemble, columns))} |")
+    sentence = "" if ensemble is None else ensemble.sentence()
+    return "\n".join([*lines, "", *(f"{note}  " for note in notes(board, sentence))])
 
 
-def _board_record(board: Board) -> dict[str, Any]:
+def _board_record(board: Board, ensemble: SelectedEnsemble | None) -> dict[str, Any]:
     info = board.info
     return {
         "table": board.number,
@@ -124,13 +179,15 @@ def _board_record(board: Board) -> dict[str, Any]:
         "ranked": board.ranked,
         "unranked": board.unranked,
         "n_groups": board.n_groups,
+        "ensemble": None if ensemble is None else ensemble.record(),
+        "family_order": None if board.family_order is None else asdict(board.family_order),
         "correction": None if board.correction is None else board.correction.record(),
         "entries": [asdict(entry) for entry in board.entries],
     }
 
 
 def _csv(ranked: Sequence[Board]) -> str:
-    from results.ranking.boards import Entry
+    from results.ranking.entries import Entry
 
     text = io.StringIO()
     columns = ["table", "cache_fingerprint", "split_fingerprint", *(field.name for field in fields(Entry))]
@@ -170,8 +227,8 @@ def _sentences(record: dict[str, Any]) -> list[str]:
     from results.ranking.table import SYNTHETIC
 
     lines = [
-        f"{side.upper()}: {trial['run']}:{'BASELINE' if trial['baseline'] else trial['trial_id']}"
-        f" ({trial['family']}): {100 * trial['accuracy']:.1f} %"
+        f"{side.upper()}: {trial['name']} ({trial['family']}{', BASELINE' if trial['baseline'] else ''}):"
+        f" {100 * trial['accuracy']:.1f} %"
         f" [{100 * trial['low']:.1f}, {100 * trial['high']:.1f}]"
         for side, trial in ((side, record[side]) for side in ("a", "b"))
     ]
@@ -204,6 +261,18 @@ def _sentences(record: dict[str, Any]) -> list[str]:
         lines.append(SYNTHETIC)
     return lines
 
+
+class _CallableModule(ModuleType):
+    """Module that can be called: ``results.leaderboard("runs")`` returns the table as a DataFrame."""
+
+    def __call__(self, runs: str | Path = "runs", **options: Any) -> pd.DataFrame:
+        """Rank trials; see `results.opened_run.leaderboard_table`."""
+        from results.opened_run import leaderboard_table
+
+        return leaderboard_table(runs, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule
 
 if __name__ == "__main__":
     main()

@@ -10,7 +10,12 @@ from search.storage.run_folder import RunFolder, require_epoch
 
 
 def read_columns(
-    run: RunFolder, name: str, columns: Sequence[str], epoch: int | None = None
+    run: RunFolder,
+    name: str,
+    columns: Sequence[str],
+    epoch: int | None = None,
+    *,
+    optional: Sequence[str] = (),
 ) -> dict[str, list[Any]]:
     """Read columns of a Parquet file of a run.
 
@@ -24,6 +29,8 @@ def read_columns(
         Names of the columns to read.
     epoch : int, optional
         The epoch that the file must hold.
+    optional : sequence of str
+        Further columns; None in each row where the file lacks one.
 
     Returns
     -------
@@ -41,7 +48,7 @@ def read_columns(
     location = f"run {run.name!r}: {run.folder.uri}/{name}"
     try:
         with run.folder.filesystem.open_input_file(f"{run.folder.path}/{name}") as file:
-            table = pq.ParquetFile(file).read(columns=list(columns))
+            table = pq.ParquetFile(file).read(columns=[*columns, *optional])
     except FileNotFoundError as error:
         raise RunError(f"{location} is missing; it is written when a trial ends") from error
     except pa.ArrowInvalid as error:
@@ -50,4 +57,7 @@ def read_columns(
     missing_columns = [column for column in columns if column not in table.column_names]
     if missing_columns:
         raise RunError(f"{location}: has no column {missing_columns[0]!r}")
-    return {column: table[column].to_pylist() for column in columns}
+    return {
+        column: table[column].to_pylist() if column in table.column_names else [None] * table.num_rows
+        for column in (*columns, *optional)
+    }

@@ -23,12 +23,14 @@ _READERS = 8
 
 
 class Candidate(NamedTuple):
-    """A scored trial: its run, the run's genres, its name, and the epoch of its score."""
+    """A scored trial: its run, the run's genres, name of its files, epoch of its score, name and family."""
 
     run: RunFolder
     classes: Sequence[str]
     trial_id: str
     best_epoch: int
+    name: str
+    family: str
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,14 @@ class ChoiceCorrection:
         Number of scored trials from which the best was selected.
     n_unread : int
         Number of trials among the best `MAX_TRIALS` whose predictions are missing or unreadable.
+    n_tracks : int or None
+        Number of tracks that all trials validated, if some trials validated more; else None.
     """
 
     corrected: Corrected
     n_ranked: int
     n_unread: int
+    n_tracks: int | None = None
 
     def record(self) -> dict[str, Any]:
         """Return the content for JSON; accuracies from 0 to 1."""
@@ -55,6 +60,7 @@ class ChoiceCorrection:
             "raw": self.corrected.raw,
             "corrected": self.corrected.corrected,
             "chosen_among": self.n_ranked,
+            "trials_read": self.corrected.n_trials,
             "epochs_corrected": self.corrected.epochs,
             "without_predictions": self.n_unread,
         }
@@ -62,11 +68,14 @@ class ChoiceCorrection:
     def sentence(self) -> str:
         """Describe the raw and the corrected score."""
         selected_from = "trials and their epochs" if self.corrected.epochs else "trials"
+        common = "" if self.n_tracks is None else f" on the {self.n_tracks} tracks that all trials validated"
         text = (
-            f"The best scores {100 * self.corrected.raw:.1f} %,"
+            f"The best scores {100 * self.corrected.raw:.1f} %{common},"
             f" {100 * self.corrected.corrected:.1f} % after correction for choosing among"
             f" {self.n_ranked} {selected_from}"
         )
+        if self.n_ranked > MAX_TRIALS:
+            text += f", of which the {self.corrected.n_trials} best are used"
         if not self.corrected.epochs:
             text += " (the choice of the epoch is not corrected)"
         if self.n_unread:
@@ -116,6 +125,7 @@ def correct_best(
         ),
         n_ranked=len(candidates),
         n_unread=len(best_candidates) - len(available),
+        n_tracks=len(common) if any(len(prediction.row) > len(common) for prediction in available) else None,
     )
 
 
@@ -123,8 +133,17 @@ def correct_run(trial: Trial) -> ChoiceCorrection | None:
     """Correct the score of the best trial of a run for its selection among the run's trials."""
     ranked = scored(trial.run.trials(), trial.info.metric)
     candidates = [
-        Candidate(trial.run, trial.info.classes, str(trial_id), int(epoch))
-        for trial_id, epoch in zip(ranked["trial_id"], ranked["best_epoch"], strict=True)
+        Candidate(
+            trial.run,
+            trial.info.classes,
+            str(trial_id),
+            int(epoch),
+            f"{trial.run.name}:{number}",
+            trial.info.family,
+        )
+        for number, trial_id, epoch in zip(
+            ranked.index, ranked["trial_id"], ranked["best_epoch"], strict=True
+        )
     ]
     return correct_best(candidates, groups_by_track(trial.run))
 

@@ -35,14 +35,30 @@ def storage(run: RunFolder) -> optuna.storages.JournalStorage:
     return optuna.storages.JournalStorage(_ReadOnly(str(run.folder.local / JOURNAL)))
 
 
+def load_study(run: RunFolder) -> optuna.Study:
+    """Load the study of a run, read-only.
+
+    Raises
+    ------
+    RunError
+        If the run has no study yet.
+    HarnessError
+        If the run is stored in a bucket.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return optuna.load_study(study_name=STUDY, storage=storage(run))
+    except KeyError as error:
+        raise RunError(f"run {run.name!r}: its study is empty; has its search started?") from error
+
+
 def ended_at(run: RunFolder) -> dict[str, datetime]:
     """Read when each trial ended, by its name; empty if the run has no local journal."""
     if not run.folder.is_local or not run.folder.exists(JOURNAL):
         return {}
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        study = optuna.load_study(study_name=STUDY, storage=storage(run))
-    except KeyError:
+        study = load_study(run)
+    except RunError:
         return {}
     return {
         trial.user_attrs["trial_id"]: trial.datetime_complete

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from data.dataset.scores import COLUMNS, Metric, sign
 from data.errors import RunError
+from data.io.command_names import command_name
 from search.storage.run_folder import RunFolder, first_failure
 from search.storage.run_info import RunInfo
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BASELINE = "BASELINE"
-"""Name of trial 0 in commands."""
+BASELINE, BEST = "baseline", "best"
+"""Names of trial 0 and of the best trial in commands: ``RUN:baseline`` is ``RUN:0``."""
 
 SCORED = ("COMPLETE", "PRUNED")
 """States of ranked trials; a stopped trial counts with its best epoch."""
@@ -34,10 +36,10 @@ class Trial:
         The run of the trial.
     info : RunInfo
         The run's record.
+    number : int
+        The trial's number in the order of suggestion; 0 is the BASELINE.
     trial_id : str
-        The trial's name in the run.
-    baseline : bool
-        Whether the trial is the BASELINE.
+        Name of the trial's files.
     status : str
         One of `SCORED`.
     best_epoch : int
@@ -53,13 +55,23 @@ class Trial:
 
     run: RunFolder
     info: RunInfo
+    number: int
     trial_id: str
-    baseline: bool
     status: str
     best_epoch: int
     val_accuracy: float
     best_of: int
     config: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The trial as typed in commands: ``RUN:NUMBER``."""
+        return f"{self.run.name}:{self.number}"
+
+    @property
+    def baseline(self) -> bool:
+        """Whether the trial is the BASELINE."""
+        return self.number == 0
 
 
 def has_score(trials: pd.DataFrame) -> pd.Series[bool]:
@@ -74,15 +86,15 @@ def scored(trials: pd.DataFrame, metric: Metric = "accuracy") -> pd.DataFrame:
     )
 
 
-def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
-    """Find a trial of a run.
+def find_trial(run: RunFolder, wanted: str | None = None) -> Trial:
+    """Find a scored trial of a run.
 
     Parameters
     ----------
     run : RunFolder
         The run.
-    trial_id : str, optional
-        The trial's name, or ``BASELINE``; by default the best trial.
+    wanted : str, optional
+        The trial's number, its id in the files, ``best`` (the default) or ``baseline``.
 
     Raises
     ------
@@ -96,25 +108,16 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
             f"run {run.name!r}: no trial has ended with a score;"
             f" {(info.status == 'finished' and first_failure(trials)) or 'wait for the search or resume it'}"
         )
-    if trial_id is None:
-        row = ranked.iloc[0]
-    elif trial_id == BASELINE:
-        row = trials.iloc[0]
-    else:
-        named = trials[trials["trial_id"] == trial_id]
-        if named.empty:
-            raise RunError(
-                f"run {run.name!r}: no trial {trial_id!r}; 'python -m results.leaderboard' lists the trials"
-            )
-        row = named.iloc[0]
+    number = trial_number(run.name, trials, wanted, info.metric)
+    row = trials.iloc[number]
     if row["status"] not in SCORED or math.isnan(row["val_accuracy"]):
-        raise RunError(f"run {run.name!r}: trial {row['trial_id']} is {row['status']}, so it has no score")
-    is_best = trial_id != BASELINE and row["trial_id"] == ranked["trial_id"].iloc[0]
+        raise RunError(f"trial {run.name}:{number} is {row['status']}, so it has no score")
+    is_best = (wanted or "").lower() != BASELINE and number == ranked.index[0]
     return Trial(
         run=run,
         info=info,
+        number=number,
         trial_id=str(row["trial_id"]),
-        baseline=row["trial_id"] == trials["trial_id"].iloc[0],
         status=str(row["status"]),
         best_epoch=int(row["best_epoch"]),
         val_accuracy=float(row["val_accuracy"]),
@@ -124,10 +127,68 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
     )
 
 
+def trial_number(run: str, trials: pd.DataFrame, wanted: str | None, metric: Metric = "accuracy") -> int:
+    """Find the number of a trial, which is its row in the table of trials.
+
+    Parameters
+    ----------
+    run : str
+        Name of the run.
+    trials : DataFrame
+        The table of the run's trials, with the default index.
+    wanted : str or None
+        See `find_trial`.
+    metric : str
+        The metric of the run, by which ``best`` is found.
+
+    Raises
+    ------
+    RunError
+        If no trial has this name; the message contains the nearest name.
+    """
+    ids = [str(trial_id) for trial_id in trials["trial_id"]]
+    if wanted is None or wanted.lower() == BEST:
+        return int(scored(trials, metric).index[0])
+    if wanted.lower() == BASELINE:
+        return 0
+    if wanted in ids:
+        return ids.index(wanted)
+    if wanted.isdecimal() and int(wanted) < len(ids):
+        return int(wanted)
+    near = str(len(ids) - 1) if wanted.isdecimal() else nearest(wanted, [BEST, BASELINE, *ids])
+    raise RunError(
+        f"run {run!r}: no trial {wanted!r}; the nearest name is {run}:{near}; the trials are numbered 0 to"
+        f" {len(ids) - 1}"
+    )
+
+
+def nearest(wanted: str, names: Sequence[str]) -> str:
+    """Return the name that is most similar to a mistyped one."""
+    return next(iter(get_close_matches(wanted, names, n=1, cutoff=0)), "")
+
+
 def named_trial(reference: str, runs: str) -> Trial:
-    """Find a trial by ``RUN`` (its best) or ``RUN:TRIAL_ID``; see `find_trial`."""
-    name, _, trial_id = reference.partition(":")
-    return find_trial(RunFolder.at(runs, name), trial_id or None)
+    """Find a trial by ``RUN`` (its best) or ``RUN:TRIAL``; see `find_trial`."""
+    name, _, wanted = reference.partition(":")
+    return find_trial(existing_run(runs, name), wanted or None)
+
+
+def existing_run(runs: str, name: str) -> RunFolder:
+    """Return a run that exists.
+
+    Raises
+    ------
+    RunError
+        If no run has this name; the message contains the nearest name.
+    """
+    run = RunFolder.at(runs, name)
+    if not run.folder.exists("run.json"):
+        near = nearest(name, [other.name for other in RunFolder.all(runs)])
+        hint = f"the nearest name is {near!r}; " if near else ""
+        raise RunError(
+            f"no run {name!r} in {runs}; {hint}'{command_name('results.leaderboard')}' lists the runs"
+        )
+    return run
 
 
 def config_of(row: Mapping[str, Any], space: Mapping[str, Any]) -> dict[str, Any]:

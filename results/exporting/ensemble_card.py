@@ -42,13 +42,12 @@ def ensemble_card(
     lines = [
         "## Members",
         "",
-        "| family | trial | weight | validation accuracy | epochs |",
+        "| family | trial | weight | validation accuracy | best epoch |",
         "| --- | --- | ---: | ---: | ---: |",
     ]
     for trial, weight in zip(trials, weights, strict=True):
-        name = "BASELINE" if trial.baseline else trial.trial_id
         lines.append(
-            f"| {trial.info.family} | {trial.run.name}:{name} | {weight:.2f}"
+            f"| {trial.info.family} | {trial.name} | {weight:.2f}"
             f" | {100 * trial.val_accuracy:.1f} % | {trial.best_epoch} |"
         )
     lines += ["", selection] if selection else []

@@ -22,18 +22,12 @@ from results.exporting.calibration_report import fitted_calibration
 from results.exporting.ensemble_card import ensemble_card
 from results.exporting.formats import check_available
 from results.exporting.refit import Refit, refit
-from results.exporting.writer import (
-    earlier_scorings,
-    new_folder,
-    record_scoring,
-    write_evaluation,
-    write_model,
-    writing,
-)
+from results.exporting.scoring_record import locked_tracks, recorded_scoring
+from results.exporting.writer import new_folder, write_evaluation, write_model, writing
 from results.model import files
 from results.model.classifier import Classifier
 from results.model.ensemble import EnsembleConfig
-from results.ranking.boards import Board
+from results.ranking.entries import Board
 from results.ranking.selection import out_of_fold_vote
 from search.storage.run_folder import RunFolder
 
@@ -130,18 +124,15 @@ def export_ensemble(
     Raises
     ------
     RunError
-        If the trials are on different data or splits.
+        If the trials are on different data or have different held-out test sets.
     ExportError
         If the folder exists or cannot be written.
     """
     info = trials[0].info
-    comparable = [
-        trial.info.cache.same_collection(info.cache)
-        and trial.info.split_fingerprint == info.split_fingerprint
-        for trial in trials
-    ]
-    if not all(comparable):
-        raise RunError("the members of an ensemble must have the same data and split")
+    if not all(trial.info.cache.same_collection(info.cache) for trial in trials):
+        raise RunError("the members of an ensemble must have the same data")
+    if any(locked_tracks(trial.run) != locked_tracks(trials[0].run) for trial in trials[1:]):
+        raise RunError("the members of an ensemble must have the same held-out test set")
     with new_folder(out) as folder:
         check_available(formats)
         member_weights = [1 / len(trials)] * len(trials) if weights is None else list(weights)
@@ -175,9 +166,11 @@ def export_ensemble(
         )
         earlier: list[dict[str, Any]] = []
         if trained.locked is not None:
-            earlier = earlier_scorings(trials[0], runs)
-            vote_on_test = apply_temperature(np.average(locked, axis=0, weights=member_weights), temperature)
-            metrics["test"] = _score(trials, vote_on_test, trained.locked, created)
+            members = "+".join(trial.name for trial in trials)
+            with recorded_scoring(trials[0], runs, run=members, trial_id="ensemble", when=created) as scoring:
+                vote_on_test = np.average(locked, axis=0, weights=member_weights)
+                scoring.finish(_score(trials, apply_temperature(vote_on_test, temperature), trained.locked))
+            metrics["test"], earlier = scoring.result, scoring.earlier
         card = ensemble_card(
             trials,
             metrics,
@@ -195,10 +188,7 @@ def export_ensemble(
     return metrics
 
 
-def _score(trials: Sequence[Trial], probabilities: np.ndarray, locked: Task, when: str) -> dict[str, Any]:
-    """Evaluate the vote on the held-out test set, and record the evaluation."""
+def _score(trials: Sequence[Trial], probabilities: np.ndarray, locked: Task) -> dict[str, Any]:
+    """Evaluate the vote on the held-out test set."""
     groups = track_groups(locked.track_id.tolist(), groups_by_track(trials[0].run))
-    result = judge(probabilities, locked.track_label, trials[0].info.classes, groups)
-    members = "+".join(f"{trial.run.name}:{trial.trial_id}" for trial in trials)
-    record_scoring(trials[0], result, run=members, trial_id="ensemble", when=when)
-    return result
+    return judge(probabilities, locked.track_label, trials[0].info.classes, groups)

@@ -51,7 +51,8 @@ def model_card(
     among : int
         Number of scored trials, in all compared runs, from which this one was selected.
     earlier_scorings : list of dict
-        Earlier evaluations on the same test set, as in ``test_scores.json``.
+        Earlier evaluations on the same test set, as returned by
+        `results.exporting.scoring_record.earlier_scorings`.
     calibration : Calibration, optional
         Calibration on the validated tracks; None if no temperature could be fitted.
     correction : ChoiceCorrection, optional
@@ -80,7 +81,7 @@ def _head(trial: Trial) -> str:
     text = (
         f"# {info.family}: music genres from {input_name(trial)}\n\n"
         f"A classifier of {len(info.classes)} genres: {', '.join(info.classes)}. It is trial"
-        f" `{trial.trial_id}`{' (the BASELINE)' if trial.baseline else ''} of run `{trial.run.name}`."
+        f" `{trial.name}`{' (the BASELINE)' if trial.baseline else ''}."
     )
     return f"{text}\n\n{SYNTHETIC}" if info.cache.synthetic else text
 
@@ -181,7 +182,8 @@ def _scoring_note(earlier: list[dict[str, Any]]) -> str:
     if not earlier:
         return "This was the first evaluation on these test tracks among the runs in this folder."
     evaluations = "; ".join(
-        f"{score['when']}: {score['run']}:{score['trial_id']}, {100 * score['accuracy']:.1f} %"
+        f"{score['when']}: {score.get('name') or score['run'] + ':' + score['trial_id']},"
+        f" {'no result' if 'accuracy' not in score else format(100 * score['accuracy'], '.1f') + ' %'}"
         for score in earlier
     )
     return (

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 
 import spaces
@@ -23,8 +22,7 @@ from data.dataset.calibration import Calibration, apply_temperature
 from data.dataset.metrics import judge
 from data.dataset.task import Task
 from data.dataset.track_scores import vote
-from data.errors import ExportError, HarnessError, RunError
-from data.io.s3_errors import bucket_failure
+from data.errors import ExportError
 from results.evaluation.correction import ChoiceCorrection, correct_run
 from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.predictions import OutOfFoldPredictions
@@ -41,10 +39,10 @@ from results.exporting.encoder_chain import build_chain, chain_formats, has_chai
 from results.exporting.formats import check_available, write_formats
 from results.exporting.model_card import model_card
 from results.exporting.refit import Refit, refit
+from results.exporting.scoring_record import recorded_scoring
 from results.model import files
 from results.model.classifier import Classifier
 from search.storage.provenance import library_versions
-from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
 
 _CHECKED_ROWS = 64
@@ -110,9 +108,11 @@ def export_trial(
             config = write_model(trial, trained, folder, formats, calibration)
         earlier: list[dict[str, Any]] = []
         if trained.locked is not None:
-            # After the training, because another export may have evaluated in the meantime.
-            earlier = earlier_scorings(trial, runs)
-            metrics["test"] = _score_locked(trial, trained.locked, folder, config.created)
+            with recorded_scoring(
+                trial, runs, run=trial.run.name, trial_id=trial.trial_id, name=trial.name, when=config.created
+            ) as scoring:
+                scoring.finish(_score_locked(trial, trained.locked, folder))
+            metrics["test"], earlier = scoring.result, scoring.earlier
         card = model_card(
             trial,
             config,
@@ -275,68 +275,12 @@ def write_evaluation(
         plot_reliability(folder / RELIABILITY, calibration, f"{model}, validation{suffix}: {n} tracks")
 
 
-def _score_locked(trial: Trial, locked: Task, folder: Path, when: str) -> dict[str, Any]:
-    """Evaluate the exported files on the held-out test set, and record the evaluation."""
+def _score_locked(trial: Trial, locked: Task, folder: Path) -> dict[str, Any]:
+    """Evaluate the exported files on the held-out test set."""
     classifier = Classifier.load(folder)
     rows = classifier.predict_rows(locked.X)
     probabilities = vote(rows, locked.track, len(locked.track_id))
     if classifier.config.temperature != 1:
         probabilities = apply_temperature(probabilities, classifier.config.temperature)
     groups = track_groups(locked.track_id.tolist(), groups_by_track(trial.run))
-    result = judge(probabilities, locked.track_label, trial.info.classes, groups)
-    record_scoring(trial, result, run=trial.run.name, trial_id=trial.trial_id, when=when)
-    return result
-
-
-def record_scoring(trial: Trial, result: dict[str, Any], **identity: str) -> None:
-    """Record an evaluation on the held-out test set in the trial's run.
-
-    Must be called immediately: the test set has been used, even if the export fails afterwards.
-
-    Parameters
-    ----------
-    trial : Trial
-        The evaluated trial.
-    result : dict
-        Metrics as returned by `data.dataset.metrics.judge`.
-    **identity : str
-        ``run``, ``trial_id`` and ``when``.
-
-    Raises
-    ------
-    RunError
-        If the run's folder cannot be written.
-    """
-    scores = {key: result[key] for key in ("accuracy", "low", "high", "n", "macro_f1")}
-    try:
-        trial.run.add_test_score({**identity, **scores, "split_fingerprint": trial.info.split_fingerprint})
-    except OSError as error:
-        raise bucket_failure(error) or RunError(
-            f"{trial.run.folder.uri}/test_scores.json: cannot be written ({error.strerror or error}), but"
-            " each evaluation on the test set has to be recorded; make it writable and export again"
-        ) from error
-
-
-def earlier_scorings(trial: Trial, runs: str) -> list[dict[str, Any]]:
-    """Find evaluations on the same test tracks by any run in the folder, oldest first.
-
-    Tracks are compared by name, because runs with other folds or on an extended cache can hold out the same
-    tracks. Runs that cannot be read are skipped with a warning on standard error.
-    """
-    locked = _locked_tracks(trial.run)
-    evaluations = []
-    for run in RunFolder.all(runs):
-        try:
-            scorings = run.test_scores()
-            if scorings and locked & _locked_tracks(run):
-                evaluations += scorings
-        except (HarnessError, OSError) as error:
-            reason = " ".join(str(error).split())
-            click.echo(f"Warning: not checked for earlier evaluations on the test set: {reason}", err=True)
-    return sorted(evaluations, key=lambda evaluation: str(evaluation["when"]))
-
-
-def _locked_tracks(run: RunFolder) -> set[str]:
-    """Read the names of the tracks of the held-out test set."""
-    split = run.split()
-    return set(split.track_id[split.test].tolist())
+    return judge(probabilities, locked.track_label, trial.info.classes, groups)

@@ -53,6 +53,7 @@ class Comparison:
         for name, trial, n_correct in (("a", self.a, self.right_a), ("b", self.b, self.right_b)):
             low, high = self.intervals[name]
             sides[name] = {
+                "name": trial.name,
                 "run": trial.run.name,
                 "family": trial.info.family,
                 "trial_id": trial.trial_id,

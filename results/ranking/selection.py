@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,14 +12,11 @@ from data.dataset.ensemble_selection import EnsembleChoice, select_ensemble
 from data.dataset.metrics import judge
 from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError, RunError
+from results.evaluation.columns import read_columns
+from results.evaluation.correction import Candidate
 from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.predictions import OutOfFoldPredictions
-from results.evaluation.trials import Trial, find_trial
-from results.ranking.boards import Board
-from search.storage.run_folder import RunFolder
-
-MAX_CANDIDATES = 25
-"""Maximum number of best trials from which members are selected."""
+from results.evaluation.trials import Trial
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class SelectedEnsemble:
 
     Attributes
     ----------
-    trials : list of Trial
+    members : list of Candidate
         The members, by descending weight.
     weights : list of float
         Their weights, which sum to 1.
@@ -38,95 +35,134 @@ class SelectedEnsemble:
         Number of tracks that all candidates validated.
     """
 
-    trials: list[Trial]
+    members: list[Candidate]
     weights: list[float]
     choice: EnsembleChoice
     n_tracks: int
 
+    def names(self) -> str:
+        """List the members with their families and weights."""
+        return ", ".join(
+            f"{member.name} ({member.family}, {weight:.2f})"
+            for member, weight in zip(self.members, self.weights, strict=True)
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Return the content for JSON; accuracies from 0 to 1."""
+        return {
+            "members": {
+                member.name: weight for member, weight in zip(self.members, self.weights, strict=True)
+            },
+            "accuracy": self.choice.scores.accuracy,
+            "single_accuracy": self.choice.single_scores.accuracy,
+            "members_mean": self.choice.members_mean,
+            "recommended": self.recommended,
+            "n_tracks": self.n_tracks,
+        }
+
+    @property
+    def recommended(self) -> bool:
+        """Whether the vote of several members beats the best single trial by cross-fitting."""
+        return self.choice.recommended and len(self.members) > 1
+
     def sentence(self) -> str:
         """Compare the vote with the best single trial and with the members' mean."""
         vote, single = self.choice.scores.accuracy, self.choice.single_scores.accuracy
-        verdict = "recommended" if self.choice.recommended else "not recommended: the best alone does as well"
+        verdict = "recommended" if self.recommended else "not recommended: the best alone does as well"
         return (
-            f"An ensemble of {len(self.trials)} scores {100 * vote:.1f} % by cross-fitting, the best single"
+            f"An ensemble of {len(self.members)} scores {100 * vote:.1f} % by cross-fitting, the best single"
             f" trial {100 * single:.1f} % in the same way; the members' mean is"
             f" {100 * self.choice.members_mean:.1f} % ({verdict})."
         )
 
 
-def candidates(board: Board, runs: str) -> list[Trial]:
-    """Find the trials of a board with stored predictions, best first, without repeated networks.
-
-    Parameters
-    ----------
-    board : Board
-        A board with at least its `MAX_CANDIDATES` best entries.
-    runs : str
-        Folder of the runs.
-    """
-    trials: list[Trial] = []
-    networks = set()
-    for entry in board.entries:
-        try:
-            trial = find_trial(RunFolder.at(runs, entry.run), entry.trial_id)
-            OutOfFoldPredictions.of(trial)
-        except HarnessError:
-            continue
-        network = (trial.info.family, repr(sorted(trial.config.items())), trial.best_epoch, trial.info.seed)
-        if network not in networks:
-            networks.add(network)
-            trials.append(trial)
-    return trials
+def best_ensemble(candidates: Sequence[Candidate]) -> SelectedEnsemble | None:
+    """Select an ensemble; None if no vote of several members can be selected."""
+    try:
+        selected = select(candidates)
+    except RunError:
+        return None
+    return selected if len(selected.members) > 1 else None
 
 
-def select(trials: Sequence[Trial], *, seed: int = 0) -> SelectedEnsemble:
+class _Predictions(NamedTuple):
+    """Names of the tracks, genre numbers, and probabilities of one trial."""
+
+    track_id: list[str]
+    truth: np.ndarray
+    probabilities: np.ndarray
+
+
+def _read(candidate: Candidate) -> _Predictions | None:
+    """Read the out-of-fold predictions of a trial; None if they are missing or unreadable."""
+    names = [f"p.{genre}" for genre in candidate.classes]
+    number = {genre: index for index, genre in enumerate(candidate.classes)}
+    name = f"predictions/{candidate.trial_id}.parquet"
+    try:
+        columns = read_columns(candidate.run, name, ["track_id", "label", *names], candidate.best_epoch)
+        truth = np.array([number[label] for label in columns["label"]], dtype=np.int64)
+    except (HarnessError, OSError, KeyError):
+        return None
+    probabilities = np.array([columns[name] for name in names], dtype=np.float64).T
+    return _Predictions(columns["track_id"], truth, probabilities)
+
+
+def select(candidates: Sequence[Candidate], *, seed: int = 0) -> SelectedEnsemble:
     """Select members and weights greedily, and score the vote by cross-fitting over groups of tracks.
 
+    Candidates without readable predictions, and repetitions of a network, are left out.
+
     Parameters
     ----------
-    trials : sequence of Trial
-        Candidates on the same data and split.
+    candidates : sequence of Candidate
+        Trials on the same data, best first.
     seed : int
         Seed of the cross-fitting partition.
 
     Raises
     ------
     RunError
-        If there are fewer than two candidates, or they validated no track in common.
+        If there are fewer than two candidates, or they validated too few tracks in common.
     """
-    if len(trials) < 2:
-        raise RunError(f"--ensemble: {len(trials)} trials with stored predictions are too few; search more")
-    predictions = [OutOfFoldPredictions.of(trial) for trial in trials]
+    usable: list[Candidate] = []
+    predictions: list[_Predictions] = []
+    for candidate in candidates:
+        read = _read(candidate)
+        if read is not None and not any(
+            np.array_equal(read.probabilities, other.probabilities) for other in predictions
+        ):
+            usable.append(candidate)
+            predictions.append(read)
+    if len(usable) < 2:
+        raise RunError(f"--ensemble: {len(usable)} trials with stored predictions are too few; search more")
     common = sorted(set.intersection(*(set(prediction.track_id) for prediction in predictions)))
-    groups = track_groups(common, _group_of(trials)) or TrackGroups.independent(len(common))
+    group_of = next(filter(None, (groups_by_track(candidate.run) for candidate in usable)), {})
+    groups = track_groups(common, group_of) or TrackGroups.independent(len(common))
     if groups.n_groups < 2:
         raise RunError("--ensemble: the trials validated fewer than two groups of tracks in common")
-    rows = []
-    for prediction in predictions:
-        row_of = {track: row for row, track in enumerate(prediction.track_id)}
-        rows.append([row_of[track] for track in common])
+    rows = [_rows(prediction.track_id, common) for prediction in predictions]
     models = np.array(
         [prediction.probabilities[row] for prediction, row in zip(predictions, rows, strict=True)]
     )
     choice = select_ensemble(models, predictions[0].truth[rows[0]], groups, seed=seed)
-    members = choice.members
     return SelectedEnsemble(
-        [trials[number] for number in members],
-        [float(choice.weights[number]) for number in members],
+        [usable[number] for number in choice.members],
+        [float(choice.weights[number]) for number in choice.members],
         choice,
         len(common),
     )
 
 
-def _group_of(trials: Sequence[Trial]) -> dict[str, str]:
-    """Read the groups of the tracks from the first run that stored them."""
-    return next(filter(None, (groups_by_track(trial.run) for trial in trials)), {})
+def _rows(track_id: Sequence[str], common: Sequence[str]) -> list[int]:
+    """Find the rows of the common tracks."""
+    row_of = {track: row for row, track in enumerate(track_id)}
+    return [row_of[track] for track in common]
 
 
 def out_of_fold_vote(
     trials: Sequence[Trial], weights: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray, TrackGroups | None, dict[str, Any]]:
-    """Average the members' out-of-fold probabilities on the tracks of the first member.
+    """Average the members' out-of-fold probabilities on the tracks that all members validated.
 
     Returns
     -------
@@ -138,11 +174,21 @@ def out_of_fold_vote(
         Groups of the tracks.
     numbers : dict
         As `data.dataset.metrics.judge` returns them.
+
+    Raises
+    ------
+    RunError
+        If no track is common.
     """
-    first, *others = (OutOfFoldPredictions.of(trial) for trial in trials)
-    total = weights[0] * first.probabilities
-    for weight, other in zip(weights[1:], others, strict=True):
-        row_of = {track: number for number, track in enumerate(other.track_id)}
-        total = total + weight * other.probabilities[[row_of[track] for track in first.track_id]]
-    groups = first.groups
-    return total, first.truth, groups, judge(total, first.truth, trials[0].info.classes, groups)
+    predictions = [OutOfFoldPredictions.of(trial) for trial in trials]
+    common = sorted(set.intersection(*(set(each.track_id) for each in predictions)))
+    if not common:
+        raise RunError("the members of an ensemble validated no track in common")
+    rows = [_rows(each.track_id, common) for each in predictions]
+    total = sum(
+        weight * each.probabilities[row] for weight, each, row in zip(weights, predictions, rows, strict=True)
+    )
+    vote = np.asarray(total, dtype=np.float64)
+    groups = track_groups(common, groups_by_track(trials[0].run))
+    truth = predictions[0].truth[rows[0]]
+    return vote, truth, groups, judge(vote, truth, trials[0].info.classes, groups)

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from data.errors import RunError
+from data.io.folder import Folder
 from results.evaluation.correction import correct_run
 from results.evaluation.descriptions import source, split
 from results.evaluation.predictions import OutOfFoldPredictions
-from results.ranking.boards import Board, boards
-from results.ranking.table import HEADINGS, LEFT, SYNTHETIC, cells, notes, title
+from results.ranking.boards import boards
+from results.ranking.entries import Board
+from results.ranking.references import run_names
+from results.ranking.table import SYNTHETIC, default_columns, notes, title
 from results.reporting.confusion import confident_errors, confusion, genres
 from results.reporting.figure import Figure
 from results.reporting.importance import importance_figure, importances
@@ -46,6 +50,7 @@ def report(runs: str, names: Sequence[str]) -> str:
     RunError
         If a run does not exist or has no scored trial.
     """
+    names = run_names(names, runs)
     all_runs = [RunData.read(RunFolder.at(runs, name)) for name in names]
     ranked, _ = boards(runs, names=names)
     joint_figures: list[dict[str, Any]] = []
@@ -54,8 +59,7 @@ def report(runs: str, names: Sequence[str]) -> str:
             comparable_runs = [
                 run_data
                 for run_data in all_runs
-                if run_data.info.cache.same_collection(board.info.cache)
-                and run_data.info.split_fingerprint == board.info.split_fingerprint
+                if run_data.info.cache.same_collection(board.info.cache) and run_data.run.name in board.runs
             ]
             joint_figures.append(_with_id(best_so_far(comparable_runs), f"all-{board.number}"))
     return _render(
@@ -66,6 +70,27 @@ def report(runs: str, names: Sequence[str]) -> str:
         sections=[_section(run_data, f"run{number}") for number, run_data in enumerate(all_runs)],
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
+
+
+def write_report(runs: str, names: Sequence[str], out: str | Path) -> Path:
+    """Write the report of runs to a file and return its path.
+
+    Raises
+    ------
+    RunError
+        If a run does not exist or has no scored trial, or the file cannot be written.
+    """
+    target = Path(out).expanduser().absolute()
+    if target.is_dir():
+        raise RunError(
+            f"--out {out}: this is a folder; name a file, such as {str(out).rstrip('/')}/report.html"
+        )
+    page = report(runs, names)
+    try:
+        Folder.at(target.parent).write(target.name, page.encode())
+    except OSError as error:
+        raise RunError(f"--out {out}: cannot be written ({error})") from error
+    return target
 
 
 def _render(**content: Any) -> str:
@@ -90,14 +115,12 @@ def _with_id(figure: Figure, section: str) -> dict[str, Any]:
 
 
 def _board(board: Board) -> dict[str, Any]:
+    columns = default_columns()
     return {
         "title": title(board),
-        "headings": [(heading, heading in LEFT) for heading in HEADINGS],
+        "headings": [(column.heading, column.left) for column in columns],
         "rows": [
-            (
-                entry.baseline,
-                [(cell, heading in LEFT) for cell, heading in zip(cells(entry), HEADINGS, strict=True)],
-            )
+            (entry.baseline, [(column.cell(entry), column.left) for column in columns])
             for entry in board.entries
         ],
         "notes": notes(board),
@@ -141,8 +164,11 @@ def _section(run_data: RunData, name: str) -> dict[str, Any]:
 def _failed(run_data: RunData) -> list[tuple[str, str, str]]:
     """List the trials with an error: name, state, and the message without its traceback."""
     failed = run_data.trials[run_data.trials["error"].notna()]
-    rows = zip(failed["trial_id"], failed["status"], failed["error"], strict=True)
-    return [(name, status, last_words(error)[:_MAX_ERROR_CHARACTERS]) for name, status, error in rows]
+    rows = zip(failed.index, failed["status"], failed["error"], strict=True)
+    return [
+        (f"{run_data.run.name}:{number}", status, last_words(error)[:_MAX_ERROR_CHARACTERS])
+        for number, status, error in rows
+    ]
 
 
 def _format_value(value: Any) -> str:
@@ -166,7 +192,7 @@ def _facts(run_data: RunData) -> list[tuple[str, str]]:
     corrected = [] if correction is None else [("correction", correction.sentence())]
     return [
         ("family", info.family),
-        ("best", f"{best.trial_id}: {100 * best.val_accuracy:.1f} %{lift}"),
+        ("best", f"{best.name}: {100 * best.val_accuracy:.1f} %{lift}"),
         *corrected,
         ("trials", f"{len(run_data.trials)} of {info.trials} ({counts}), at most {info.max_epochs} epochs"),
         ("search", f"{options}; seed {info.seed}; {duration}{info.status}"),

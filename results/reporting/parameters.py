@@ -39,7 +39,7 @@ class ParameterFigures:
         configs = run_data.configurations()
         self.configs = [configs[row] for row in rows]
         self.score = 100 * frame["val_accuracy"].to_numpy()[rows]
-        self.names = frame["trial_id"].iloc[rows].tolist()
+        self.names = [f"{run_data.run.name}:{number}" for number in frame.index[rows]]
         used_names = {name for config in self.configs for name in config}
         ordered = [name for name in importance.shares if name in used_names]
         ordered += sorted(used_names - set(ordered))

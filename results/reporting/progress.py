@@ -44,7 +44,7 @@ def best_so_far(runs: Sequence[RunData]) -> Figure:
                         "name": status if single else f"{name}, {status}",
                         "x": numbers(x[rows]),
                         "y": numbers(score[rows]),
-                        "text": frame["trial_id"].iloc[rows].tolist(),
+                        "text": [f"{name}:{number}" for number in frame.index[rows]],
                         "marker": {"size": 7, "opacity": 0.8} | ({"color": colour} if single else {}),
                         "showlegend": single,
                         "hovertemplate": "%{text}: %{y:.1f} %<extra></extra>",
@@ -141,6 +141,7 @@ def learning_curves(run_data: RunData) -> Figure:
     """Draw validation accuracy over epochs, with the rungs and the number of trials stopped at each."""
     frame = run_data.scored.sort_values("val_accuracy", ascending=False, kind="stable")
     names = frame["trial_id"].tolist()
+    trial_names = {name: f"{run_data.run.name}:{number}" for number, name in frame["trial_id"].items()}
     first = min(len(names), _MAX_CURVES // 3)
     drawn = (
         [
@@ -173,7 +174,7 @@ def learning_curves(run_data: RunData) -> Figure:
                 "y": numbers(100 * curves[name]["val_accuracy"]),
                 "line": {"color": colour[label], "width": 3 if label in ("BASELINE", "best") else 1},
                 "opacity": 1 if label in ("BASELINE", "best") else 0.5,
-                "hovertemplate": f"{name}: %{{y:.1f}} % at epoch %{{x}}<extra></extra>",
+                "hovertemplate": f"{trial_names[name]}: %{{y:.1f}} % at epoch %{{x}}<extra></extra>",
             }
         )
         legend.add(label)

@@ -5,12 +5,14 @@ suggestion, row 0 the BASELINE), ``history.parquet`` (one row per epoch of a tri
 ``predictions/TRIAL.parquet`` (out-of-fold predictions of the validated tracks at the trial's best epoch),
 ``predictions/TRIAL.epochs.parquet`` (their predicted genres at each epoch),
 ``checkpoints/NUMBER.npz`` (unfinished trials), ``study.journal`` (the Optuna study) and ``ray/`` (Tune's
-state). An export adds ``test_scores.json`` with each scoring of the locked test set.
+state). An export adds one file to ``test_scores/`` for its evaluation of the locked test set; version 0.1
+kept these in one file, ``test_scores.json``.
 """
 
 from __future__ import annotations
 
 import shlex
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,9 @@ JOURNAL, STUDY = "study.journal", "search"
 
 EPOCH = "epoch"
 """Key in the metadata of a predictions file: the epoch of the predictions."""
+
+_TEST_SCORES = "test_scores"
+"""Folder with one file per evaluation on the test set, so that two exports at once cannot lose a record."""
 
 _BEFORE = ".before.parquet"
 """Suffix of the predictions that a later file of the same trial replaced."""
@@ -277,15 +282,34 @@ class RunFolder:
             folder.remove(before)
 
     def test_scores(self) -> list[dict[str, Any]]:
-        """Read the scorings of the test set, oldest first: ``trial_id``, ``when``, ``accuracy``, ``n``."""
-        try:
-            return list(self.folder.read_json("test_scores.json"))
-        except FileNotFoundError:
-            return []
+        """Read the evaluations on the test set, oldest first.
 
-    def add_test_score(self, score: dict[str, Any]) -> None:
-        """Append a scoring of the locked test set to ``test_scores.json``."""
-        self.folder.write_json("test_scores.json", [*self.test_scores(), score])
+        Returns
+        -------
+        list of dict
+            ``run``, ``trial_id``, ``when``, and the scores (``accuracy``, ``n``); an evaluation that has only
+            begun, or that failed, has no scores. ``file`` names its file, except for those of version 0.1.
+        """
+        try:
+            earlier = list(self.folder.read_json("test_scores.json"))
+        except FileNotFoundError:
+            earlier = []
+        folder = self.folder / _TEST_SCORES
+        return earlier + [{**folder.read_json(name), "file": name} for name in folder.names()]
+
+    def write_test_score(self, score: dict[str, Any], name: str | None = None) -> str:
+        """Write the file of one evaluation on the test set, and return its name.
+
+        Parameters
+        ----------
+        score : dict
+            What is known: ``run``, ``trial_id`` and ``when`` before the evaluation, and the scores after it.
+        name : str, optional
+            The file of the evaluation that has begun; by default a new one, which no other process can have.
+        """
+        name = name or f"{score['when'].replace(':', '')}-{uuid.uuid4().hex}.json"
+        (self.folder / _TEST_SCORES).write_json(name, score)
+        return name
 
     def _table(self, name: str, epoch: int | None = None) -> pd.DataFrame:
         try:

@@ -24,6 +24,7 @@ COMMANDS = (
     "demo",
     "search",
     "leaderboard",
+    "show",
     "report",
     "export",
     "predict",

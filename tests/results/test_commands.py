@@ -12,7 +12,7 @@ from tests.support.paths import ROOT
 HEAVY = ("tensorflow", "keras", "pandas", "pyarrow", "librosa", "sklearn", "scipy", "matplotlib", "ray")
 
 
-@pytest.mark.parametrize("name", ["leaderboard", "report", "export", "predict", "serve", "dashboard"])
+@pytest.mark.parametrize("name", ["leaderboard", "show", "report", "export", "predict", "serve", "dashboard"])
 def test_help_needs_no_heavy_import(name: str) -> None:
     code = (
         "import runpy, sys\n"

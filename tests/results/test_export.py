@@ -80,13 +80,29 @@ def test_a_trial_and_a_moved_cache(runs: Path, cache_dir: Path, tmp_path: Path) 
     assert "test accuracy" not in done.stdout
 
 
-def test_runs_on_different_data_cannot_be_compared(runs: Path, other_cache_dir: Path, tmp_path: Path) -> None:
-    make_run(runs, Cache.open(other_cache_dir), "other", [AVERAGED])
-    done = run("best", "--runs", str(runs), "--out", str(tmp_path / "out"))
+def test_of_runs_on_different_data_the_latest_or_the_named_is_exported(
+    runs: Path, cache_dir: Path, other_cache_dir: Path, tmp_path: Path
+) -> None:
+    created = "2026-01-03T00:00:00+00:00"
+    make_run(runs, Cache.open(other_cache_dir), "other", [AVERAGED], created=created)
+    done = run("best", "--runs", str(runs), "--out", str(tmp_path / "latest"))
+    assert done.exit_code == 0, done.output
+    assert exported_trial(tmp_path / "latest")[0] == "other"
+    assert "are on different data. Compared are those on the data of the latest run, " in done.stderr
+    assert f"--cache selects other data: {cache_dir}" in done.stderr
+    done = run("best", "--cache", str(cache_dir), "--runs", str(runs), "--out", str(tmp_path / "named"))
+    assert done.exit_code == 0, done.output
+    assert exported_trial(tmp_path / "named")[0] != "other"
+    assert "different data" not in done.stderr
+
+
+def test_runs_on_the_data_of_the_named_cache_must_exist(
+    made_runs: Path, other_cache_dir: Path, tmp_path: Path
+) -> None:
+    where = ("--cache", str(other_cache_dir), "--runs", str(made_runs))
+    done = run("best", *where, "--out", str(tmp_path / "out"))
     assert done.exit_code == 2
-    assert "on different data" in done.stderr
-    assert "other (" in done.stderr
-    assert not (tmp_path / "out").exists()
+    assert "no scored run in" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -94,8 +110,9 @@ def test_runs_on_different_data_cannot_be_compared(runs: Path, other_cache_dir: 
     [
         (("nobody",), "no run 'nobody'"),
         (("first", "--trial", "nothing"), "no trial 'nothing'"),
-        (("first", "--trial", "first_00003"), "is FAIL"),
+        (("first:first_00003",), "trial first:3 is FAIL"),
         (("best", "--trial", "first_00001"), "name the run of the trial"),
+        (("first:1", "--trial", "2"), "name the run of the trial"),
         (("first", "--cache", "nowhere"), "nowhere: no cache here"),
     ],
 )
@@ -197,7 +214,7 @@ def test_a_failed_calibration_is_reported(runs: Path, tmp_path: Path) -> None:
     tracks, labels = frame["track_id"].to_numpy(), frame["label"].to_numpy()
     folder.write_predictions("untested_00001", tracks, labels, genres, certain, epoch)
     out = tmp_path / "out"
-    done = run("untested", "--runs", str(runs), "--trial", "untested_00001", "--out", str(out))
+    done = run("untested:1", "--runs", str(runs), "--out", str(out))
     assert done.exit_code == 0, done.output
     assert "exported without calibration: no temperature can be fitted" in done.stderr
     assert "no temperature could be fitted" in (out / "README.md").read_text()

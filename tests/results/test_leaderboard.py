@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from results.leaderboard import main
 from search.storage.run_folder import RunFolder
@@ -25,7 +27,7 @@ def run(*arguments: str) -> Result:
 def test_the_table_shows_intervals_lift_and_baseline(made_runs: Path) -> None:
     done = run("--runs", str(made_runs), "--top", "1")
     assert done.exit_code == 0, done.output
-    for heading in ("rank", "run", "family", "trial", "val accuracy [95 %]", "lift", "parameters", "time"):
+    for heading in ("rank", "family", "trial", "val accuracy [95 %]", "lift", "parameters", "time"):
         assert heading in done.stdout
     assert done.stdout.count("BASELINE") == 3
     assert "SYNTHETIC data" in done.stdout
@@ -72,8 +74,8 @@ def test_entries_without_a_significant_difference_are_marked(tmp_path: Path) -> 
         ("t0", False),
     ]
     done = run("--runs", str(tmp_path), "--format", "md")
-    assert "| 2 ~ | a |" in done.stdout
-    assert "| 4 | a |" in done.stdout
+    assert "| 2 ~ | a:2 |" in done.stdout
+    assert "| 4 | a:0 |" in done.stdout
     assert "~ does not differ significantly from rank 1: on the same 100 tracks" in done.stdout
     assert "Some trials could not be tested against rank 1" in done.stdout
     assert "The best scores 80.0 %, " in done.stdout
@@ -125,7 +127,7 @@ def test_csv(made_runs: Path) -> None:
 
 def test_markdown(made_runs: Path) -> None:
     done = run("--runs", str(made_runs), "--format", "md")
-    assert "| rank | run | family |" in done.stdout
+    assert "| rank | trial | family |" in done.stdout
     assert done.stdout.count("**Table") == 2
     assert "SYNTHETIC" in done.stdout
 
@@ -186,6 +188,7 @@ def test_compare_names_trials_that_were_selected_on_the_same_tracks(
 def test_compare_as_data(made_runs: Path) -> None:
     arguments = ("--runs", str(made_runs), "--compare", "first", "again:again_00001", "--format")
     record = json.loads(run(*arguments, "json").stdout)
+    assert record["b"]["name"] == "again:1"
     assert record["same_split"] is True
     assert 0 <= record["mcnemar_p"] <= 1
     assert record["difference_low"] <= record["difference"] <= record["difference_high"]
@@ -203,3 +206,68 @@ def test_compare_with_an_unknown_run(made_runs: Path) -> None:
 def test_debug_keeps_the_traceback(tmp_path: Path) -> None:
     done = run("--runs", str(tmp_path), "--debug")
     assert type(done.exception).__name__ == "RunError"
+
+
+def test_named_runs(made_runs: Path) -> None:
+    done = run("again", "--runs", str(made_runs), "--format", "json")
+    (board,) = json.loads(done.stdout)
+    assert {entry["name"] for entry in board["entries"]} == {"again:0", "again:1"}
+    done = run("agian", "--runs", str(made_runs))
+    assert done.exit_code == 2
+    assert "the nearest name is 'again'" in done.stderr
+
+
+def test_columns_are_selected_by_name(made_runs: Path) -> None:
+    arguments = ("--runs", str(made_runs), "--format", "md", "--columns")
+    done = run(*arguments, "id,macro_f1,best_epoch")
+    assert "| rank | trial | id | macro F1 | best epoch |" in done.stdout
+    done = run(*arguments, "makro_f1")
+    assert done.exit_code == 2
+    assert "no column 'makro_f1'; did you mean macro_f1? The columns are rank, trial," in done.stderr
+
+
+@pytest.mark.parametrize(("width", "missing"), [(80, ["parameters"]), (60, ["parameters", "time", "epochs"])])
+def test_a_narrow_terminal_leaves_columns_out_but_breaks_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, missing: list[str]
+) -> None:
+    name = "2026-11-28-long-name"
+    write_scores(tmp_path, name, [0.5, 0.6, None])
+    write_scores(tmp_path, "short", [0.55, 0.7], family="melspec_cnn", status="PRUNED")
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=True, color_system=None, markup=False)
+    monkeypatch.setattr("data.console.out", lambda: console)
+    monkeypatch.setattr(sys, "stdout", stream)
+    main.main(["--runs", str(tmp_path)], standalone_mode=False)
+    lines = stream.getvalue().splitlines()
+    table = [line for line in lines if line.startswith(("│", "┃"))]
+    assert max(map(len, table)) <= width
+    assert any(f" {name}:1 " in line for line in table)
+    for heading in missing:
+        assert heading not in table[0]
+    # The same in all rows, so it stands in the title.
+    assert "SYNTHETIC" not in stream.getvalue()
+
+
+def test_notes_are_printed_once(made_runs: Path) -> None:
+    done = run("--runs", str(made_runs))
+    assert done.stdout.count("SYNTHETIC data: these numbers") == 1
+    assert done.stdout.count("No groups of tracks") == 1
+
+
+def test_an_ensemble_has_a_row_of_its_own(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    written = write_scores(tmp_path, "a", [0.6, 0.6])
+    tracks = np.array([f"blues/{number:03d}" for number in range(100)], dtype=object)
+    labels = np.full(100, "blues", dtype=object)
+    for number in range(2):
+        # Each trial is certain about its own half of the tracks.
+        probabilities = np.full((100, 3), 1 / 3) + 0.01 * rng.random((100, 3))
+        probabilities[np.arange(100) % 2 == number, 0] += 1
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        written.write_predictions(f"t{number}", tracks, labels, ("blues", "disco", "metal"), probabilities)
+    done = run("--runs", str(tmp_path))
+    assert "ensemble of 2" in done.stdout
+    assert "(recommended)" in done.stdout
+    (board,) = json.loads(run("--runs", str(tmp_path), "--format", "json").stdout)
+    assert board["ensemble"]["recommended"] is True
+    assert set(board["ensemble"]["members"]) == {"a:0", "a:1"}

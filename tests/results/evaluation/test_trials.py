@@ -42,8 +42,13 @@ def test_the_best_trial_is_the_default_and_ties_go_to_the_lower_loss(tmp_path: P
     assert find_trial(run).trial_id == "t2"
 
 
-def test_trials_are_named_by_run_and_id(made_runs: Path) -> None:
+def test_trials_are_named_by_run_and_number_or_id(made_runs: Path) -> None:
     assert named_trial("first:first_00001", str(made_runs)).trial_id == "first_00001"
+    assert named_trial("first:1", str(made_runs)).trial_id == "first_00001"
+    assert named_trial("first:first_00001", str(made_runs)).name == "first:1"
+    assert named_trial("first:best", str(made_runs)) == named_trial("first", str(made_runs))
+    for name in ("first:0", "first:baseline"):
+        assert named_trial(name, str(made_runs)).trial_id == "first_00000"
     baseline = named_trial("first:BASELINE", str(made_runs))
     assert baseline.baseline
     assert baseline.trial_id == "first_00000"
@@ -54,8 +59,11 @@ def test_trials_are_named_by_run_and_id(made_runs: Path) -> None:
     ("reference", "message"),
     [
         ("nowhere", "no run 'nowhere'"),
+        ("frist", "no run 'frist' in .*; the nearest name is 'first'"),
         ("first:nothing", "no trial 'nothing'"),
-        ("first:first_00003", "first_00003 is FAIL, so it has no score"),
+        ("first:first_0002", "the nearest name is first:first_0000[02]; the trials are numbered 0 to 3"),
+        ("first:4", "no trial '4'; the nearest name is first:3; the trials are numbered 0 to 3"),
+        ("first:first_00003", "trial first:3 is FAIL, so it has no score"),
     ],
 )
 def test_a_missing_run_or_trial_is_reported(made_runs: Path, reference: str, message: str) -> None:

@@ -13,7 +13,8 @@ from data.dataset.task import locked_task
 from data.dataset.track_scores import vote
 from data.errors import ExportError, RunError
 from results.evaluation.trials import named_trial
-from results.exporting.writer import earlier_scorings, export_trial
+from results.exporting.scoring_record import earlier_scorings, recorded_scoring
+from results.exporting.writer import export_trial
 
 FILES = {
     "model.keras",
@@ -68,14 +69,48 @@ def test_every_evaluation_on_the_test_set_is_recorded_and_reported(runs: Path, t
     export_trial(again, tmp_path / "two", runs=str(runs))
     card = (tmp_path / "two" / "README.md").read_text()
     assert "had been used 1 time before" in card
-    assert f"first:{first.trial_id}" in card
+    assert f"{first.name}," in card
     assert len(first.run.test_scores()) == len(again.run.test_scores()) == 1
+
+
+def test_of_two_evaluations_at_once_none_is_lost_and_at_most_one_is_the_first(runs: Path) -> None:
+    trial, other = named_trial("first", str(runs)), named_trial("again", str(runs))
+    result = {"accuracy": 0.5, "low": 0.4, "high": 0.6, "n": 7, "macro_f1": 0.5}
+    with (
+        recorded_scoring(trial, str(runs), run="first", trial_id="a", when="2026-01-01T00:00:00") as one,
+        recorded_scoring(trial, str(runs), run="first", trial_id="b", when="2026-01-01T00:00:00") as two,
+        recorded_scoring(other, str(runs), run="again", trial_id="c", when="2026-01-01T00:00:00") as three,
+    ):
+        for scoring in (one, two, three):
+            scoring.finish(result)
+    assert [len(scoring.earlier) for scoring in (one, two, three)] == [0, 1, 2]
+    assert {score["trial_id"] for score in trial.run.test_scores()} == {"a", "b"}
+    assert all(score["accuracy"] == 0.5 for score in trial.run.test_scores())
+
+
+def test_a_failed_evaluation_stays_recorded_without_a_score(runs: Path) -> None:
+    trial = named_trial("first", str(runs))
+    with (
+        pytest.raises(ZeroDivisionError),
+        recorded_scoring(trial, str(runs), run="first", trial_id="a", when="2026-01-01T00:00:00"),
+    ):
+        raise ZeroDivisionError
+    (score,) = earlier_scorings(trial, str(runs))
+    assert score["trial_id"] == "a"
+    assert "accuracy" not in score
+
+
+def test_evaluations_of_version_0_1_are_read(runs: Path) -> None:
+    trial = named_trial("first", str(runs))
+    (runs / "first" / "test_scores.json").write_text('[{"run": "first", "trial_id": "old", "when": "2025"}]')
+    trial.run.write_test_score({"run": "first", "trial_id": "new", "when": "2026"})
+    assert [score["trial_id"] for score in earlier_scorings(trial, str(runs))] == ["old", "new"]
 
 
 def test_other_folds_and_an_extended_cache_have_the_same_test_tracks(runs: Path) -> None:
     trial, other = named_trial("first", str(runs)), named_trial("again", str(runs))
     split = other.run.split()
-    other.run.add_test_score({"run": "again", "when": "2026"})
+    other.run.write_test_score({"run": "again", "when": "2026"})
     extended = other.info.cache.model_copy(update={"fingerprint": "tensors were added"})
     other.run.write_info(
         other.info.model_copy(update={"split_fingerprint": "other folds", "cache": extended})
@@ -102,8 +137,8 @@ def test_a_damaged_other_run_does_not_stop_the_export(
 
 
 def test_the_error_names_the_run_if_an_evaluation_cannot_be_recorded(runs: Path, tmp_path: Path) -> None:
-    (runs / "first" / "test_scores.json").mkdir()
-    with pytest.raises(RunError, match=r"first/test_scores.json: cannot be written .* has to be recorded"):
+    (runs / "first" / "test_scores").write_text("not a folder")
+    with pytest.raises(RunError, match=r"first/test_scores: cannot be written .* has to be recorded"):
         export_trial(named_trial("first", str(runs)), tmp_path / "out", runs=str(runs))
     assert not (tmp_path / "out").exists()
 

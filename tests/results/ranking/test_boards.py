@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from data.dataset.epoch_predictions import SUFFIX, EpochPredictions
-from data.dataset.splits import Split
+from data.dataset.splits import TEST, TRAIN, Split
 from data.errors import HarnessError, RunError
 from data.io.folder import Folder
 from results.ranking.boards import boards
+from results.ranking.entries import FamilyOrder
+from results.ranking.selection import select
 from results.ranking.table import notes
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import CacheRef
@@ -249,6 +251,60 @@ def test_the_best_score_is_corrected_for_the_selection_of_trial_and_epoch(tmp_pa
     ((board,), _) = boards(str(tmp_path))
     assert board.correction is not None
     assert not board.correction.corrected.epochs
+
+
+def two_families(runs: Path, *, same_test_set: bool = True) -> None:
+    """Write one family validated on 100 tracks, and one on the first 50 of these (a hold-out)."""
+    tracks = np.array([f"blues/{number:03d}" for number in range(120)], dtype=object)
+    test = np.arange(120) >= 100
+    folds = write_scores(runs, "folds", [0.5, 0.6])
+    for number, right in enumerate((50, 60)):
+        write_judgement(folds, f"t{number}", right)
+    folds.write_split(Split(tracks, np.where(test, TEST, np.arange(120) % 2)))
+    other = {"family": "melspec_cnn", "split_fingerprint": "6" * 64, "n_validated": 50, "folds": 1}
+    hold_out = write_scores(runs, "hold-out", [0.7, 0.8], **other)
+    for number, right in enumerate((35, 40)):
+        write_judgement(hold_out, f"t{number}", right, 50)
+    side = np.where(np.arange(120) < 50, 0, TRAIN)
+    side[test if same_test_set else test & (np.arange(120) > 110)] = TEST
+    hold_out.write_split(Split(tracks, side))
+
+
+def test_families_on_different_tracks_are_ordered_by_their_winners_on_the_common_ones(tmp_path: Path) -> None:
+    two_families(tmp_path)
+    ((board,), _) = boards(str(tmp_path))
+    # The winner with 60 % of 100 tracks is right on all 50 common ones, the one with 80 % on 40.
+    assert [(entry.name, entry.rank, entry.n) for entry in board.entries] == [
+        ("folds:1", 1, 100),
+        ("folds:0", 2, 100),
+        ("hold-out:1", 1, 50),
+        ("hold-out:0", 2, 50),
+    ]
+    assert board.family_order == FamilyOrder(
+        {"features_mlp": 1.0, "melspec_cnn": 0.8}, 50, {"features_mlp": 100, "melspec_cnn": 50}
+    )
+    assert board.entries[2].tied is False
+    assert any(
+        "Families are ordered by their best trials on the 50 tracks that all of them validated" in note
+        and "features_mlp on 100, melspec_cnn on 50" in note
+        for note in notes(board)
+    )
+    assert board.candidates[0].name == "folds:1"
+    assert select(board.candidates).n_tracks == 50
+
+
+def test_families_with_other_test_sets_are_not_ordered_together(tmp_path: Path) -> None:
+    two_families(tmp_path, same_test_set=False)
+    assert len(boards(str(tmp_path))[0]) == 2
+
+
+def test_the_correction_says_how_many_trials_it_uses(tmp_path: Path) -> None:
+    written = write_scores(tmp_path, "a", [0.5] * 250)
+    for number in range(3):
+        write_judgement(written, f"t{number}", 50 + number)
+    ((board,), _) = boards(str(tmp_path))
+    assert board.correction is not None
+    assert "among 250 trials, of which the 3 best are used" in board.correction.sentence()
 
 
 def test_runs_are_ranked_by_their_metric(tmp_path: Path) -> None:
