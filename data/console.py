@@ -1,4 +1,4 @@
-"""The click command class of all commands (``--debug``, one-line errors, exit status 2) and the consoles."""
+"""The class of all commands (``--debug``, one-line errors, exit status 2), and the consoles."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from data.errors import HarnessError
+from data.io.folder import printable
 from data.io.home import use_scratch_for_home
 from data.io.s3_errors import bucket_failure
 from data.io.terminal import err, out
@@ -28,7 +29,7 @@ class _BadInput(click.ClickException):
 class Command(click.Command):
     """A click command that turns a `HarnessError` into one line on standard error and exit status 2.
 
-    Each command gets ``--debug``, with which the traceback is shown instead. Use it as
+    Each command has the option ``--debug``, which shows the traceback instead. Usage:
     ``@click.command(cls=Command)``.
     """
 
@@ -46,7 +47,7 @@ class Command(click.Command):
         )
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; end with status 2 and one line at a `HarnessError` or a bucket's refusal."""
+        """Run the command; report a `HarnessError` or a bucket's error in one line with exit status 2."""
         try:
             use_scratch_for_home()
             return super().invoke(ctx)
@@ -54,6 +55,4 @@ class Command(click.Command):
             cause = error if isinstance(error, HarnessError) else bucket_failure(error)
             if cause is None or ctx.meta[_DEBUG]:
                 raise
-            from data.io.folder import printable
-
             raise _BadInput(printable(" ".join(str(cause).split()))) from error

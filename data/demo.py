@@ -1,14 +1,14 @@
-"""The demo data set: synthetic tracks in ten styles, made once and prepared like any folder of audio.
+"""The demo data set: synthetic tracks in ten styles, prepared like any folder of audio.
 
-What it is
+Content
     30 tracks of each of the ten styles of `data.synthesis.styles`, 9 s at 22,050 Hz, mono, 16-bit FLAC, under
     ``audio/`` of the cache that is prepared from them: features, log-mel spectrograms of 64 bands and 3 s,
-    and a picture of 150 x 150 pixels of each track; vectors of pretrained encoders where they are asked for.
-Where it comes from
-    `data.synthesis.tracks`, from a seed; no recording is part of it.
-What it is for
-    Trying the whole job with no audio at hand. Its numbers say nothing about music: its cache is marked
-    synthetic, and so is every number taken from it.
+    and an image of 150 x 150 pixels of each track; vectors of pretrained encoders if requested.
+Origin
+    `data.synthesis.tracks`, from a seed; no recordings.
+Purpose
+    Trying the project without audio. Results on it do not apply to real music, so its cache and all results
+    are marked synthetic.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import click
 
 from data.analysis.kinds import EMBEDDING_PREFIX
+from data.analysis.parameters import Melspec, Parameters, Picture
 from data.cache.format import FORMAT
 from data.console import Command, err, out
 from data.errors import CacheError
@@ -29,12 +30,11 @@ from data.io.lock import claimed
 
 if TYPE_CHECKING:
     from data.analysis.encoders.catalogue import EncoderFiles
-    from data.analysis.parameters import Parameters
 
 CACHE = "cache/demo"
 """Default folder of the demo data set."""
 TRACKS = 30
-"""Tracks of each style by default."""
+"""Default number of tracks per style."""
 
 _RECIPE = "demo.json"
 
@@ -49,8 +49,8 @@ def ensure(
 ) -> str:
     """Make the demo data set if it does not exist yet.
 
-    What an earlier call left unfinished is finished, and one in another process is waited for. A demo data
-    set of another seed or size in the same folder is replaced.
+    An interrupted call is finished, and a call in another process is waited for. A demo data set with another
+    seed or size in the same folder is replaced.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ def ensure(
     seed : int
         Seed of the music, at least 0; the same seed gives the same features.
     tracks : int
-        Tracks of each style, at least 1.
+        Number of tracks per style, at least 1.
     workers : int, optional
-        Processes at once; all cores by default.
+        Number of processes; all cores by default.
     embeddings : sequence of str
         Encoders whose vectors are added if the cache lacks them: ``musicnn``, or ONNX files that state their
         sample rate.
@@ -74,9 +74,9 @@ def ensure(
     Raises
     ------
     CacheError
-        If the folder holds something else than a demo data set, or cannot be written.
+        If the folder contains something else than a demo data set, or cannot be written.
     EncoderError
-        If an encoder is not found or cannot be used.
+        If an encoder is missing or cannot be used.
     """
     from data.analysis.encoders.catalogue import find_encoders
     from data.synthesis.tracks import VERSION
@@ -106,11 +106,11 @@ def ensure(
 
 
 def _clear(folder: Folder) -> None:
-    """Take an older demo data set away, ``cache.json`` first; refuse to touch anything else."""
+    """Delete an older demo data set, ``cache.json`` first; refuse other content."""
     from data.analysis.embeddings import ENCODERS
 
     if folder.names() and not folder.exists(_RECIPE):
-        raise CacheError(f"{folder.uri}: holds something else than a demo data set; name a new folder")
+        raise CacheError(f"{folder.uri}: contains something else than a demo data set; choose a new folder")
     folder.remove("cache.json")
     for name in folder.names():
         if name in ("audio", "parts", ENCODERS) or name.startswith(EMBEDDING_PREFIX):
@@ -118,15 +118,17 @@ def _clear(folder: Folder) -> None:
 
 
 def _lacking(folder: Folder, encoders: Sequence[EncoderFiles]) -> list[str]:
-    """Name the encoders whose vectors a cache does not have."""
-    held = folder.read_json("cache.json")["parameters"].get("embeddings", {})
-    return [encoder.name for encoder in encoders if held.get(encoder.name) != encoder.embedding.model_dump()]
+    """Names of the encoders whose vectors the cache lacks."""
+    cached = folder.read_json("cache.json")["parameters"].get("embeddings", {})
+    return [
+        encoder.name for encoder in encoders if cached.get(encoder.name) != encoder.embedding.model_dump()
+    ]
 
 
 def _make(
     folder: Folder, seed: int, tracks: int, workers: int | None, encoders: Sequence[EncoderFiles]
 ) -> None:
-    """Write the tracks that are missing, and the cache."""
+    """Write the missing tracks and the cache."""
     from threadpoolctl import threadpool_limits
 
     from data.collection.scan import find_files
@@ -138,16 +140,15 @@ def _make(
     clips = [(style, number) for style in STYLES for number in range(tracks)]
     missing = [(style, number) for style, number in clips if not (audio / style).exists(_name(style, number))]
     if folder.exists("cache.json"):
-        doing = f"Adding vectors of {', '.join(_lacking(folder, encoders))} to the demo data set"
+        action = f"Adding vectors of {', '.join(_lacking(folder, encoders))} to the demo data set"
     else:
-        doing = "Making the demo data set"
+        action = "Making the demo data set"
     err().print(
-        f"{doing}, once: {len(clips)} synthetic tracks in {len(STYLES)} styles, in {folder.uri}",
+        f"{action}, once: {len(clips)} synthetic tracks in {len(STYLES)} styles, in {folder.uri}",
         highlight=False,
         soft_wrap=True,
     )
-    # Threads of a matrix product add in another order: the last digits would depend on who extracts, this
-    # process or a worker, which has one thread.
+    # One thread, as in the workers, because rounding depends on the number of threads.
     with cluster(workers), threadpool_limits(1):
         for _ in spread(partial(_write_track, folder=audio, seed=seed), missing, workers=workers):
             pass
@@ -162,9 +163,7 @@ def _make(
 
 
 def _parameters() -> Parameters:
-    """Tensors small enough for networks to be trained without a GPU."""
-    from data.analysis.parameters import Melspec, Parameters, Picture
-
+    """Return parameters of tensors that are small enough for training without a GPU."""
     return Parameters(
         melspec=Melspec(seconds=3.0, n_mels=64), image=Picture(seconds=9.0, size=150, n_mels=64)
     )
@@ -187,22 +186,21 @@ def _write_track(track: tuple[str, int], folder: Folder, seed: int) -> None:
 
 
 @click.command(cls=Command)
-@click.option("--cache", metavar="DIR", default=CACHE, help="Where the data set is made.")
+@click.option("--cache", metavar="DIR", default=CACHE, help="Folder of the data set.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the music.")
-@click.option("--tracks", type=click.IntRange(min=1), default=TRACKS, help="Tracks of each style.")
+@click.option("--tracks", type=click.IntRange(min=1), default=TRACKS, help="Tracks per style.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes at once.  [default: all cores]")
 @click.option(
     "--embedding",
     "embeddings",
     metavar="musicnn|FILE.onnx",
     multiple=True,
-    help="Cache vectors of a pretrained encoder too; may be given several times.",
+    help="Also cache vectors of a pretrained encoder; can be repeated.",
 )
 def main(cache: str, seed: int, tracks: int, workers: int | None, embeddings: tuple[str, ...]) -> None:
     """Make the demo data set: synthetic music in ten styles, and its cache.
 
-    A rerun makes nothing, and finishes what was interrupted. Requested embeddings that the cache lacks are
-    added.
+    A rerun finishes an interrupted run. Requested embeddings that the cache lacks are added.
     """
     ensure(cache, seed, tracks=tracks, workers=workers, embeddings=embeddings)
     out().print(f"{cache}: the demo data set, SYNTHETIC music", highlight=False, soft_wrap=True)

@@ -1,13 +1,12 @@
 """The errors that this project raises on purpose.
 
-A message is one line that says what is wrong, in which file or option, and what to do. Commands print
-it and exit with status 2 (see `data.console`); anything that is not a `HarnessError` is a defect and keeps
-its traceback.
+A message is one line: what is wrong, in which file or option, and what to do. Commands print it and exit with
+status 2 (see `data.console`). Any other exception is a defect and keeps its traceback.
 """
 
 
 class HarnessError(Exception):
-    """Base class of every error that a user can cause and fix."""
+    """Base class of all errors that a user can cause and fix."""
 
 
 class AudioError(HarnessError):
@@ -15,7 +14,7 @@ class AudioError(HarnessError):
 
 
 class CacheError(HarnessError):
-    """A cache is missing, incomplete, of another version, or lacks the requested data."""
+    """A cache is missing, incomplete, has another format, or lacks the requested data."""
 
 
 class InputsChangedError(CacheError):
@@ -35,7 +34,7 @@ class RunError(HarnessError):
 
 
 class ExportError(HarnessError):
-    """An exported model lacks a file, or a file of it is damaged."""
+    """A file of an exported model is missing or damaged."""
 
 
 class EncoderError(HarnessError):

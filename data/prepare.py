@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from data.analysis.parameters import Melspec, Parameters, Picture, Windows
 from data.console import Command, err, out
 from data.errors import SettingsError
+from data.field_options import field_default, field_option
 
 if TYPE_CHECKING:
     from data.analysis.encoders.catalogue import EncoderFiles
-    from data.analysis.parameters import Parameters
     from data.collection.collect import Collected
     from data.collection.summary import Contents
     from data.io.folder import Folder
@@ -104,21 +105,25 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
     "--min-tracks", type=click.IntRange(min=1), default=1, help="Leave out genres with fewer files."
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be analysed, and stop.")
-@click.option(
-    "--segment-seconds", type=float, default=30.0, help="Length of a segment in seconds, approximately."
-)
+@field_option(Parameters, "segment_seconds", "Approximate length of a segment in seconds.")
 @click.option("--melspec", is_flag=True, help="Also cache log-mel spectrograms.")
-@click.option("--window-seconds", type=float, help="Length of a spectrogram in seconds.  [default: 3]")
-@click.option("--image", is_flag=True, help="Also cache images of log-mel spectrograms.")
-@click.option("--image-seconds", type=float, help="Length of an image in seconds.  [default: 30]")
-@click.option("--image-size", type=int, default=300, help="Height and width of an image in pixels.")
-@click.option("--colormap", default="magma", help="Matplotlib colour map of the images.")
 @click.option(
-    "--overlap", type=float, default=0.0, help="Fraction of a spectrogram that the next one repeats."
+    "--window-seconds",
+    type=float,
+    help=f"Length of a spectrogram in seconds.  [default: {field_default(Melspec, 'seconds'):g}]",
 )
-@click.option("--n-mels", type=int, default=128, help="Mel bands of spectrograms and images.")
-@click.option("--fmin", type=float, default=0.0, help="Lowest frequency of the mel bands in Hz.")
-@click.option("--fmax", type=float, help="Highest one.  [default: half the sample rate]")
+@click.option("--image", is_flag=True, help="Also cache images of log-mel spectrograms.")
+@click.option(
+    "--image-seconds",
+    type=float,
+    help=f"Length of an image in seconds.  [default: {field_default(Picture, 'seconds'):g}]",
+)
+@field_option(Picture, "size", "Height and width of an image in pixels.", flags="--image-size")
+@field_option(Picture, "colormap", "Matplotlib colour map of the images.")
+@field_option(Windows, "overlap", "Fraction of a spectrogram that the next one repeats.")
+@field_option(Windows, "n_mels", "Mel bands of spectrograms and images.")
+@field_option(Windows, "fmin", "Lowest frequency of the mel bands in Hz.")
+@field_option(Windows, "fmax", "Highest frequency in Hz.  [default: half the sample rate]")
 @click.option(
     "--embedding",
     "embeddings",
@@ -134,9 +139,9 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
 )
 @click.option("--embedding-rate", type=int, metavar="HZ", help="Sample rate that an ONNX encoder takes.")
 @click.option("--embedding-seconds", type=float, help="Length of the patches that an ONNX encoder takes.")
-@click.option("--sample-rate", type=int, default=22050, help="Sample rate of the analysis in Hz.")
-@click.option("--n-fft", type=int, default=2048, help="Length of a frame in samples.")
-@click.option("--hop-length", type=int, default=512, help="Samples between frames.")
+@field_option(Parameters, "sample_rate", "Sample rate of the analysis in Hz.")
+@field_option(Parameters, "n_fft", "Length of a frame in samples.")
+@field_option(Parameters, "hop_length", "Samples between frames.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes at once.  [default: all cores]")
 @click.option("--address", metavar="ADDR", help="Address of a Ray cluster to use.")
 @click.option(

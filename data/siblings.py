@@ -1,4 +1,4 @@
-"""Check that the packages of this project are not hidden by modules of the same names."""
+"""Check that modules of the same name do not hide the packages of this project."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ _PROJECT = Path(__file__).resolve().parents[1]
 
 
 def require_own(importer: str, *packages: str) -> None:
-    """Refuse to import a package of ours while others that it needs are hidden.
+    """Refuse to import a package of this project if other modules hide the packages that it needs.
 
     Parameters
     ----------
     importer : str
-        Package that calls this while it is imported.
+        Package that calls this function during its import.
     *packages : str
-        Packages that it imports.
+        Packages that the importer needs.
 
     Raises
     ------
     ImportError
-        If one of them would be imported from elsewhere. It has the importer's name, so that
-        ``python -m`` prints it as one line.
+        If a package would be imported from another place. The error has the importer's name, so that
+        ``python -m`` prints it in one line.
     """
     for package in packages:
         spec = find_spec(package)
         if spec is None or spec.origin is None or Path(spec.origin).resolve().parent != _PROJECT / package:
-            found = spec and (spec.origin or list(spec.submodule_search_locations or ()))
+            other = spec and (spec.origin or list(spec.submodule_search_locations or ()))
             raise ImportError(
-                f"the package {package!r} of genre-search is hidden by {found}; use the command genre-search"
-                " in place of python -m, or start in another folder",
+                f"the package {package!r} of genre-search is hidden by {other}; use the command genre-search"
+                " instead of python -m, or start in another folder",
                 name=importer,
             )

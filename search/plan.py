@@ -9,15 +9,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import spaces
+from data.analysis.kinds import Kind
 from data.cache.cache import Cache
 from data.cache.fingerprints import fingerprint
 from data.cache.partition import stored_sides
+from data.dataset.deal import Deal, stored_deal, stored_folds, usable_tracks
 from data.dataset.partition import GivenSplit, given_split
 from data.dataset.scores import check_metric
-from data.dataset.splits import Split, make_split, read_split
-from data.dataset.task import Task, search_task
+from data.dataset.splits import Split, read_split
+from data.dataset.task import Task, missing_inputs, search_task
 from data.errors import SettingsError
 from search.sampling.grid import grid_points
+from search.sampling.neighbours import neighbours
 from search.sampling.samplers import SHARING
 from search.sampling.search_space import SearchSpace, make_space
 from search.sampling.warm_start import fit, warm_start
@@ -96,17 +99,29 @@ def make_plan(settings: SearchSettings) -> Plan:
     if settings.warm_start is not None:
         warm = warm_start(settings.warm_start, runs=settings.runs, space=space)
     portfolio = (
-        _portfolio(space) if settings.portfolio and warm is None and settings.searcher != "grid" else []
+        _portfolio(space, settings.seed)
+        if settings.portfolio and warm is None and settings.searcher != "grid"
+        else []
     )
-    tracks = rows.tracks()
+    # All families split the same tracks; a cache that was not prepared by this program has no manifest.
+    tracks = usable_tracks(cache) if cache.folder.exists("manifest.parquet") else rows.tracks()
     folds = settings.folds or family.default_folds
     partition = _given_split(settings, cache, tracks, family.default_folds)
+    dealt: Deal | None = None
     if settings.splits_file is not None:
         split = read_split(settings.splits_file, tracks)
     elif partition is not None:
         split = partition.split
     else:
-        split = make_split(tracks, folds=folds, test_fraction=settings.test_fraction, seed=settings.seed)
+        dealt = stored_deal(
+            cache.folder,
+            tracks,
+            folds=stored_folds(folds),
+            test_fraction=settings.test_fraction,
+            seed=settings.seed,
+        )
+        split = dealt.split.hold_out() if folds == 1 else dealt.split
+    missing = missing_inputs(rows, split)
     if warm is not None:
         searched = _searched_tracks(warm["run"], settings.runs)
         warm["test_tracks_seen"] = len(searched.intersection(split.track_id[split.test].tolist()))
@@ -119,10 +134,12 @@ def make_plan(settings: SearchSettings) -> Plan:
         cache=CacheRef.of(cache, kind),
         classes=list(task.classes),
         n_validated=len(task.validated),
-        n_test=int(split.test.sum()),
+        n_test=int(split.test.sum()) - len(set(missing).intersection(split.track_id[split.test].tolist())),
         folds=split.n_folds,
         test_fraction=None if settings.splits_file or partition else settings.test_fraction,
-        split_fingerprint=fingerprint([split.track_id.tolist(), split.fold.tolist()]),
+        split_fingerprint=_fingerprint(split),
+        deal=_fingerprint(dealt.split) if dealt else None,
+        missing_inputs=len(missing),
         seed=settings.seed,
         trials=trials,
         max_epochs=settings.max_epochs,
@@ -144,7 +161,32 @@ def make_plan(settings: SearchSettings) -> Plan:
         rung_unit=rungs.unit,
         rung_min_epochs=rungs.min_epochs,
     )
-    return Plan(task, split, run, info, [partition.summary()] if partition else [])
+    notes = [partition.summary()] if partition else []
+    return Plan(task, split, run, info, [*notes, *_notes(dealt, missing, settings.family, kind)])
+
+
+def _fingerprint(split: Split) -> str:
+    return fingerprint([split.track_id.tolist(), split.fold.tolist()])
+
+
+def _notes(dealt: Deal | None, missing: list[str], family: str, kind: Kind) -> list[str]:
+    """Describe how the split differs from what the user may expect."""
+    notes = []
+    if missing:
+        notes.append(
+            f"{family}: {len(missing)} of the tracks have no {kind} in the cache and are left out, the first"
+            f" is {missing[0]}; the other tracks keep their sides"
+        )
+    if dealt is not None and dealt.joined:
+        notes.append(
+            f"{len(dealt.joined)} tracks were added since the cache was first split; they joined that split"
+        )
+    if dealt is not None and dealt.moved:
+        notes.append(
+            f"{len(dealt.moved)} tracks changed sides, because tracks of one group were on both, the first is"
+            f" {dealt.moved[0]}"
+        )
+    return notes
 
 
 def _given_split(
@@ -208,11 +250,11 @@ def _searched_tracks(name: str, runs: str) -> set[str]:
     return seen
 
 
-def _portfolio(space: SearchSpace) -> list[dict[str, Any]]:
-    """Fit the family's portfolio to the space; drop configurations that become equal."""
+def _portfolio(space: SearchSpace, seed: int) -> list[dict[str, Any]]:
+    """Return the family's portfolio, fitted to the space, then neighbours of the BASELINE; all different."""
+    fitted = [fit(config, space) for config in space.family.PORTFOLIO]
     points: list[dict[str, Any]] = []
-    for config in space.family.PORTFOLIO:
-        point = fit(config, space)
+    for point in [*fitted, *neighbours(space, space.family.n_neighbours, seed=seed)]:
         if point not in points:
             points.append(point)
     return points

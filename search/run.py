@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,7 @@ from data.console import Command
 from data.dataset.class_weights import CLASS_WEIGHTS
 from data.dataset.scores import METRICS
 from data.errors import SettingsError
+from data.field_options import field_option
 from search.sampling.samplers import SEARCHERS
 from search.settings import SearchSettings
 from search.tune.schedulers import SCHEDULERS
@@ -30,38 +31,8 @@ _PLACE_OPTIONS = ("runs", "cache", "address", "max_concurrent", "cpus_per_trial"
 """Options about where a search runs, which may change when a run is resumed or extended."""
 
 
-def _option(
-    name: str, description: str, *, flags: str | None = None, **attributes: Any
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return the click option of a setting, with the type and the default of its field.
-
-    Parameters
-    ----------
-    name : str
-        Name of a field of `SearchSettings`.
-    description : str
-        Help text.
-    flags : str, optional
-        The option as typed, if it is not the name with hyphens.
-    **attributes
-        Further attributes of `click.option`.
-    """
-    field = SearchSettings.model_fields[name]
-    flags = flags or "--" + name.replace("_", "-")
-    kind = _plain_type(field.annotation)
-    if kind is bool:
-        attributes.setdefault("is_flag", True)
-    else:
-        attributes.setdefault("type", kind)
-    if field.default is not None and not attributes.get("multiple"):
-        attributes["default"] = field.get_default()
-    return click.option(flags, help=description, **attributes)
-
-
-def _plain_type(annotation: Any) -> Any:
-    """Return the type inside ``Annotated`` and unions with None."""
-    inner = [argument for argument in get_args(annotation) if argument is not type(None)]
-    return _plain_type(inner[0]) if inner else annotation
+_option = partial(field_option, SearchSettings)
+"""Return the click option of a setting."""
 
 
 @click.command(cls=Command)
@@ -119,8 +90,8 @@ def _plain_type(annotation: Any) -> Any:
 @_option("warm_start", "Start with the best configurations of an earlier run.", metavar="RUN")
 @_option(
     "portfolio",
-    "After the BASELINE, try configurations of the family that did well on other data; not used with a"
-    " grid or --warm-start.",
+    "After the BASELINE, try configurations that did well on other data, and for slow families neighbours of"
+    " the BASELINE; not used with a grid or --warm-start.",
     flags="--portfolio/--no-portfolio",
 )
 @_option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data.analysis.encoders.musicnn import SAMPLE_RATE, Musicnn
 from data.analysis.encoders.musicnn_weights import find_weights
 from data.audio.decode import load
 from data.io.keras_import import import_keras
@@ -34,8 +35,6 @@ def music_tags(path: str | Path, *, weights: str | Path | None = None) -> dict[s
     """
     files = find_weights(weights)
     import_keras()
-    from data.analysis.encoders.musicnn import SAMPLE_RATE, Musicnn
-
     audio = load(path, sample_rate=SAMPLE_RATE)
     tags = Musicnn(files).tags(audio.y)
     return dict(sorted(tags.items(), key=lambda pair: -pair[1]))

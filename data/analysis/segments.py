@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from data.analysis.embeddings import segment_vectors
 from data.analysis.feature_names import FEATURES
@@ -165,8 +166,6 @@ def of_file(
     CacheError
         If the parameters do not name this kind.
     """
-    from threadpoolctl import threadpool_limits
-
     kinds = kinds_in(kind)
     requested = _restricted(parameters, kinds)
     if parameters.from_pictures and requested.image is not None:

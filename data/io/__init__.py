@@ -1,1 +1,1 @@
-"""Folders, locks and other files on local disks and in S3 buckets."""
+"""Folders, locks and files on local disks and in S3 buckets."""

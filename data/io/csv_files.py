@@ -1,4 +1,4 @@
-"""CSV files that a user names in an option."""
+"""Read columns of a table that a user names in an option."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def read_listing(
     path: str | Path, columns: tuple[str, ...], *, option: str, error: type[HarnessError]
 ) -> pd.DataFrame:
-    """Read columns of a table, every cell as a stripped `str` in NFC.
+    """Read columns of a table, with every cell as a stripped `str` in NFC.
 
     Column names are compared without case; encoding and separator are detected.
 
@@ -27,9 +27,9 @@ def read_listing(
     columns : tuple of str
         Required columns; others are ignored.
     option : str
-        Option that names it, for the message.
+        Option that names the file, for the message.
     error : type
-        Class of the error.
+        Class of the errors.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Folders on a local disk or in a bucket, read and written in the same way and always whole."""
+"""Read and write folders on local disks and in buckets; files are always written completely or not at all."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _UNFINISHED = ".tmp-"
-"""Prefix of the name of a file that is not complete yet."""
+"""Prefix of the names of incomplete files."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of a file system that pyarrow knows.
+    """A folder of a file system that pyarrow supports.
 
     Attributes
     ----------
     uri : str
-        What the user typed: a local path, or a URI such as ``s3://bucket/prefix``.
+        The user's input: a local path, or a URI such as ``s3://bucket/prefix``.
     filesystem : pyarrow.fs.FileSystem
         The file system that holds the folder.
     path : str
@@ -45,18 +45,18 @@ class Folder:
 
     @classmethod
     def at(cls, uri: str | Path) -> Folder:
-        """Refer to a folder; nothing is created or read yet.
+        """Refer to a folder without creating or reading it.
 
         Parameters
         ----------
         uri : str or Path
             A local path, relative or absolute, or a URI (``s3://``, ``gs://``, ``file://``). The
-            variables ``AWS_ENDPOINT_URL``, ``AWS_REGION`` and the keys apply to ``s3://``.
+            environment variables ``AWS_ENDPOINT_URL`` and ``AWS_REGION`` and the keys apply to ``s3://``.
 
         Raises
         ------
         CacheError
-            If the URI has no known file system.
+            If no file system supports the URI.
         """
         from pyarrow import fs
 
@@ -71,14 +71,14 @@ class Folder:
 
     @property
     def is_local(self) -> bool:
-        """Whether the folder is on this machine's own file system."""
+        """Whether the folder is on a file system of this machine."""
         return bool(self.filesystem.type_name == "local")
 
     @property
     def local(self) -> Path:
-        """The folder as a `Path`; only where `is_local`."""
+        """The folder as a `Path`; only if `is_local`."""
         if not self.is_local:
-            raise HarnessError(f"{self.uri}: not a folder of this machine; give a local path")
+            raise HarnessError(f"{self.uri}: not a folder of this machine; use a local path")
         return Path(self.path)
 
     def __truediv__(self, name: str) -> Folder:
@@ -91,14 +91,14 @@ class Folder:
         return bool(self.filesystem.get_file_info(self._inside(name)).type != fs.FileType.NotFound)
 
     def names(self) -> list[str]:
-        """Names of the files and folders directly inside, sorted; empty if the folder does not exist.
+        """Sorted names of the files and folders directly inside; empty if the folder does not exist.
 
-        Temporary names of unfinished writes are left out.
+        Unfinished files are ignored.
         """
         return sorted(name for name in self._listed() if not name.startswith(_UNFINISHED))
 
     def read(self, name: str) -> bytes:
-        """Bytes of the file `name`.
+        """Read the file `name`.
 
         Raises
         ------
@@ -109,11 +109,11 @@ class Folder:
             return bytes(stream.read())
 
     def reading(self, name: str) -> pa.NativeFile:
-        """Open the file `name` to be read piece by piece; raises as `read` does."""
+        """Open the file `name` to read it in pieces; see `read` for errors."""
         return self.filesystem.open_input_stream(self._inside(name))
 
     def write(self, name: str, content: bytes) -> None:
-        """Write the file `name` whole: a reader sees the old content or the new one, never a part."""
+        """Write the file `name` atomically: readers see the old or the new content, never a part."""
         self._make()
         if not self.is_local:
             with self.filesystem.open_output_stream(self._inside(name)) as stream:
@@ -129,7 +129,7 @@ class Folder:
             raise
 
     def read_json(self, name: str) -> Any:
-        """Content of the JSON file `name`.
+        """Read the JSON file `name`.
 
         Raises
         ------
@@ -144,18 +144,18 @@ class Folder:
             raise CacheError(f"{self.uri}/{name}: not a JSON file ({error}); was it cut short?") from error
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write `content` as the JSON file `name`, whole."""
+        """Write `content` atomically to the JSON file `name`."""
         self.write(name, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        """Arrow table of the Parquet file `name`, or some columns of it.
+        """Read the Parquet file `name`, or some of its columns, as an Arrow table.
 
         Raises
         ------
         FileNotFoundError
             If it does not exist.
         CacheError
-            If it is not a whole Parquet file.
+            If it is not a complete Parquet file.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -163,20 +163,20 @@ class Folder:
         try:
             return pq.read_table(self._inside(name), columns=columns, filesystem=self.filesystem)
         except pa.ArrowInvalid as error:
-            raise CacheError(f"{self.uri}/{name}: not a whole Parquet file ({error})") from error
+            raise CacheError(f"{self.uri}/{name}: not a complete Parquet file ({error})") from error
 
     def parquet(self, name: str) -> pq.ParquetFile:
-        """Open the Parquet file `name`, to be read piece by piece; raises as `read_table` does."""
+        """Open the Parquet file `name` to read it in pieces; see `read_table` for errors."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
             return pq.ParquetFile(self.filesystem.open_input_file(self._inside(name)))
         except pa.ArrowInvalid as error:
-            raise CacheError(f"{self.uri}/{name}: not a whole Parquet file ({error})") from error
+            raise CacheError(f"{self.uri}/{name}: not a complete Parquet file ({error})") from error
 
     def write_table(self, name: str, table: pa.Table) -> None:
-        """Write the Arrow table as the Parquet file `name`, whole."""
+        """Write an Arrow table atomically to the Parquet file `name`."""
         import pyarrow.parquet as pq
 
         with self.writing(name) as stream:
@@ -184,21 +184,21 @@ class Folder:
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[pa.NativeFile]:
-        """Stream to write the file `name` in pieces; the file appears, whole, when the block succeeds."""
+        """Yield a stream to write the file `name`, which appears when the context ends without error."""
         with self.writing_all([name]) as (stream,):
             yield stream
 
     @contextlib.contextmanager
     def writing_all(self, names: Sequence[str]) -> Iterator[list[pa.NativeFile]]:
-        """Streams to write files in pieces; when the block succeeds, all appear, in order.
+        """Yield streams to write files in pieces; all appear, in order, when the context ends without error.
 
-        Every file is complete under a temporary name before the first is renamed. In a bucket this costs one
-        more copy and deletion per file, on the server.
+        All files are complete under temporary names before the first is renamed. In a bucket, this needs an
+        additional copy and deletion per file on the server.
         """
         self._make()
         temporary = {name: self._inside(f"{_UNFINISHED}{uuid.uuid4().hex}-{name}") for name in names}
         try:
-            # Closing an upload publishes what it has, even after an error; pyarrow cannot abort one.
+            # Closing an upload publishes it even after an error, because pyarrow cannot abort uploads.
             with contextlib.ExitStack() as streams:
                 yield [
                     streams.enter_context(self.filesystem.open_output_stream(path))
@@ -223,7 +223,7 @@ class Folder:
             self.filesystem.delete_dir(self._inside(name))
 
     def remove_unfinished(self) -> None:
-        """Delete unfinished files of writers that were killed; no other process may be writing here."""
+        """Delete unfinished files of killed writers; no other process may write to the folder."""
         for name in self._listed():
             if name.startswith(_UNFINISHED):
                 self.remove(name)
@@ -235,7 +235,7 @@ class Folder:
         return [info.base_name for info in self.filesystem.get_file_info(selector)]
 
     def _make(self) -> None:
-        # A bucket has no folders; creating them would cost one request per part of the path.
+        # Buckets have no folders; creating them would need one request per part of the path.
         if self.filesystem.type_name != "s3":
             self.filesystem.create_dir(self.path, recursive=True)
 
@@ -244,22 +244,23 @@ class Folder:
 
 
 def printable(path: str | Path) -> str:
-    r"""Path as text that can be written anywhere: bytes in it that are not UTF-8 become ``\xff``."""
+    r"""Convert a path to valid text; bytes that are not UTF-8 become ``\xff``."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def is_full(error: OSError) -> bool:
-    """Whether the disk is full, or the user's quota is used up."""
+    """Whether the disk is full or the user's quota is exceeded."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def require_regular(path: str | Path) -> None:
-    """Refuse a pipe, a socket or a device: opening one could block forever.
+    """Refuse pipes, sockets and devices, because opening one could block forever.
 
     Raises
     ------
     OSError
-        If it is one, or does not exist. A folder passes: opening it fails with a better reason.
+        If the path is one of these or does not exist. Folders are accepted, because opening them fails with a
+        better message.
     """
     mode = Path(path).stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
@@ -267,9 +268,9 @@ def require_regular(path: str | Path) -> None:
 
 
 def _with_settings(uri: str) -> str:
-    """Complete an S3 URI with the endpoint and the region that the environment names.
+    """Complete an S3 URI with the endpoint and region of the environment.
 
-    Without either, Arrow asks Amazon for the bucket's region before it does anything else.
+    Without them, Arrow first asks Amazon for the region of the bucket.
     """
     parts = urlsplit(uri)
     if parts.scheme != "s3":

@@ -1,4 +1,4 @@
-"""The set-up of Keras and TensorFlow: the same in every process, whatever the user's own settings are."""
+"""Import Keras and TensorFlow with the same settings in every process, independent of the user's settings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ _IMAGE_FORMAT, _FLOAT, _EPSILON = "channels_last", "float32", 1e-7
 
 
 def import_keras() -> None:
-    """Import Keras and TensorFlow with fixed settings, silently unless that fails.
+    """Import Keras and TensorFlow with fixed settings, silently unless the import fails.
 
     Backend, image format, float type and epsilon are fixed, so that the user's ``keras.json`` and environment
-    cannot change which network is searched and exported. TensorFlow takes the memory of GPUs as it needs it,
-    so that other processes can share them.
+    cannot change the networks. TensorFlow allocates GPU memory as needed, so that processes can share GPUs.
 
     Raises
     ------
@@ -30,7 +29,7 @@ def import_keras() -> None:
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = _BACKEND
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        # Some lines come before TensorFlow sets its own logging up, and ignore its level.
+        # Some lines are printed before TensorFlow reads its log level.
         with silent_stderr(replay=True):
             importlib.import_module("keras")
     import keras
@@ -43,18 +42,18 @@ def import_keras() -> None:
     keras.config.set_image_data_format(_IMAGE_FORMAT)
     keras.config.set_floatx(_FLOAT)
     keras.config.set_epsilon(_EPSILON)
-    # TensorFlow warns of compiling again where networks are trained or evaluated one after the other.
+    # TensorFlow warns about repeated compilation if several networks are trained in one process.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     grow_memory()
 
 
 def grow_memory() -> None:
-    """Let TensorFlow take the memory of each GPU as it needs it, unless it has begun to use them."""
+    """Let TensorFlow allocate GPU memory as needed, unless it already uses the GPUs."""
     import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
         try:
             tf.config.experimental.set_memory_growth(gpu, True)
         except RuntimeError:
-            # The GPUs are in use: this was set before, or the caller's program has set them up.
+            # The GPUs are already in use, by this function's settings or those of the caller's program.
             return

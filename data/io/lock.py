@@ -1,4 +1,4 @@
-"""One writer per cache: the process that prepares it locks its folder."""
+"""Lock the folder of a cache, so that only one process at a time prepares it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from data.io.terminal import err
 
 @contextlib.contextmanager
 def claimed(folder: Folder, *, wait: bool = False) -> Iterator[None]:
-    """Lock a cache's folder inside this context, on this machine; the lock ends with its process.
+    """Lock a cache's folder inside this context; the death of the process releases the lock.
 
-    The folder itself is locked, so no lock file is left behind. Nothing is locked in a bucket, or on a file
-    system that cannot lock folders.
+    The folder itself is locked, so there is no lock file. Buckets, and folders on file systems that cannot
+    lock them, are not locked; other machines do not see the lock.
 
     Parameters
     ----------
     folder : Folder
         The cache; its folder is created if necessary.
     wait : bool
-        Whether to wait for another process that holds it.
+        Whether to wait for another process that holds the lock.
 
     Raises
     ------
     CacheError
-        If another process holds it and `wait` is false, or the folder cannot be made.
+        If another process holds the lock and `wait` is false, or the folder cannot be created.
     """
     if not folder.is_local:
         yield
@@ -54,10 +54,10 @@ def _lock(descriptor: int, folder: Folder, *, wait: bool) -> None:
     except BlockingIOError as error:
         if not wait:
             raise CacheError(
-                f"--cache {folder.uri}: another process is preparing it; wait for its end"
+                f"--cache {folder.uri}: another process is preparing it; wait until it ends"
             ) from error
-        err().print(f"Another process is preparing {folder.uri}: waiting for its end", soft_wrap=True)
+        err().print(f"Another process is preparing {folder.uri}: waiting until it ends", soft_wrap=True)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError:
-        # As on NFS, where only files can be locked.
+        # For example on NFS, where only files can be locked.
         return

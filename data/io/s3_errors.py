@@ -15,7 +15,7 @@ _CREDENTIALS = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
-"""Environment variables that give AWS's libraries credentials, or the place to find them."""
+"""Environment variables from which AWS's libraries get credentials."""
 
 _CODE = re.compile(r"AWS Error (?P<code>\w+) during (?P<operation>\w+) operation")
 _BUCKET = re.compile(r"[Bb]ucket '(?P<bucket>[^']+)'")
@@ -27,19 +27,19 @@ def bucket_failure(error: OSError) -> CacheError | None:
     Parameters
     ----------
     error : OSError
-        The exception; Arrow has no class of its own for it.
+        The exception; Arrow has no separate class for these errors.
 
     Returns
     -------
     CacheError or None
-        The cause in one line, with what to do; None if the error is about something else.
+        The cause and a remedy in one line; None if the error is not about a bucket.
     """
     text = str(error)
     failure, named = _CODE.search(text), _BUCKET.search(text)
     bucket = f"s3://{named['bucket']}" if named else "the bucket"
     if failure is None:
-        missing = named is not None and "not found" in text
-        return CacheError(f"{bucket}: no such bucket; create it, or correct its name") if missing else None
+        is_missing = named is not None and "not found" in text
+        return CacheError(f"{bucket}: no such bucket; create it, or correct its name") if is_missing else None
     code = failure["code"]
     where = f"{code} at {failure['operation']}"
     if code == "NETWORK_CONNECTION":
@@ -48,7 +48,7 @@ def bucket_failure(error: OSError) -> CacheError | None:
         return CacheError(f"{bucket}: no such bucket; create it, or correct its name")
     if not _has_credentials():
         return CacheError(
-            f"{bucket}: refused ({where}), and there are no credentials; give AWS_ACCESS_KEY_ID and"
+            f"{bucket}: refused ({where}), and there are no credentials; set AWS_ACCESS_KEY_ID and"
             " AWS_SECRET_ACCESS_KEY, or run 'aws configure', or give the machine a role"
         )
     return CacheError(
@@ -57,5 +57,5 @@ def bucket_failure(error: OSError) -> CacheError | None:
 
 
 def _has_credentials() -> bool:
-    named = os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
-    return any(os.environ.get(name) for name in _CREDENTIALS) or Path(named).expanduser().exists()
+    path = os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
+    return any(os.environ.get(name) for name in _CREDENTIALS) or Path(path).expanduser().exists()

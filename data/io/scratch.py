@@ -1,4 +1,4 @@
-"""Scratch folder of a node: arrays that its processes share, made by the first one that needs them."""
+"""Scratch folder of a node: files that its processes share, written by the first process that needs them."""
 
 from __future__ import annotations
 
@@ -17,73 +17,73 @@ from data.errors import CacheError
 
 VARIABLE = "GENRE_SEARCH_SCRATCH"
 """Variable of the environment that names the folder."""
-_KEPT_DAYS = 7
-"""Days that a file is kept after its last use."""
+_MAX_UNUSED_DAYS = 7
+"""Days after its last use before a file is deleted."""
 
 
 def scratch_folder() -> Path:
-    """Return the folder that the variable names, which may not exist yet, or a default one of this user.
+    """Return the folder in the variable, which may not exist yet, or this user's default folder.
 
     Raises
     ------
     CacheError
-        If another user has created the default one: its name can be guessed, and its content is trusted.
+        If another user has created the default folder, because its name can be guessed and its content is
+        trusted.
     """
-    named = os.environ.get(VARIABLE)
-    if named:
-        return Path(named)
+    path = os.environ.get(VARIABLE)
+    if path:
+        return Path(path)
     try:
         folder = Path(tempfile.gettempdir()) / f"genre-search-{os.getuid()}"
     except FileNotFoundError as error:
         raise CacheError(
-            "no folder for temporary files can be written (TMPDIR, /tmp, /var/tmp); name a folder in the"
-            f" variable {VARIABLE} and in TMPDIR"
+            "no folder for temporary files can be written (TMPDIR, /tmp, /var/tmp); set a folder in the"
+            f" variables {VARIABLE} and TMPDIR"
         ) from error
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
-        own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
-        if own and status.st_mode & 0o077:
+        is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+        if is_own and status.st_mode & 0o077:
             folder.chmod(0o700)
     except OSError as error:
         raise CacheError(
-            f"{folder}: cannot be created ({error.strerror}); name another folder in the variable {VARIABLE}"
+            f"{folder}: cannot be created ({error.strerror}); set another folder in the variable {VARIABLE}"
         ) from error
-    if not own:
+    if not is_own:
         raise CacheError(
-            f"{folder}: is not this user's own folder; name another one in the variable {VARIABLE}"
+            f"{folder}: is not this user's own folder; set another one in the variable {VARIABLE}"
         )
     return folder
 
 
 @contextlib.contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Let one process of the node at a time make a file; its folder is created if necessary."""
+    """Let only one process of the node at a time write a file; its folder is created if necessary."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The lock is on the open file: it ends with the process that holds it, however that ends.
+    # The operating system releases the lock when its process ends, even if it is killed.
     with FileLock(path.with_name(f".lock-{path.name}")):
         yield
 
 
 @contextlib.contextmanager
 def making(path: Path, nbytes: int = 0) -> Iterator[Path | None]:
-    """Let one process of the node make a file while the others that want it wait.
+    """Let one process of the node write a file while others that need it wait.
 
-    Files that were made here and not used for a week are deleted first; then, if more room is needed, those
-    whose last use is longest ago. A process that has one mapped keeps it.
+    Files of this project that were not used for a week are deleted first. If more space is needed, the least
+    recently used files are deleted too; processes that have mapped them are not affected.
 
     Parameters
     ----------
     path : Path
         The file.
     nbytes : int
-        Its size; 0 if the caller calls `make_room` itself once the size is known.
+        Its size in bytes; 0 if unknown, then the caller calls `make_room` later.
 
     Yields
     ------
     Path or None
-        A temporary name to write to, renamed to `path` when the block succeeds; None if the file exists by
-        now.
+        A temporary file, renamed to `path` when the context ends without error; None if the file exists.
 
     Raises
     ------
@@ -105,44 +105,44 @@ def making(path: Path, nbytes: int = 0) -> Iterator[Path | None]:
                     temporary.unlink(missing_ok=True)
     except OSError as error:
         raise CacheError(
-            f"{path.parent}: cannot be written ({error.strerror or error}); free space there, or name another"
+            f"{path.parent}: cannot be written ({error.strerror or error}); free space there, or set another"
             f" folder in the variable {VARIABLE}"
         ) from error
 
 
 def used(path: Path) -> None:
-    """Note that a file of the folder is used now, if it exists."""
+    """Record that a file is used now, if it exists."""
     with contextlib.suppress(OSError):
         os.utime(path)
 
 
 def make_room(folder: Path, nbytes: int) -> None:
-    """Delete files that are no longer needed, except those of other programs.
+    """Delete files of this project until there is enough free space.
 
     Parameters
     ----------
     folder : Path
         The scratch folder.
     nbytes : int
-        Bytes of room that are needed.
+        Required free space in bytes.
     """
-    made = []
+    files = []
     for lock in folder.glob(".lock-*"):
         name = lock.name.removeprefix(".lock-")
         _delete_abandoned(lock, folder / f".tmp-{name}")
         with contextlib.suppress(FileNotFoundError):
             status = (folder / name).stat()
-            made.append((status.st_mtime, status.st_size, folder / name))
-    room = shutil.disk_usage(folder).free
-    oldest = time.time() - 86400 * _KEPT_DAYS
-    for last_use, size, path in sorted(made):
-        if last_use < oldest or room < nbytes:
+            files.append((status.st_mtime, status.st_size, folder / name))
+    free = shutil.disk_usage(folder).free
+    oldest = time.time() - 86400 * _MAX_UNUSED_DAYS
+    for last_use, size, path in sorted(files):
+        if last_use < oldest or free < nbytes:
             path.unlink(missing_ok=True)
-            room += size
+            free += size
 
 
 def _delete_abandoned(lock: Path, temporary: Path) -> None:
-    """Delete an unfinished file whose lock is free: its process was killed."""
+    """Delete an unfinished file if its lock is free, because its process was killed."""
     if not temporary.exists():
         return
     with contextlib.suppress(Timeout), FileLock(lock, blocking=False):

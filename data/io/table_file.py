@@ -1,4 +1,4 @@
-"""Tables that users give by an option: CSV, TSV, JSON lines or Parquet, as their tools write them.
+"""Read tables of users: CSV, TSV, JSON lines or Parquet, in the variants of common tools.
 
 Encoding and separator are detected. Column names are compared without case and surrounding spaces.
 """
@@ -18,28 +18,28 @@ import pyarrow.parquet as pq
 from data.errors import HarnessError
 
 _SEPARATORS = ",;\t|"
-_LONGEST_FIELD = 1 << 24
-"""Characters of the longest field; FMA's table holds whole biographies."""
+_MAX_FIELD = 1 << 24
+"""Maximum number of characters of a field; FMA's table contains biographies."""
 _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _PROBE_BYTES = 4096
-_ROWS_AT_ONCE = 4096
+_BATCH = 4096
 
 
 @dataclass(frozen=True)
 class TableFile:
-    """A table whose rows are read one by one, each cell as `str`.
+    """A table that is read row by row, with every cell as `str`.
 
     Attributes
     ----------
     path : Path
         The file.
     option : str
-        Option that named it, for messages.
+        Option that names the file, for messages.
     error : type
         Class of the errors.
     columns : tuple of str
-        Names of the columns, as written but stripped. FMA's ``tracks.csv`` names them in two of its
-        three header rows, joined here by a dot: ``track.genre_top``.
+        Stripped names of the columns. FMA's ``tracks.csv`` has two rows of names, which are joined by a dot:
+        ``track.genre_top``.
     """
 
     path: Path
@@ -57,7 +57,7 @@ class TableFile:
         Raises
         ------
         HarnessError
-            Of the class `error`, if the file cannot be read or is not such a table.
+            Of the class `error`, if the file cannot be read or is not a table.
         """
         path = Path(path).expanduser()
         where = f"{option} {path}"
@@ -79,34 +79,34 @@ class TableFile:
         return cls(path, option, error, header, encoding, separator, header_rows)
 
     def column(self, names: Sequence[str]) -> int | None:
-        """Return the number of the first column that has one of these names, in the order of the names."""
+        """Return the number of the column with the first of these names that exists; None if none exists."""
         by_key = {name.casefold(): number for number, name in reversed(list(enumerate(self.columns)))}
         return next((by_key[name.casefold()] for name in names if name.casefold() in by_key), None)
 
     def required(self, names: Sequence[str], *, hint: str = "") -> int:
-        """Return the number of a column, as `column` does.
+        """Return the number of a column; see `column`.
 
         Raises
         ------
         HarnessError
-            If there is none; the message lists the columns of the table.
+            If no column has one of the names; the message lists the columns.
         """
         number = self.column(names)
         if number is None:
-            wanted = " or ".join(repr(name) for name in names)
+            missing = " or ".join(repr(name) for name in names)
             columns = ", ".join(self.columns[:20]) + (", ..." if len(self.columns) > 20 else "")
             raise self.error(
-                f"{self.option} {self.path}: no column {wanted}; its columns are {columns or '(none)'}{hint}"
+                f"{self.option} {self.path}: no column {missing}; its columns are {columns or '(none)'}{hint}"
             )
         return number
 
     def rows(self, columns: Sequence[int | None]) -> Iterator[tuple[int, list[str]]]:
-        """Line number and cells of each row, in the order of `columns`; empty where that has None.
+        """Yield the line number of each row and its cells of `columns`; a cell of column None is empty.
 
         Raises
         ------
         HarnessError
-            If a row is damaged.
+            If the file cannot be read or is damaged.
         """
         where = f"{self.option} {self.path}"
         try:
@@ -127,7 +127,7 @@ class TableFile:
         suffix = self.path.suffix.lower()
         if suffix == ".parquet":
             number = 0
-            for batch in pq.ParquetFile(self.path).iter_batches(_ROWS_AT_ONCE):
+            for batch in pq.ParquetFile(self.path).iter_batches(_BATCH):
                 for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     number += 1
                     yield number, [_text(value) for value in values]
@@ -138,7 +138,7 @@ class TableFile:
                         row = json.loads(text)
                         yield number, [_text(row.get(name)) for name in self.columns]
         else:
-            csv.field_size_limit(_LONGEST_FIELD)
+            csv.field_size_limit(_MAX_FIELD)
             with self.path.open(encoding=self._encoding, newline="") as file:
                 reader = csv.reader(file, delimiter=self._separator)
                 for _ in range(self._header_rows):
@@ -153,7 +153,7 @@ def _text(value: Any) -> str:
 
 
 def _encoding(path: Path) -> str:
-    """Detect the encoding of a text file: by its byte order mark, else UTF-16, UTF-8 or cp1252."""
+    """Detect the encoding of a text file: from its byte order mark, or UTF-16, UTF-8 or cp1252."""
     with path.open("rb") as file:
         probe = file.read(_PROBE_BYTES)
         for mark, encoding in _BOMS.items():
@@ -174,7 +174,7 @@ def _encoding(path: Path) -> str:
 
 def _header(path: Path, encoding: str) -> tuple[tuple[str, ...], str, int]:
     """Column names, separator and number of header rows of a CSV file."""
-    csv.field_size_limit(_LONGEST_FIELD)
+    csv.field_size_limit(_MAX_FIELD)
     with path.open(encoding=encoding, newline="") as file:
         first = file.readline()
         separator = max(_SEPARATORS, key=lambda mark: (first.count(mark), -_SEPARATORS.index(mark)))
@@ -192,7 +192,7 @@ def _header(path: Path, encoding: str) -> tuple[tuple[str, ...], str, int]:
 
 
 def _json_columns(path: Path) -> tuple[str, ...]:
-    """Keys of all objects of a file of JSON lines, in the order in which they appear."""
+    """Keys of all objects of a JSON lines file, in the order of appearance."""
     columns: dict[str, None] = {}
     with path.open(encoding=_encoding(path)) as file:
         for text in file:

@@ -1,4 +1,4 @@
-"""The consoles of standard output and standard error."""
+"""The consoles for standard output and standard error."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 @cache
 def out() -> Console:
-    """Console of standard output: results."""
+    """Console for results, on standard output."""
     from rich.console import Console
 
-    # Names of tracks and runs are shown as they are: "[remix]" is not markup.
+    # Names of tracks and runs may contain brackets, such as "[remix]", which are not markup.
     return Console(markup=False, emoji=False)
 
 
 @cache
 def err() -> Console:
-    """Console of standard error: progress and notices."""
+    """Console for progress and notices, on standard error."""
     from rich.console import Console
 
     return Console(stderr=True, markup=False, emoji=False)

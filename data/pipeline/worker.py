@@ -223,7 +223,7 @@ def _picture(
 
 
 def file_digest(path: str) -> str:
-    """SHA-256 hex digest of a file's bytes; empty where it cannot be read."""
+    """SHA-256 hex digest of a file's bytes; empty if it cannot be read."""
     try:
         require_regular(path)
         with Path(path).open("rb") as stream:

@@ -1,7 +1,7 @@
-"""The ten styles of the demo data set: their tempo, drums, harmony, timbre and mix.
+"""The ten styles of the demo data set: tempo, drums, harmony, timbre and mix.
 
-The styles are inventions that borrow names of genres; no recording was measured for them. A `Span` is where
-most of a style's tracks are found, not a bound, so that neighbouring styles overlap.
+The styles are invented and have names of genres; no recording was measured. A `Span` covers most tracks of a
+style, but is not a bound, so that similar styles overlap.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 Span = tuple[float, float]
-"""Two standard deviations below and above the middle of what a style's tracks have."""
+"""Values two standard deviations below and above the mean of a style."""
 
 
 GROOVES: dict[str, tuple[str, str, str]] = {
@@ -26,7 +26,7 @@ GROOVES: dict[str, tuple[str, str, str]] = {
     "swing": ("x.......x.......", "............x..x", "x...x..xx...x..x"),
     "waltz": ("x...........", "....x...x...", "x...x...x..."),
 }
-"""Kick, snare and hat on the sixteenths of a bar."""
+"""Patterns of kick, snare and hat on the sixteenths of a bar."""
 
 SCALES: dict[str, tuple[int, ...]] = {
     "major": (0, 2, 4, 5, 7, 9, 11),
@@ -45,13 +45,13 @@ class Rhythm:
     Attributes
     ----------
     tempo : Span
-        Beats a minute.
+        Beats per minute.
     swing : Span
-        Share of a sixteenth by which each second one comes late.
+        Delay of every second sixteenth, as a fraction of a sixteenth.
     grooves : tuple of str
         Names of `GROOVES` to choose from.
     fill : Span
-        Probability that a step gets a hit that the groove does not have.
+        Probability of an additional hit on a step.
     """
 
     tempo: Span
@@ -62,20 +62,20 @@ class Rhythm:
 
 @dataclass(frozen=True)
 class Harmony:
-    """Chords and how they are played.
+    """Chords and accompaniment.
 
     Attributes
     ----------
     scales : tuple of str
         Names of `SCALES` to choose from.
     progressions : tuple of str
-        Degrees of the scale, from 1, one a bar, to choose from.
+        Degrees of the scale, from 1, one per bar, to choose from.
     sevenths : Span
         Probability that a chord has a seventh.
     comping : tuple of str
         How chords are played: ``pad``, ``beats``, ``offbeats`` or ``arpeggio``.
     melody : Span
-        Notes of the melody a sixteenth.
+        Notes of the melody per sixteenth.
     """
 
     scales: tuple[str, ...]
@@ -92,15 +92,15 @@ class Timbre:
     Attributes
     ----------
     slope : Span
-        Exponent by which the partials fall: 1 is a sawtooth, 2 is soft.
+        Exponent of the decrease of the partials: 1 is a sawtooth, 2 is soft.
     odd : Span
-        Share of the even partials that is missing: 1 is hollow.
+        Missing fraction of the even partials: 1 sounds hollow.
     attack, decay : Span
-        Seconds.
+        Times in seconds.
     vibrato : Span
         Depth in semitones.
     drive : Span
-        Gain into a soft clipper.
+        Gain before a soft clipper.
     """
 
     slope: Span
@@ -118,13 +118,13 @@ class Mix:
     Attributes
     ----------
     drums, bass, melody, hiss : Span
-        Levels in dB against the chords.
+        Levels in dB relative to the chords.
     cutoff : Span
-        Hz above which the mix is dulled.
+        Cutoff frequency of the low-pass filter in Hz.
     room : Span
-        Seconds in which the reverberation falls by 60 dB.
+        Time in seconds in which the reverberation decays by 60 dB.
     wet : Span
-        Level of the reverberation in dB against the dry sound.
+        Level of the reverberation in dB relative to the dry sound.
     """
 
     drums: Span
@@ -138,7 +138,7 @@ class Mix:
 
 @dataclass(frozen=True)
 class Style:
-    """One style of the demo data set, in four aspects that a track may borrow from another style."""
+    """A style in four aspects, each of which a track can borrow from another style."""
 
     rhythm: Rhythm
     harmony: Harmony

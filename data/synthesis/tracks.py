@@ -1,31 +1,29 @@
-"""Music from a seed: one short track of a style, composed and rendered with numpy and scipy.
+"""Compose and render short tracks of a style from a seed, with numpy and scipy.
 
-A track first draws its four aspects (rhythm, harmony, timbre, mix), each from its own style or, now and
-then, from another, then the numbers inside each, then its notes. A style can therefore be recognised from the
-sound, but not always and not by one feature alone.
+First, the four aspects of a track (rhythm, harmony, timbre, mix) are drawn, each from its own style or
+sometimes from another; then the numbers of each aspect, then the notes. Therefore the style can be recognised
+from the sound, but not always, and not from a single feature.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
+from numpy.random import Generator
 
 from data.synthesis.styles import GROOVES, SCALES, STYLES, Harmony, Mix, Rhythm, Span, Timbre
 
-if TYPE_CHECKING:
-    from numpy.random import Generator
-
 VERSION = 1
-"""Raised whenever a seed would give another sound than before."""
+"""Increased whenever a seed produces another sound than before."""
 SAMPLE_RATE = 22050
-"""Samples a second of a track."""
+"""Sample rate of a track in Hz."""
 SECONDS = 9.0
-"""Length of a track."""
+"""Length of a track in seconds."""
 BORROWED = 0.05
-"""Probability that an aspect of a track is that of a style drawn at random."""
+"""Probability that an aspect of a track comes from a random style."""
 
 _TABLE = 2048
 _MAX_PARTIALS = 40
@@ -39,7 +37,7 @@ _Aspect = TypeVar("_Aspect", Rhythm, Harmony, Timbre, Mix)
 
 @dataclass(frozen=True)
 class _Voice:
-    """One track's instrument, in numbers instead of spans; fields as in `Timbre`."""
+    """The instrument of a track, with numbers instead of spans; see `Timbre`."""
 
     slope: float
     odd: float
@@ -50,10 +48,10 @@ class _Voice:
 
 @dataclass(frozen=True)
 class _Note:
-    """A note: when it starts and how long it is held in seconds, its MIDI pitch and its gain."""
+    """A note: start and duration in seconds, MIDI pitch and gain."""
 
     start: float
-    held: float
+    duration: float
     pitch: int
     gain: float
 
@@ -64,11 +62,11 @@ def synthesise(style: str, *, seed: int, number: int) -> np.ndarray:
     Parameters
     ----------
     style : str
-        A name of `data.synthesis.styles.STYLES`.
+        A key of `data.synthesis.styles.STYLES`.
     seed : int
         Seed of the data set, at least 0.
     number : int
-        Number of the track in its style, from 0. Style, seed and number alone decide the track.
+        Number of the track in its style, from 0. Style, seed and number determine the track.
 
     Returns
     -------
@@ -78,16 +76,16 @@ def synthesise(style: str, *, seed: int, number: int) -> np.ndarray:
     Raises
     ------
     KeyError
-        If there is no such style.
+        If the style does not exist.
     """
     own, styles = STYLES[style], STYLES.values()
     rng = np.random.default_rng([seed, number, *style.encode()])
-    rhythm = _aspect(rng, own.rhythm, [each.rhythm for each in styles])
-    harmony = _aspect(rng, own.harmony, [each.harmony for each in styles])
-    timbre = _aspect(rng, own.timbre, [each.timbre for each in styles])
-    mix = _aspect(rng, own.mix, [each.mix for each in styles])
+    rhythm = _aspect(rng, own.rhythm, [other.rhythm for other in styles])
+    harmony = _aspect(rng, own.harmony, [other.harmony for other in styles])
+    timbre = _aspect(rng, own.timbre, [other.timbre for other in styles])
+    mix = _aspect(rng, own.mix, [other.mix for other in styles])
 
-    groove = GROOVES[_one_of(rng, rhythm.grooves)]
+    groove = GROOVES[_choice(rng, rhythm.grooves)]
     steps = _steps(rng, rhythm, len(groove[0]))
     chords, bass, melody = _compose(rng, harmony, steps, len(groove[0]))
     drive = _positive(rng, timbre.drive)
@@ -102,22 +100,22 @@ def synthesise(style: str, *, seed: int, number: int) -> np.ndarray:
 
 
 def _real(rng: Generator, span: Span) -> float:
-    """Draw around the middle of a span, with tails a little heavier than normal."""
+    """Draw around the middle of a span, with tails slightly heavier than those of a normal distribution."""
     low, high = span
     return (low + high) / 2 + (high - low) / 4 * float(rng.standard_t(6))
 
 
 def _positive(rng: Generator, span: Span) -> float:
-    """Draw as `_real`, on a logarithmic scale."""
+    """Draw like `_real`, on a logarithmic scale."""
     return math.exp(_real(rng, (math.log(span[0]), math.log(span[1]))))
 
 
-def _one_of(rng: Generator, names: tuple[str, ...]) -> str:
+def _choice(rng: Generator, names: tuple[str, ...]) -> str:
     return names[int(rng.integers(len(names)))]
 
 
 def _aspect(rng: Generator, own: _Aspect, of_styles: list[_Aspect]) -> _Aspect:
-    """Take the style's own aspect, or now and then that of a style drawn at random."""
+    """Return the style's own aspect, or sometimes that of a random style."""
     drawn = of_styles[int(rng.integers(len(of_styles)))]
     return drawn if rng.random() < BORROWED else own
 
@@ -133,7 +131,7 @@ def _voice(rng: Generator, timbre: Timbre) -> _Voice:
 
 
 def _steps(rng: Generator, rhythm: Rhythm, in_bar: int) -> np.ndarray:
-    """Start of each sixteenth in seconds, whole bars that cover the track, shape (n_steps,)."""
+    """Start of each sixteenth in seconds, in whole bars that cover the track, shape (n_steps,)."""
     length = 15.0 / min(240.0, max(40.0, _positive(rng, rhythm.tempo)))
     swing = min(0.8, max(0.0, _real(rng, rhythm.swing)))
     bars = math.ceil(SECONDS / (length * in_bar))
@@ -145,10 +143,10 @@ def _steps(rng: Generator, rhythm: Rhythm, in_bar: int) -> np.ndarray:
 def _compose(
     rng: Generator, harmony: Harmony, steps: np.ndarray, in_bar: int
 ) -> tuple[list[_Note], list[_Note], list[_Note]]:
-    """Write the notes of the chords, the bass and the melody."""
-    scale = SCALES[_one_of(rng, harmony.scales)]
-    degrees = [int(degree) - 1 for degree in _one_of(rng, harmony.progressions).split()]
-    comping = _one_of(rng, harmony.comping)
+    """Compose the notes of the chords, the bass and the melody."""
+    scale = SCALES[_choice(rng, harmony.scales)]
+    degrees = [int(degree) - 1 for degree in _choice(rng, harmony.progressions).split()]
+    comping = _choice(rng, harmony.comping)
     sevenths = _real(rng, harmony.sevenths)
     density = min(0.9, max(0.0, _real(rng, harmony.melody)))
     key = int(rng.integers(43, 55))
@@ -189,7 +187,7 @@ def _play(notes: list[_Note], voice: _Voice) -> np.ndarray:
     tables: dict[int, np.ndarray] = {}
     for note in notes:
         begin = int(note.start * SAMPLE_RATE)
-        length = min(size - begin, int((note.held + 0.08) * SAMPLE_RATE))
+        length = min(size - begin, int((note.duration + 0.08) * SAMPLE_RATE))
         if length <= 0:
             continue
         if note.pitch not in tables:
@@ -198,7 +196,7 @@ def _play(notes: list[_Note], voice: _Voice) -> np.ndarray:
         bend = voice.vibrato * np.sin(2 * np.pi * 5.5 * t) / 12
         cycles = _hertz(note.pitch) * np.cumsum(1 + bend * math.log(2)) / SAMPLE_RATE
         rise = np.minimum(1.0, t / voice.attack)
-        release = np.clip((note.held + 0.08 - t) / 0.08, 0.0, 1.0)
+        release = np.clip((note.duration + 0.08 - t) / 0.08, 0.0, 1.0)
         wave = tables[note.pitch][(cycles * _TABLE).astype(np.int64) % _TABLE]
         y[begin : begin + length] += note.gain * rise * release * np.exp(-t / voice.decay) * wave
     return y
@@ -209,7 +207,7 @@ def _hertz(pitch: int) -> float:
 
 
 def _cycle(pitch: int, voice: _Voice) -> np.ndarray:
-    """One cycle of the instrument's wave at a pitch, without partials above 45 % of the sample rate."""
+    """Compute a cycle of the instrument's wave, without partials above 45 % of the sample rate."""
     from scipy import fft
 
     partial = np.arange(1, min(_MAX_PARTIALS, int(0.45 * SAMPLE_RATE / _hertz(pitch))) + 1)
@@ -220,13 +218,13 @@ def _cycle(pitch: int, voice: _Voice) -> np.ndarray:
 
 
 def _clip(y: np.ndarray, drive: float) -> np.ndarray:
-    """Distort softly, keeping small signals as loud as they were in relation to the peak."""
+    """Distort softly; small signals keep their level relative to the peak."""
     peak = float(np.abs(y).max())
     return np.tanh(drive * y / peak) if peak > 0 else y
 
 
 def _drums(rng: Generator, groove: tuple[str, str, str], steps: np.ndarray, fill: float) -> np.ndarray:
-    """Render kick, snare and hat, each drawn for each track, shape (n_samples,)."""
+    """Render kick, snare and hat, drawn for each track, shape (n_samples,)."""
     size = round(SECONDS * SAMPLE_RATE)
     y = np.zeros(size)
     for pattern, sound, level in zip(groove, _kit(rng), (1.0, 0.8, 0.35), strict=True):
@@ -243,7 +241,7 @@ def _drums(rng: Generator, groove: tuple[str, str, str], steps: np.ndarray, fill
 
 
 def _kit(rng: Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One hit of a kick, a snare and a hat."""
+    """Draw a hit of a kick, a snare and a hat."""
     t = np.arange(int(0.4 * SAMPLE_RATE)) / SAMPLE_RATE
     low, sweep, length = rng.uniform(42, 65), rng.uniform(60, 200), rng.uniform(0.06, 0.2)
     kick = np.sin(2 * np.pi * (low * t - sweep * 0.03 * np.exp(-t / 0.03))) * np.exp(-t / length)
@@ -255,7 +253,7 @@ def _kit(rng: Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _master(rng: Generator, mix: Mix, parts: dict[str, np.ndarray]) -> np.ndarray:
-    """Mix the parts, put them into a room, dull them, add hiss and set the level."""
+    """Mix the parts, add reverberation, filter, add hiss and clicks, and set the level."""
     from scipy import signal
 
     level = {
@@ -278,7 +276,7 @@ def _master(rng: Generator, mix: Mix, parts: dict[str, np.ndarray]) -> np.ndarra
 
 
 def _crackle(rng: Generator, size: int) -> np.ndarray:
-    """Clicks of an old record: few on most tracks and many on some, against a signal whose power is 1."""
+    """Clicks of an old record, few on most tracks and many on some, relative to a signal of power 1."""
     y = np.zeros(size)
     count = int(rng.poisson(SECONDS * min(50.0, _positive(rng, _CLICKS))))
     places = rng.integers(size, size=count)
@@ -287,11 +285,11 @@ def _crackle(rng: Generator, size: int) -> np.ndarray:
 
 
 def _gain(level: float) -> float:
-    """Factor of a level in dB."""
+    """Convert a level in dB to a factor."""
     return float(10 ** (level / 20))
 
 
 def _normal(y: np.ndarray) -> np.ndarray:
-    """Bring the signal to a root mean square of 1; silence stays silence."""
+    """Scale the signal to a root mean square of 1; silence stays silent."""
     power = float(np.sqrt(np.mean(y**2)))
     return y / power if power > 0 else y

@@ -10,7 +10,7 @@ from data.analysis.kinds import Kind, kinds_in
 from data.cache.fingerprints import preparation_fingerprint, same_input
 from data.dataset.class_weights import CLASS_WEIGHTS, ClassWeight
 from data.dataset.scores import METRICS, Metric
-from search.storage.rungs import Rungs, RungUnit, rungs_of_format_1
+from search.storage.rungs import LAST_SHARE, Rungs, RungUnit, rungs_of_format_1
 
 if TYPE_CHECKING:
     from data.cache.cache import Cache
@@ -122,6 +122,11 @@ class RunInfo(BaseModel):
         Fraction of the tracks in the locked test set; None for the user's own partition.
     split_fingerprint : str
         Equal for two runs exactly if they assign each track to the same fold or test set.
+    deal : str or None
+        Fingerprint of the stored deal from which the split was taken: equal for a cross-validation and for
+        the hold-out that is its fold 0. None for a given partition, and in older runs.
+    missing_inputs : int
+        Tracks of the split that the run could not use, because the cache lacks their input.
     seed : int
         Seed of split, sampler, initial weights, shuffling and augmentation.
     trials, max_epochs : int
@@ -153,7 +158,7 @@ class RunInfo(BaseModel):
         trials from which they were chosen; ``test_tracks_seen``: the number of test tracks on which that run
         was searched.
     portfolio : list of dict
-        Configurations of the family's portfolio, tried after the BASELINE.
+        Configurations tried after the BASELINE: the family's portfolio, then neighbours of the BASELINE.
     rungs : list of float
         Points at which the scheduler decides, in `rung_unit`.
     rung_unit : str
@@ -175,6 +180,8 @@ class RunInfo(BaseModel):
     folds: int
     test_fraction: float | None
     split_fingerprint: str
+    deal: str | None = None
+    missing_inputs: int = 0
     seed: int
     trials: int
     max_epochs: int
@@ -202,18 +209,23 @@ class RunInfo(BaseModel):
         """Convert format 1; its runs keep the rungs with which they were begun."""
         if not isinstance(content, dict) or content.get("format") != 1:
             return content
-        settings = content.get("settings", {})
+        settings, max_epochs = content.get("settings", {}), content.get("max_epochs", 1)
+        grace_period = settings.get("grace_period")
         rungs = rungs_of_format_1(
             settings.get("scheduler", "asha"),
-            max_epochs=content.get("max_epochs", 1),
-            grace_period=settings.get("grace_period"),
+            max_epochs=max_epochs,
+            grace_period=grace_period,
             reduction_factor=settings.get("reduction_factor", 3),
         )
         return {
             **content,
             "format": FORMAT,
-            # The grace period of this version is a share; the rungs below replace it.
-            "settings": {**settings, "grace_period": None},
+            # The rungs below are used. The grace period, which is a share now, only describes the run, and
+            # allows as many brackets as it has.
+            "settings": {
+                **settings,
+                "grace_period": grace_period and min(grace_period / max_epochs, LAST_SHARE),
+            },
             "rungs": list(rungs.values),
             "rung_unit": rungs.unit,
         }

@@ -114,7 +114,7 @@ def rungs_of_format_1(
     if scheduler == "none":
         return Rungs(unit="epochs")
     divisor = reduction_factor**2 if scheduler == "hyperband" else 4
-    epochs = grace_period or max(1, max_epochs // divisor)
+    epochs = int(grace_period or max(1, max_epochs // divisor))
     if scheduler == "median":
         step = max(1, (max_epochs - epochs) // _MEDIAN_DECISIONS)
         return Rungs(tuple(range(epochs, max_epochs, step)), "epochs")

@@ -29,7 +29,7 @@ def demo(tmp_path_factory):
     return ensure(str(tmp_path_factory.mktemp("demo") / "cache"), tracks=1, workers=1)
 
 
-def test_the_cache_says_that_it_is_synthetic(demo):
+def test_the_cache_is_marked_synthetic(demo):
     cache = Cache.open(demo)
 
     assert cache.info.source == "demo"
@@ -39,21 +39,21 @@ def test_the_cache_says_that_it_is_synthetic(demo):
     assert (cache.folder.local / "audio" / cache.features.track_id[0]).is_file()
 
 
-def test_every_family_finds_what_it_reads(demo):
+def test_the_cache_has_the_inputs_of_all_families(demo):
     cache = Cache.open(demo)
 
     assert cache.melspec.X.shape == (3 * len(STYLES), 64, 129)
     assert cache.image.X.shape == (len(STYLES), 150, 150, 3)
 
 
-def test_a_rerun_makes_nothing(demo):
+def test_a_rerun_changes_nothing(demo):
     before = times(Cache.open(demo).folder.local)
 
     assert ensure(demo, tracks=1) == demo
     assert times(Cache.open(demo).folder.local) == before
 
 
-def test_the_seed_decides_the_features(demo, tmp_path):
+def test_the_seed_determines_the_features(demo, tmp_path):
     same = ensure(str(tmp_path / "same"), tracks=1, workers=1)
     other = ensure(str(tmp_path / "other"), seed=1, tracks=1, workers=1)
 
@@ -63,7 +63,7 @@ def test_the_seed_decides_the_features(demo, tmp_path):
     assert not np.allclose(Cache.open(other).features.X, expected.features.X)
 
 
-def test_an_interrupted_one_is_finished(demo, tmp_path, monkeypatch):
+def test_an_interrupted_demo_is_finished(demo, tmp_path, monkeypatch):
     from data.synthesis import tracks as synthesis
 
     def stop_at_metal(style, **rest):
@@ -87,7 +87,7 @@ def test_an_interrupted_one_is_finished(demo, tmp_path, monkeypatch):
     assert Cache.open(cache).info.fingerprint == Cache.open(demo).info.fingerprint
 
 
-def test_another_size_replaces_it(tmp_path):
+def test_another_size_replaces_the_demo(tmp_path):
     cache = str(tmp_path / "cache")
     ensure(cache, tracks=2, workers=1)
     ensure(cache, tracks=1, workers=1)
@@ -96,20 +96,20 @@ def test_another_size_replaces_it(tmp_path):
     assert len(list((tmp_path / "cache" / "audio").rglob("*.flac"))) == len(STYLES)
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
+def test_a_folder_with_other_content_is_refused(tmp_path):
     (tmp_path / "audio").mkdir()
-    (tmp_path / "audio" / "mine.wav").write_bytes(b"music")
+    (tmp_path / "audio" / "song.wav").write_bytes(b"music")
 
     result = CliRunner().invoke(main, ["--cache", str(tmp_path)])
 
     assert result.exit_code == 2
-    assert "holds something else" in result.stderr
-    assert times(tmp_path).keys() == {tmp_path / "audio" / "mine.wav"}
+    assert "contains something else" in result.stderr
+    assert times(tmp_path).keys() == {tmp_path / "audio" / "song.wav"}
     with pytest.raises(CacheError, match="something else"):
         ensure(str(tmp_path))
 
 
-def test_the_command_makes_it_over_the_cores(tmp_path, demo, ray_cluster):
+def test_the_command_uses_several_cores(tmp_path, demo, ray_cluster):
     result = CliRunner().invoke(main, ["--cache", str(tmp_path / "cache"), "--tracks", "1", "--workers", "2"])
 
     assert result.exit_code == 0, result.output
@@ -146,7 +146,7 @@ def test_embeddings_are_added_once_and_go_with_another_seed(demo, tmp_path):
     assert not (cache / "embedding-small").exists()
 
 
-def test_a_second_process_waits_and_finds_it_made(tmp_path):
+def test_a_second_process_waits_and_uses_the_result(tmp_path):
     cache = tmp_path / "cache"
     code = f"from data.demo import ensure; ensure({str(cache)!r}, tracks=1, workers=1)"
     with ExitStack() as processes:
@@ -156,7 +156,7 @@ def test_a_second_process_waits_and_finds_it_made(tmp_path):
             )
             assert second.stderr is not None
             assert "Another process is preparing" in second.stderr.readline()
-            # Meanwhile the first makes all of it.
+            # Meanwhile, the first process makes the whole demo.
             (tmp_path / "made").mkdir()
             made = ensure(str(tmp_path / "made" / "cache"), tracks=1, workers=1)
             for path in Path(made).iterdir():

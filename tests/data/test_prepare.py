@@ -19,7 +19,7 @@ from tests.support.collection import SR, clip, make_collection
 from tests.support.preparing import assert_same, manifest, prepared, run
 
 
-def test_a_folder_becomes_a_cache_of_what_the_files_hold(tmp_path: Path) -> None:
+def test_a_folder_becomes_a_cache_of_its_files(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio")
     prepared(audio, tmp_path / "cache")
     rows = Cache.open(tmp_path / "cache").features
@@ -40,7 +40,7 @@ def test_segments(tmp_path: Path) -> None:
     assert Cache.open(tmp_path / "cache").features.segment.tolist() == [0, 1, 2] * 2
 
 
-def test_a_rerun_touches_only_what_is_new_or_changed(tmp_path: Path) -> None:
+def test_a_rerun_analyses_only_new_and_changed_files(tmp_path: Path) -> None:
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     assert "6 of 6 files analysed" in prepared(audio, cache).output
     first = Cache.open(cache).info.fingerprint
@@ -65,7 +65,7 @@ def test_other_parameters_never_mix(tmp_path: Path) -> None:
     assert "other parameters (segment_seconds 30.0, now 1.0)" in result.output.replace("\n", " ")
 
 
-def test_a_segment_too_short_for_the_windows_of_a_cache(tmp_path: Path) -> None:
+def test_a_segment_must_not_be_shorter_than_the_windows_of_the_cache(tmp_path: Path) -> None:
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     prepared(audio, cache, "--melspec", "--window-seconds", "0.9")
     result = run("--audio", audio, "--cache", cache, "--segment-seconds", "0.5")
@@ -104,7 +104,7 @@ def test_a_collection_with_one_usable_genre(tmp_path: Path) -> None:
     assert "not readable as audio" in result.output
 
 
-def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
+def test_an_unreachable_cluster_is_reported(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio")
     result = run("--audio", audio, "--cache", tmp_path / "cache", "--address", "127.0.0.1:1")
     assert result.exit_code == 2
@@ -118,11 +118,11 @@ def test_a_segment_length_out_of_bounds(tmp_path: Path) -> None:
     assert "--segment-seconds" in result.output
 
 
-def test_the_cores_of_ray_give_the_same_cache(tmp_path: Path, ray_cluster: None) -> None:
+def test_ray_workers_write_the_same_cache(tmp_path: Path, ray_cluster: None) -> None:
     audio = make_collection(tmp_path / "audio", tracks=12, seconds=0.5)
-    prepared(audio, tmp_path / "here", "--workers", "1")
+    prepared(audio, tmp_path / "local", "--workers", "1")
     prepared(audio, tmp_path / "spread", "--workers", "2")
-    assert_same(tmp_path / "spread", tmp_path / "here")
+    assert_same(tmp_path / "spread", tmp_path / "local")
 
 
 def test_a_second_preparation_of_a_cache_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -130,12 +130,12 @@ def test_a_second_preparation_of_a_cache_is_refused_in_one_line(tmp_path: Path) 
     with claimed(Folder.at(cache)):
         result = run("--audio", audio, "--cache", cache)
         assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-        assert f"--cache {cache}: another process is preparing it; wait for its end" in result.stderr
+        assert f"--cache {cache}: another process is preparing it; wait until it ends" in result.stderr
         assert not list(cache.iterdir())
     prepared(audio, cache)
 
 
-def test_a_full_disk_is_one_clear_line_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line_and_nothing_is_lost(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
     mounted = subprocess.run(
@@ -157,7 +157,7 @@ def test_a_full_disk_is_one_clear_line_and_nothing_is_lost(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["file", "file/cache"])
-def test_a_cache_that_is_a_file_is_one_line(tmp_path: Path, name: str) -> None:
+def test_a_cache_that_is_a_file_is_reported_in_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("words")
     result = run("--audio", make_collection(tmp_path / "audio"), "--cache", tmp_path / name)
     assert result.exit_code == 2
@@ -176,7 +176,7 @@ def test_a_cache_that_is_a_file_is_one_line(tmp_path: Path, name: str) -> None:
         (("--n-mels", 64), "--n-mels: does not go with audio without --melspec or --image"),
     ],
 )
-def test_options_of_tensors_that_are_not_taken_are_refused(
+def test_options_of_unrequested_tensors_are_refused(
     tmp_path: Path, options: tuple[object, ...], message: str
 ) -> None:
     audio = make_collection(tmp_path / "audio", tracks=2, seconds=2)

@@ -53,3 +53,37 @@ def test_the_partition_of_a_cache(tmp_path: Path) -> None:
     assert info["format"] == 3
     (cache / "cache.json").write_text(json.dumps(info | {"format": 2}))
     assert make_plan(settings(cache, runs, folds=2)).split.n_folds == 2
+
+
+def test_one_deal_for_all_families(tmp_path: Path) -> None:
+    """Families with and without an input for each track, on a hold-out and on folds, share one split."""
+    audio, cache, runs = make_collection(tmp_path / "audio", tracks=10), tmp_path / "cache", tmp_path / "runs"
+    prepared(audio, cache)
+    names = sorted(path.relative_to(audio).as_posix() for path in audio.glob("*/*.wav"))
+    # One track has no features, as if its embedding or spectrogram had failed.
+    features = pq.read_table(cache / "features.parquet")
+    kept = [track != names[0] for track in features["track_id"].to_pylist()]
+    folds = make_plan(settings(cache, runs, folds=5))
+    pq.write_table(features.filter(kept), cache / "features.parquet")
+    less = make_plan(settings(cache, runs, folds=5))
+    held_out = make_plan(settings(cache, runs, folds=1))
+    assert less.split.fold.tolist() == folds.split.fold.tolist()
+    assert held_out.split.fold.tolist() == folds.split.hold_out().fold.tolist()
+    assert {plan.info.deal for plan in (folds, less, held_out)} == {folds.info.deal}
+    assert (folds.notes, folds.info.missing_inputs, less.info.missing_inputs) == ([], 0, 1)
+    assert less.notes == [
+        f"features_mlp: 1 of the tracks have no features in the cache and are left out, the first is"
+        f" {names[0]}; the other tracks keep their sides"
+    ]
+    assert less.info.n_validated + less.info.n_test == len(names) - 1
+    assert names[0] not in less.task.track_id
+    # The partition is stored, and other runs of this cache begin from it.
+    assert [path.name for path in (cache / "splits").iterdir()] == ["seed0-test0.2-folds5.parquet"]
+
+    more = make_collection(tmp_path / "audio", tracks=12)
+    prepared(more, cache)
+    joined = make_plan(settings(cache, runs, folds=5))
+    before = dict(zip(folds.split.track_id, folds.split.fold, strict=True))
+    after = dict(zip(joined.split.track_id, joined.split.fold, strict=True))
+    assert {track: after[track] for track in before} == before
+    assert joined.notes == ["4 tracks were added since the cache was first split; they joined that split"]

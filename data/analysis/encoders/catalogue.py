@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from data.analysis.encoders import musicnn
 from data.analysis.encoders.base import Encoder
+from data.analysis.encoders.musicnn_weights import find_weights
+from data.analysis.encoders.onnx import OnnxEncoder, files_of
 from data.analysis.encoders.pooling import POOLINGS
 from data.analysis.kinds import FEATURE_KIND, SPECTROGRAM_KINDS
 from data.analysis.parameters import Embedding
@@ -165,14 +168,9 @@ def open_encoder(folder: Path, name: str, embedding: Embedding) -> Encoder:
     """
     if embedding.encoder == MUSICNN:
         import_keras()
-        from data.analysis.encoders.musicnn import Musicnn
-        from data.analysis.encoders.musicnn_weights import find_weights
-
         weights = find_weights(folder)
         _require_same(_digest([weights.data, weights.index]), embedding, folder, name)
-        return Musicnn(weights)
-    from data.analysis.encoders.onnx import OnnxEncoder, files_of
-
+        return musicnn.Musicnn(weights)
     _require_same(_digest(files_of(folder / _ONNX_FILE)), embedding, folder, name)
     return OnnxEncoder(
         folder / _ONNX_FILE, sample_rate=embedding.sample_rate, seconds=embedding.patch_seconds
@@ -187,26 +185,21 @@ def _missing(folder: Folder, name: str) -> EncoderError:
 
 
 def _musicnn(folder: str | Path | None) -> EncoderFiles:
-    from data.analysis.encoders import musicnn_weights
-    from data.analysis.encoders.musicnn import DIMENSION, LAYER, PATCH_SECONDS, SAMPLE_RATE
-
-    weights = musicnn_weights.find_weights(folder)
+    weights = find_weights(folder)
     files = weights.named()
     embedding = Embedding(
         encoder="musicnn",
         sha256=_digest([weights.data, weights.index]),
-        sample_rate=SAMPLE_RATE,
-        patch_seconds=PATCH_SECONDS,
-        layer=LAYER,
+        sample_rate=musicnn.SAMPLE_RATE,
+        patch_seconds=musicnn.PATCH_SECONDS,
+        layer=musicnn.LAYER,
         pooling=_POOLING,
-        dimension=POOLINGS[_POOLING] * DIMENSION,
+        dimension=POOLINGS[_POOLING] * musicnn.DIMENSION,
     )
     return EncoderFiles(MUSICNN, embedding, files)
 
 
 def _onnx(path: Path, rate: int | None, seconds: float | None) -> EncoderFiles:
-    from data.analysis.encoders.onnx import OnnxEncoder, files_of
-
     name = re.sub(r"[^a-z0-9_.-]+", "-", path.stem.lower()).strip("-.")
     if not name or name in _RESERVED or name == MUSICNN or "+" in name:
         raise EncoderError(f"--embedding {path}: cannot be called {name!r}; rename the file")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.analysis.encoders.base import Encoder
+from data.analysis.encoders.musicnn_weights import WeightFiles
 from data.analysis.stft import framed, hann, mel_bank
 from data.errors import EncoderError
 
 if TYPE_CHECKING:
     import keras
 
-    from data.analysis.encoders.musicnn_weights import WeightFiles
 
 SAMPLE_RATE = 16_000
 """Sample rate in Hz of the training audio."""

@@ -35,17 +35,17 @@ def prepared(audio: Path, cache: Path, *options: str) -> Cache:
     return Cache.open(cache)
 
 
-def test_a_spectrogram_equals_librosas() -> None:
+def test_a_spectrogram_equals_that_of_librosa() -> None:
     import librosa
 
     y = clip(0, 3.0).astype(np.float32) / 2**15
-    plain = librosa.power_to_db(
+    expected = librosa.power_to_db(
         librosa.feature.melspectrogram(y=y, sr=SR, n_mels=96, fmin=50, fmax=8000, pad_mode="reflect")
     )
-    (found,) = melspec(Spectrum.of(y), Melspec(seconds=3.0, n_mels=96, fmin=50, fmax=8000))
-    assert found.dtype == np.float16
-    assert found.shape == (96, 3 * SR // 512)
-    np.testing.assert_allclose(found, plain[:, : found.shape[1]], atol=0.06)
+    (spectrogram,) = melspec(Spectrum.of(y), Melspec(seconds=3.0, n_mels=96, fmin=50, fmax=8000))
+    assert spectrogram.dtype == np.float16
+    assert spectrogram.shape == (96, 3 * SR // 512)
+    np.testing.assert_allclose(spectrogram, expected[:, : spectrogram.shape[1]], atol=0.06)
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,13 @@ def test_a_spectrogram_equals_librosas() -> None:
         (200, 100, 0.5, [0, 50, 100]),
     ],
 )
-def test_windows_spread_over_the_segment(frames: int, window: int, overlap: float, starts: list[int]) -> None:
+def test_windows_are_spread_evenly_over_the_segment(
+    frames: int, window: int, overlap: float, starts: list[int]
+) -> None:
     assert window_starts(frames, window, overlap).tolist() == starts
 
 
-def test_a_picture_shows_low_frequencies_at_the_bottom_without_margins() -> None:
+def test_an_image_shows_low_frequencies_at_the_bottom_without_margins() -> None:
     time = np.arange(5 * SR) / SR
     y = (0.5 * np.sin(2 * np.pi * 110 * time)).astype(np.float32)
     (picture,) = image(Spectrum.of(y), Picture(seconds=5.0, size=100, colormap="gray"))
@@ -71,11 +73,11 @@ def test_a_picture_shows_low_frequencies_at_the_bottom_without_margins() -> None
     assert brightness[:50].max() < 20
 
 
-def test_a_short_clip_is_filled_up_with_silence_and_silence_is_dark() -> None:
+def test_a_short_segment_is_padded_with_silence() -> None:
     spectrum = Spectrum.of(np.zeros(SR, dtype=np.float32))
-    (found,) = melspec(spectrum, Melspec(seconds=3.0))
-    assert found.shape == (128, 3 * SR // 512)
-    assert (found == -100).all()
+    (spectrogram,) = melspec(spectrum, Melspec(seconds=3.0))
+    assert spectrogram.shape == (128, 3 * SR // 512)
+    assert (spectrogram == -100).all()
 
 
 def test_an_unknown_colour_map() -> None:
@@ -83,7 +85,7 @@ def test_an_unknown_colour_map() -> None:
         colour_table("nosuch")
 
 
-def test_tensors_are_cached_and_read_where_they_lie(tmp_path: Path, scratch: Path) -> None:
+def test_cached_tensors_are_mapped(tmp_path: Path, scratch: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=5)
     cache = prepared(
         audio, tmp_path / "cache", "--melspec", "--window-seconds", "0.5", "--image", "--image-size", "64"
@@ -97,7 +99,7 @@ def test_tensors_are_cached_and_read_where_they_lie(tmp_path: Path, scratch: Pat
     assert not scratch.exists()
 
 
-def test_a_shard_tells_its_shape_and_holds_the_keys(tmp_path: Path) -> None:
+def test_a_shard_stores_its_shape_and_the_keys(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=4)
     shutil.copy(audio / "genre0" / "genre0.00000.wav", audio / "genre1" / "copy.wav")
     cache = tmp_path / "cache"
@@ -134,7 +136,7 @@ def test_tensors_are_added_to_a_cache_that_has_features(
     features = before.features.X
     melspec = ("--melspec", "--window-seconds", "0.5")
     with monkeypatch.context() as patch:
-        # Features are there: taking them again would be most of the work.
+        # Features are cached, because extracting them again would be most of the work.
         patch.delattr("data.analysis.segments.extract")
         with_melspec = prepared(audio, cache, *melspec)
         both = prepared(audio, cache, "--image", "--image-size", "32")
@@ -151,7 +153,7 @@ def test_tensors_are_added_to_a_cache_that_has_features(
     assert len(list((cache / "melspec").iterdir())) == len(list((cache / "image").iterdir()))
 
 
-def test_tensors_are_added_by_the_run_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_run_after_a_kill_adds_the_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     audio, cache = make_collection(tmp_path / "audio", tracks=3), tmp_path / "cache"
     before = prepared(audio, cache)
     features = before.features.X
@@ -168,7 +170,7 @@ def test_tensors_are_added_by_the_run_after_a_kill(tmp_path: Path, monkeypatch: 
     np.testing.assert_array_equal(Cache.open(cache).features.X, features)
 
 
-def test_other_tensors_than_those_of_the_cache_are_refused(tmp_path: Path) -> None:
+def test_tensors_with_other_parameters_are_refused(tmp_path: Path) -> None:
     audio, cache = make_collection(tmp_path / "audio", tracks=1), tmp_path / "cache"
     prepared(audio, cache, "--melspec", "--n-mels", "32", "--window-seconds", "1")
     command = ["--audio", str(audio), "--cache", str(cache), "--melspec", "--n-mels", "64"]
@@ -181,14 +183,14 @@ def test_other_tensors_than_those_of_the_cache_are_refused(tmp_path: Path) -> No
 
 
 def png_of_size(content: bytes) -> bytes:
-    """A PNG file without a pixel whose first chunk, which states the size, has that content."""
+    """Return a PNG file without pixels, whose first chunk, which states the size, has this content."""
     made = b"\x89PNG\r\n\x1a\n"
     for chunk in (b"IHDR" + content, b"IDAT"):
         made += struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
     return made
 
 
-def test_pictures_that_are_there_are_taken_without_their_margins(tmp_path: Path) -> None:
+def test_images_are_read_without_their_margins(tmp_path: Path) -> None:
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -215,18 +217,18 @@ def test_pictures_that_are_there_are_taken_without_their_margins(tmp_path: Path)
     shown = CliRunner().invoke(inspect.main, ["--cache", str(cache)])
     assert shown.exit_code == 0, shown.output
     assert "no features" in shown.output
-    found = json.loads(CliRunner().invoke(inspect.main, ["--cache", str(cache), "--json"]).output)
-    assert found["skipped"] == {
+    report = json.loads(CliRunner().invoke(inspect.main, ["--cache", str(cache), "--json"]).output)
+    assert report["skipped"] == {
         "rock/bomb.png": "too many pixels for a spectrogram",
         "rock/broken.png": "not readable as an image",
         "rock/words.png": "not readable as an image",
     }
-    # Faults that only audio shows are unknown, but copies of an image are found.
-    assert [found[name] for name in ("short", "silent", "clipped", "near_duplicates")] == [None] * 4
-    assert found["exact_duplicates"] == [["blues/blues00000.png", "rock/copy.png"]]
+    # Faults that only audio shows are unknown, but copies of an image are report.
+    assert [report[name] for name in ("short", "silent", "clipped", "near_duplicates")] == [None] * 4
+    assert report["exact_duplicates"] == [["blues/blues00000.png", "rock/copy.png"]]
 
 
-def test_a_cache_without_tensors_says_how_to_get_them(tmp_path: Path) -> None:
+def test_a_cache_without_tensors_names_the_command_that_adds_them(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio")
     cache = prepared(audio, tmp_path / "cache")
     with pytest.raises(CacheError, match="no melspec tensors; make them with") as caught:
@@ -238,11 +240,11 @@ def test_a_cache_without_tensors_says_how_to_get_them(tmp_path: Path) -> None:
     assert len(Cache.open(tmp_path / "cache").melspec.X) > 0
 
 
-def test_a_cache_of_pictures_says_that_audio_makes_another(tmp_path: Path) -> None:
+def test_a_cache_of_images_needs_a_new_cache_for_audio(tmp_path: Path) -> None:
     folder = Folder.at(tmp_path)
-    said = how_to_make(folder, "images", "melspec")
-    assert said.startswith("make them with 'python -m data.prepare --audio DIR --cache DIR --melspec'")
-    assert said.endswith("a new cache: this one was made of images")
+    message = how_to_make(folder, "images", "melspec")
+    assert message.startswith("make them with 'python -m data.prepare --audio DIR --cache DIR --melspec'")
+    assert message.endswith("a new cache: this one was made of images")
 
 
 def test_a_damaged_shard_is_named(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from data.errors import CalibrationError
 
 
 def honest(n: int = 4000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities that mean what they say."""
+    """Return calibrated probabilities and labels drawn from them."""
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.full(4, 0.5), size=n)
     truth = (rng.random((n, 1)) > probabilities.cumsum(axis=1)[:, :-1]).sum(axis=1)
@@ -32,17 +32,17 @@ def test_a_known_temperature_is_found(temperature: float) -> None:
     assert fit_temperature(distorted, truth) == pytest.approx(temperature, rel=0.08)
 
 
-def test_calibration_repairs_overconfidence() -> None:
+def test_calibration_reduces_overconfidence() -> None:
     probabilities, truth = honest()
     overconfident = apply_temperature(probabilities, 1 / 3)
-    found = calibrate(overconfident, truth, TrackGroups.independent(len(truth)))
-    assert found.temperature > 2.5
-    assert found.ece_before > 0.1
-    assert found.ece_after < 0.03
-    assert found.loss_after < found.loss_before
-    assert calibration_error(found.reliability_after) == found.ece_after
-    assert found.coverage[0].coverage == 1
-    assert found.record()["coverage"][0]["threshold"] == 0
+    calibration = calibrate(overconfident, truth, TrackGroups.independent(len(truth)))
+    assert calibration.temperature > 2.5
+    assert calibration.ece_before > 0.1
+    assert calibration.ece_after < 0.03
+    assert calibration.loss_after < calibration.loss_before
+    assert calibration_error(calibration.reliability_after) == calibration.ece_after
+    assert calibration.coverage[0].coverage == 1
+    assert calibration.record()["coverage"][0]["threshold"] == 0
 
 
 @given(st.integers(0, 999), st.floats(0.1, 10))
@@ -56,7 +56,7 @@ def test_predictions_stay_the_same(seed: int, temperature: float) -> None:
 def test_the_calibration_error_of_a_small_table() -> None:
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
     bins = reliability(probabilities, np.array([0, 1, 0, 0]), bins=10)
-    assert [each.n for each in bins] == [0, 0, 0, 0, 0, 2, 0, 0, 2, 0]
+    assert [part.n for part in bins] == [0, 0, 0, 0, 0, 2, 0, 0, 2, 0]
     # 0.9 claimed and half right; 0.6 claimed and all right.
     assert calibration_error(bins) == pytest.approx((0.4 + 0.4) / 2)
 

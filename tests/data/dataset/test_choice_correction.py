@@ -11,7 +11,7 @@ N_CLASSES = 4
 
 
 def predictions(accuracy: list[float], truth: np.ndarray, seed: int) -> list[np.ndarray]:
-    """One epoch per trial, each track right with the trial's probability."""
+    """Return one epoch per trial; each track is correct with the trial's probability."""
     rng = np.random.default_rng(seed)
     trials = []
     for share in accuracy:
@@ -20,14 +20,14 @@ def predictions(accuracy: list[float], truth: np.ndarray, seed: int) -> list[np.
     return trials
 
 
-def test_the_best_of_equals_is_corrected_to_what_all_of_them_are() -> None:
+def test_the_best_of_equal_trials_is_corrected_to_their_accuracy() -> None:
     raw, corrected = [], []
     for seed in range(20):
         truth = np.random.default_rng(seed).integers(0, N_CLASSES, 200)
         trials = predictions([0.6] * 100, truth, seed)
-        found = correct_for_choice(trials, truth, TrackGroups.independent(200), n_classes=N_CLASSES)
-        raw.append(found.raw)
-        corrected.append(found.corrected)
+        correction = correct_for_choice(trials, truth, TrackGroups.independent(200), n_classes=N_CLASSES)
+        raw.append(correction.raw)
+        corrected.append(correction.corrected)
     assert np.mean(raw) > 0.67
     assert np.mean(corrected) == pytest.approx(0.6, abs=0.01)
 
@@ -35,12 +35,12 @@ def test_the_best_of_equals_is_corrected_to_what_all_of_them_are() -> None:
 def test_one_trial_needs_no_correction() -> None:
     truth = np.random.default_rng(0).integers(0, N_CLASSES, 400)
     trials = predictions([0.7], truth, 0)
-    found = correct_for_choice(trials, truth, TrackGroups.independent(400), n_classes=N_CLASSES)
-    assert found.corrected == pytest.approx(found.raw, abs=0.003)
-    assert (found.n_trials, found.n_configurations, found.epochs) == (1, 1, False)
+    correction = correct_for_choice(trials, truth, TrackGroups.independent(400), n_classes=N_CLASSES)
+    assert correction.corrected == pytest.approx(correction.raw, abs=0.003)
+    assert (correction.n_trials, correction.n_configurations, correction.epochs) == (1, 1, False)
 
 
-def test_groups_are_not_divided() -> None:
+def test_groups_are_not_separated() -> None:
     # Each trial is right on some of the few groups by chance: what a choice on them finds does not repeat.
     rng = np.random.default_rng(0)
     groups = TrackGroups.of(np.repeat([f"g{number}" for number in range(12)], 20))
@@ -67,7 +67,7 @@ def test_the_choice_of_the_epoch_is_corrected_too() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_each_metric_has_the_raw_score_of_its_best(metric: Metric) -> None:
+def test_the_raw_score_is_that_of_the_best_trial(metric: Metric) -> None:
     rng = np.random.default_rng(1)
     truth = np.sort(rng.integers(0, N_CLASSES, 90))
     models = 0.5 * rng.dirichlet(np.ones(N_CLASSES), (12, 90)) + 0.5 * np.eye(N_CLASSES)[truth]
@@ -77,15 +77,15 @@ def test_each_metric_has_the_raw_score_of_its_best(metric: Metric) -> None:
     else:
         trials = [model.argmax(axis=1).astype(np.uint8)[None] for model in models]
     groups = TrackGroups.of(rng.integers(0, 30, 90).astype(str))
-    found = correct_for_choice(trials, truth, groups, n_classes=N_CLASSES, metric=metric)
+    correction = correct_for_choice(trials, truth, groups, n_classes=N_CLASSES, metric=metric)
     values = [score(model, truth).value(metric) for model in models]
-    assert found.raw == pytest.approx(min(values) if metric == "log_loss" else max(values))
-    assert 0 < found.optimism < 0.3
+    assert correction.raw == pytest.approx(min(values) if metric == "log_loss" else max(values))
+    assert 0 < correction.optimism < 0.3
     again = correct_for_choice(trials, truth, groups, n_classes=N_CLASSES, metric=metric)
-    assert again == found
+    assert again == correction
 
 
-def test_nothing_to_choose_from() -> None:
+def test_trials_and_two_groups_are_required() -> None:
     truth = np.zeros(3, dtype=np.int64)
     with pytest.raises(ValueError, match="needs at least one trial and two groups"):
         correct_for_choice([], truth, TrackGroups.independent(3), n_classes=2)

@@ -38,7 +38,9 @@ OPTIONS = {"folds": 5, "test_fraction": 0.2, "seed": 3}
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 4), st.integers(0, 99))
-def test_added_tracks_move_no_other_and_keep_the_proportions(a: int, b: int, size: int, seed: int) -> None:
+def test_added_tracks_do_not_move_others_and_keep_the_proportions(
+    a: int, b: int, size: int, seed: int
+) -> None:
     old = collection({"a": 40, "b": 60}, group_size=size)
     new = collection({"a": a, "b": b}, group_size=size, first=100)
     options = OPTIONS | {"seed": seed}
@@ -57,12 +59,12 @@ def test_added_tracks_move_no_other_and_keep_the_proportions(a: int, b: int, siz
         assert abs(locked - 0.2 * total) <= max(abs(before - 0.2 * (earlier.label == label).sum()), 0) + size
 
 
-def test_the_first_deal_is_a_plain_split() -> None:
+def test_the_first_split_is_that_of_make_split() -> None:
     tracks = collection({"a": 40, "b": 60}, group_size=2)
     assert sides(deal(tracks, **OPTIONS).split) == sides(make_split(tracks, **OPTIONS))  # type: ignore[arg-type]
 
 
-def test_a_hold_out_is_fold_0_of_the_same_deal(tmp_path: Path) -> None:
+def test_a_hold_out_is_fold_0_of_the_same_split(tmp_path: Path) -> None:
     tracks, cache = collection({"a": 40, "b": 60}), Folder.at(tmp_path)
     held_out = stored_deal(cache, tracks, folds=1, test_fraction=0.2, seed=0).split
     folds = stored_deal(cache, tracks, folds=5, test_fraction=0.2, seed=0).split
@@ -73,7 +75,7 @@ def test_a_hold_out_is_fold_0_of_the_same_deal(tmp_path: Path) -> None:
     assert len(list((tmp_path / FOLDER).iterdir())) == 1
 
 
-def test_a_deal_is_stored_and_extended(tmp_path: Path) -> None:
+def test_a_split_is_stored_and_extended(tmp_path: Path) -> None:
     cache, old = Folder.at(tmp_path), collection({"a": 40, "b": 60})
     first = stored_deal(cache, old, **OPTIONS)  # type: ignore[arg-type]
     assert first.stored
@@ -88,7 +90,7 @@ def test_a_deal_is_stored_and_extended(tmp_path: Path) -> None:
     assert sides(other.split) != sides(second.split)
 
 
-def test_a_track_that_is_missing_for_a_while_keeps_its_side(tmp_path: Path) -> None:
+def test_a_track_keeps_its_side_while_it_is_missing(tmp_path: Path) -> None:
     cache, tracks = Folder.at(tmp_path), collection({"a": 40, "b": 60})
     before = sides(stored_deal(cache, tracks, **OPTIONS).split)  # type: ignore[arg-type]
     fewer = tracks[tracks["track_id"] != "a/007"].reset_index(drop=True)
@@ -99,7 +101,7 @@ def test_a_track_that_is_missing_for_a_while_keeps_its_side(tmp_path: Path) -> N
     assert all(back[track] == fold for track, fold in before.items())
 
 
-def test_groups_that_become_one_move_to_the_searchable_side() -> None:
+def test_merged_groups_move_to_the_searchable_side() -> None:
     tracks = collection({"a": 40, "b": 60})
     earlier = deal(tracks, **OPTIONS).split  # type: ignore[arg-type]
     locked = earlier.track_id[earlier.test][0]
@@ -119,7 +121,7 @@ def test_a_track_of_a_known_group_joins_it() -> None:
     assert after["a/100"] == after["a/000"]
 
 
-def test_a_deal_of_another_version_is_refused(tmp_path: Path) -> None:
+def test_a_split_in_another_format_is_refused(tmp_path: Path) -> None:
     tracks, cache = collection({"a": 40, "b": 60}), Folder.at(tmp_path)
     stored_deal(cache, tracks, **OPTIONS)  # type: ignore[arg-type]
     (file,) = (tmp_path / FOLDER).iterdir()
@@ -128,7 +130,7 @@ def test_a_deal_of_another_version_is_refused(tmp_path: Path) -> None:
         stored_deal(cache, tracks, **OPTIONS)  # type: ignore[arg-type]
 
 
-def test_a_cache_that_cannot_be_written_is_split_all_the_same(tmp_path: Path) -> None:
+def test_a_read_only_cache_is_split_without_storing(tmp_path: Path) -> None:
     tracks = collection({"a": 40, "b": 60})
     # A file in place of the folder refuses writing to every user, the superuser included.
     (tmp_path / FOLDER).write_text("")
@@ -144,7 +146,7 @@ def test_a_new_genre_without_enough_groups_is_refused() -> None:
         deal(both(tracks, collection({"c": 1})), **OPTIONS, earlier=earlier)  # type: ignore[arg-type]
 
 
-def test_usable_tracks_are_those_of_the_manifest(tmp_path: Path) -> None:
+def test_usable_tracks_are_read_from_the_manifest(tmp_path: Path) -> None:
     cache = write_cache(tmp_path / "cache", make_rows(tracks=3))
     manifest = pd.DataFrame(
         {

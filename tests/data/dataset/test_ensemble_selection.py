@@ -11,7 +11,7 @@ N, K = 300, 4
 
 
 def models(count: int, *, noise: float, shared: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities from the truth and noise, of which a share is the same for all models."""
+    """Return probabilities from the truth and noise, a fraction of which all models share."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, K, N)
     common = rng.normal(size=(N, K))
@@ -24,7 +24,7 @@ def models(count: int, *, noise: float, shared: float = 0.0, seed: int = 0) -> t
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_models_that_err_apart_are_recommended_to_vote(metric: Metric) -> None:
+def test_an_ensemble_of_independent_models_is_recommended(metric: Metric) -> None:
     probabilities, truth = models(8, noise=1.0)
     choice = select_ensemble(probabilities, truth, TrackGroups.independent(N), metric=metric)
     assert choice.recommended
@@ -36,7 +36,7 @@ def test_models_that_err_apart_are_recommended_to_vote(metric: Metric) -> None:
         assert choice.scores.value(metric) > choice.members_mean + 0.05
 
 
-def test_a_model_that_is_far_better_is_left_alone() -> None:
+def test_a_much_better_model_is_selected_alone() -> None:
     good, truth = models(1, noise=0.3)
     rng = np.random.default_rng(1)
     random = rng.dirichlet(np.ones(K), size=(5, N))
@@ -47,7 +47,7 @@ def test_a_model_that_is_far_better_is_left_alone() -> None:
     assert choice.single_scores.accuracy == score(good[0], truth).accuracy
 
 
-def test_the_score_by_cross_fitting_is_not_that_of_the_selection() -> None:
+def test_the_cross_fitted_score_is_lower_than_that_of_the_selection() -> None:
     # Models of pure noise: what a selection finds among them does not repeat.
     rng = np.random.default_rng(0)
     truth = rng.integers(0, K, N)
@@ -59,14 +59,14 @@ def test_the_score_by_cross_fitting_is_not_that_of_the_selection() -> None:
 
 
 def test_no_group_is_on_both_sides() -> None:
-    # All tracks of a group carry one random label, which one model per group knows.
+    # All tracks of a group have the same random label, which one model per group knows.
     rng = np.random.default_rng(0)
     groups = TrackGroups.of(np.repeat([f"g{number}" for number in range(6)], 50))
     truth = rng.integers(0, K, 6)[groups.number]
     experts = np.full((6, N, K), 1 / K)
     for number in range(6):
-        mine = groups.number == number
-        experts[number, mine] = np.eye(K)[truth[mine]]
+        in_group = groups.number == number
+        experts[number, in_group] = np.eye(K)[truth[in_group]]
     choice = select_ensemble(experts, truth, groups, parts=6)
     assert score(np.tensordot(choice.weights, experts, axes=1), truth).accuracy == 1
     assert choice.scores.accuracy < 0.7
@@ -79,6 +79,6 @@ def test_a_model_can_be_added_again() -> None:
     assert weights[:2].min() > weights[2]
 
 
-def test_nothing_to_select() -> None:
+def test_models_and_two_groups_are_required() -> None:
     with pytest.raises(ValueError, match="needs at least one model and two groups"):
         select_ensemble(np.empty((0, 3, 2)), np.zeros(3, dtype=int), TrackGroups.independent(3))

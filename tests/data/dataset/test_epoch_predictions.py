@@ -15,16 +15,16 @@ from data.io.folder import Folder
 def collected(n_epochs: int, n_tracks: int = 7) -> tuple[EpochPredictions, np.ndarray]:
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(5), size=(n_epochs, n_tracks))
-    found = EpochPredictions(n_tracks)
+    predictions = EpochPredictions(n_tracks)
     for epoch in probabilities:
-        found.add(epoch)
-    return found, probabilities.argmax(axis=2)
+        predictions.add(epoch)
+    return predictions, probabilities.argmax(axis=2)
 
 
-def test_epochs_are_read_back_and_added_to(tmp_path: Path) -> None:
-    found, predicted = collected(6)
+def test_stored_epochs_are_read_and_extended(tmp_path: Path) -> None:
+    predictions, predicted = collected(6)
     folder = Folder.at(tmp_path)
-    folder.write_table("t.epochs.parquet", found.table())
+    folder.write_table("t.epochs.parquet", predictions.table())
     stored = folder.read_table("t.epochs.parquet")
     assert read_epochs(stored).dtype == np.uint8
     assert np.array_equal(read_epochs(stored), predicted)
@@ -34,7 +34,7 @@ def test_epochs_are_read_back_and_added_to(tmp_path: Path) -> None:
     assert np.array_equal(resumed.array()[:6], predicted)
 
 
-def test_beyond_the_stated_size_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_beyond_the_maximum_size_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(epoch_predictions, "MAX_BYTES", 21)
     fits, _ = collected(3)
     assert not fits.dropped
@@ -45,12 +45,12 @@ def test_beyond_the_stated_size_nothing_is_kept(monkeypatch: pytest.MonkeyPatch)
     assert fits.epochs == []
 
 
-def test_genres_that_no_byte_can_number() -> None:
-    found = EpochPredictions(3)
-    found.add(np.full((3, 257), 1 / 257))
-    assert found.dropped
+def test_too_many_genres_for_a_byte() -> None:
+    predictions = EpochPredictions(3)
+    predictions.add(np.full((3, 257), 1 / 257))
+    assert predictions.dropped
 
 
-def test_another_version_is_refused() -> None:
+def test_another_format_is_refused() -> None:
     with pytest.raises(RunError, match="this program reads"):
         read_epochs(pa.table({"predicted": [1, 2]}))

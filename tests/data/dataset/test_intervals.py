@@ -36,13 +36,13 @@ def test_wilson_is_bounded_at_the_ends() -> None:
     assert high[0] > 0
 
 
-def test_wilson_of_one_number_is_one_number() -> None:
+def test_wilson_of_a_scalar_is_a_scalar() -> None:
     low, high = wilson(61, 100)
     assert float(low) < 0.61 < float(high)
 
 
 def clustered(seed: int, *, n_groups: int = 60, size: int = 5) -> tuple[np.ndarray, TrackGroups]:
-    """Tracks of which all of a group are right, or all wrong."""
+    """Return tracks where each group is entirely correct or entirely wrong."""
     rng = np.random.default_rng(seed)
     groups = TrackGroups.of([f"g{number}" for number in range(n_groups) for _ in range(size)])
     return (rng.random(n_groups) < 0.7)[groups.number], groups
@@ -55,13 +55,13 @@ def test_identical_tracks_of_a_group_count_once() -> None:
     assert float(effective_tracks(right, groups)) == pytest.approx(59 * (z / t) ** 2)
 
 
-def test_the_interval_of_independent_tracks_is_wilsons() -> None:
+def test_the_interval_of_independent_tracks_is_the_wilson_interval() -> None:
     right = np.arange(50) < 31
     low, high = accuracy_interval(right, TrackGroups.independent(50))
     assert (float(low), float(high)) == tuple(float(bound) for bound in wilson(31, 50))
 
 
-def test_intervals_of_many_models_are_those_of_each() -> None:
+def test_intervals_of_several_models_equal_those_of_single_models() -> None:
     first, groups = clustered(0)
     second, _ = clustered(1)
     low, high = accuracy_interval(np.column_stack([first, second]), groups)
@@ -70,7 +70,7 @@ def test_intervals_of_many_models_are_those_of_each() -> None:
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_with_all_tracks_alike_each_group_counts_as_one_track(right: bool) -> None:
+def test_if_all_tracks_are_equal_each_group_counts_as_one_track(right: bool) -> None:
     _, groups = clustered(0, n_groups=30)
     low, high = accuracy_interval(np.full(groups.n_tracks, right), groups)
     # 30 of 30 independent tracks: Wilson's bound is 88.6 %; a little wider for the unknown variance.
@@ -78,13 +78,13 @@ def test_with_all_tracks_alike_each_group_counts_as_one_track(right: bool) -> No
     assert (high if right else 1 - low) == 1
 
 
-def test_one_group_says_almost_nothing() -> None:
+def test_one_group_gives_a_wide_interval() -> None:
     low, high = accuracy_interval(np.arange(40) < 30, TrackGroups.of(["a"] * 40))
     assert high - low > 0.7
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 5, 10, 100])
-def test_student_quantile_is_scipys(degrees: int) -> None:
+def test_student_quantile_equals_scipy(degrees: int) -> None:
     assert student_quantile(degrees) == pytest.approx(student_t.ppf(0.975, degrees), rel=2e-3)
 
 
@@ -97,12 +97,12 @@ def test_a_bootstrap_over_groups_draws_whole_groups() -> None:
     expected = np.percentile(means, [2.5, 97.5])
     assert low == pytest.approx(expected[0], abs=0.02)
     assert high == pytest.approx(expected[1], abs=0.02)
-    # Expanded for few groups, but for a step of one group in sixty.
+    # Expanded for few groups, within the resolution of one of sixty groups.
     assert high - low >= expected[1] - expected[0] - 1 / 60
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1"])
-def test_the_interval_of_each_metric_holds_its_value(metric: Metric) -> None:
+def test_the_interval_of_each_metric_contains_its_value(metric: Metric) -> None:
     rng = np.random.default_rng(0)
     groups = TrackGroups.of(rng.integers(0, 40, 200).astype(str))
     truth = rng.integers(0, 3, 200)
@@ -113,7 +113,7 @@ def test_the_interval_of_each_metric_holds_its_value(metric: Metric) -> None:
     assert 0.05 < high - low < 0.3
 
 
-def test_accuracy_has_about_the_same_interval_by_bootstrap() -> None:
+def test_the_bootstrap_interval_of_accuracy_is_similar() -> None:
     right, groups = clustered(4, n_groups=200)
     low, high = metric_interval(np.ones(1000, int), right.astype(int), 2, "accuracy", groups)
     expected = accuracy_interval(right, groups)

@@ -6,14 +6,14 @@ import pytest
 from data.dataset.metrics import judge
 
 
-def test_scores_of_a_small_judgement() -> None:
+def test_metrics_of_a_small_example() -> None:
     probabilities = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.6, 0.4, 0.0], [0.1, 0.9, 0.0]])
-    found = judge(probabilities, np.array([0, 1, 1, 1]), ["blues", "disco", "metal"])
-    assert found["accuracy"] == 0.75
-    assert found["low"] < 0.75 < found["high"]
-    assert found["n"] == 4
-    assert found["confusion"] == [[1, 0, 0], [1, 2, 0], [0, 0, 0]]
-    assert found["genres"]["blues"] == {"precision": 0.5, "recall": 1.0, "n": 1}
-    assert found["genres"]["disco"]["recall"] == pytest.approx(2 / 3)
-    assert found["genres"]["metal"] == {"precision": 0.0, "recall": 0.0, "n": 0}
-    assert found["macro_f1"] == pytest.approx((2 / 3 + 0.8 + 0) / 3)
+    metrics = judge(probabilities, np.array([0, 1, 1, 1]), ["blues", "disco", "metal"])
+    assert metrics["accuracy"] == 0.75
+    assert metrics["low"] < 0.75 < metrics["high"]
+    assert metrics["n"] == 4
+    assert metrics["confusion"] == [[1, 0, 0], [1, 2, 0], [0, 0, 0]]
+    assert metrics["genres"]["blues"] == {"precision": 0.5, "recall": 1.0, "n": 1}
+    assert metrics["genres"]["disco"]["recall"] == pytest.approx(2 / 3)
+    assert metrics["genres"]["metal"] == {"precision": 0.0, "recall": 0.0, "n": 0}
+    assert metrics["macro_f1"] == pytest.approx((2 / 3 + 0.8 + 0) / 3)

@@ -32,7 +32,7 @@ def test_bootstrap_equals_resampling_of_tracks() -> None:
     assert test.high == pytest.approx(np.percentile(resampled, 97.5), abs=0.01)
 
 
-def test_equal_models_cannot_be_told_apart() -> None:
+def test_equal_models_cannot_be_distinguished() -> None:
     right = np.array([True, False, True])
     test = paired(right, right)
     assert test.p_value == 1
@@ -40,7 +40,7 @@ def test_equal_models_cannot_be_told_apart() -> None:
     assert not test.distinct
 
 
-def test_the_seed_decides_the_bootstrap() -> None:
+def test_the_seed_determines_the_bootstrap() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.random(50_000) < 0.8, rng.random(50_000) < 0.7
     assert paired(a, b, seed=3) == paired(a, b, seed=3)
@@ -54,7 +54,7 @@ def test_mcnemar_is_the_binomial_test(only_a: int, only_b: int) -> None:
 
 
 def enumerated(by_group: list[int]) -> float:
-    """P value by going through all signs."""
+    """Compute the p value by enumerating all signs."""
     signs = np.array(np.meshgrid(*[[-1, 1]] * len(by_group))).reshape(len(by_group), -1)
     return float(np.mean(np.abs(np.array(by_group) @ signs) >= abs(sum(by_group))))
 
@@ -62,7 +62,7 @@ def enumerated(by_group: list[int]) -> float:
 @pytest.mark.parametrize(
     "by_group", [[3, -1], [2, 2, 1, -1], [5, 1, 1, 1, -2, 3], [4], [1, 1, 1, -1, 2, -3, 6, 2, 2]]
 )
-def test_the_sign_flip_test_goes_through_all_signs(by_group: list[int]) -> None:
+def test_the_sign_flip_test_equals_the_enumeration_of_all_signs(by_group: list[int]) -> None:
     difference, names = [], []
     for number, total in enumerate(by_group):
         difference += [int(np.sign(total))] * abs(total) + [1, -1]
@@ -71,7 +71,7 @@ def test_the_sign_flip_test_goes_through_all_signs(by_group: list[int]) -> None:
     assert sign_flip_test(np.array(difference), groups) == pytest.approx(enumerated(by_group))
 
 
-def test_groups_of_one_track_give_the_mcnemar_test() -> None:
+def test_groups_of_one_track_lead_to_the_mcnemar_test() -> None:
     rng = np.random.default_rng(0)
     difference = rng.choice([-1, 0, 1], size=300, p=[0.1, 0.75, 0.15])
     # One group of two tracks that agree makes no difference, but takes the way over groups.
@@ -81,7 +81,7 @@ def test_groups_of_one_track_give_the_mcnemar_test() -> None:
     assert sign_flip_test(np.append(difference, [0, 0]), groups) == pytest.approx(expected)
 
 
-def test_a_difference_in_one_group_only_proves_nothing() -> None:
+def test_a_difference_in_a_single_group_is_not_significant() -> None:
     a = np.ones(60, dtype=bool)
     b = a.copy()
     b[:20] = False
@@ -98,7 +98,7 @@ def test_groups_without_a_difference_have_p_1() -> None:
     assert sign_flip_test(np.zeros(4, dtype=int), TrackGroups.of(["a", "a", "b", "b"])) == 1
 
 
-def test_a_large_table_is_tested_at_once() -> None:
+def test_a_large_table_is_tested_quickly() -> None:
     rng = np.random.default_rng(0)
     difference = rng.choice([-1, 0, 1], size=100_000, p=[0.12, 0.75, 0.13])
     groups = TrackGroups.of(rng.integers(0, 20_000, 100_000).astype(str))

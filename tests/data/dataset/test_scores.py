@@ -13,19 +13,19 @@ from data.errors import SettingsError
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 10), st.integers(1, 40))
-def test_scores_are_scikit_learns(seed: int, n_classes: int, n_tracks: int) -> None:
+def test_scores_equal_those_of_scikit_learn(seed: int, n_classes: int, n_tracks: int) -> None:
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(n_classes), size=n_tracks)
     truth = rng.integers(n_classes, size=n_tracks)
     predicted, genres = probabilities.argmax(axis=1), range(n_classes)
-    found = score(probabilities, truth)
-    assert found.accuracy == accuracy_score(truth, predicted)
+    scores = score(probabilities, truth)
+    assert scores.accuracy == accuracy_score(truth, predicted)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # predicted genres without a track
-        assert found.balanced_accuracy == pytest.approx(balanced_accuracy_score(truth, predicted))
+        assert scores.balanced_accuracy == pytest.approx(balanced_accuracy_score(truth, predicted))
     f1 = f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0)
-    assert found.macro_f1 == pytest.approx(f1)
-    assert found.log_loss == pytest.approx(log_loss(truth, np.maximum(probabilities, 1e-7), labels=genres))
+    assert scores.macro_f1 == pytest.approx(f1)
+    assert scores.log_loss == pytest.approx(log_loss(truth, np.maximum(probabilities, 1e-7), labels=genres))
 
 
 def test_each_metric_ranks_the_better_scores_higher() -> None:
@@ -38,7 +38,7 @@ def test_equal_scores_are_ranked_by_loss() -> None:
     assert Scores(0.9, 0.8, 0.7, 0.3).rank_key() > Scores(0.9, 0.9, 0.9, 0.4).rank_key()
 
 
-def test_scores_go_by_their_columns_in_a_run() -> None:
+def test_scores_have_the_column_names_of_a_run() -> None:
     assert Scores(0.9, 0.8, 0.7, 0.3).columns() == {
         "val_accuracy": 0.9,
         "val_balanced_accuracy": 0.8,

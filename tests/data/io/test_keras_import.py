@@ -39,7 +39,7 @@ def test_a_trial_and_a_program_that_imported_keras_first_have_the_same_settings(
     assert (done.stdout, done.returncode) == (_FIXED, 0), done.stderr
 
 
-def test_another_backend_in_the_callers_program_is_refused_in_one_line() -> None:
+def test_another_backend_of_the_calling_program_is_refused() -> None:
     code = (
         "import keras\nkeras.backend.backend = lambda: 'torch'\n"
         "from data.errors import HarnessError\n"

@@ -18,7 +18,7 @@ _DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access
 
 
 class _Refusing(BaseHTTPRequestHandler):
-    """Answers each request as S3 does to somebody who may not."""
+    """Respond like S3 to a user without permission."""
 
     def do_GET(self) -> None:
         self.send_response(403)
@@ -30,12 +30,12 @@ class _Refusing(BaseHTTPRequestHandler):
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
 
     def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def refusing(bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """A bucket that refuses everything."""
+    """A bucket that refuses all requests."""
     with HTTPServer(("127.0.0.1", 0), _Refusing) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -46,15 +46,15 @@ def refusing(bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
         thread.join()
 
 
-def assert_refused(result: Result, *said: str) -> None:
+def assert_refused(result: Result, *texts: str) -> None:
     assert result.exit_code == 2, result.output
     assert result.stderr.strip().count("\n") == 0, result.stderr
-    for text in said:
+    for text in texts:
         assert text in result.stderr
 
 
 def commands(uri: str, small_cache: Path) -> list[Result]:
-    """Each command that begins with a bucket: reading a cache, reading runs, writing a run."""
+    """Run commands on a bucket: read a cache, read runs, write a run."""
     options = ["--family", "features_mlp", "--cache", str(small_cache), "--trials", "1"]
     return [
         CliRunner().invoke(inspect.main, ["--cache", f"{uri}/cache"]),
@@ -74,10 +74,10 @@ def test_no_credentials(refusing: str, small_cache: Path, monkeypatch: pytest.Mo
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     for result in commands(refusing, small_cache):
-        assert_refused(result, "s3://closed: refused (", "there are no credentials; give AWS_ACCESS_KEY_ID")
+        assert_refused(result, "s3://closed: refused (", "there are no credentials; set AWS_ACCESS_KEY_ID")
 
 
-def test_a_bucket_that_is_not_there(bucket: str) -> None:
+def test_a_missing_bucket(bucket: str) -> None:
     with pytest.raises(OSError, match="nowhere") as caught:
         Folder.at("s3://nowhere/runs").write("file", b"")
     assert str(bucket_failure(caught.value)) == (
@@ -86,9 +86,11 @@ def test_a_bucket_that_is_not_there(bucket: str) -> None:
 
 
 def test_an_unreachable_bucket() -> None:
-    said = "When reading key 'x' in bucket 'b': AWS Error NETWORK_CONNECTION during HeadObject operation: no"
-    assert str(bucket_failure(OSError(said))).startswith("s3://b: no answer (NETWORK_CONNECTION at Head")
+    message = (
+        "When reading key 'x' in bucket 'b': AWS Error NETWORK_CONNECTION during HeadObject operation: no"
+    )
+    assert str(bucket_failure(OSError(message))).startswith("s3://b: no answer (NETWORK_CONNECTION at Head")
 
 
-def test_other_errors_are_left_alone() -> None:
+def test_other_errors_are_not_explained() -> None:
     assert bucket_failure(OSError(28, "No space left on device")) is None

@@ -18,15 +18,15 @@ def default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / f"genre-search-{os.getuid()}"
 
 
-def test_the_default_folder_is_the_users_alone(default: Path) -> None:
+def test_only_the_user_can_access_the_default_folder(default: Path) -> None:
     for _ in range(2):
         assert scratch_folder() == default
         assert default.stat().st_mode & 0o777 == 0o700
-        # As an earlier version had made it.
+        # As in an earlier version.
         default.chmod(0o775)
 
 
-def test_a_folder_that_somebody_else_made_is_refused(
+def test_a_folder_of_another_user_is_refused(
     default: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -43,7 +43,9 @@ def test_a_folder_that_somebody_else_made_is_refused(
         scratch_folder()
 
 
-def test_one_that_is_named_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_the_variable_is_used_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "named"))
     assert scratch_folder() == tmp_path / "named"
     assert not (tmp_path / "named").exists()

@@ -18,15 +18,15 @@ from tests.support.collection import make_collection
 pytestmark = pytest.mark.slow
 
 
-def test_a_cache_in_a_bucket_is_made_rerun_and_read_as_a_local_one(tmp_path: Path, bucket: str) -> None:
+def test_a_cache_in_a_bucket_equals_a_local_one(tmp_path: Path, bucket: str) -> None:
     audio = make_collection(tmp_path / "audio")
     for cache, analysed in ((f"{bucket}/one", 6), (f"{bucket}/one", 0), (str(tmp_path / "local"), 6)):
         result = CliRunner().invoke(prepare.main, ["--audio", str(audio), "--cache", cache])
         assert result.exit_code == 0, result.output
         assert f"{analysed} of 6 files analysed" in result.output
-    there, here = Cache.open(f"{bucket}/one"), Cache.open(tmp_path / "local")
-    assert there.info.fingerprint == here.info.fingerprint
-    np.testing.assert_array_equal(there.features.X, here.features.X)
+    remote, local = Cache.open(f"{bucket}/one"), Cache.open(tmp_path / "local")
+    assert remote.info.fingerprint == local.info.fingerprint
+    np.testing.assert_array_equal(remote.features.X, local.features.X)
     assert Folder.at(f"{bucket}/one").names() == ["cache.json", "features.parquet", "manifest.parquet"]
     shown = CliRunner().invoke(inspect.main, ["--cache", f"{bucket}/one"])
     assert shown.exit_code == 0
@@ -51,11 +51,11 @@ def test_an_error_while_writing_leaves_no_object(bucket: str) -> None:
 
 
 def listed(folder: Folder) -> list[pyarrow.fs.FileInfo]:
-    found: list[pyarrow.fs.FileInfo] = folder.filesystem.get_file_info(pyarrow.fs.FileSelector(folder.path))
-    return found
+    entries: list[pyarrow.fs.FileInfo] = folder.filesystem.get_file_info(pyarrow.fs.FileSelector(folder.path))
+    return entries
 
 
-def test_an_upload_that_is_interrupted_leaves_the_old_object(bucket: str) -> None:
+def test_an_interrupted_upload_keeps_the_old_object(bucket: str) -> None:
     folder = Folder.at(f"{bucket}/kept")
     folder.write("file", b"old")
 
@@ -70,7 +70,7 @@ def test_an_upload_that_is_interrupted_leaves_the_old_object(bucket: str) -> Non
     assert [info.base_name for info in listed(folder)] == ["file"]
 
 
-def test_what_a_killed_upload_left_is_not_seen_and_is_deleted(bucket: str) -> None:
+def test_unfinished_objects_of_a_killed_upload_are_deleted(bucket: str) -> None:
     folder = Folder.at(f"{bucket}/left")
     for name in ("file", ".tmp-0123-file"):
         folder.write(name, b"half")
@@ -79,13 +79,13 @@ def test_what_a_killed_upload_left_is_not_seen_and_is_deleted(bucket: str) -> No
     assert [info.base_name for info in listed(folder)] == ["file"]
 
 
-def test_a_shard_that_the_bucket_refuses_is_not_called_damaged(
+def test_a_shard_in_an_unreachable_bucket_is_not_reported_as_damaged(
     bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Folder.at(f"{bucket}/shards")
     write_shard(folder, "a", [TrackTensors("a", "genre", np.zeros((1, 2), dtype=np.float16))])
     assert len(read_shard(folder, "a.parquet", ["track_id"])) == 1
-    # Bound, so that no other process listens there, and not listening.
+    # Bound but not listening, so that no other process can use the port.
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")

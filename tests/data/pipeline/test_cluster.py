@@ -26,7 +26,7 @@ nodes.add_node(num_cpus=1, include_dashboard=False)
 nodes.add_node(num_cpus=1)
 nodes.wait_for_nodes(timeout=240)
 count = 2
-# A third node, which has another disk at one path; needs root.
+# A third node with another disk at one path; this needs root.
 command = f"mount -t tmpfs tmpfs {hidden} && exec {sys.executable} -m ray.scripts.scripts start"
 command += f" --address={nodes.address} --num-cpus=1 --block"
 third = None
@@ -54,13 +54,13 @@ finally:
 
 @pytest.fixture(scope="module")
 def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that one node does not see."""
+    """A folder that one node cannot see."""
     return tmp_path_factory.mktemp("hidden")
 
 
 @pytest.fixture(scope="module")
 def cluster(hidden: Path) -> Iterator[tuple[str, int]]:
-    """Address and number of nodes of a cluster of real Ray nodes, in processes of their own."""
+    """Address and number of nodes of a cluster of real Ray nodes in separate processes."""
     command = [sys.executable, "-c", _NODES, str(hidden)]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -73,7 +73,7 @@ def cluster(hidden: Path) -> Iterator[tuple[str, int]]:
 
 
 def prepare(audio: Path, cache: Path, cluster: tuple[str, int]) -> subprocess.CompletedProcess[str]:
-    """Prepare on a cluster, where each node gets a batch."""
+    """Prepare a cache on a cluster; each node gets a batch."""
     address, count = cluster
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "tests.support.together", str(count), folder]
@@ -86,27 +86,29 @@ def prepare(audio: Path, cache: Path, cluster: tuple[str, int]) -> subprocess.Co
         )
 
 
-def test_a_cluster_shares_the_work_and_gives_the_same_cache(tmp_path: Path, cluster: tuple[str, int]) -> None:
+def test_a_cluster_shares_the_work_and_writes_the_same_cache(
+    tmp_path: Path, cluster: tuple[str, int]
+) -> None:
     audio = make_collection(tmp_path / "audio", tracks=25, seconds=5)
-    there = prepare(audio, tmp_path / "there", cluster)
-    assert there.returncode == 0, there.stderr
-    assert f"50 of 50 files analysed by {cluster[1]} nodes" in there.stdout.replace("\n", " ")
-    local = [sys.executable, "-m", "data.prepare", "--audio", audio, "--cache", tmp_path / "here"]
+    result = prepare(audio, tmp_path / "cluster", cluster)
+    assert result.returncode == 0, result.stderr
+    assert f"50 of 50 files analysed by {cluster[1]} nodes" in result.stdout.replace("\n", " ")
+    local = [sys.executable, "-m", "data.prepare", "--audio", audio, "--cache", tmp_path / "local"]
     subprocess.run([*local, "--workers", "1"], check=True, capture_output=True)
-    assert_same(tmp_path / "there", tmp_path / "here")
-    assert "0 of 50 files analysed, 0 skipped" in prepare(audio, tmp_path / "there", cluster).stdout
+    assert_same(tmp_path / "cluster", tmp_path / "local")
+    assert "0 of 50 files analysed, 0 skipped" in prepare(audio, tmp_path / "cluster", cluster).stdout
 
 
 def test_a_node_that_does_not_see_the_files_or_the_cache_is_named(
     tmp_path: Path, hidden: Path, cluster: tuple[str, int]
 ) -> None:
     if cluster[1] < 3:
-        pytest.skip("this user may not have a node with another disk")
-    seen = make_collection(tmp_path / "audio", tracks=20, seconds=5)
+        pytest.skip("this user cannot start a node with another disk")
+    visible = make_collection(tmp_path / "audio", tracks=20, seconds=5)
     audio = make_collection(hidden / "audio", tracks=20, seconds=5)
     for source, cache, message in (
         (audio, tmp_path / "cache", "does not see this file; put the collection where all nodes"),
-        (seen, hidden / "cache", "are not visible here; choose a folder that all nodes share"),
+        (visible, hidden / "cache", "are not visible here; choose a folder that all nodes share"),
     ):
         result = prepare(source, cache, cluster)
         assert result.returncode == 2, result.stdout

@@ -1,4 +1,4 @@
-"""Real commands with Ray workers, killed with their whole process group at random moments."""
+"""Real commands with Ray workers, whose process group is killed at random moments."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ pytestmark = pytest.mark.slow
 _RNG = random.Random(0)
 
 
-def killed(command: list[str], begun: Callable[[], bool], within: float = 0.04) -> None:
-    """Run a command until it has begun, kill all its processes a random moment, in seconds, later.
+def killed(command: list[str], has_started: Callable[[], bool], within: float = 0.04) -> None:
+    """Start a command, wait for `has_started`, then kill all its processes after up to `within` seconds.
 
-    What `begun` waits for must leave the command more work than any machine does in `within` seconds.
+    The command must need more than `within` seconds for the remaining work on any machine.
     """
     with running(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
-        wait_until(begun, what="the work began", alive=process, every=0.002)
+        wait_until(has_started, what="the work started", alive=process, every=0.002)
         time.sleep(_RNG.uniform(0, within))
-        assert process.poll() is None, "the command was done before it was killed"
+        assert process.poll() is None, "the command ended before it was killed"
         os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
 
 
 def kill_at_parts(command: list[str], cache: Path, parts: list[int]) -> None:
-    """Begin a preparation again and again, kill it when so many parts are there; look at what is left."""
+    """Start a preparation repeatedly, kill it at each number of parts, and inspect the unfinished cache."""
 
     def written() -> int:
         return len(list(cache.glob("parts/*/[0-9]*.parquet")))
 
     for count in parts:
-        killed(command, lambda wanted=count: written() >= wanted)
+        killed(command, lambda minimum=count: written() >= minimum)
         shown = subprocess.run(
             [sys.executable, "-m", "data.inspect", "--cache", str(cache)],
             capture_output=True,
@@ -87,16 +87,16 @@ def test_a_preparation_by_workers_is_finished_after_any_kill(tmp_path: Path) -> 
     undisturbed = subprocess.run(command(tmp_path / "whole", 1), capture_output=True, text=True, check=False)
     assert undisturbed.returncode == 0, undisturbed.stderr
     kill_at_parts(command(cache, 2), cache, sorted(_RNG.sample(range(1, 12), 2)))
-    # What a writer that was killed leaves, wherever it wrote.
+    # Unfinished files of a killed writer.
     for name in ("", "melspec/"):
         (cache / f"{name}.tmp-0123-half.parquet").write_bytes(b"half")
     again = subprocess.run(command(cache, 2), capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert "80 of 80 files analysed" not in again.stdout.replace("\n", " ")
     assert_same(cache, tmp_path / "whole")
-    found, wanted = Cache.open(cache).melspec, Cache.open(tmp_path / "whole").melspec
-    assert found.track_id.tolist() == wanted.track_id.tolist()
-    np.testing.assert_allclose(found.X[:], wanted.X[:], atol=0.07)
+    resumed, expected = Cache.open(cache).melspec, Cache.open(tmp_path / "whole").melspec
+    assert resumed.track_id.tolist() == expected.track_id.tolist()
+    np.testing.assert_allclose(resumed.X[:], expected.X[:], atol=0.07)
     assert not leftovers(cache)
     assert sorted(p.name for p in cache.iterdir()) == [
         "cache.json",

@@ -1,4 +1,4 @@
-"""A cache's files, replaced together: what an interruption between them leaves, and how it is finished."""
+"""Replacing the files of a cache: interruptions are detected, and the next run finishes the work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.preparing import assert_same, prepared, run
 
 @pytest.mark.parametrize("options", [(), ("--melspec", "--window-seconds", "0.5")])
 @pytest.mark.parametrize(("replaced", "again"), [(0, 0), (1, 4), (2, 0)])
-def test_an_update_interrupted_among_its_replacements_is_noticed_and_finished(
+def test_an_interrupted_replacement_is_detected_and_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], replaced: int, again: int
 ) -> None:
     audio, cache, whole = make_collection(tmp_path / "audio"), tmp_path / "cache", tmp_path / "whole"
@@ -36,7 +36,7 @@ def test_an_update_interrupted_among_its_replacements_is_noticed_and_finished(
         raise KeyboardInterrupt
 
     class Interrupted(pyarrow.fs.LocalFileSystem):
-        """Stops before a table of the cache takes its place, when so many have."""
+        """A file system that is interrupted after a number of replaced tables."""
 
         def move(self, source: str, destination: str) -> None:
             if Path(destination).parent == cache:
@@ -65,7 +65,7 @@ def test_an_update_interrupted_among_its_replacements_is_noticed_and_finished(
         assert Cache.open(cache).melspec.track_id.tolist() == Cache.open(whole).melspec.track_id.tolist()
 
 
-def test_a_cache_of_an_older_version_says_no_fingerprint_in_its_tables(tmp_path: Path) -> None:
+def test_tables_of_an_older_version_have_no_fingerprint(tmp_path: Path) -> None:
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     prepared(audio, cache, "--melspec", "--window-seconds", "0.5")
     info = Cache.open(cache).info
@@ -79,7 +79,7 @@ def test_a_cache_of_an_older_version_says_no_fingerprint_in_its_tables(tmp_path:
     assert "0 of 6 files analysed" in prepared(audio, cache).output
 
 
-def test_tables_that_were_lost_are_made_again(tmp_path: Path) -> None:
+def test_lost_tables_are_written_again(tmp_path: Path) -> None:
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     prepared(audio, cache)
     (cache / "features.parquet").unlink()

@@ -6,7 +6,7 @@ from data.synthesis.tracks import SAMPLE_RATE, SECONDS, synthesise
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_every_style_gives_sound_of_the_right_length(style):
+def test_every_style_has_sound_of_the_right_length(style):
     y = synthesise(style, seed=0, number=0)
 
     assert y.dtype == np.float32
@@ -15,7 +15,7 @@ def test_every_style_gives_sound_of_the_right_length(style):
     assert np.sqrt(np.mean(y**2)) > 1e-3
 
 
-def test_style_seed_and_number_decide_the_track():
+def test_style_seed_and_number_determine_the_track():
     y = synthesise("funk", seed=3, number=1)
 
     np.testing.assert_array_equal(y, synthesise("funk", seed=3, number=1))
@@ -24,7 +24,7 @@ def test_style_seed_and_number_decide_the_track():
         assert not np.array_equal(y, synthesise(style, seed=seed, number=number))
 
 
-def test_no_draw_goes_out_of_bounds():
+def test_random_draws_stay_within_bounds():
     for number in range(40):
         y = synthesise(list(STYLES)[number % len(STYLES)], seed=number, number=number)
         assert np.isfinite(y).all()
@@ -36,7 +36,7 @@ def test_an_unknown_style_is_refused():
         synthesise("polka", seed=0, number=0)
 
 
-def test_styles_name_what_there_is():
+def test_styles_use_existing_grooves_and_scales():
     assert list(STYLES) == sorted(STYLES)
     assert len(STYLES) == 10
     for style in STYLES.values():

@@ -49,7 +49,7 @@ def test_a_short_signal_is_padded_with_silence(encoder: Musicnn) -> None:
 
 
 class Reference:
-    """The network of the published description, in plain numpy, for one patch.
+    """The published network in numpy, for one patch.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Reference:
         padded = np.pad(x, ((3, 3), (0, 0), (0, 0)))
         front = [self._convolved(padded, "", "_1"), self._convolved(padded, "_1", "_2")]
         for number, length in ((2, 128), (3, 64), (4, 32)):
-            # As TensorFlow pads for "same": the odd one at the end.
+            # TensorFlow's "same" padding puts the odd value at the end.
             before = (length - 1) // 2
             same = np.pad(x, ((before, length - 1 - before), (0, 0), (0, 0)))
             front.append(self._convolved(same, f"_{number}", f"_{number + 1}"))
@@ -100,18 +100,18 @@ class Reference:
 def test_the_network_equals_its_description(encoder: Musicnn, variables: Mapping[str, np.ndarray]) -> None:
     y = noise(3.0)
     (patch,) = log_mel_patches(y)
-    wanted = Reference(variables).outputs(patch)
+    expected = Reference(variables).outputs(patch)
     outputs = encoder.outputs(y)
-    assert outputs.keys() == wanted.keys()
+    assert outputs.keys() == expected.keys()
     for name, values in outputs.items():
-        scale = np.abs(wanted[name]).max()
-        np.testing.assert_allclose(values[0] / scale, wanted[name] / scale, atol=1e-4, err_msg=name)
+        scale = np.abs(expected[name]).max()
+        np.testing.assert_allclose(values[0] / scale, expected[name] / scale, atol=1e-4, err_msg=name)
 
 
 def test_a_vector_is_the_maximum_and_the_mean_of_each_channel(encoder: Musicnn) -> None:
     y = noise(60.0)
     vectors, outputs = encoder.encode(y), encoder.outputs(y)
-    # More patches than one batch holds.
+    # More patches than one batch.
     assert vectors.shape == (20, DIMENSION)
     assert (vectors == np.concatenate([outputs["maximum"], outputs["mean"]], axis=1)).all()
     assert (encoder.encode(y[: 187 * 256])[0] == pytest.approx(vectors[0], rel=1e-3, abs=1e-3)) is True
@@ -124,20 +124,20 @@ def test_tags_are_the_mean_over_patches(encoder: Musicnn) -> None:
 
 
 def test_the_published_weights_give_the_published_tags(shared: Path, published_musicnn: None) -> None:
-    wanted = pd.read_csv(shared / "musicnn" / "tags_of_ten_tracks.csv", index_col="file")
+    expected = pd.read_csv(shared / "musicnn" / "tags_of_ten_tracks.csv", index_col="file")
     for path in sorted((shared / "gtzan" / "genres_original").glob("*/*.wav")):
         tags = music_tags(path)
-        row = wanted.loc[path.name]
-        assert max(abs(tags[tag] - row[tag]) for tag in wanted.columns) < 1e-3, path.name
+        row = expected.loc[path.name]
+        assert max(abs(tags[tag] - row[tag]) for tag in expected.columns) < 1e-3, path.name
 
 
-def test_without_the_weights_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_are_reported_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("data.analysis.encoders.musicnn_weights.PACKAGE", "a-package-that-is-not-installed")
     with pytest.raises(EncoderError, match=r"run 'make embeddings' .* or pass their folder to --embedding-"):
         find_weights()
 
 
-def test_files_that_are_not_the_weights_are_one_line(tmp_path: Path, folder: Path, variables: object) -> None:
+def test_other_files_are_reported_in_one_line(tmp_path: Path, folder: Path, variables: object) -> None:
     with pytest.raises(EncoderError, match=r"has no MSD_musicnn\.index"):
         find_weights(tmp_path)
     for name in ("MSD_musicnn.index", "MSD_musicnn.data-00000-of-00001"):
