@@ -34,7 +34,14 @@ def picture_cache(folder: Path, *, tracks: int = 10, size: int = 32) -> Path:
     write_shard(target / "image", "all", shard)
     names = [tensors.track_id for tensors in shard]
     count = len(names)
-    columns = {"track_id": names, "group": names, "part": ["all"] * count, "status": ["ok"] * count}
+    labels = [tensors.label for tensors in shard]
+    columns = {
+        "track_id": names,
+        "label": labels,
+        "group": names,
+        "part": ["all"] * count,
+        "status": ["ok"] * count,
+    }
     target.write_table("manifest.parquet", pa.table(columns))
     info = CacheInfo(
         format=FORMAT, source="images", parameters={}, fingerprint=uuid.uuid4().hex, versions={"numpy": "0"}

@@ -41,6 +41,7 @@ def write_tensor_cache(folder: Path, *, tracks: int = 12, windows: int = 2, seed
     count = len(rows.track_id)
     manifest = {
         "track_id": rows.track_id,
+        "label": rows.label,
         "group": rows.group,
         "part": ["0"] * count,
         "status": ["ok"] * count,
