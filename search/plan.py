@@ -20,6 +20,7 @@ from data.dataset.splits import Split, read_split
 from data.dataset.task import Task, missing_inputs, search_task
 from data.errors import SettingsError
 from search.sampling.grid import grid_points
+from search.sampling.neighbours import neighbours
 from search.sampling.samplers import SHARING
 from search.sampling.search_space import SearchSpace, make_space
 from search.sampling.warm_start import fit, warm_start
@@ -98,7 +99,9 @@ def make_plan(settings: SearchSettings) -> Plan:
     if settings.warm_start is not None:
         warm = warm_start(settings.warm_start, runs=settings.runs, space=space)
     portfolio = (
-        _portfolio(space) if settings.portfolio and warm is None and settings.searcher != "grid" else []
+        _portfolio(space, settings.seed)
+        if settings.portfolio and warm is None and settings.searcher != "grid"
+        else []
     )
     # All families split the same tracks; a cache that was not prepared by this program has no manifest.
     tracks = usable_tracks(cache) if cache.folder.exists("manifest.parquet") else rows.tracks()
@@ -247,11 +250,11 @@ def _searched_tracks(name: str, runs: str) -> set[str]:
     return seen
 
 
-def _portfolio(space: SearchSpace) -> list[dict[str, Any]]:
-    """Fit the family's portfolio to the space; drop configurations that become equal."""
+def _portfolio(space: SearchSpace, seed: int) -> list[dict[str, Any]]:
+    """Return the family's portfolio, fitted to the space, then neighbours of the BASELINE; all different."""
+    fitted = [fit(config, space) for config in space.family.PORTFOLIO]
     points: list[dict[str, Any]] = []
-    for config in space.family.PORTFOLIO:
-        point = fit(config, space)
+    for point in [*fitted, *neighbours(space, space.family.n_neighbours, seed=seed)]:
         if point not in points:
             points.append(point)
     return points

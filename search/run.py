@@ -90,8 +90,8 @@ _option = partial(field_option, SearchSettings)
 @_option("warm_start", "Start with the best configurations of an earlier run.", metavar="RUN")
 @_option(
     "portfolio",
-    "After the BASELINE, try configurations of the family that did well on other data; not used with a"
-    " grid or --warm-start.",
+    "After the BASELINE, try configurations that did well on other data, and for slow families neighbours of"
+    " the BASELINE; not used with a grid or --warm-start.",
     flags="--portfolio/--no-portfolio",
 )
 @_option(

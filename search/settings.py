@@ -74,8 +74,8 @@ class SearchSettings(BaseModel):
     warm_start : str or None
         Earlier run whose best configurations are tried after the BASELINE.
     portfolio : bool
-        Whether to try the family's portfolio (configurations that did well on other data) after the BASELINE;
-        not used with `warm_start` or a grid.
+        Whether to try the family's portfolio after the BASELINE: configurations that did well on other data,
+        and for slow families neighbours of the BASELINE. Not used with `warm_start` or a grid.
     weights : str or None
         Source of pretrained weights: ``imagenet``, ``none`` or a file; None for the default of the family.
     time_budget : float or None

@@ -32,6 +32,7 @@ class ImageCNN(Family):
     name: ClassVar[str] = "image_cnn"
     reads: ClassVar[Kind] = "image"
     default_folds: ClassVar[int] = 1
+    n_neighbours: ClassVar[int] = 9
     BASELINE: ClassVar[Config] = {
         "size": 300,
         "scale": "unit",

@@ -31,6 +31,7 @@ class MelspecCNN(Family):
     name: ClassVar[str] = "melspec_cnn"
     reads: ClassVar[Kind] = "melspec"
     default_folds: ClassVar[int] = 1
+    n_neighbours: ClassVar[int] = 9
     BASELINE: ClassVar[Config] = {
         "standardise": "none",
         "pieces": 1,

@@ -137,6 +137,9 @@ class Family(ABC):
     """Configuration of the published network, a point of the space."""
     PORTFOLIO: ClassVar[Sequence[Config]] = ()
     """Configurations that did well on other data; a search tries them after the BASELINE."""
+    n_neighbours: ClassVar[int] = 0
+    """Number of neighbours of the BASELINE that a search tries after the portfolio, in place of the random
+    configurations with which samplers begin."""
     weights: Mapping[str, str] = MappingProxyType({})
     """SHA-256 of the pretrained weights by network, as a run records it; empty without pretrained weights."""
 

@@ -46,6 +46,7 @@ def run(ray_cluster: None, cache: Path, tmp_path_factory: pytest.TempPathFactory
         folds=2,
         seed=3,
         searcher="random",
+        portfolio=False,
         max_concurrent=1,
     )
     # Only the driver suggests these configurations; the workers run unchanged code.

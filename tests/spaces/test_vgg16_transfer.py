@@ -157,7 +157,7 @@ def test_a_cache_that_has_changed_is_refused(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("GENRE_SEARCH_SCRATCH", str(tmp_path / "scratch"))
     origin = picture_task(picture_cache(tmp_path / "cache", tracks=10)).X.origin
     picture_cache(tmp_path / "cache", tracks=10)
-    with pytest.raises(CacheError, match="holds other data than when the search began"):
+    with pytest.raises(CacheError, match="its data changed after the search started"):
         frozen_outputs(Frozen(origin, 32, "vgg16", NONE, 0))
 
 
