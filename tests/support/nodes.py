@@ -19,9 +19,10 @@ from ray.cluster_utils import Cluster
 from search import SearchSettings, run_search
 from search import driver as tuning
 from search.tune.trial import GenreTrial
+from tests.support.softmax import registered
 
 TRIALS, EPOCHS = 5, 8
-_SECONDS = 2.0
+_SECONDS = 1.0
 """Minimum duration of an epoch."""
 
 
@@ -29,8 +30,6 @@ class NotingTrial(GenreTrial):
     """A slow trial that saves every epoch and notes its node, GPU and process."""
 
     def _advance(self, started: float) -> str:
-        import tensorflow as tf
-
         time.sleep(_SECONDS)
         outcome = super()._advance(float("-inf"))
         note = {
@@ -39,7 +38,7 @@ class NotingTrial(GenreTrial):
             "node": ray.get_runtime_context().get_node_id(),
             "card": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "process": os.getpid(),
-            "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+            "cpus": vars(self._family)["cpus"],
         }
         with (self._run.folder.local / "notes").open("a") as notes:
             notes.write(json.dumps(note) + "\n")
@@ -63,7 +62,7 @@ def main(cache: str, runs: str) -> None:
     nodes.add_node(num_cpus=1, num_gpus=1)
     nodes.wait_for_nodes(timeout=240)
     settings = SearchSettings.checked(
-        family="features_mlp",
+        family="softmax",
         cache=cache,
         runs=runs,
         name="gpus",
@@ -92,4 +91,5 @@ def main(cache: str, runs: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with registered():
+        main(*sys.argv[1:])

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from data import inspect
 from data.cache.cache import Cache
 from data.demo import ensure
 from tests.support.collection import make_collection
@@ -48,13 +50,8 @@ def kill_at_parts(command: list[str], cache: Path, parts: list[int]) -> None:
 
     for count in parts:
         killed(command, lambda minimum=count: written() >= minimum)
-        shown = subprocess.run(
-            [sys.executable, "-m", "data.inspect", "--cache", str(cache)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert shown.returncode == 2
+        shown = CliRunner().invoke(inspect.main, ["--cache", str(cache)])
+        assert shown.exit_code == 2
         assert "preparing this cache was interrupted" in shown.stderr
 
 
@@ -80,17 +77,14 @@ def test_a_preparation_by_workers_is_finished_after_any_kill(tmp_path: Path) -> 
     audio, cache = make_collection(tmp_path / "audio", tracks=40, seconds=2), tmp_path / "cache"
     options = ["--melspec", "--window-seconds", "1"]
 
-    def command(to: Path, workers: int) -> list[str]:
-        run = [sys.executable, "-m", "data.prepare", "--audio", str(audio), "--cache", str(to)]
-        return [*run, "--workers", str(workers), *options]
-
-    undisturbed = subprocess.run(command(tmp_path / "whole", 1), capture_output=True, text=True, check=False)
-    assert undisturbed.returncode == 0, undisturbed.stderr
-    kill_at_parts(command(cache, 2), cache, sorted(_RNG.sample(range(1, 12), 2)))
+    command = [sys.executable, "-m", "data.prepare", "--audio", str(audio), "--cache", str(cache)]
+    command += ["--workers", "2", *options]
+    prepared(audio, tmp_path / "whole", "--workers", "1", *options)
+    kill_at_parts(command, cache, sorted(_RNG.sample(range(1, 12), 2)))
     # Unfinished files of a killed writer.
     for name in ("", "melspec/"):
         (cache / f"{name}.tmp-0123-half.parquet").write_bytes(b"half")
-    again = subprocess.run(command(cache, 2), capture_output=True, text=True, check=False)
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert "80 of 80 files analysed" not in again.stdout.replace("\n", " ")
     assert_same(cache, tmp_path / "whole")
