@@ -14,6 +14,7 @@ from ray import tune
 
 from data.dataset.task import Task
 from data.errors import HarnessError, RunError
+from data.io.activity import shown_in
 from data.io.folder import is_full
 from search.outcomes import COMPLETE, DISK_FULL, FAIL, FAILED, OOM, RUNNING, UNREACHABLE
 from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -124,7 +125,8 @@ class GenreTrial(tune.Trainable):
         started = time.monotonic()
         outcome, error = RUNNING, ""
         try:
-            outcome = self._advance(started)
+            with shown_in(self._run.folder):
+                outcome = self._advance(started)
             if outcome != FAIL:
                 self._save(started, ended=outcome == COMPLETE)
         except Exception as failure:  # noqa: BLE001 - any exception becomes the outcome of the trial

@@ -134,6 +134,8 @@ class Family(ABC):
     """The published network, a point of the space."""
     PORTFOLIO: ClassVar[Sequence[Config]] = ()
     """Configurations that did well on other data, which a search tries after the BASELINE."""
+    pretrained: ClassVar[bool] = False
+    """Whether its networks begin with pretrained weights, which ``--weights`` names."""
     weights: Mapping[str, str] = MappingProxyType({})
     """SHA-256 of pretrained weights by network, for the record; empty for a family that has none."""
 
