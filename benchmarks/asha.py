@@ -29,7 +29,7 @@ from typing import Any
 from benchmarks.tables import features_task
 
 _FOLDS, _EPOCHS = 5, 30
-_SCHEDULERS: dict[str, dict[str, int]] = {"asha": {"grace_period": 3, "reduction_factor": 4}, "none": {}}
+_SCHEDULERS: dict[str, dict[str, float]] = {"asha": {"grace_period": 0.1, "reduction_factor": 4}, "none": {}}
 _GRID = {
     "units_1": (58, 128, 256),
     "units_2": (29, 64),

@@ -23,7 +23,6 @@ from typing import Any
 from benchmarks.tables import random_cache
 
 _NODES = (1, 2, 4, 8)
-_METRICS = ("val_accuracy", "val_loss", "val_macro_f1", "train_loss", "train_accuracy")
 _SECONDS = 4.0
 """Seconds per trial."""
 _TRIALS = 8
@@ -38,23 +37,26 @@ def rate(nodes: int) -> float:
 
     from search import SearchSettings, driver, run_search
     from search.outcomes import COMPLETE
-    from search.tune.trial import GenreTrial
+    from search.storage.columns import EPOCH_METRICS
+    from search.tune.trial import SCORE, GenreTrial
 
     class Sleeper(GenreTrial):
         """Trial that takes a fixed time."""
 
         def setup(self, config: dict[str, Any], **shared: Any) -> None:
             self._checkpoint_seconds = float("inf")
+            self._task, self._rungs = shared["task"], shared["rungs"]
             self._start(config)
 
         def step(self) -> dict[str, Any]:
             time.sleep(_SECONDS)
-            scores = dict.fromkeys(_METRICS, 0.5)
+            scores = dict.fromkeys((*EPOCH_METRICS, SCORE), 0.5)
             return {
                 **scores,
                 "epoch": 1,
                 "best_epoch": 1,
                 "params": 1,
+                "precision": "float32",
                 "seconds": _SECONDS,
                 "curve": [{"epoch": 1, **scores}],
                 "outcome": COMPLETE,

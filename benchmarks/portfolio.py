@@ -5,8 +5,9 @@ splits per cache. It prints the configurations with the best mean score. A score
 the best epoch, minus that of the BASELINE on the same split. Configurations that train longer than
 ``--slower`` times the BASELINE are left out.
 
-Run it with ``python -m benchmarks.portfolio --cache DIR --family NAME --halves FILE``. It then uses only the
-recordings of the half ``development``, so that the other half, GTZAN and the demo data can test the choice.
+Run it with ``python -m benchmarks.portfolio --cache DIR --family NAME --halves FILE``. It then chooses on
+the recordings of the half ``development`` only, and shows what the choice is worth on the half ``shown``,
+with as many splits.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import json
 import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,15 +31,30 @@ from data.cache.cache import Cache
 from data.dataset.splits import make_split
 from data.dataset.task import search_task
 
-HALF = "development"
+DEVELOPMENT, SHOWN = "development", "shown"
 
 
 class Place(NamedTuple):
-    """A family, a cache, the CSV file that selects its tracks (None: all), and the seed of the split."""
+    """Where a configuration is trained.
+
+    Attributes
+    ----------
+    family : str
+        Name of the family.
+    cache : str
+        Folder of the cache.
+    halves : str or None
+        CSV file that selects tracks of the cache; None for all.
+    half : str
+        The half that is selected.
+    seed : int
+        Seed of the split, and of the weights.
+    """
 
     family: str
     cache: str
     halves: str | None
+    half: str
     seed: int
 
 
@@ -65,7 +83,7 @@ def task_of(place: Place, folds: int) -> Any:
     rows = cache.rows(cache.kind_of(spaces.get(place.family).reads))
     if place.halves is not None:
         table = pd.read_csv(place.halves)
-        chosen = np.flatnonzero(np.isin(rows.track_id, table.loc[table["half"] == HALF, "file"]))
+        chosen = np.flatnonzero(np.isin(rows.track_id, table.loc[table["half"] == place.half, "file"]))
         columns = ("X", "track_id", "segment", "label", "group")
         rows = replace(rows, **{name: getattr(rows, name)[chosen] for name in columns})
     return search_task(rows, make_split(rows.tracks(), folds=folds, test_fraction=0.0, seed=place.seed))
@@ -127,28 +145,81 @@ def main() -> None:
     parser.add_argument(
         "--slower", type=float, default=2.0, help="longest training time, as a multiple of the BASELINE's"
     )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        help="JSON lines file with the results so far: a rerun with the same options continues",
+    )
     options = parser.parse_args()
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1"}
-    from data.pipeline.ray_map import spread
-
     family = spaces.get(options.family)
-    places = [
-        Place(options.family, cache, options.halves, seed)
-        for cache in options.cache
-        for seed in range(options.splits)
-    ]
-    work = partial(train, family=options.family, places=places, folds=options.folds)
-    reference = work(family.baseline(options.max_epochs), limits=(math.inf,) * len(places))
+
+    def places(half: str) -> list[Place]:
+        return [
+            Place(options.family, cache, options.halves, half, seed)
+            for cache in options.cache
+            for seed in range(options.splits)
+        ]
+
+    chosen_at, shown_at = places(DEVELOPMENT), places(SHOWN)
+    unlimited = (math.inf,) * len(chosen_at)
+    work = partial(train, family=options.family, places=chosen_at, folds=options.folds)
+    (reference,) = _trained(
+        partial(work, limits=unlimited), [family.baseline(options.max_epochs)], options.results
+    )
     limits = tuple(options.slower * seconds for seconds in reference.seconds)
     configs = draw_configurations(family, options.draws, options.max_epochs)
-    results = list(spread(partial(work, limits=limits), configs))
-    lift = np.array([result.scores for result in results]) - reference.scores
+    results = _trained(partial(work, limits=limits), configs, options.results)
+    lift = _lift(results, reference)
     print(f"BASELINE: {np.mean(reference.scores):.1%}; gain of the best configuration on each split:")
-    print("  " + ", ".join(f"{gain:+.1%}" for gain in lift.max(axis=0)))
-    for number in np.argsort(-lift.mean(axis=1))[: options.size]:
-        gains = ", ".join(f"{gain:+.1%}" for gain in lift[number])
-        time_ratio = np.mean(results[number].seconds) / np.mean(reference.seconds)
-        print(f"{gains}; {time_ratio:.1f} x the BASELINE's time\n  {json.dumps(results[number].config)}")
+    print(f"  {_listed(lift.max(axis=0))}")
+    best = [results[number] for number in np.argsort(-lift.mean(axis=1))[: options.size]]
+    for result, gains in zip(best, _lift(best, reference), strict=True):
+        time_ratio = np.mean(result.seconds) / np.mean(reference.seconds)
+        print(f"{_listed(gains)}; {time_ratio:.1f} x the BASELINE's time\n  {json.dumps(result.config)}")
+    if options.halves is not None:
+        configs = [family.baseline(options.max_epochs), *(result.config for result in best)]
+        work = partial(train, family=options.family, places=shown_at, folds=options.folds, limits=unlimited)
+        _show(_trained(work, configs, None))
+
+
+def _trained(
+    work: Callable[[dict[str, Any]], Result], configs: list[dict[str, Any]], file: Path | None
+) -> list[Result]:
+    """Return the result of each configuration; those that `file` has are not trained again."""
+    from data.pipeline.ray_map import spread
+
+    result_by_config: dict[str, Result] = {}
+    if file is not None and file.exists():
+        for line in file.read_text().splitlines():
+            config, scores, seconds = json.loads(line)
+            result_by_config[json.dumps(config)] = Result(config, tuple(scores), tuple(seconds))
+    todo = [config for config in configs if json.dumps(config) not in result_by_config]
+    for result in spread(work, todo):
+        result_by_config[json.dumps(result.config)] = result
+        if file is not None:
+            with file.open("a") as stream:
+                stream.write(json.dumps(result) + "\n")
+    return [result_by_config[json.dumps(config)] for config in configs]
+
+
+def _show(results: list[Result]) -> None:
+    """Print the gains over the first result, which is the BASELINE's, where nothing was chosen."""
+    reference, *shown = results
+    lift = _lift(shown, reference)
+    print(f"Half {SHOWN}: BASELINE {np.mean(reference.scores):.1%}; gain of each of these configurations:")
+    for gains in lift:
+        print(f"  {_listed(gains)}; mean {gains.mean():+.1%}")
+    print(f"Gain of the best of these on each split: {_listed(lift.max(axis=0))}")
+
+
+def _lift(results: list[Result], reference: Result) -> np.ndarray:
+    """Return the scores minus the BASELINE's, shape (n_results, n_places)."""
+    return np.array([result.scores for result in results]) - reference.scores
+
+
+def _listed(gains: np.ndarray) -> str:
+    return ", ".join(f"{gain:+.1%}" for gain in gains)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from data.analysis.feature_names import FEATURES
-from data.analysis.features import of_file
 from data.analysis.hpss import harmonic_percussive
+from data.analysis.kinds import FEATURE_KIND
+from data.analysis.parameters import Parameters
+from data.analysis.segments import of_file
 from data.analysis.stft import Spectrum
 from data.analysis.tempo import tempo
 from data.audio.decode import load
@@ -57,7 +59,7 @@ def naive(path: str) -> np.ndarray:
 
 def ours(path: str) -> np.ndarray:
     """Extract the same features with one decode and one transform."""
-    return of_file(path)[0][0]
+    return of_file(path, Parameters(), FEATURE_KIND)[0][0]
 
 
 def seconds(work: Callable[[], object], repeats: int = _REPEATS) -> float:

@@ -28,13 +28,15 @@ def no_op_trial(started: Path, workers: int) -> type:
     from ray import tune
 
     from search.outcomes import COMPLETE, RUNNING
-    from search.tune.trial import TRIAL_NUMBER
+    from search.storage.columns import EPOCH_METRICS
+    from search.storage.rungs import Rungs
+    from search.tune.trial import SCORE, TRIAL_NUMBER
 
     class NoOpTrial(tune.Trainable):
         """Trial that reports an artificial score at each rung."""
 
-        def setup(self, config: dict[str, Any], *, milestones: tuple[int, ...], **shared: Any) -> None:
-            self._milestones = milestones
+        def setup(self, config: dict[str, Any], *, rungs: Rungs, **shared: Any) -> None:
+            self._rungs = rungs
             self.reset_config(config)
             (started / str(os.getpid())).touch()
             while sum(1 for _ in started.iterdir()) < workers:
@@ -46,19 +48,23 @@ def no_op_trial(started: Path, workers: int) -> type:
 
         def step(self) -> dict[str, Any]:
             before = self._done
-            self._done = min((m for m in (*self._milestones, self._epochs) if m > before), default=before + 1)
+            stops = (*self._rungs.of(self._epochs), self._epochs)
+            self._done = min((stop for stop in stops if stop > before), default=before + 1)
             score = (self._number * 7919 % 1000) / 1000
-            row = dict.fromkeys(("val_loss", "val_macro_f1", "train_loss", "train_accuracy"), 0.5)
+            row = dict.fromkeys(set(EPOCH_METRICS) - {"val_accuracy"}, 0.5)
             curve = [
-                {"epoch": epoch, "val_accuracy": score, **row} for epoch in range(before + 1, self._done + 1)
+                {"epoch": epoch, "val_accuracy": score, SCORE: score, **row}
+                for epoch in range(before + 1, self._done + 1)
             ]
             ended = self._done >= self._epochs
             return {
                 "epoch": self._done,
                 "best_epoch": 1,
                 "val_accuracy": score,
+                SCORE: score,
                 **row,
                 "params": 1,
+                "precision": "float32",
                 "seconds": 0.0,
                 "curve": curve,
                 "outcome": COMPLETE if ended else RUNNING,
@@ -147,7 +153,7 @@ def measure(cache: str, runs: str, *, searcher: str, trials: int, workers: int) 
             folds=1,
             trials=trials,
             max_epochs=9,
-            grace_period=1,
+            grace_period=0.1,
             searcher=searcher,
         )
         run = run_search(settings)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from data.errors import HarnessError
+from data.io.home import use_scratch_for_home
 from data.io.s3_errors import bucket_failure
 from data.io.terminal import err, out
 
@@ -47,6 +48,7 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; end with status 2 and one line at a `HarnessError` or a bucket's refusal."""
         try:
+            use_scratch_for_home()
             return super().invoke(ctx)
         except (HarnessError, OSError) as error:
             cause = error if isinstance(error, HarnessError) else bucket_failure(error)

@@ -3,7 +3,7 @@
 What it is
     30 tracks of each of the ten styles of `data.synthesis.styles`, 9 s at 22,050 Hz, mono, 16-bit FLAC, under
     ``audio/`` of the cache that is prepared from them: features, log-mel spectrograms of 64 bands and 3 s,
-    and a picture of 150 x 150 pixels of each track.
+    and a picture of 150 x 150 pixels of each track; vectors of pretrained encoders where they are asked for.
 Where it comes from
     `data.synthesis.tracks`, from a seed; no recording is part of it.
 What it is for
@@ -14,11 +14,13 @@ What it is for
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from data.analysis.kinds import EMBEDDING_PREFIX
 from data.cache.format import FORMAT
 from data.console import Command, err, out
 from data.errors import CacheError
@@ -26,6 +28,7 @@ from data.io.folder import Folder
 from data.io.lock import claimed
 
 if TYPE_CHECKING:
+    from data.analysis.encoders.catalogue import EncoderFiles
     from data.analysis.parameters import Parameters
 
 CACHE = "cache/demo"
@@ -36,8 +39,15 @@ TRACKS = 30
 _RECIPE = "demo.json"
 
 
-def ensure(cache: str = CACHE, seed: int = 0, *, tracks: int = TRACKS, workers: int | None = None) -> str:
-    """Make the demo data set if it is not there yet.
+def ensure(
+    cache: str = CACHE,
+    seed: int = 0,
+    *,
+    tracks: int = TRACKS,
+    workers: int | None = None,
+    embeddings: Sequence[str] = (),
+) -> str:
+    """Make the demo data set if it does not exist yet.
 
     What an earlier call left unfinished is finished, and one in another process is waited for. A demo data
     set of another seed or size in the same folder is replaced.
@@ -52,6 +62,9 @@ def ensure(cache: str = CACHE, seed: int = 0, *, tracks: int = TRACKS, workers: 
         Tracks of each style, at least 1.
     workers : int, optional
         Processes at once; all cores by default.
+    embeddings : sequence of str
+        Encoders whose vectors are added if the cache lacks them: ``musicnn``, or ONNX files that state their
+        sample rate.
 
     Returns
     -------
@@ -62,9 +75,13 @@ def ensure(cache: str = CACHE, seed: int = 0, *, tracks: int = TRACKS, workers: 
     ------
     CacheError
         If the folder holds something else than a demo data set, or cannot be written.
+    EncoderError
+        If an encoder is not found or cannot be used.
     """
+    from data.analysis.encoders.catalogue import find_encoders
     from data.synthesis.tracks import VERSION
 
+    encoders = find_encoders(embeddings)
     folder = Folder.at(cache)
     recipe = {
         "format": FORMAT,
@@ -78,9 +95,9 @@ def ensure(cache: str = CACHE, seed: int = 0, *, tracks: int = TRACKS, workers: 
             if not folder.exists(_RECIPE) or folder.read_json(_RECIPE) != recipe:
                 _clear(folder)
                 folder.write_json(_RECIPE, recipe)
-            elif folder.exists("cache.json"):
+            elif folder.exists("cache.json") and not _lacking(folder, encoders):
                 return cache
-            _make(folder, seed, tracks, workers)
+            _make(folder, seed, tracks, workers, encoders)
     except OSError as error:
         raise CacheError(
             f"{cache}: cannot be written ({error.strerror or error}); fix that and rerun"
@@ -90,14 +107,25 @@ def ensure(cache: str = CACHE, seed: int = 0, *, tracks: int = TRACKS, workers: 
 
 def _clear(folder: Folder) -> None:
     """Take an older demo data set away, ``cache.json`` first; refuse to touch anything else."""
+    from data.analysis.embeddings import ENCODERS
+
     if folder.names() and not folder.exists(_RECIPE):
         raise CacheError(f"{folder.uri}: holds something else than a demo data set; name a new folder")
     folder.remove("cache.json")
-    for name in ("audio", "parts"):
-        folder.remove_tree(name)
+    for name in folder.names():
+        if name in ("audio", "parts", ENCODERS) or name.startswith(EMBEDDING_PREFIX):
+            folder.remove_tree(name)
 
 
-def _make(folder: Folder, seed: int, tracks: int, workers: int | None) -> None:
+def _lacking(folder: Folder, encoders: Sequence[EncoderFiles]) -> list[str]:
+    """Name the encoders whose vectors a cache does not have."""
+    held = folder.read_json("cache.json")["parameters"].get("embeddings", {})
+    return [encoder.name for encoder in encoders if held.get(encoder.name) != encoder.embedding.model_dump()]
+
+
+def _make(
+    folder: Folder, seed: int, tracks: int, workers: int | None, encoders: Sequence[EncoderFiles]
+) -> None:
     """Write the tracks that are missing, and the cache."""
     from threadpoolctl import threadpool_limits
 
@@ -109,9 +137,12 @@ def _make(folder: Folder, seed: int, tracks: int, workers: int | None) -> None:
     audio = folder / "audio"
     clips = [(style, number) for style in STYLES for number in range(tracks)]
     missing = [(style, number) for style, number in clips if not (audio / style).exists(_name(style, number))]
+    if folder.exists("cache.json"):
+        doing = f"Adding vectors of {', '.join(_lacking(folder, encoders))} to the demo data set"
+    else:
+        doing = "Making the demo data set"
     err().print(
-        f"Making the demo data set, once: {len(clips)} synthetic tracks in {len(STYLES)} styles,"
-        f" in {folder.uri}",
+        f"{doing}, once: {len(clips)} synthetic tracks in {len(STYLES)} styles, in {folder.uri}",
         highlight=False,
         soft_wrap=True,
     )
@@ -120,7 +151,9 @@ def _make(folder: Folder, seed: int, tracks: int, workers: int | None) -> None:
     with cluster(workers), threadpool_limits(1):
         for _ in spread(partial(_write_track, folder=audio, seed=seed), missing, workers=workers):
             pass
-        preparation = Preparation.plan(folder.uri, find_files(audio.local), _parameters(), source="demo")
+        preparation = Preparation.plan(
+            folder.uri, find_files(audio.local), _parameters(), source="demo", encoders=encoders
+        )
         for _ in preparation.run(workers=workers, address=None, strict=True):
             pass
     for style in STYLES:
@@ -158,12 +191,20 @@ def _write_track(track: tuple[str, int], folder: Folder, seed: int) -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the music.")
 @click.option("--tracks", type=click.IntRange(min=1), default=TRACKS, help="Tracks of each style.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes at once.  [default: all cores]")
-def main(cache: str, seed: int, tracks: int, workers: int | None) -> None:
+@click.option(
+    "--embedding",
+    "embeddings",
+    metavar="musicnn|FILE.onnx",
+    multiple=True,
+    help="Cache vectors of a pretrained encoder too; may be given several times.",
+)
+def main(cache: str, seed: int, tracks: int, workers: int | None, embeddings: tuple[str, ...]) -> None:
     """Make the demo data set: synthetic music in ten styles, and its cache.
 
-    A rerun makes nothing, and finishes what was interrupted.
+    A rerun makes nothing, and finishes what was interrupted. Requested embeddings that the cache lacks are
+    added.
     """
-    ensure(cache, seed, tracks=tracks, workers=workers)
+    ensure(cache, seed, tracks=tracks, workers=workers, embeddings=embeddings)
     out().print(f"{cache}: the demo data set, SYNTHETIC music", highlight=False, soft_wrap=True)
 
 

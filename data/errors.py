@@ -40,3 +40,7 @@ class EncoderError(HarnessError):
 
 class CalibrationError(HarnessError):
     """No temperature can be fitted to a model's probabilities."""
+
+
+class OutputError(HarnessError):
+    """A result cannot be written where the user wants it."""

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from data.console import Command, out
+from data.console import Command, err, out
 from data.errors import SettingsError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from data.cache.cache import Cache
+
 _EXAMPLES = 3
-_NO_GROUPS = "none given: tracks of one artist may be on both sides of a split (data.prepare --groups-from)"
 _BAR = 40
 """Characters of the bar of a tag that is certain."""
 
@@ -34,9 +35,23 @@ _BAR = 40
     type=click.Path(path_type=Path),
     help="Folder of MusiCNN's weights.  [default: the package that 'make embeddings' installs]",
 )
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a page with tables, distributions, and clips to listen to.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def main(cache: str | None, music_tags: Path | None, embedding_weights: Path | None, as_json: bool) -> None:
+def main(
+    cache: str | None,
+    music_tags: Path | None,
+    embedding_weights: Path | None,
+    html: Path | None,
+    as_json: bool,
+) -> None:
     """Show files, genres, lengths, what was skipped and why, bad clips, and recordings that occur twice."""
+    if html is not None and cache is None:
+        raise SettingsError(f"--html {html}: needs --cache")
     if music_tags is not None and cache is None:
         _show_tags(music_tags, embedding_weights, as_json)
         return
@@ -47,11 +62,27 @@ def main(cache: str | None, music_tags: Path | None, embedding_weights: Path | N
     from data.cache.cache import Cache
     from data.collection.quality import inspect
 
-    found = inspect(Cache.open(cache))
+    opened = Cache.open(cache)
+    content = inspect(opened)
+    if html is not None:
+        _write_page(html, opened, content)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-    else:
-        out().print(_table(found))
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    elif html is None:
+        out().print(_table(content))
+
+
+def _write_page(path: Path, cache: Cache, content: dict[str, Any]) -> None:
+    from data.inspection.page import page
+    from data.io.folder import Folder
+
+    path = path.expanduser()
+    text = page(cache, content)
+    try:
+        Folder.at(path.parent).write(path.name, text.encode())
+    except OSError as error:
+        raise SettingsError(f"--html {path}: cannot be written ({error.strerror or error})") from error
+    err().print(f"Page: {path}", highlight=False, soft_wrap=True)
 
 
 def _show_tags(path: Path, weights: Path | None, as_json: bool) -> None:
@@ -66,55 +97,74 @@ def _show_tags(path: Path, weights: Path | None, as_json: bool) -> None:
         out().print(f"{tag:20} {activation:6.1%}  {bar}", highlight=False, markup=False)
 
 
-def _table(found: dict[str, Any]) -> Table:
+def _table(content: dict[str, Any]) -> Table:
     from rich.table import Table
 
-    table = Table(show_header=False, title=f"{found['cache']} ({_source(found)})", title_justify="left")
+    table = Table(show_header=False, title=f"{content['cache']} ({_source(content)})", title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    seconds = found["duration_s"]
-    segments = "no features" if found["segments"] is None else f"{found['segments']} segments"
-    table.add_row("files", f"{found['files']}, {found['tracks']} usable, {segments}")
-    table.add_row("genres", ", ".join(f"{genre} {count}" for genre, count in found["genres"].items()))
-    most, fewest = max(found["genres"].values(), default=0), min(found["genres"].values(), default=0)
-    if fewest and most > fewest:
+    seconds = content["duration_s"]
+    segments = "no features" if content["segments"] is None else f"{content['segments']} segments"
+    table.add_row("files", f"{content['files']}, {content['tracks']} usable, {segments}")
+    table.add_row("genres", ", ".join(f"{genre} {count}" for genre, count in content["genres"].items()))
+    if (content["balance"] or 1) > 1:
         table.add_row(
-            "balance", f"the largest genre has {most / fewest:.1f} times the tracks of the smallest"
+            "balance", f"the largest genre has {content['balance']:.1f} times the tracks of the smallest"
         )
-    named = f"given for {found['named']} of {found['tracks']} tracks" if found["named"] else _NO_GROUPS
-    table.add_row("groups", f"{found['groups']}, {named}")
+    if content["sides"]:
+        table.add_row("partition", _counts(content["sides"]))
+    from data.collection.summary import NO_GROUPS
+
+    named = f"given for {content['named']} of {content['tracks']} tracks" if content["named"] else NO_GROUPS
+    table.add_row("groups", f"{content['groups']}, {named}")
     if seconds:
         table.add_row(
             "length",
             f"{seconds['shortest']:.1f} to {seconds['longest']:.1f} s, median {seconds['median']:.1f} s,"
             f" {seconds['total'] / 3600:.2f} h in all",
         )
-    rates = ", ".join(f"{rate} Hz {count}" for rate, count in found["sample_rates"].items())
+    rates = ", ".join(f"{rate} Hz {count}" for rate, count in content["sample_rates"].items())
     table.add_row("sample rates", rates or "unknown")
-    if found["codecs"]:
-        table.add_row("codecs", ", ".join(f"{codec} {count}" for codec, count in found["codecs"].items()))
-    skipped = [f"{track}: {reason}" for track, reason in found["skipped"].items()]
+    table.add_row("formats", _counts(content["formats"]))
+    if content["codecs"]:
+        table.add_row("codecs", _counts(content["codecs"]))
+    sizes = content["bytes"]
+    if sizes:
+        table.add_row(
+            "sizes",
+            f"{sizes['smallest'] / 1e6:.2f} to {sizes['largest'] / 1e6:.2f} MB, {sizes['total'] / 1e6:.1f} MB"
+            " in all",
+        )
+    tags = content["tags"]
+    if tags:
+        named = ", ".join(f"{name} {count}" for name, count in tags.items() if name != "files")
+        table.add_row("tags", f"{named} of {tags['files']} files that were read")
+    skipped = [f"{track}: {reason}" for track, reason in content["skipped"].items()]
     for title, tracks in (
         ("skipped", skipped),
-        ("silent", found["silent"]),
-        ("clipped", found["clipped"]),
-        ("short", found["short"]),
-        ("lack up to 50 ms", found["incomplete"]),
-        ("exact duplicates", _joined(found["exact_duplicates"])),
-        ("near duplicates", _joined(found["near_duplicates"])),
-        ("contradicting labels", found["contradicting"]),
+        ("silent", content["silent"]),
+        ("clipped", content["clipped"]),
+        ("short", content["short"]),
+        ("lack up to 50 ms", content["incomplete"]),
+        ("exact duplicates", _joined(content["exact_duplicates"])),
+        ("near duplicates", _joined(content["near_duplicates"])),
+        ("contradicting labels", content["contradicting"]),
     ):
         table.add_row(title, _some(tracks))
-    if found["leak"] is not None:
+    if content["leak"] is not None:
         table.add_row(
-            "would leak", f"{found['leak']:.1%} of validation tracks, in five folds that ignore groups"
+            "would leak", f"{content['leak']:.1%} of validation tracks, in five folds that ignore groups"
         )
-    table.add_row("fingerprint", found["fingerprint"])
+    table.add_row("fingerprint", content["fingerprint"])
     return table
 
 
-def _source(found: dict[str, Any]) -> str:
-    return f"{found['source']}, synthetic audio" if found["synthetic"] else str(found["source"])
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _source(content: dict[str, Any]) -> str:
+    return f"{content['source']}, synthetic audio" if content["synthetic"] else str(content["source"])
 
 
 def _joined(copies: list[list[str]] | None) -> list[str] | None:

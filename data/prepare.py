@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,15 +13,12 @@ from data.console import Command, err, out
 from data.errors import SettingsError
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-    from rich.progress import Progress
-
     from data.analysis.encoders.catalogue import EncoderFiles
-    from data.analysis.parameters import Parameters, Windows
+    from data.analysis.parameters import Parameters
     from data.collection.collect import Collected
+    from data.collection.summary import Contents
+    from data.io.folder import Folder
     from data.pipeline.planner import Preparation
-
-_Model = TypeVar("_Model", bound="BaseModel")
 
 _ANALYSIS = (
     "segment_seconds",
@@ -192,26 +189,24 @@ def main(
     for warning in collected.warnings:
         err().print(f"Warning: {warning}", highlight=False, soft_wrap=True)
     if collected.notes and strict:
-        raise SettingsError(f"{audio or images}: {collected.notes[0]} (--strict: fix or remove them)")
+        more = f"; and {len(collected.notes) - 1} more kinds" if len(collected.notes) > 1 else ""
+        raise SettingsError(f"{audio or images}: {collected.notes[0]}{more} (--strict: fix or remove them)")
     if dry_run:
-        _show_plan(collected)
+        _show_plan(collected, parameters, encoders, Folder.at(cache), workers or os.cpu_count() or 1)
         return
     with claimed(Folder.at(cache)):
         preparation = Preparation.plan(
             cache, collected.files, parameters, source="audio" if audio else "images", encoders=encoders
         )
         _finish(preparation, collected, workers, address, strict)
-    _show_notes(collected)
 
 
 def _collection(
     audio: Path | None, images: Path | None, layout: dict[str, Any], analysis: dict[str, Any]
 ) -> tuple[Collected, Parameters]:
     """Find the files, and the parameters of their analysis."""
-    from data.audio.spectrogram_images import SUFFIXES
-    from data.collection.collect import Collected, Layout, collect
-    from data.collection.groups import match_groups
-    from data.collection.scan import scan_folder
+    from data.analysis.option_values import parameters_of_options
+    from data.collection.collect import Layout, collect, collect_images
 
     if audio is not None:
         if not analysis["melspec"]:
@@ -220,20 +215,12 @@ def _collection(
             _refuse(_IMAGE, "audio without --image")
         if not (analysis["melspec"] or analysis["image"]):
             _refuse(_TENSOR, "audio without --melspec or --image")
-        parameters = _parameters(**analysis)
+        parameters = parameters_of_options(**analysis)
         return collect(audio, Layout(**layout)), parameters
     if images is not None:
         _refuse((*_ANALYSIS, *_EMBEDDING, *_LAYOUT), "--images")
-        parameters = _parameters(**(analysis | {"image": True, "melspec": False, "from_pictures": True}))
-        scan = scan_folder(images, option="--images", inner="images_original", suffixes=SUFFIXES)
-        notes = scan.notes()
-        groups = None
-        if layout["groups"]:
-            named = match_groups(layout["groups"], [file.track_id for file in scan.files])
-            groups = named.groups
-            if not named.is_complete:
-                notes.append(f"--groups {layout['groups']}: {named.summary()}")
-        return Collected(scan.files, groups, notes=notes, warnings=scan.warnings()), parameters
+        wanted = {"image": True, "melspec": False, "from_pictures": True}
+        return collect_images(images, layout["groups"]), parameters_of_options(**(analysis | wanted))
     raise SettingsError("give either --audio DIR or --images DIR")
 
 
@@ -265,117 +252,54 @@ def _finish(
     strict: bool,
 ) -> None:
     """Analyse the files, write the cache and print its content."""
-    from data.cache.writer import OK
+    from data.collection.summary import Contents
+    from data.io.progress import file_progress
 
     files = preparation.files
-    with _progress() as progress:
+    with file_progress() as progress:
         task = progress.add_task("analysing", total=len(preparation.todo))
         for count in preparation.run(workers=workers, address=address, strict=strict):
             progress.advance(task, count)
     info = preparation.finish(collected.groups, collected.splits)
-    manifest = preparation.folder.read_table("manifest.parquet", ["label", "status"])
-    usable = Counter(zip(*(column.to_pylist() for column in manifest.columns), strict=True))
-    genres = {label: count for (label, status), count in usable.items() if status == OK}
-    tracks = sum(genres.values())
+    contents = Contents.of_cache(preparation.folder)
     nodes = len(preparation.nodes)
     where = f" by {nodes} {'node' if nodes == 1 else 'nodes'}" if address is not None and nodes else ""
     out().print(
-        f"{preparation.folder.uri}: {tracks} tracks of {len(genres)} genres;"
-        f" {len(preparation.todo)} of {len(files)} files analysed{where}, {len(files) - tracks} skipped;"
-        f" fingerprint {info.fingerprint[:12]}",
+        f"{preparation.folder.uri}: {contents.tracks} tracks of {len(contents.genres)} genres;"
+        f" {len(preparation.todo)} of {len(files)} files analysed{where},"
+        f" {len(files) - contents.tracks} skipped; fingerprint {info.fingerprint[:12]}",
         highlight=False,
         soft_wrap=True,
     )
-    _show_skipped(preparation)
+    known = [item for item in preparation.unusable.items() if item not in preparation.skipped]
+    _show_summary(contents, [*preparation.skipped, *known], collected)
 
 
-def _parameters(
-    *,
-    melspec: bool,
-    window_seconds: float | None,
-    image: bool,
-    image_seconds: float | None,
-    image_size: int,
-    colormap: str,
-    overlap: float,
-    n_mels: int,
-    fmin: float,
-    fmax: float | None,
-    **common: float,
-) -> Parameters:
-    """Parameters from the options of the same names; an error names its option."""
-    from data.analysis.parameters import Melspec, Parameters, Picture
-    from data.analysis.spectrograms import colour_table
+def _show_summary(contents: Contents, skipped: Iterable[tuple[str, str]], collected: Collected) -> None:
+    """Print what was read, skipped and left out, and how groups and sides were found."""
+    from data.collection.summary import skipped_lines
 
-    mels = {"overlap": overlap, "n_mels": n_mels, "fmin": fmin, "fmax": fmax}
-    # Validated first: the segment length limits the default length of windows.
-    longest = _valid(Parameters, common).segment_seconds
-    tensors: dict[str, Windows] = {}
-    if melspec:
-        seconds = min(3.0, longest) if window_seconds is None else window_seconds
-        tensors["melspec"] = _valid(Melspec, mels | {"seconds": seconds}, seconds="window-seconds")
-    if image:
-        colour_table(colormap)
-        seconds = min(30.0, longest) if image_seconds is None else image_seconds
-        picture = mels | {"seconds": seconds, "size": image_size, "colormap": colormap}
-        tensors["image"] = _valid(Picture, picture, seconds="image-seconds", size="image-size")
-    return _valid(Parameters, common | tensors)
+    for line in (*contents.lines(), *skipped_lines(skipped), *collected.notes):
+        out().print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _valid(model: type[_Model], values: Mapping[str, Any], **options: str) -> _Model:
-    """Make a model from values; `options` maps a field to its option if the names differ."""
-    from pydantic import ValidationError
+def _show_plan(
+    collected: Collected, parameters: Parameters, encoders: Sequence[EncoderFiles], cache: Folder, cores: int
+) -> None:
+    """Print what a scan found, and what preparing it would take."""
+    from data.collection.summary import Contents
+    from data.pipeline.estimate import estimate
 
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "-".join(str(part) for part in first["loc"])
-        option = options.get(name, name.replace("_", "-"))
-        raise SettingsError(f"{f'--{option}: ' if option else ''}{first['msg']}") from error
-
-
-def _progress() -> Progress:
-    from rich import progress
-    from rich.text import Text
-
-    class _SpeedColumn(progress.ProgressColumn):
-        def render(self, task: progress.Task) -> Text:
-            return Text(f"{task.finished_speed or task.speed or 0:.1f} files/s")
-
-    return progress.Progress(
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        _SpeedColumn(),
-        progress.TimeRemainingColumn(),
-        console=err(),
-    )
-
-
-def _show_notes(collected: Collected) -> None:
-    for note in collected.notes:
-        out().print(f"  {note}", highlight=False, soft_wrap=True)
-
-
-def _show_plan(collected: Collected) -> None:
-    """Print what a scan found: genres, groups, size."""
-    genres = Counter(file.label for file in collected.files)
+    contents = Contents.of_scan(collected, cache)
     size = sum(max(0, file.size) for file in collected.files)
-    text = ", ".join(f"{genre} {count}" for genre, count in sorted(genres.items()))
-    out().print(f"{len(collected.files)} files of {len(genres)} genres, {size / 1e6:.1f} MB", highlight=False)
-    out().print(f"  {text}", highlight=False, soft_wrap=True)
-    groups = collected.groups
-    if groups is not None:
-        out().print(f"  {len(set(groups.values()))} groups of {len(groups)} files", highlight=False)
-    _show_notes(collected)
-
-
-def _show_skipped(preparation: Preparation) -> None:
-    reasons = Counter(reason.partition(" (")[0].partition(":")[0] for _, reason in preparation.skipped)
-    for reason, count in reasons.most_common():
-        example = next(path for path, why in preparation.skipped if why.startswith(reason))
-        out().print(f"  skipped {count}: {reason}, such as {example}", highlight=False, soft_wrap=True)
+    out().print(
+        f"{contents.tracks} files of {len(contents.genres)} genres, {size / 1e6:.1f} MB", highlight=False
+    )
+    _show_summary(contents, [], collected)
+    embeddings = {encoder.name: encoder.embedding for encoder in encoders}
+    guess = estimate(collected.files, parameters.model_copy(update={"embeddings": embeddings}))
+    if guess is not None:
+        out().print(f"  {guess.line(cores)}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

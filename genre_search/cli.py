@@ -31,6 +31,7 @@ _COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "export": _Entry("results.export", "Train and export the best model of a run or of all runs."),
         "predict": _Entry("results.predict", "Predict the genre of audio files with an exported model."),
         "serve": _Entry("results.serve", "Serve an exported model on a local web page."),
+        "runs": _Entry("results.runs", "List, rename, delete and archive runs."),
         "dashboard": _Entry("results.dashboard", "Show the study of a run in Optuna's dashboard."),
     }
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from data.console import Command
-from results.serve import check_installed
+from data.io.extras import check_installed
 from results.serving.local_socket import LOOPBACK, OWN_NAMES, host_name, listen
 
 if TYPE_CHECKING:

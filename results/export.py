@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -195,7 +196,7 @@ def _print_metrics(metrics: dict[str, Any], out: str, synthetic: bool) -> None:
             f"{name} accuracy{suffix}: {100 * scores['accuracy']:.1f} %"
             f" [{100 * scores['low']:.1f}, {100 * scores['high']:.1f}], {scores['n']} tracks"
         )
-    click.echo(f"Exported to {out}. Next: python -m results.predict {out} AUDIO...")
+    click.echo(f"Exported to {out}. Next: python -m results.predict {shlex.quote(str(out))} AUDIO...")
 
 
 def _best(runs: str) -> tuple[Trial, int, ChoiceCorrection | None]:

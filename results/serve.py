@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 
 import click
 
 from data.console import Command
-from data.errors import SettingsError
+from data.io.extras import check_installed
 from results.serving.local_socket import LOOPBACK, listen
 
 _GRACE_S = 30
@@ -102,21 +101,6 @@ def main(
         click.echo(f"Serving {export_dir} on http://{host}:{socket.getsockname()[1]} (press Ctrl-C to stop).")
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_S)
         uvicorn.Server(config).run(sockets=[socket])
-
-
-def check_installed(modules: tuple[str, ...], extra: str) -> None:
-    """Check that the modules of an extra are installed.
-
-    Raises
-    ------
-    SettingsError
-        If a module is missing; the message names the extra.
-    """
-    missing_modules = [name for name in modules if importlib.util.find_spec(name) is None]
-    if missing_modules:
-        raise SettingsError(
-            f"{', '.join(missing_modules)} not installed; run: pip install 'genre-search[{extra}]'"
-        )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -36,16 +37,15 @@ from search.storage.journal_mirror import JournalMirror, working_folder
 from search.storage.lock import disk_full, out_of_reach
 from search.storage.run_folder import STUDY, RunFolder
 from search.storage.run_info import RunInfo
-from search.storage.study import count_ended, create_study, storage
+from search.storage.study import Curve, count_ended, create_study, storage
 from search.storage.tables import write_tables
 from search.tune.concurrency import Capacity
 from search.tune.optuna_searcher import TruthfulOptunaSearch
 from search.tune.recorder import SECONDS, Recorder
 from search.tune.schedulers import make_scheduler
 from search.tune.stopper import NO_SPACE, NO_STORAGE, Ending
-from search.tune.trial import TRIAL_ID, GenreTrial
+from search.tune.trial import SCORE, TRIAL_ID, GenreTrial
 
-_METRIC = "val_accuracy"
 _STATE = "ray"
 """Folder of Tune's state inside the run's folder."""
 _RESTARTS = 2
@@ -175,11 +175,12 @@ def _trainable(settings: SearchSettings, run: RunFolder, info: RunInfo, task: Ta
     """Bind the shared objects to the trial class: one copy per node, which all its trials read."""
     shared = tune.with_parameters(
         GenreTrial,
-        task=task,
+        task=replace(task, class_weight=settings.class_weight),
         family=spaces.get(info.family).as_recorded(info.baseline, info.weights),
         run=run,
         seed=settings.seed,
-        milestones=settings.milestones,
+        metric=settings.metric,
+        rungs=info.stopping,
         patience=settings.patience,
         report_seconds=REPORT_SECONDS,
         checkpoint_seconds=REPORT_SECONDS,
@@ -188,18 +189,17 @@ def _trainable(settings: SearchSettings, run: RunFolder, info: RunInfo, task: Ta
     return tune.with_resources(shared, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
 
 
-def _scheduler(settings: SearchSettings, started_trials: list[FrozenTrial]) -> Any:
+def _scheduler(info: RunInfo, settings: SearchSettings, started_trials: list[FrozenTrial]) -> Any:
     """Make the scheduler and replay the reports of the study's trials."""
     scheduler = make_scheduler(
         settings.scheduler,
-        max_epochs=settings.max_epochs,
-        grace_period=settings.grace,
+        rungs=info.stopping,
         reduction_factor=settings.reduction_factor,
         brackets=settings.brackets,
         seed=settings.seed,
     )
     if hasattr(scheduler, "replay"):
-        scheduler.replay((trial.number, trial.intermediate_values) for trial in started_trials)
+        scheduler.replay(map(Curve.of, started_trials))
     return scheduler
 
 
@@ -216,7 +216,7 @@ def _tuner(
     ended = [trial for trial in started_trials if trial.state.is_finished()]
     searcher = TruthfulOptunaSearch(
         space=space_of(info),
-        metric=_METRIC,
+        metric=SCORE,
         mode="max",
         sampler=make_sampler(settings.searcher, seed=settings.seed, known_trials=len(started_trials)),
         study_name=STUDY,
@@ -227,14 +227,14 @@ def _tuner(
     ending = Ending(searcher, target=settings.target, stagnation=settings.stagnation)
     budget = None if settings.time_budget is None else max(1.0, settings.time_budget - info.seconds)
     failed = optuna.trial.TrialState.FAIL
-    scores = [trial.user_attrs.get(_METRIC, 0.0) for trial in ended if trial.state != failed]
+    scores = [trial.user_attrs.get("val_accuracy", 0.0) for trial in ended if trial.state != failed]
     limiter = ConcurrencyLimiter(searcher, max_concurrent=concurrent)
     tuner = tune.Tuner(
         _trainable(settings, run, info, task),
         tune_config=tune.TuneConfig(
             search_alg=limiter,
-            scheduler=_scheduler(settings, started_trials),
-            metric=_METRIC,
+            scheduler=_scheduler(info, settings, started_trials),
+            metric=SCORE,
             mode="max",
             num_samples=max(1, info.trials - len(ended)),
             time_budget_s=budget,

@@ -15,6 +15,7 @@ from data.cache.fingerprints import fingerprint
 from data.cache.partition import stored_sides
 from data.dataset.deal import Deal, stored_deal, stored_folds, usable_tracks
 from data.dataset.partition import GivenSplit, given_split
+from data.dataset.scores import check_metric
 from data.dataset.splits import Split, read_split
 from data.dataset.task import Task, missing_inputs, search_task
 from data.errors import SettingsError
@@ -170,7 +171,8 @@ def make_plan(settings: SearchSettings, start: Start | None = None) -> Plan:
     if warm is not None:
         searched = _searched_tracks(warm["run"], settings.runs)
         warm["test_tracks_seen"] = len(searched.intersection(split.track_id[split.test].tolist()))
-    task = search_task(rows, split)
+    task, rungs = search_task(rows, split), settings.rungs
+    check_metric(settings.metric, task.track_label[task.validated], task.classes)
     info = RunInfo(
         name=run.name,
         family=settings.family,
@@ -201,7 +203,9 @@ def make_plan(settings: SearchSettings, start: Start | None = None) -> Plan:
         created=now(),
         warm_start=warm,
         portfolio=portfolio,
-        rungs=list(settings.rungs),
+        rungs=list(rungs.values),
+        rung_unit=rungs.unit,
+        rung_min_epochs=rungs.min_epochs,
     )
     notes = [given.summary()] if given else []
     return Plan(task, split, run, info, [*notes, *_notes(dealt, missing, settings.family, kind)])

@@ -10,6 +10,8 @@ import click
 
 import spaces
 from data.console import Command
+from data.dataset.class_weights import CLASS_WEIGHTS
+from data.dataset.scores import METRICS
 from data.errors import SettingsError
 from search.rounds.families import ALL, is_several, requested_families
 from search.sampling.samplers import SEARCHERS
@@ -87,8 +89,19 @@ def _plain_type(annotation: Any) -> Any:
 @_option("scheduler", "Early stopping rule.", type=click.Choice(SCHEDULERS))
 @_option(
     "grace_period",
-    "Epochs before a trial may be stopped.  [default: a quarter; hyperband: two rungs below the end]",
-    metavar="N",
+    "Share of its own epochs that a trial trains before it may be stopped.  [default: 0.25, but a minimum"
+    " of epochs that depends on the family; hyperband: two rungs below the end]",
+    metavar="SHARE",
+)
+@_option(
+    "metric",
+    "Metric of the validated tracks that chooses epochs and trials.",
+    type=click.Choice(METRICS),
+)
+@_option(
+    "class_weight",
+    "Weight of genres in the training loss: balanced for genres of unequal size.",
+    type=click.Choice(CLASS_WEIGHTS),
 )
 @_option("reduction_factor", "ASHA continues one trial in N at each rung.", metavar="N")
 @_option("brackets", "Number of ASHA brackets.", metavar="N")

@@ -8,15 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 import spaces
+from data.dataset.class_weights import ClassWeight
+from data.dataset.scores import Metric
 from data.errors import SettingsError
-from search.progress.loggers import require_extra
+from data.io.documents import Problem
+from data.io.extras import check_installed
 from search.sampling.samplers import SEARCHERS
-from search.tune.schedulers import SCHEDULERS, default_grace_period, milestones, most_brackets
+from search.storage.run_names import check_run_name
+from search.storage.rungs import LAST_SHARE, Rungs, make_rungs
+from search.tune.schedulers import SCHEDULERS, most_brackets
 
 NO_PARTITION = "none"
 """Value of ``--splits`` that sets the partition of a cache aside."""
-_RESERVED_NAME = "best"
-"""Name that ``results.export`` uses for the best of all runs."""
 _MIN_RESOURCE = 1e-4
 """Smallest share of a core or GPU that Ray can count."""
 
@@ -47,8 +50,13 @@ class SearchSettings(BaseModel):
         came with the collection; None uses that if there is one.
     searcher, scheduler : str
         Names of the sampler and of the early stopping rule.
-    grace_period : int or None
-        Epochs before ASHA may stop a trial; None for a quarter of `max_epochs`.
+    grace_period : float or None
+        Share of its own epochs that a trial trains before it may be stopped, at most two thirds. None for a
+        quarter (``hyperband``: two rungs below the end), but at least the minimum of epochs of the family.
+    metric : str
+        Metric of the validated tracks that chooses the best epoch and the best trial.
+    class_weight : str
+        Whether the training loss weights genres by the inverse of their number of rows (``balanced``).
     reduction_factor : int
         ASHA keeps one trial in this many at each rung.
     brackets : int
@@ -102,7 +110,9 @@ class SearchSettings(BaseModel):
     splits: str | None = None
     searcher: str = "tpe"
     scheduler: str = "asha"
-    grace_period: Positive | None = None
+    metric: Metric = "accuracy"
+    class_weight: ClassWeight = "none"
+    grace_period: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     reduction_factor: Annotated[int, Field(ge=2)] = 3
     brackets: Positive = 1
     patience: Positive | None = None
@@ -148,11 +158,11 @@ class SearchSettings(BaseModel):
         try:
             settings = cls(**options)
         except ValidationError as error:
-            first = error.errors()[0]
-            option = "--" + str(first["loc"][0]).replace("_", "-")
-            value = first["input"]
+            problem = Problem.first(error)
+            option = "--" + str(problem.location[0]).replace("_", "-")
+            value = problem.value
             text = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
-            message = first["msg"] if first["type"] == "pair" else first["msg"].lower()
+            message = problem.message if problem.kind == "pair" else problem.message.lower()
             raise SettingsError(f"{option} {text}: {message}") from error
         settings.check()
         return settings
@@ -172,12 +182,8 @@ class SearchSettings(BaseModel):
         ):
             if value not in known:
                 raise SettingsError(f"{option} {value}: unknown; choose one of {', '.join(known)}")
-        if self.name is not None and (not self.name.strip(".") or {"/", "\\", ":"} & set(self.name)):
-            raise SettingsError(
-                f"--name {self.name}: the name of a run must be a folder name without slash or colon"
-            )
-        if self.name == _RESERVED_NAME:
-            raise SettingsError(f"--name {self.name}: reserved for the best of all runs; choose another name")
+        if self.name is not None:
+            check_run_name(self.name, "--name")
         if 0 < self.gpus_per_trial < _MIN_RESOURCE:
             raise SettingsError(
                 f"--gpus-per-trial {self.gpus_per_trial:g}: give 0, or at least {_MIN_RESOURCE:g}"
@@ -197,19 +203,23 @@ class SearchSettings(BaseModel):
         self._check_scheduler()
         if self.searcher == "grid" and self.warm_start is not None:
             raise SettingsError("--warm-start cannot be used with --searcher grid, which tries every point")
-        for option, is_used in (
-            ("--searcher gp", self.searcher == "gp"),
-            ("--tensorboard", self.tensorboard),
-            ("--mlflow", self.mlflow is not None),
-            ("--wandb", self.wandb is not None),
+        for option, module, extra, is_used in (
+            ("--searcher gp", "torch", "gp", self.searcher == "gp"),
+            ("--tensorboard", "tensorboardX", "tensorboard", self.tensorboard),
+            ("--mlflow", "mlflow", "mlflow", self.mlflow is not None),
+            ("--wandb", "wandb", "wandb", self.wandb is not None),
         ):
             if is_used:
-                require_extra(option)
+                check_installed((module,), extra, option=option)
 
     def _check_scheduler(self) -> None:
-        for option, epochs in (("--grace-period", self.grace_period), ("--patience", self.patience)):
-            if epochs is not None and epochs > self.max_epochs:
-                raise SettingsError(f"{option} {epochs}: longer than --max-epochs {self.max_epochs}")
+        if self.patience is not None and self.patience > self.max_epochs:
+            raise SettingsError(f"--patience {self.patience}: longer than --max-epochs {self.max_epochs}")
+        if self.grace_period is not None and self.grace_period > LAST_SHARE:
+            raise SettingsError(
+                f"--grace-period {self.grace_period:g}: give a share of a trial's epochs, from 0 to"
+                f" {LAST_SHARE:.2f}; 0.25 is a quarter of them"
+            )
         factor_is_given = self.reduction_factor != self._default("reduction_factor")
         if self.scheduler in ("median", "none") and factor_is_given:
             raise SettingsError(
@@ -221,16 +231,12 @@ class SearchSettings(BaseModel):
             raise SettingsError(
                 f"--brackets cannot be used with --scheduler {self.scheduler}, only with asha"
             )
-        most = most_brackets(self.max_epochs, self.grace, self.reduction_factor)
+        most = most_brackets(self.rungs)
         if self.scheduler == "asha" and self.brackets > most:
+            grace = f"--grace-period {self.rungs.values[0]:g}"
             raise SettingsError(
-                f"--brackets {self.brackets}: at most {most} with --max-epochs {self.max_epochs},"
-                f" --grace-period {self.grace} and --reduction-factor {self.reduction_factor}"
-            )
-        if self.scheduler == "hyperband" and most < 2:
-            raise SettingsError(
-                f"--scheduler hyperband: needs --max-epochs of at least --reduction-factor times"
-                f" --grace-period, {self.reduction_factor * self.grace}, for a second bracket"
+                f"--brackets {self.brackets}: at most {most} with {grace} and --reduction-factor"
+                f" {self.reduction_factor}"
             )
 
     @classmethod
@@ -248,25 +254,11 @@ class SearchSettings(BaseModel):
         return self.test_fraction if self.test_fraction != self._default("test_fraction") else None
 
     @property
-    def grace(self) -> int:
-        """Grace period in epochs, with the default filled in."""
-        return self.grace_period or default_grace_period(
-            self.max_epochs, scheduler=self.scheduler, reduction_factor=self.reduction_factor
-        )
-
-    @property
-    def rungs(self) -> tuple[int, ...]:
-        """Epochs at which ASHA or HyperBand decides."""
-        return self.milestones if self.scheduler in ("asha", "hyperband") else ()
-
-    @property
-    def milestones(self) -> tuple[int, ...]:
-        """Epochs at which the scheduler decides."""
-        return tuple(
-            milestones(
-                self.scheduler,
-                max_epochs=self.max_epochs,
-                grace_period=self.grace,
-                reduction_factor=self.reduction_factor,
-            )
+    def rungs(self) -> Rungs:
+        """Points of a trial at which the scheduler decides."""
+        return make_rungs(
+            self.scheduler,
+            grace_period=self.grace_period,
+            reduction_factor=self.reduction_factor,
+            min_epochs=spaces.get(self.family).min_epochs,
         )

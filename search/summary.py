@@ -53,9 +53,9 @@ def run_lines(run: RunFolder) -> list[str]:
     lines += _warm_start_lines(info)
     if info.reason in ("target", "stagnation", "time budget"):
         option = info.reason.replace(" ", "-")
-        lines.append(f"Ended early by --{option}; --extend {_typed(run)} --trials N adds trials.")
+        lines.append(f"Ended early by --{option}; --extend {run.typed} --trials N adds trials.")
     if info.status != "finished":
-        return [*lines, f"Interrupted. Resume with: {command_name('search.run')} --resume {_typed(run)}"]
+        return [*lines, f"Interrupted. Resume with: {command_name('search.run')} --resume {run.typed}"]
     if not has_score(run):
         return [*lines, f"No trial has a score; {first_failure(trials)}"]
     return [*lines, *_next_lines(run, [run])]
@@ -84,11 +84,11 @@ def search_lines(search: FamilySearch) -> list[str]:
         lines += _best_lines(scored[0], scored[0].info())
         lines += _against_others([best[run.name] for run in scored])
     if record.status != "finished":
-        resume = f"{command_name('search.run')} --resume {_typed_search(search)}"
+        resume = f"{command_name('search.run')} --resume {search.typed}"
         return [*lines, f"Interrupted. Resume with: {resume}"]
     if not scored:
         return [*lines, "No trial of any family has a score; 'results.report' shows the reasons."]
-    extend = f"{command_name('search.run')} --extend {_typed_search(search)} --time-budget 3600"
+    extend = f"{command_name('search.run')} --extend {search.typed} --time-budget 3600"
     return [*lines, *_next_lines(scored[0], runs), f"      {extend}"]
 
 
@@ -185,17 +185,9 @@ def _next_lines(best: RunFolder, runs: Sequence[RunFolder]) -> list[str]:
     names = " ".join(shlex.quote(run.name) for run in runs)
     out = shlex.quote(f"exports/{best.name}")
     return [
-        f"Next: {command_name('results.export')} {_typed(best)} --out {out}",
+        f"Next: {command_name('results.export')} {best.typed} --out {out}",
         f"      {command_name('results.report')} {names}{place}",
     ]
-
-
-def _typed(run: RunFolder) -> str:
-    return shlex.quote(run.name) + _runs_option(run)
-
-
-def _typed_search(search: FamilySearch) -> str:
-    return _typed(RunFolder.at(search.runs_folder, search.name))
 
 
 def _runs_option(run: RunFolder) -> str:

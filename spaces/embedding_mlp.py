@@ -41,6 +41,7 @@ class EmbeddingMLP(FeaturesMLP):
     name: ClassVar[str] = "embedding_mlp"
     reads: ClassVar[Kind] = EMBEDDED
     default_folds: ClassVar[int] = 5
+    min_epochs: ClassVar[int] = 10
     BASELINE: ClassVar[Config] = {
         "scaler": "standard",
         "layers": 0,

@@ -28,6 +28,7 @@ class FeaturesMLP(Family):
     name: ClassVar[str] = "features_mlp"
     reads: ClassVar[Kind] = "features"
     default_folds: ClassVar[int] = 5
+    min_epochs: ClassVar[int] = 10
     BASELINE: ClassVar[Config] = {
         "scaler": "standard",
         "layers": 2,

@@ -81,6 +81,16 @@ def test_the_cache_is_inspected() -> None:
     assert found["genres"] == {"blues": 8, "disco": 8, "metal": 8}
 
 
+def test_the_runs_keep_their_rungs_in_epochs() -> None:
+    for name in ("conv", "dense"):
+        info = RunFolder.at("old/runs", name).info()
+        assert info.rung_unit == "epochs"
+        assert info.settings["grace_period"] is None
+        # Runs of version 0.1.0 recorded only the rungs of ASHA, in epochs.
+        recorded = json.loads(Path(f"old/runs/{name}/run.json").read_text())["rungs"]
+        assert info.rungs == recorded
+
+
 def test_the_runs_are_ranked() -> None:
     table = answer(results.leaderboard.main, "--runs", "old/runs", "--format", "csv")
     entries = list(csv.DictReader(io.StringIO(table)))

@@ -1,4 +1,4 @@
-"""Tuning and pitch classes of a clip."""
+"""Tuning and pitch classes of a segment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def chroma(spectrum: Spectrum) -> np.ndarray:
     Returns
     -------
     ndarray of float32, shape (n_frames, 12)
-        The largest of each frame is 1; a silent frame is 0.
+        The maximum of each frame is 1; a silent frame is 0.
     """
     raw = spectrum.power @ chroma_bank(spectrum.sr, spectrum.n_fft, tuning(spectrum)).T
     largest = raw.max(axis=1, keepdims=True)
@@ -29,7 +29,7 @@ def chroma(spectrum: Spectrum) -> np.ndarray:
 def tuning(spectrum: Spectrum) -> float:
     """Deviation from A = 440 Hz in semitones, -0.5 to 0.5, as ``librosa.estimate_tuning`` of the power.
 
-    Peaks are sought only among the bins from 150 to 4,000 Hz, which are the only ones that librosa keeps.
+    Only bins from 150 to 4,000 Hz are searched for peaks, because librosa ignores the others.
     """
     frequencies = spectrum.frequencies
     inside = np.flatnonzero((frequencies >= _PITCH_RANGE[0]) & (frequencies < _PITCH_RANGE[1]))
@@ -56,12 +56,12 @@ def tuning(spectrum: Spectrum) -> float:
 def chroma_bank(sr: int, n_fft: int, tuning: float) -> np.ndarray:
     """Weights of the bins in the pitch classes, float32, shape (12, 1 + n_fft // 2).
 
-    Equal to ``librosa.filters.chroma`` (Ellis, "Chroma feature analysis and synthesis", 2007), which calls
-    functions that numba compiles for ten seconds on a new machine.
+    Equal to ``librosa.filters.chroma`` (Ellis, "Chroma feature analysis and synthesis", 2007). It is not
+    called, because numba would first compile its functions for ten seconds.
     """
     octave = np.log2(np.arange(1, n_fft) * (sr / n_fft) / (_A440_OCTAVE_ZERO * 2 ** (tuning / _N_CHROMA)))
     position = _N_CHROMA * octave
-    # The bin of 0 Hz is given a place one and a half octaves below the first, as in the original.
+    # As in librosa, the bin at 0 Hz is placed one and a half octaves below the first one.
     position = np.concatenate(([position[0] - 1.5 * _N_CHROMA], position))
     width = np.concatenate((np.maximum(np.diff(position), 1.0), [1.0]))
     position, width = position[: 1 + n_fft // 2], width[: 1 + n_fft // 2]

@@ -1,4 +1,4 @@
-"""Vectors of pretrained encoders, one per segment, by encoders that are opened once per process."""
+"""Encode segments with pretrained encoders, each opened once per process."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from data.io.folder import Folder
 from data.io.keras_import import import_keras
 
 ENCODERS = "encoders"
-"""Folder, in a cache or an export, with a folder of files per encoder."""
-_OPEN_ENCODERS = 4
-"""Encoders that a process keeps open."""
+"""Folder of a cache or an export that contains one folder per encoder."""
+_MAX_OPEN_ENCODERS = 4
+"""Maximum number of encoders that a process keeps open."""
 
 
 def segment_vectors(
@@ -37,13 +37,13 @@ def segment_vectors(
     Parameters
     ----------
     audio : mapping of int to ndarray of float32, shape (n,)
-        Mono samples by rate in Hz: at least the rates of the encoders.
+        Mono samples by rate in Hz, including the rates of the encoders.
     bounds : ndarray of int64, shape (n_segments + 1,)
         Bounds of the segments in samples at the rate `sr`.
     sr : int
-        Rate in Hz that `bounds` count at.
+        Rate in Hz of `bounds`.
     embeddings : mapping of str to Embedding
-        What to take, by the encoder's name.
+        Parameters of the embeddings, by the encoder's name.
     encoders : str
         Path or URI of the folder of encoders: a cache's or an export's.
 
@@ -71,7 +71,7 @@ def segment_vectors(
         X = np.stack(segments)
         if X.shape[1] != embedding.dimension:
             raise EncoderError(
-                f"encoder {name!r}: gives vectors of {X.shape[1]} numbers, not {embedding.dimension}; the"
+                f"encoder {name!r}: returns vectors of {X.shape[1]} numbers, not {embedding.dimension}; the"
                 " cache was made by another version of it"
             )
         vectors[f"{EMBEDDING_PREFIX}{name}"] = X
@@ -79,25 +79,25 @@ def segment_vectors(
 
 
 def open_encoders(embeddings: Mapping[str, Embedding], encoders: str, *, one_core: bool = False) -> None:
-    """Open encoders ahead of the first file.
+    """Open encoders before the first file.
 
     Parameters
     ----------
     embeddings, encoders
-        As for `segment_vectors`.
+        See `segment_vectors`.
     one_core : bool
-        Whether TensorFlow must keep to one core and to the processor: worker processes share the cores.
+        Whether to restrict TensorFlow to one core and no GPU, because worker processes share the cores.
 
     Raises
     ------
     EncoderError
-        If one is missing or damaged.
+        If an encoder is missing or damaged.
     """
     if one_core and any(embedding.encoder == MUSICNN for embedding in embeddings.values()):
         import_keras()
         import tensorflow as tf
 
-        # Once TensorFlow has begun to work, as in a process that trains, its threads are settled.
+        # TensorFlow refuses if it has already started, as in a process that trains.
         with contextlib.suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(1)
             tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -106,8 +106,8 @@ def open_encoders(embeddings: Mapping[str, Embedding], encoders: str, *, one_cor
         _opened(encoders, name, embedding)
 
 
-@lru_cache(maxsize=_OPEN_ENCODERS)
+@lru_cache(maxsize=_MAX_OPEN_ENCODERS)
 def _opened(encoders: str, name: str, embedding: Embedding) -> Encoder:
-    """Open an encoder, once per process: TensorFlow or onnxruntime is loaded here."""
+    """Open an encoder once per process; this imports TensorFlow or onnxruntime."""
     with copied_files(Folder.at(encoders) / name, name, embedding) as folder:
         return open_encoder(folder, name, embedding)

@@ -17,4 +17,4 @@ FEATURES: tuple[str, ...] = (
     "tempo",
     *(f"mfcc{number}_{statistic}" for number in range(1, _N_MFCC + 1) for statistic in ("mean", "var")),
 )
-"""Mean and variance over frames of each descriptor, and the tempo in beats a minute."""
+"""Mean and variance over frames of each descriptor, and the tempo in beats per minute."""

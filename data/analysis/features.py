@@ -1,88 +1,23 @@
-"""The 57 published features of a clip, computed from one Fourier transform.
+"""Compute the 57 published features of a segment from one Fourier transform.
 
-They equal what librosa's functions give with ``pad_mode="reflect"``, which is how the published table was
-made; a test holds each column against them and against the table.
+They equal those of librosa's functions with ``pad_mode="reflect"``, which produced the published table; a
+test compares each feature with librosa and with the table.
 """
 
 from __future__ import annotations
-
-from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from data.analysis.chroma import chroma
 from data.analysis.feature_names import FEATURES
 from data.analysis.hpss import harmonic_percussive
-from data.analysis.parameters import Parameters
 from data.analysis.stft import Spectrum, framed
 from data.analysis.tempo import tempo
-from data.audio.decode import LONGEST_SECONDS, Audio, load
 
 _N_MFCC = 20
 _ROLLOFF = 0.85
 _ZERO = 1e-10
-"""Samples up to this size count as zero in the zero crossings, as in librosa."""
-
-
-def of_file(
-    path: str | Path, parameters: Parameters | None = None, *, longest_s: float = LONGEST_SECONDS
-) -> tuple[np.ndarray, np.ndarray]:
-    """Features of an audio file, by segment, as a cache holds them and a model expects them.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    parameters : Parameters, optional
-        How to analyse; the published way by default.
-    longest_s : float
-        Longest track in seconds.
-
-    Returns
-    -------
-    X : ndarray of float64, shape (n_segments, 57)
-        The features, in the order of `data.analysis.feature_names.FEATURES`.
-    start_s : ndarray of float64, shape (n_segments,)
-        Where each segment starts, in seconds.
-
-    Raises
-    ------
-    AudioError
-        If the file cannot be used; see `data.audio.decode.load`.
-    """
-    parameters = parameters or Parameters()
-    audio = load(path, sample_rate=parameters.sample_rate, min_samples=parameters.n_fft, longest_s=longest_s)
-    return of_audio(audio, parameters)
-
-
-def of_audio(audio: Audio, parameters: Parameters) -> tuple[np.ndarray, np.ndarray]:
-    """Features of decoded audio, by segment; see `of_file`."""
-    bounds = segment_bounds(len(audio.y), sr=audio.sr, segment_seconds=parameters.segment_seconds)
-    X = np.stack(
-        [
-            extract(
-                audio.y[start:end],
-                sr=audio.sr,
-                n_fft=parameters.n_fft,
-                hop_length=parameters.hop_length,
-            )
-            for start, end in pairwise(bounds)
-        ]
-    )
-    return X, bounds[:-1] / audio.sr
-
-
-def segment_bounds(n_samples: int, *, sr: int = 22050, segment_seconds: float = 30.0) -> np.ndarray:
-    """Bounds of the equal segments of a track; nothing is discarded.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_segments + 1,)
-        Sample numbers; n_segments is the track's length over `segment_seconds`, rounded, and at least 1.
-    """
-    count = max(1, round(n_samples / sr / segment_seconds))
-    return np.round(np.linspace(0, n_samples, count + 1)).astype(np.int64)
+"""Absolute samples up to this value count as zero in the zero crossings, as in librosa."""
 
 
 def extract(
@@ -104,7 +39,7 @@ def extract(
     n_fft, hop_length : int
         Frame length and step in samples; the step divides the length.
     spectrum : Spectrum, optional
-        The transform of `y`, if it has been computed.
+        The transform of `y`, if it is already computed.
 
     Returns
     -------
@@ -115,7 +50,7 @@ def extract(
     S = spectrum or Spectrum.of(y, sr=sr, n_fft=n_fft, hop_length=hop_length)
     centroid, bandwidth = _centroid_bandwidth(S)
     harmonic, percussive = harmonic_percussive(y, S)
-    described = {
+    series_by_name = {
         "chroma_stft": chroma(S),
         "rms": _rms(y, n_fft, hop_length),
         "spectral_centroid": centroid,
@@ -126,9 +61,9 @@ def extract(
         "perceptr": percussive,
     }
     mfcc = _mfcc(S)
-    described |= {f"mfcc{number + 1}": mfcc[:, number] for number in range(_N_MFCC)}
+    series_by_name |= {f"mfcc{number + 1}": mfcc[:, number] for number in range(_N_MFCC)}
     values = {"tempo": tempo(S)}
-    for name, series in described.items():
+    for name, series in series_by_name.items():
         values[f"{name}_mean"] = float(np.mean(series))
         values[f"{name}_var"] = float(np.var(series))
     return np.array([values[name] for name in FEATURES])
@@ -147,7 +82,7 @@ def _centroid_bandwidth(spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rolloff(spectrum: Spectrum) -> np.ndarray:
-    """Frequency in Hz below which 85 % of a frame's magnitude is found."""
+    """Frequency in Hz below which 85 % of a frame's magnitude lies."""
     cumulative = np.cumsum(spectrum.magnitude, axis=1)
     return spectrum.frequencies[np.argmax(cumulative >= _ROLLOFF * cumulative[:, -1:], axis=1)]
 

@@ -9,10 +9,10 @@ from data.analysis.stft import Spectrum, inverse
 
 
 def harmonic_percussive(y: np.ndarray, spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray]:
-    """Split a signal in its harmonic and its percussive part.
+    """Split a signal into its harmonic and percussive parts.
 
-    Equal, but for rounding, to ``librosa.decompose.hpss`` on the transform and ``istft`` of both parts. The
-    two masks add up to one, so that one inverse transform is enough.
+    Equal, except for rounding, to ``librosa.decompose.hpss`` of the transform and ``istft`` of both parts.
+    The two masks add up to one, so one inverse transform is enough.
 
     Parameters
     ----------

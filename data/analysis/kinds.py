@@ -1,4 +1,4 @@
-"""Names of the kinds of input that are taken from audio, cached and read by families."""
+"""Names of the kinds of input: extracted from audio, cached, and read by families."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ Kind = str
 """A kind of input: ``features``, ``melspec``, ``image`` or ``embedding-NAME``, or several joined by ``+``."""
 
 FEATURE_KIND = "features"
+SPECTROGRAM_KINDS = ("melspec", "image")
+"""Kinds of tensors that are made from spectrograms; their parameters have the same names."""
 EMBEDDING_PREFIX = "embedding-"
 EMBEDDED = "embedding"
-"""What a family reads that takes features and all embeddings of a cache; see `Cache.kind_of`."""
+"""The input of a family that reads features and all embeddings of a cache; see `Cache.kind_of`."""
 
 
 def kinds_in(kind: Kind) -> list[Kind]:
-    """Kinds that are joined in one: ``features+embedding-musicnn`` are two."""
+    """Split a joined kind: ``features+embedding-musicnn`` contains two."""
     return kind.split("+")

@@ -1,9 +1,9 @@
-"""Landmarks, which identify recordings that occur twice, and groups that keep copies together.
+"""Landmarks, which identify copies of a recording, and the union of groups that contain copies.
 
-A copy at another level, at another offset or in another coding is found by landmarks (Wang, "An industrial
-strength audio search algorithm", ISMIR 2003): pairs of spectral peaks, whose distances stay the
-same. A fixed fraction of all possible pairs is kept, the same in every file, so that an excerpt keeps the
-same pairs as the whole. How they are compared is in `data.collection.near_duplicates`.
+Landmarks are pairs of spectral peaks (Wang, "An industrial strength audio search algorithm", ISMIR 2003).
+Their distances do not change if a copy has another level, offset or codec. Of all pairs, a fixed fraction is
+kept, selected by a hash, so that an excerpt keeps the same pairs as the whole recording. They are compared by
+`data.collection.near_duplicates`.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ LANDMARK = np.dtype([("hash", "<u4"), ("time", "<u4")])
 
 _BAND_EDGES_HZ = (100, 250, 400, 700, 1100, 1700, 2600, 4000)
 _REACH = 10
-"""Frames on both sides over which a peak is the largest of its band."""
+"""A peak is the maximum of its band within this many frames on both sides."""
 _FAN = 5
 _MAX_DELAY = 127
-_KEPT_IN = 8
-"""One pair in this number is kept."""
+_KEEP_ONE_IN = 8
+"""One of this many pairs is kept."""
 
 
 def landmarks(spectrum: Spectrum, *, first_frame: int = 0) -> np.ndarray:
-    """Landmarks of a clip.
+    """Landmarks of a segment.
 
     Parameters
     ----------
     spectrum : Spectrum
-        The transform of the clip.
+        The transform of the segment.
     first_frame : int
-        Frame of the track at which the clip begins.
+        Frame of the track at which the segment starts.
 
     Returns
     -------
     ndarray of LANDMARK, shape (n,)
-        About four a second; none in silence.
+        About four per second; none in silence.
     """
     from scipy.ndimage import maximum_filter1d
 
@@ -66,13 +66,13 @@ def landmarks(spectrum: Spectrum, *, first_frame: int = 0) -> np.ndarray:
     for step in range(1, _FAN + 1):
         delay = time[step:] - time[:-step]
         near = (delay > 0) & (delay <= _MAX_DELAY)
-        # Peaks move by half a bin or frame between copies, so both are rounded.
+        # Between copies, peaks move by half a bin or frame, so both are rounded.
         code = (
             (pitch[:-step][near] // 2).astype(np.uint32) << 16
             | (pitch[step:][near] // 2).astype(np.uint32) << 7
             | (delay[near] // 2).astype(np.uint32)
         )
-        kept = _mixed(code) % _KEPT_IN == 0
+        kept = _mixed(code) % _KEEP_ONE_IN == 0
         part = np.empty(int(kept.sum()), dtype=LANDMARK)
         part["hash"] = code[kept]
         part["time"] = time[:-step][near][kept] + first_frame
@@ -81,7 +81,7 @@ def landmarks(spectrum: Spectrum, *, first_frame: int = 0) -> np.ndarray:
 
 
 def _mixed(code: np.ndarray) -> np.ndarray:
-    """Mix the bits of each number (the finaliser of MurmurHash3), so that the kept fraction is even."""
+    """Mix the bits of each number (the finaliser of MurmurHash3), so that the kept fraction is uniform."""
     code = code ^ (code >> np.uint32(16))
     code = code * np.uint32(0x85EBCA6B)
     code = code ^ (code >> np.uint32(13))
@@ -90,19 +90,19 @@ def _mixed(code: np.ndarray) -> np.ndarray:
 
 
 def united_groups(groups: Sequence[str], same: Iterable[tuple[int, int]]) -> list[str]:
-    """Group of each track, after uniting groups that share a recording.
+    """Return the group of each track after merging groups that share a recording.
 
     Parameters
     ----------
     groups : sequence of str
-        Given group of each track.
+        Original group of each track.
     same : iterable of (int, int)
-        Pairs of tracks that must not be separated.
+        Pairs of tracks that must share a group.
 
     Returns
     -------
     list of str
-        The first name, in alphabetical order, of the groups that were united.
+        Name of each group: the alphabetically first of those that were merged.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

@@ -1,10 +1,10 @@
-"""Running medians of 31 values by a sorting network over whole arrays.
+"""Running medians of 31 values, computed by a sorting network over whole arrays.
 
-Eight neighbouring windows share 24 values. These are sorted once for all eight; the windows then part, four,
-two and one at a time, each taking in what it does not share and dropping what can no longer be its median.
-Sorting is by Batcher's odd-even merges (Knuth, The Art of Computer Programming, volume 3, 5.3.4), of which
-only the comparisons that reach a median are kept: 17 a value, where a full sort takes 185. Each is a minimum
-or maximum of two arrays, which numpy does at the speed of the cache.
+Eight neighbouring windows share 24 values, which are sorted once. Then the windows are split into groups of
+four, two and one; each step merges the values that a group does not share and drops those that can no longer
+be the median. The merges are Batcher's odd-even merges (Knuth, The Art of Computer Programming, volume 3,
+5.3.4). Comparisons that do not affect a median are removed: 17 per value remain, a full sort needs 185. Each
+comparison is a minimum or maximum of two arrays, which numpy computes at the speed of the processor's cache.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 SIZE = 31
 _OUTPUTS = 8
 _COLUMNS = 96
-"""Columns at a time, so that the network's arrays stay in the cache of a core."""
+"""Columns per chunk, so that the network's arrays fit in the cache of a core."""
 
 _Step = tuple[bool, int, int, int]
-"""Whether it is a maximum, the numbers of its two arguments, and its own number."""
+"""Whether the step is a maximum, the numbers of its two arguments, and the number of its result."""
 
 
 class _Network:
@@ -30,7 +30,7 @@ class _Network:
         self.n_inputs = n_inputs
         self.steps: list[_Step] = []
 
-    def least_greatest(self, a: int, b: int) -> tuple[int, int]:
+    def min_max(self, a: int, b: int) -> tuple[int, int]:
         first = self.n_inputs + len(self.steps)
         self.steps += [(False, a, b, first), (True, a, b, first + 1)]
         return first, first + 1
@@ -40,12 +40,12 @@ class _Network:
         if not x or not y:
             return [*x, *y]
         if len(x) == len(y) == 1:
-            return list(self.least_greatest(x[0], y[0]))
+            return list(self.min_max(x[0], y[0]))
         odd, even = self.merge(x[::2], y[::2]), self.merge(x[1::2], y[1::2])
         merged = [odd[0]]
         for number in range(max(len(odd) - 1, len(even))):
             pair = [*even[number : number + 1], *odd[number + 1 : number + 2]]
-            merged += self.least_greatest(*pair) if len(pair) == 2 else pair
+            merged += self.min_max(*pair) if len(pair) == 2 else pair
         return merged
 
     def sort(self, x: Sequence[int]) -> list[int]:
@@ -53,14 +53,14 @@ class _Network:
         half = len(x) // 2
         return list(x) if len(x) < 2 else self.merge(self.sort(x[:half]), self.sort(x[half:]))
 
-    def reaching(self, outputs: Sequence[int]) -> list[_Step]:
-        """List the steps that some output depends on."""
-        needed, kept = set(outputs), []
+    def steps_for(self, outputs: Sequence[int]) -> list[_Step]:
+        """Return the steps that affect an output."""
+        needed, steps = set(outputs), []
         for step in reversed(self.steps):
             if step[3] in needed:
                 needed |= {step[1], step[2]}
-                kept.append(step)
-        return kept[::-1]
+                steps.append(step)
+        return steps[::-1]
 
 
 @cache
@@ -68,12 +68,12 @@ def _sorting() -> tuple[list[_Step], list[int]]:
     """Program that sorts eight values."""
     network = _Network(_OUTPUTS)
     outputs = network.sort(range(_OUTPUTS))
-    return network.reaching(outputs), outputs
+    return network.steps_for(outputs), outputs
 
 
 @cache
 def _selecting() -> tuple[list[_Step], list[int]]:
-    """Program from three sorted blocks of eight, and 7 values on each side of them, to eight medians."""
+    """Program that computes eight medians from three sorted blocks of eight and 7 values on each side."""
     network = _Network(24 + 14)
     left, right = list(range(24, 31)), list(range(31, 38))
     shared = network.merge(network.merge(range(8), range(8, 16)), range(16, 24))[8:16]
@@ -85,27 +85,27 @@ def _selecting() -> tuple[list[_Step], list[int]]:
         by_four = network.merge(shared, network.sort(four))[4:8]
         for two, *last in pairs:
             low, high = network.merge(by_four, network.sort(two))[2:4]
-            medians += [network.least_greatest(low, network.least_greatest(one, high)[0])[1] for one in last]
-    return network.reaching(medians), medians
+            medians += [network.min_max(low, network.min_max(value, high)[0])[1] for value in last]
+    return network.steps_for(medians), medians
 
 
 def _run(program: tuple[list[_Step], list[int]], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     steps, outputs = program
     values = dict(enumerate(inputs))
     last_use = {argument: number for number, step in enumerate(steps) for argument in step[1:3]}
-    wanted = set(outputs)
-    for number, (greatest, a, b, own) in enumerate(steps):
-        values[own] = (np.maximum if greatest else np.minimum)(values[a], values[b])
-        for argument in {a, b} - wanted:
+    output_numbers = set(outputs)
+    for number, (is_maximum, a, b, result) in enumerate(steps):
+        values[result] = (np.maximum if is_maximum else np.minimum)(values[a], values[b])
+        for argument in {a, b} - output_numbers:
             if last_use[argument] == number:
                 del values[argument]
     return [values[output] for output in outputs]
 
 
 def median_down_columns(S: np.ndarray) -> np.ndarray:
-    """Take the running median of `SIZE` values down each column, the ends mirrored.
+    """Compute the running median of `SIZE` values down each column, with mirrored ends.
 
-    Equal to the bit to ``scipy.ndimage.median_filter(S, size=(31, 1), mode="reflect")``.
+    Bit-identical to ``scipy.ndimage.median_filter(S, size=(31, 1), mode="reflect")``.
 
     Parameters
     ----------
@@ -114,13 +114,13 @@ def median_down_columns(S: np.ndarray) -> np.ndarray:
     """
     half = SIZE // 2
     n_blocks = -(-len(S) // _OUTPUTS)
-    # The network reads whole blocks; what it reads beyond the mirrored rows goes into no median that is kept.
+    # The network reads complete blocks; rows beyond the mirrored ones affect only medians that are cut off.
     padded = np.pad(S, ((half, half), (0, 0)), mode="symmetric")
     padded = np.pad(padded, ((0, _OUTPUTS * (n_blocks + 4) + 7 - len(padded)), (0, 0)))
     out = np.empty((n_blocks, _OUTPUTS, S.shape[1]), dtype=S.dtype)
     for start in range(0, S.shape[1], _COLUMNS):
         chunk = padded[:, start : start + _COLUMNS]
-        # Of every window's values, those from the seventh on belong to sorted blocks.
+        # The sorted blocks start at the eighth value of a window.
         blocks = [chunk[7 + place :: _OUTPUTS][: n_blocks + 2] for place in range(_OUTPUTS)]
         ordered = _run(_sorting(), blocks)
         inputs = [block[number : number + n_blocks] for number in range(3) for block in ordered]

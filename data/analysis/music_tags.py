@@ -1,4 +1,4 @@
-"""The tags that MusiCNN hears in an audio file: genres, moods, decades, instruments."""
+"""Tag an audio file with MusiCNN: genres, moods, decades, instruments."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def music_tags(path: str | Path, *, weights: str | Path | None = None) -> dict[s
     path : str or Path
         The file.
     weights : str or Path, optional
-        Folder of MusiCNN's weights, where they are not installed.
+        Folder of MusiCNN's weights, if they are not installed.
 
     Returns
     -------
     dict of str to float
-        Activation of each of the 50 tags of Last.fm's users, from 0 to 1, the strongest first: the mean over
-        patches of three seconds.
+        Activation of each of the 50 Last.fm tags, from 0 to 1, strongest first: the mean over patches of
+        three seconds.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Parameters of the analysis of audio; a cache and an export both store them."""
+"""Parameters of the analysis of audio; caches and exports store them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,23 @@ from pydantic import (
     model_validator,
 )
 
+from data.analysis.kinds import EMBEDDING_PREFIX, SPECTROGRAM_KINDS
 from data.errors import CacheError
-
-TENSORS = ("melspec", "image")
-"""Parameters of tensors, which can be added to a cache later."""
 
 
 class Windows(BaseModel):
-    """How a segment is cut into windows of one length; each window gives one tensor.
+    """Cut a segment into windows of equal length; each window becomes one tensor.
 
     Attributes
     ----------
     seconds : float
         Length of a window in seconds.
     overlap : float
-        Fraction of a window that the next one repeats, from 0 to under 1.
+        Fraction of a window that the next one repeats, at least 0 and less than 1.
     n_mels : int
         Number of mel bands.
     fmin, fmax : float
-        Lowest and highest frequency in Hz; None is half the sample rate.
+        Lowest and highest frequency in Hz; None means half the sample rate.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -51,14 +49,14 @@ class Melspec(Windows):
 
 
 class Picture(Windows):
-    """Pictures of log-mel spectrograms: uint8 RGB, shape (size, size, 3), low frequencies at the bottom.
+    """Images of log-mel spectrograms: uint8 RGB, shape (size, size, 3), low frequencies at the bottom.
 
     Attributes
     ----------
     size : int
         Height and width in pixels.
     colormap : str
-        Name of a colour map of matplotlib.
+        Name of a matplotlib colour map.
     """
 
     seconds: float = Field(default=30.0, ge=0.2)
@@ -72,17 +70,17 @@ class Embedding(BaseModel):
     Attributes
     ----------
     encoder : str
-        Kind of the encoder: ``musicnn``, or ``onnx`` for a file.
+        Type of the encoder: ``musicnn``, or ``onnx`` for a file.
     sha256 : str
         SHA-256 hex digest of its weights.
     sample_rate : int
-        Rate in Hz of the audio that it takes, resampled from the file's own rate.
+        Rate in Hz of its input audio, resampled from the file's own rate.
     patch_seconds : float, optional
-        Length of the patches that a segment is cut into; None where the whole segment is one patch.
+        Length of the patches of a segment; None if the whole segment is one patch.
     layer : str
-        What is taken from the network, where there is a choice.
+        Layer of the network whose output is used, if there are several.
     pooling : str
-        How the vectors of the patches become one: ``mean``, or ``mean-std``.
+        How the vectors of patches are pooled: ``mean`` or ``mean-std``.
     dimension : int
         Length of the pooled vector.
     """
@@ -106,7 +104,7 @@ class Parameters(BaseModel):
     sample_rate : int
         Sample rate in Hz of the analysis.
     segment_seconds : float
-        Desired length of a segment in seconds.
+        Approximate length of a segment in seconds.
     n_fft : int
         Length of a frame in samples, even.
     hop_length : int
@@ -114,7 +112,7 @@ class Parameters(BaseModel):
     melspec : Melspec, optional
         Log-mel spectrograms to cache, if any.
     image : Picture, optional
-        Pictures of them to cache, if any.
+        Images of them to cache, if any.
     embeddings : mapping of str to Embedding
         Vectors of pretrained encoders to cache, by the encoder's name.
     from_pictures : bool
@@ -134,26 +132,28 @@ class Parameters(BaseModel):
 
     @property
     def embedding_rates(self) -> set[int]:
-        """Rates in Hz of the audio that the encoders take."""
+        """Rates in Hz of the input audio of the encoders."""
         return {embedding.sample_rate for embedding in self.embeddings.values()}
 
     @property
     def tensor_kinds(self) -> tuple[str, ...]:
         """Kinds of tensors that are cached: ``melspec``, ``image``, ``embedding-NAME``."""
-        made = tuple(kind for kind in TENSORS if getattr(self, kind) is not None)
-        return made + tuple(f"embedding-{name}" for name in self.embeddings)
+        spectrograms = tuple(kind for kind in SPECTROGRAM_KINDS if getattr(self, kind) is not None)
+        return spectrograms + tuple(f"{EMBEDDING_PREFIX}{name}" for name in self.embeddings)
 
     def without(self, kinds: Container[str]) -> Parameters:
         """Return these parameters without some kinds of tensors."""
-        absent: dict[str, Any] = {kind: None for kind in TENSORS if kind in kinds}
+        removed: dict[str, Any] = {kind: None for kind in SPECTROGRAM_KINDS if kind in kinds}
         embeddings = {
-            name: each for name, each in self.embeddings.items() if f"embedding-{name}" not in kinds
+            name: embedding
+            for name, embedding in self.embeddings.items()
+            if f"{EMBEDDING_PREFIX}{name}" not in kinds
         }
-        return self.model_copy(update=absent | {"embeddings": embeddings})
+        return self.model_copy(update=removed | {"embeddings": embeddings})
 
     @model_serializer(mode="wrap")
     def _without_absent_embeddings(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Caches and exports without embeddings stay as they were, and so do their fingerprints.
+        # Documents and fingerprints of caches without embeddings stay the same as in older versions.
         content: dict[str, Any] = serialize(self)
         if not self.embeddings:
             content.pop("embeddings", None)
@@ -186,29 +186,31 @@ class Parameters(BaseModel):
 
 
 def extended(old: Mapping[str, Any], new: Parameters, where: str) -> Parameters:
-    """Parameters of a cache after tensors are added to it.
+    """Merge the parameters of a cache with those of tensors to add.
 
     Parameters
     ----------
     old : mapping
-        Parameters that the cache was made with.
+        Parameters of the cache.
     new : Parameters
-        Requested parameters. Tensors that they do not mention stay as the cache has them.
+        Requested parameters. Tensors that they do not name keep those of the cache.
     where : str
         The cache, for the message.
 
     Raises
     ------
     CacheError
-        If anything that the cache holds would change.
+        If the content of the cache would change.
     """
-    kept = {kind: old.get(kind) for kind in TENSORS if getattr(new, kind) is None and old.get(kind)}
-    requested = new.model_dump() | kept
+    unchanged = {
+        kind: old.get(kind) for kind in SPECTROGRAM_KINDS if getattr(new, kind) is None and old.get(kind)
+    }
+    requested = new.model_dump() | unchanged
     encoders = {**old.get("embeddings", {}), **requested.get("embeddings", {})}
     if encoders:
         requested["embeddings"] = encoders
     before, after = _flat({**requested, **old}), _flat(requested)
-    added = [kind for kind in TENSORS if old.get(kind) is None]
+    added = [kind for kind in SPECTROGRAM_KINDS if old.get(kind) is None]
     added += [f"embeddings.{name}" for name in encoders if name not in old.get("embeddings", {})]
     changed = [
         f"{name} {before.get(name)}, now {after.get(name)}"
@@ -219,14 +221,14 @@ def extended(old: Mapping[str, Any], new: Parameters, where: str) -> Parameters:
     ]
     if changed:
         raise CacheError(
-            f"{where}: was made with other parameters ({'; '.join(changed)}); name a new folder, or give"
+            f"{where}: was made with other parameters ({'; '.join(changed)}); choose a new folder, or use"
             " the same options"
         )
     return Parameters.model_validate(requested)
 
 
 def _flat(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters by dotted names."""
+    """Return the parameters by dotted names."""
     flat: dict[str, Any] = {}
     for name, value in parameters.items():
         if isinstance(value, Mapping):

@@ -1,8 +1,9 @@
-"""Inputs of one audio file for a model: the same as a cache would hold."""
+"""Analyse one audio file by segment: decode, cut, extract. Caches and predictions share this code."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,16 +11,119 @@ import numpy as np
 
 from data.analysis.embeddings import segment_vectors
 from data.analysis.feature_names import FEATURES
-from data.analysis.features import of_audio as features_of_audio
-from data.analysis.features import of_file as features_of_file
-from data.analysis.features import segment_bounds
-from data.analysis.kinds import EMBEDDING_PREFIX, FEATURE_KIND, Kind, kinds_in
+from data.analysis.features import extract
+from data.analysis.kinds import EMBEDDING_PREFIX, FEATURE_KIND, SPECTROGRAM_KINDS, Kind, kinds_in
+from data.analysis.landmarks import LANDMARK, landmarks
 from data.analysis.parameters import Embedding, Parameters, Picture, Windows
 from data.analysis.spectrograms import tensors_of, window_frames, window_starts
 from data.analysis.stft import Spectrum
-from data.audio.decode import LONGEST_SECONDS, load
+from data.audio.decode import LONGEST_SECONDS, Audio, load
+from data.audio.region import Region
 from data.audio.spectrogram_images import load_picture
 from data.errors import CacheError
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was extracted from one audio file.
+
+    Attributes
+    ----------
+    audio : Audio
+        The decoded file.
+    bounds : ndarray of int64, shape (n_segments + 1,)
+        Bounds of the segments in samples of `audio.y`.
+    inputs : dict of str to ndarray
+        Rows by kind of input: ``features`` (float64) and ``embedding-NAME`` (float32) have one row per
+        segment, ``melspec`` and ``image`` one row per window.
+    landmarks : ndarray of LANDMARK, shape (n,)
+        Landmarks of the whole track; empty unless requested.
+    """
+
+    audio: Audio
+    bounds: np.ndarray
+    inputs: dict[Kind, np.ndarray]
+    landmarks: np.ndarray
+
+
+def analyse(
+    path: str | Path,
+    parameters: Parameters,
+    *,
+    with_features: bool,
+    with_landmarks: bool = False,
+    encoders: str = "",
+    region: Region | None = None,
+    longest_s: float = LONGEST_SECONDS,
+) -> Analysis:
+    """Decode an audio file, cut it into segments and extract the inputs of each.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    parameters : Parameters
+        Parameters of the analysis; the tensors and embeddings that they name are extracted.
+    with_features : bool
+        Whether to extract the 57 features.
+    with_landmarks : bool
+        Whether to extract landmarks.
+    encoders : str
+        Path or URI of the folder of encoders.
+    region : Region, optional
+        Part of the file to analyse; by default, all of it.
+    longest_s : float
+        Longest track in seconds; a longer one is refused.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be used; see `data.audio.decode.load`.
+    EncoderError
+        If an encoder is missing, or fails on the file.
+    """
+    sample_rate, n_fft, hop_length = parameters.sample_rate, parameters.n_fft, parameters.hop_length
+    audio = load(
+        path,
+        sample_rate=sample_rate,
+        min_samples=n_fft,
+        other_rates=parameters.embedding_rates,
+        region=region,
+        longest_s=longest_s,
+    )
+    bounds = segment_bounds(len(audio.y), sr=sample_rate, segment_seconds=parameters.segment_seconds)
+    # Before the spectra, so that an encoder that fails costs no further work.
+    inputs = segment_vectors(
+        audio.others, bounds, sr=sample_rate, embeddings=parameters.embeddings, encoders=encoders
+    )
+    with_tensors = any(getattr(parameters, kind) is not None for kind in SPECTROGRAM_KINDS)
+    marks = [np.empty(0, dtype=LANDMARK)]
+    if with_features or with_landmarks or with_tensors:
+        rows: dict[Kind, list[np.ndarray]] = {}
+        for start, end in pairwise(bounds):
+            y = audio.y[start:end]
+            spectrum = Spectrum.of(y, sr=sample_rate, n_fft=n_fft, hop_length=hop_length)
+            if with_features:
+                features = extract(y, sr=sample_rate, n_fft=n_fft, hop_length=hop_length, spectrum=spectrum)
+                rows.setdefault(FEATURE_KIND, []).append(features[np.newaxis])
+            if with_landmarks:
+                marks.append(landmarks(spectrum, first_frame=int(start) // hop_length))
+            for kind, windows in tensors_of(spectrum, parameters).items():
+                rows.setdefault(kind, []).append(windows)
+        inputs |= {kind: np.concatenate(pieces) for kind, pieces in rows.items()}
+    return Analysis(audio, bounds, inputs, np.concatenate(marks))
+
+
+def segment_bounds(n_samples: int, *, sr: int = 22050, segment_seconds: float = 30.0) -> np.ndarray:
+    """Bounds of the equal segments of a track; no sample is discarded.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_segments + 1,)
+        Sample numbers; n_segments is the track's length over `segment_seconds`, rounded, and at least 1.
+    """
+    count = max(1, round(n_samples / sr / segment_seconds))
+    return np.round(np.linspace(0, n_samples, count + 1)).astype(np.int64)
 
 
 def of_file(
@@ -30,25 +134,25 @@ def of_file(
     encoders: str = "",
     longest_s: float = LONGEST_SECONDS,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Extract the inputs of one kind from a file, with the code that prepares caches.
+    """Extract the inputs of one kind from a file: the rows that a cache would hold for it.
 
     Parameters
     ----------
     path : str or Path
         An audio file, or an image if `parameters.from_pictures`.
     parameters : Parameters
-        How to analyse.
+        Parameters of the analysis.
     kind : str
-        What to give; see `Cache.rows`.
+        Kind of input; see `Cache.rows`.
     encoders : str
-        Folder of the files of the encoders, where `kind` is an embedding.
+        Path or URI of the folder of encoders, if `kind` contains an embedding.
     longest_s : float
-        Longest track in seconds.
+        Longest track in seconds; a longer one is refused.
 
     Returns
     -------
     X : ndarray, shape (n, ...)
-        Rows as a cache of these parameters holds them.
+        Rows, one per segment or window.
     start_s : ndarray of float64, shape (n,)
         Start of each row in seconds.
 
@@ -59,45 +163,60 @@ def of_file(
     EncoderError
         If an encoder is missing, or fails on the file.
     CacheError
-        If the parameters have no tensors of that kind.
+        If the parameters do not name this kind.
     """
     from threadpoolctl import threadpool_limits
 
-    # One thread, as in the preparation: several would add in another order.
+    kinds = kinds_in(kind)
+    requested = _restricted(parameters, kinds)
+    if parameters.from_pictures and requested.image is not None:
+        return load_picture(path, size=requested.image.size)[np.newaxis], np.zeros(1)
+    # One thread, as during preparation: the order of additions, and so the rounding, depends on it.
     with threadpool_limits(1):
-        if kind == FEATURE_KIND:
-            return features_of_file(path, parameters, longest_s=longest_s)
-        if _embedded(kind):
-            return _segments(path, parameters, kinds_in(kind), encoders, longest_s)
-        return _tensors(path, parameters, kind, longest_s)
+        analysis = analyse(
+            path,
+            requested,
+            with_features=FEATURE_KIND in kinds,
+            encoders=encoders,
+            longest_s=longest_s,
+        )
+    if kind in SPECTROGRAM_KINDS:
+        return analysis.inputs[kind], _window_seconds(analysis, requested, _windows(requested, kind))
+    start_s = analysis.bounds[:-1] / analysis.audio.sr
+    if len(kinds) == 1:
+        return analysis.inputs[kind], start_s
+    return np.concatenate([analysis.inputs[name].astype(np.float32) for name in kinds], axis=1), start_s
 
 
-def _embedded(kind: Kind) -> bool:
-    """Whether a kind is embeddings, or embeddings and features."""
-    return any(each.startswith(EMBEDDING_PREFIX) for each in kinds_in(kind))
+def row_shape(parameters: Parameters, kind: Kind) -> tuple[int, ...]:
+    """Shape of one row of a kind of input.
+
+    Raises
+    ------
+    CacheError
+        If the parameters do not name this kind.
+    """
+    if kind in SPECTROGRAM_KINDS:
+        windows = _windows(parameters, kind)
+        if isinstance(windows, Picture):
+            return (windows.size, windows.size, 3)
+        return (windows.n_mels, _frames(windows, parameters))
+    widths = [
+        len(FEATURES) if name == FEATURE_KIND else _embedding(parameters, name).dimension
+        for name in kinds_in(kind)
+    ]
+    return (sum(widths),)
 
 
-def _segments(
-    path: str | Path, parameters: Parameters, kinds: Sequence[Kind], encoders: str, longest_s: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Features and vectors of each segment, side by side in the order of the kinds."""
+def _restricted(parameters: Parameters, kinds: Sequence[Kind]) -> Parameters:
+    """Return the parameters with only the tensors and embeddings of these kinds."""
     embeddings = {
         kind.removeprefix(EMBEDDING_PREFIX): _embedding(parameters, kind)
         for kind in kinds
-        if kind != FEATURE_KIND
+        if kind.startswith(EMBEDDING_PREFIX)
     }
-    audio = load(
-        path,
-        sample_rate=parameters.sample_rate,
-        min_samples=parameters.n_fft,
-        other_rates={embedding.sample_rate for embedding in embeddings.values()},
-        longest_s=longest_s,
-    )
-    bounds = segment_bounds(len(audio.y), sr=audio.sr, segment_seconds=parameters.segment_seconds)
-    parts = segment_vectors(audio.others, bounds, sr=audio.sr, embeddings=embeddings, encoders=encoders)
-    if FEATURE_KIND in kinds:
-        parts[FEATURE_KIND] = features_of_audio(audio, parameters)[0].astype(np.float32)
-    return np.concatenate([parts[kind] for kind in kinds], axis=1), bounds[:-1] / audio.sr
+    tensors = {kind: _windows(parameters, kind) if kind in kinds else None for kind in SPECTROGRAM_KINDS}
+    return parameters.model_copy(update={**tensors, "embeddings": embeddings})
 
 
 def _embedding(parameters: Parameters, kind: Kind) -> Embedding:
@@ -107,55 +226,23 @@ def _embedding(parameters: Parameters, kind: Kind) -> Embedding:
     return embedding
 
 
-def _tensors(
-    path: str | Path, parameters: Parameters, kind: Kind, longest_s: float
-) -> tuple[np.ndarray, np.ndarray]:
-    wanted = _wanted(parameters, kind)
-    if parameters.from_pictures and isinstance(wanted, Picture):
-        return load_picture(path, size=wanted.size)[np.newaxis], np.zeros(1)
-    audio = load(path, sample_rate=parameters.sample_rate, min_samples=parameters.n_fft, longest_s=longest_s)
-    bounds = segment_bounds(len(audio.y), sr=audio.sr, segment_seconds=parameters.segment_seconds)
-    only = parameters.model_copy(update={"melspec": None, "image": None, kind: wanted})
-    frames = _frames(wanted, parameters)
-    found, start_s = [], []
-    for start, end in pairwise(bounds):
-        spectrum = Spectrum.of(
-            audio.y[start:end], sr=audio.sr, n_fft=parameters.n_fft, hop_length=parameters.hop_length
-        )
-        found.append(tensors_of(spectrum, only)[kind])
-        first = window_starts(len(spectrum.power), frames, wanted.overlap)
-        start_s.append((start + first * parameters.hop_length) / audio.sr)
-    return np.concatenate(found), np.concatenate(start_s)
-
-
-def row_shape(parameters: Parameters, kind: Kind) -> tuple[int, ...]:
-    """Shape of one row of a kind.
-
-    Raises
-    ------
-    CacheError
-        If the parameters have no tensors of that kind.
-    """
-    if kind == FEATURE_KIND:
-        return (len(FEATURES),)
-    if _embedded(kind):
-        widths = [
-            len(FEATURES) if each == FEATURE_KIND else _embedding(parameters, each).dimension
-            for each in kinds_in(kind)
-        ]
-        return (sum(widths),)
-    wanted = _wanted(parameters, kind)
-    if isinstance(wanted, Picture):
-        return (wanted.size, wanted.size, 3)
-    return (wanted.n_mels, _frames(wanted, parameters))
-
-
-def _wanted(parameters: Parameters, kind: Kind) -> Windows:
-    wanted: Windows | None = getattr(parameters, kind)
-    if wanted is None:
+def _windows(parameters: Parameters, kind: Kind) -> Windows:
+    windows: Windows | None = getattr(parameters, kind)
+    if windows is None:
         raise CacheError(f"the parameters of the analysis name no {kind} tensors; export the model again")
-    return wanted
+    return windows
 
 
-def _frames(wanted: Windows, parameters: Parameters) -> int:
-    return window_frames(wanted.seconds, sr=parameters.sample_rate, hop_length=parameters.hop_length)
+def _window_seconds(analysis: Analysis, parameters: Parameters, windows: Windows) -> np.ndarray:
+    """Start of each window of a track in seconds."""
+    n_frames = _frames(windows, parameters)
+    starts = []
+    for start, end in pairwise(analysis.bounds):
+        segment_frames = 1 + int(end - start) // parameters.hop_length
+        first = window_starts(segment_frames, n_frames, windows.overlap)
+        starts.append((start + first * parameters.hop_length) / analysis.audio.sr)
+    return np.concatenate(starts)
+
+
+def _frames(windows: Windows, parameters: Parameters) -> int:
+    return window_frames(windows.seconds, sr=parameters.sample_rate, hop_length=parameters.hop_length)

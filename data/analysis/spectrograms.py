@@ -1,10 +1,11 @@
-"""Tensors for convolutional networks: log-mel spectrograms, and pictures of them."""
+"""Tensors for convolutional networks: log-mel spectrograms, and images of them."""
 
 from __future__ import annotations
 
 from functools import cache
 
 import numpy as np
+from PIL import Image
 
 from data.analysis.parameters import Melspec, Parameters, Picture, Windows
 from data.analysis.stft import TOP_DB, Spectrum, mel_bank
@@ -12,56 +13,54 @@ from data.errors import SettingsError
 
 
 def tensors_of(spectrum: Spectrum, parameters: Parameters) -> dict[str, np.ndarray]:
-    """Give the tensors of a segment that the parameters ask for, by kind.
+    """Compute the tensors of a segment that the parameters request, by kind.
 
     Parameters
     ----------
     spectrum : Spectrum
         The transform of the segment.
     parameters : Parameters
-        Kinds of tensors to compute.
+        Parameters of the tensors; a kind whose parameters are None is not computed.
 
     Returns
     -------
     dict of str to ndarray
         ``melspec`` and ``image``, each of shape (n_windows, ...); see the two functions.
     """
-    found = {}
+    tensors = {}
     if parameters.melspec is not None:
-        found["melspec"] = melspec(spectrum, parameters.melspec)
+        tensors["melspec"] = melspec(spectrum, parameters.melspec)
     if parameters.image is not None:
-        found["image"] = image(spectrum, parameters.image)
-    return found
+        tensors["image"] = image(spectrum, parameters.image)
+    return tensors
 
 
-def melspec(spectrum: Spectrum, wanted: Melspec) -> np.ndarray:
+def melspec(spectrum: Spectrum, parameters: Melspec) -> np.ndarray:
     """Log-mel spectrograms of a segment.
 
     Returns
     -------
     ndarray of float16, shape (n_windows, n_mels, n_frames)
-        Levels in dB, as ``librosa.power_to_db``, down to 80 dB below the loudest of the window.
+        Levels in dB, as in ``librosa.power_to_db``, at most 80 dB below the maximum of the window.
     """
-    return np.stack([window.T for window in _windows(spectrum, wanted)]).astype(np.float16)
+    return np.stack([window.T for window in _windows(spectrum, parameters)]).astype(np.float16)
 
 
-def image(spectrum: Spectrum, wanted: Picture) -> np.ndarray:
-    """Pictures of the log-mel spectrograms of a segment.
+def image(spectrum: Spectrum, parameters: Picture) -> np.ndarray:
+    """Images of the log-mel spectrograms of a segment.
 
     Returns
     -------
     ndarray of uint8, shape (n_windows, size, size, 3)
-        RGB; time to the right, frequency upwards, the loudest value of a window at the end of the colour map.
+        RGB; time to the right, frequency upwards; the maximum of a window is at the end of the colour map.
     """
-    from PIL import Image
-
-    colours = colour_table(wanted.colormap)
+    colours = colour_table(parameters.colormap)
     pictures = []
-    for window in _windows(spectrum, wanted):
+    for window in _windows(spectrum, parameters):
         grey = 255 * (window.T[::-1] - window.max() + TOP_DB) / TOP_DB
-        # Grey values are resized, then coloured: thirty times faster than drawing the picture.
+        # Grey values are resized, then coloured: thirty times faster than plotting with matplotlib.
         resized = Image.fromarray(grey.astype(np.float32)).resize(
-            (wanted.size, wanted.size), Image.Resampling.BILINEAR
+            (parameters.size, parameters.size), Image.Resampling.BILINEAR
         )
         pictures.append(colours[np.clip(np.rint(np.asarray(resized)), 0, 255).astype(np.uint8)])
     return np.stack(pictures)
@@ -69,24 +68,24 @@ def image(spectrum: Spectrum, wanted: Picture) -> np.ndarray:
 
 @cache
 def colour_table(name: str) -> np.ndarray:
-    """Colours of a colour map of matplotlib, uint8, shape (256, 3).
+    """Colours of a matplotlib colour map, uint8, shape (256, 3).
 
     Raises
     ------
     SettingsError
-        If there is no map of that name.
+        If no colour map has this name.
     """
     import matplotlib as mpl
 
     try:
         colormap = mpl.colormaps[name]
     except KeyError as error:
-        raise SettingsError(f"--colormap {name}: no such colour map of matplotlib; try magma") from error
+        raise SettingsError(f"--colormap {name}: matplotlib has no such colour map; try magma") from error
     return np.asarray(colormap(np.arange(256) / 255, bytes=True)[:, :3])
 
 
 def window_frames(seconds: float, *, sr: int, hop_length: int) -> int:
-    """Whole frames of a window of a length in seconds."""
+    """Return the number of whole frames in a window of this length."""
     return int(seconds * sr) // hop_length
 
 
@@ -100,8 +99,8 @@ def window_starts(n_frames: int, window: int, overlap: float) -> np.ndarray:
     window : int
         Frames of a window.
     overlap : float
-        Desired overlap as a fraction of a window; the actual one may differ a little, so that the last window
-        ends where the segment does.
+        Requested overlap as a fraction of a window; the actual one may differ slightly, so that the last
+        window ends with the segment.
 
     Returns
     -------
@@ -113,13 +112,13 @@ def window_starts(n_frames: int, window: int, overlap: float) -> np.ndarray:
     return np.round(np.linspace(0, spare if count > 1 else 0, count)).astype(np.int64)
 
 
-def _windows(spectrum: Spectrum, wanted: Windows) -> list[np.ndarray]:
-    """Levels in dB of each window, float32, shape (n_frames, n_mels); silence fills up a short segment."""
+def _windows(spectrum: Spectrum, parameters: Windows) -> list[np.ndarray]:
+    """Levels in dB of each window, float32, shape (n_frames, n_mels); silence pads a short segment."""
     sr, n_fft = spectrum.sr, spectrum.n_fft
-    bank = mel_bank(sr, n_fft, wanted.n_mels, wanted.fmin, wanted.fmax or sr / 2)
+    bank = mel_bank(sr, n_fft, parameters.n_mels, parameters.fmin, parameters.fmax or sr / 2)
     level = 10 * np.log10(np.maximum(spectrum.power @ bank, 1e-10))
-    size = window_frames(wanted.seconds, sr=sr, hop_length=spectrum.hop_length)
+    size = window_frames(parameters.seconds, sr=sr, hop_length=spectrum.hop_length)
     if len(level) < size:
         level = np.pad(level, ((0, size - len(level)), (0, 0)), constant_values=-100)
-    windows = (level[first : first + size] for first in window_starts(len(level), size, wanted.overlap))
+    windows = (level[first : first + size] for first in window_starts(len(level), size, parameters.overlap))
     return [np.maximum(window, window.max() - TOP_DB) for window in windows]

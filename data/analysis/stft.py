@@ -1,7 +1,7 @@
-"""One short-time Fourier transform a clip, and what is read off it.
+"""Compute one short-time Fourier transform per segment, and values derived from it.
 
-Frames are rows here, ``(n_frames, 1 + n_fft // 2)``: the transposed layout of librosa's, in which a frame's
-transform and a filter over its bins touch neighbouring memory.
+Frames are rows, ``(n_frames, 1 + n_fft // 2)``. librosa uses the transposed layout; with this one, the
+transform of a frame and filters over its bins access contiguous memory.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache, cached_property
 import numpy as np
 
 TOP_DB = 80.0
-"""Range in dB below the loudest value that a level in dB is kept to, as librosa does."""
+"""Levels are at most this many dB below the maximum, as in librosa."""
 _POWER_FLOOR = 1e-10
 
 
@@ -23,7 +23,7 @@ class Spectrum:
     Attributes
     ----------
     D : ndarray of complex64, shape (n_frames, 1 + n_fft // 2)
-        The transform: periodic Hann window, frames centred, the signal mirrored at its ends.
+        The transform: periodic Hann window, centred frames, signal mirrored at its ends.
     sr : int
         Sample rate in Hz.
     n_fft, hop_length : int
@@ -37,10 +37,10 @@ class Spectrum:
 
     @classmethod
     def of(cls, y: np.ndarray, *, sr: int = 22050, n_fft: int = 2048, hop_length: int = 512) -> Spectrum:
-        """Transform float32 samples of shape (n,), where n is over n_fft // 2.
+        """Transform float32 samples of shape (n,), where n > n_fft // 2.
 
-        Equal to ``librosa.stft(y, pad_mode="reflect").T`` but for rounding: this one computes in single
-        precision throughout.
+        Equal to ``librosa.stft(y, pad_mode="reflect").T`` except for rounding, because all computations are
+        in single precision.
         """
         from scipy import fft
 
@@ -90,10 +90,10 @@ def framed(y: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
 
 
 def inverse(D: np.ndarray, *, n_fft: int, hop_length: int, length: int) -> np.ndarray:
-    """Signal of a short-time spectrum.
+    """Transform a short-time spectrum back to a signal.
 
     Equal to ``librosa.util.fix_length(librosa.istft(D.T), size=length)``: samples after the last whole hop
-    stay zero.
+    are zero.
 
     Parameters
     ----------

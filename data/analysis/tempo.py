@@ -1,4 +1,4 @@
-"""Tempo of a clip."""
+"""Tempo of a segment."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _MAX_BPM = 320.0
 
 
 def tempo(spectrum: Spectrum) -> float:
-    """Tempo in beats a minute, as ``librosa.beat.beat_track`` gives it; 0 in silence.
+    """Tempo in beats per minute, as returned by ``librosa.beat.beat_track``; 0 in silence.
 
-    No beats are tracked. It is where the mean over time of the local autocorrelation of the onsets,
-    weighted by a log-normal prior around 120, is largest.
+    No beats are tracked. The tempo maximises the local autocorrelation of the onsets, averaged over time and
+    weighted by a log-normal prior around 120.
     """
     from scipy import fft
     from scipy.signal import get_window
@@ -46,7 +46,7 @@ def tempo(spectrum: Spectrum) -> float:
 def onset_strength(spectrum: Spectrum) -> np.ndarray:
     """Median over mel bands of the rise in level, float32, shape (n_frames,).
 
-    ``librosa.onset.onset_strength(aggregate=np.median)``.
+    Equal to ``librosa.onset.onset_strength(aggregate=np.median)``.
     """
     rise = np.maximum(0, np.diff(spectrum.log_mel, axis=0))
     delay = 1 + spectrum.n_fft // (2 * spectrum.hop_length)

@@ -1,4 +1,4 @@
-"""What a decoder of audio files offers; `data.audio.pcm` and `data.audio.ffmpeg` are two."""
+"""The interface of audio decoders, which `data.audio.pcm` and `data.audio.ffmpeg` implement."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Decoder(Protocol):
         """Decode the file: float32 arrays of shape (n, channels), full scale 1."""
 
     def missing_s(self, n_samples: int) -> float:
-        """Seconds that the file lacks once `n_samples` were decoded, for files that are cut short.
+        """Seconds that are missing from a file that is cut short, after `n_samples` were decoded.
 
         Raises
         ------
         UnusableError
-            If the end of the audio is missing and nobody can say how much of it.
+            If the end of the audio is missing and its length is unknown.
         """

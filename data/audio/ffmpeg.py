@@ -1,8 +1,8 @@
-"""Compressed audio, decoded by FFmpeg through PyAV: MP3, AAC, ALAC, Ogg, Opus, WMA, WebM and others.
+"""Decode compressed audio with FFmpeg through PyAV: MP3, AAC, ALAC, Ogg, Opus, WMA, WebM and others.
 
-Packets are decoded to the end of the file: its length is what was decoded, never a header's guess. FFmpeg
-trims the delay of encoder and decoder as the header says (gapless playback). What a file should hold is found
-in its frames or its header, depending on the container; see `FfmpegFile.missing_s`.
+All packets are decoded: the length of a file is the number of decoded samples, not the estimate of a header.
+FFmpeg trims the delay of encoder and decoder that the header states (gapless playback). The expected length
+is stated in the frames or in the header, depending on the container; see `FfmpegFile.missing_s`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,oga"
     ",ogg,rm,tak,tta,w64,wav,webm,wv"
 )
-"""Containers that are opened. Playlists, which name other files and addresses, are not among them."""
+"""Accepted containers. Playlists are excluded, because they refer to other files and addresses."""
 _STATES_LENGTH = frozenset(
     {"ape", "asf", "caf", "matroska", "mov", "mpc", "mpc8", "tak", "tta", "w64", "wav", "wv"}
 )
-"""Containers whose header states the length. FFmpeg guesses that of the others from the size of the file."""
+"""Containers whose header states the length. For others, FFmpeg estimates it from the file size."""
 _CUT_SHORT = "cut short: the end of the audio is missing; copy it again"
 _OPUS_RATE = 48000
 _PADDING_S = 0.06
-"""Seconds by which a whole file of these containers may be shorter than stated: delay and last packet."""
+"""Seconds by which a complete file may be shorter than stated, because of delay and last packet."""
 _BLOCK = 1 << 18
 
 
@@ -47,23 +47,23 @@ class FfmpegFile:
     Raises
     ------
     UnusableError
-        If FFmpeg cannot read it, or it holds no audio.
+        If FFmpeg cannot read it, or it contains no audio.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         try:
-            # An absolute path, so that "x:y.mp3" is not taken for an address.
+            # The absolute path prevents FFmpeg from reading "x:y.mp3" as an address.
             self._container = av.open(
                 str(self._path.absolute()),
                 options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
             )
         except (av.FFmpegError, ValueError) as error:
-            raise self._not_opened(error) from error
+            raise self._opening_error(error) from error
         stream = self._container.streams.best("audio")
         if stream is None:
             self._container.close()
-            raise UnusableError("holds no audio, only pictures or text")
+            raise UnusableError("contains no audio, only pictures or text")
         self._stream = stream
         if stream.codec_context is None or not stream.codec_context.name:
             self._container.close()
@@ -75,19 +75,19 @@ class FfmpegFile:
             self._frames = count_mp3_frames(path)
         elif self._format == "aac":
             self._frames = count_adts_frames(path)
-        self._following = self._decoded()
-        # The header may state the rate of the core of an HE-AAC stream, half of the real one: a frame knows.
-        # A frame that only counts the others may decode to silence.
+        self._later_frames = self._decoded()
+        # The first frame states the sample rate; the header of an HE-AAC stream may state half of it.
+        # A file without audio frames may still decode to silence, from the frame that counts the others.
         first = None
         if self._frames is None or self._frames.count > 0:
             try:
-                first = next(self._following, None)
+                first = next(self._later_frames, None)
             except UnusableError:
                 self._container.close()
                 raise
         if first is None:
             self._container.close()
-            raise UnusableError("holds no samples")
+            raise UnusableError("contains no samples")
         self._first = first
 
     def __enter__(self) -> Self:
@@ -121,7 +121,7 @@ class FfmpegFile:
         length = 0
         stated = stated_samples(self._path) if self._format == "ogg" else None
         room = sys.maxsize if stated is None else stated
-        for frame in chain([self._first], self._following):
+        for frame in chain([self._first], self._later_frames):
             if frame.sample_rate != self.sample_rate:
                 raise UnusableError(
                     f"its sample rate changes from {self.sample_rate} to {frame.sample_rate} Hz; convert it"
@@ -137,10 +137,10 @@ class FfmpegFile:
             yield np.concatenate(pending)
 
     def missing_s(self, n_samples: int) -> float:
-        """Seconds that the file lacks.
+        """Seconds that are missing from the file.
 
-        Frames of MP3 and AAC are counted, Ogg marks its last page, and the header of most other containers
-        states a length.
+        MP3 and AAC: frames are counted. Ogg: the last page is marked. Most other containers: the header
+        states the length.
         """
         missing: float | None = 0.0
         if self._frames is not None:
@@ -157,7 +157,7 @@ class FfmpegFile:
         return max(missing, self._lost_s)
 
     def _decoded(self) -> Iterator[av.AudioFrame]:
-        """Frames of all packets; counts the seconds of those that cannot be decoded."""
+        """Yield the frames of all packets; add up the seconds that cannot be decoded."""
         try:
             for packet in self._container.demux(self._stream):
                 seconds = float((packet.duration or 0) * packet.time_base) if packet.time_base else 0.0
@@ -180,13 +180,13 @@ class FfmpegFile:
             raise UnusableError(f"cut short or damaged ({error.strerror}); copy it again") from error
 
     def _stated_s(self) -> float:
-        """Length in seconds that the header states; 0 if it states none."""
+        """Length in seconds that the header states; 0 if unknown."""
         if self._stream.duration and self._stream.time_base:
             return float(self._stream.duration * self._stream.time_base)
         return (self._container.duration or 0) / 1e6
 
-    def _not_opened(self, error: Exception) -> UnusableError:
-        """Reason for which FFmpeg did not open the file."""
+    def _opening_error(self, error: Exception) -> UnusableError:
+        """Explain why FFmpeg cannot open the file."""
         with self._path.open("rb") as raw:
             head = raw.read(12)
         if head[4:8] == b"ftyp":
@@ -194,10 +194,10 @@ class FfmpegFile:
         if head.startswith((b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xfa", b"\xff\xf2")):
             frames = count_mp3_frames(self._path)
             if frames is None or frames.count == 0:
-                return UnusableError("holds no samples")
+                return UnusableError("contains no samples")
         reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, av.error.InvalidDataError):
-            reason = "its content is of no known format"
+            reason = "unknown format"
         return UnusableError(f"not readable as audio ({reason})")
 
 
@@ -208,5 +208,5 @@ def _as_float(frame: av.AudioFrame) -> np.ndarray:
     samples = np.asarray(values, dtype=np.float32)
     if values.dtype == np.uint8:
         return (samples - 128) / 128
-    # Signed integers: the largest negative one is -1.
+    # The most negative integer becomes -1.
     return samples / 2 ** (8 * values.dtype.itemsize - 1) if values.dtype.kind == "i" else samples

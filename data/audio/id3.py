@@ -1,4 +1,4 @@
-"""The ID3v2 tag that stands before the audio of many MP3 and some FLAC files."""
+"""The ID3v2 tag before the audio of many MP3 and some FLAC files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _HEADER_BYTES = 10
 
 
 def tag_length(content: bytes, start: int = 0) -> int:
-    """Length in bytes of the ID3v2 tag that begins at `start`; 0 if none does.
+    """Length in bytes of the ID3v2 tag that begins at `start`; 0 if there is no tag.
 
     The size is stored in four bytes of seven bits each (ID3v2.4, section 3.1), without the tag's header.
     """

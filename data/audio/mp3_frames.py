@@ -1,8 +1,8 @@
-"""Frames of MPEG audio (MP3) and of AAC in ADTS: how many a file holds, and whether its end is missing.
+"""Count the frames of MPEG audio (MP3) and of AAC in ADTS, and detect a missing end.
 
-FFmpeg estimates the length of such a file from its size and bit rate where no header counts the frames, and
-decodes a part of a last frame without a word. So the frames are counted here: a file may state their number
-(the Xing, Info or VBRI header in its first frame), and its last frame may be incomplete.
+If no header states the number of frames, FFmpeg estimates the length from file size and bit rate; it also
+decodes an incomplete last frame without an error. Therefore the frames are counted here and compared with the
+number in the header (Xing, Info or VBRI in the first frame), and the last frame is checked.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from data.audio.id3 import tag_length
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 """Sample rates in Hz by the two bits of the version: MPEG 1, 2 and 2.5."""
 _KBITS = {
-    # Layer (as its two bits are written) and whether the version is MPEG 1: rates in kbit/s.
+    # Keys: the two bits of the layer, and whether the version is MPEG 1. Values: rates in kbit/s.
     (1, True): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     (1, False): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (2, True): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
     (2, False): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _LAYER_3 = 1
-_SEARCHED = 1 << 16
-"""Bytes, after a tag or between joined files, that are searched for the next frame."""
+_SEARCH_BYTES = 1 << 16
+"""Bytes to search for the next frame, after a tag or between joined files."""
 _SLACK_BYTES = 16
-"""Bytes that the last frame may lack where no header counts the frames: some encoders write it short. With
-more missing, the file was cut, and nobody knows how many frames it lost."""
+"""Bytes that may be missing from the last frame if no header counts the frames: some encoders write it short.
+If more bytes are missing, the file was cut and the number of lost frames is unknown."""
 _ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _ADTS_SAMPLES = 1024
 
@@ -41,11 +41,11 @@ class Frames:
     Attributes
     ----------
     count : int
-        Whole frames with audio; the frame that only holds a header does not count.
+        Complete frames with audio, without the frame that contains only a header.
     declared : int or None
-        Number of frames that the header states; None where no header does.
+        Number of frames that the header states; None if unknown.
     last_lacks_bytes : int
-        Bytes that the last frame lacks; 0 if it is whole.
+        Bytes that are missing from the last frame; 0 if it is complete.
     frame_s : float
         Length of a frame in seconds.
     """
@@ -57,7 +57,7 @@ class Frames:
 
     @property
     def missing_s(self) -> float | None:
-        """Seconds of audio that the file lacks; None if frames are missing and nobody knows how many."""
+        """Seconds of audio that are missing; None if frames are missing and their number is unknown."""
         if self.declared is not None:
             return max(0, self.declared - self.count) * self.frame_s
         if self.last_lacks_bytes > _SLACK_BYTES:
@@ -66,9 +66,9 @@ class Frames:
 
 
 def frame_length(header: bytes) -> int | None:
-    """Bytes of the Layer II or III frame that begins with these four; None if none does.
+    """Length in bytes of the Layer II or III frame with this header; None if it is not one.
 
-    The layout of the header is that of ISO 11172-3, 2.4.1.3, and for half rates of ISO 13818-3.
+    The header is defined in ISO 11172-3, 2.4.1.3, and for half sample rates in ISO 13818-3.
     """
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
@@ -83,7 +83,7 @@ def frame_length(header: bytes) -> int | None:
 
 
 def adts_length(header: bytes) -> int | None:
-    """Bytes of the AAC frame in ADTS that begins with these; None if none does (ISO 13818-7, 6.2)."""
+    """Length in bytes of the AAC frame with this ADTS header (ISO 13818-7, 6.2); None if it is not one."""
     if len(header) < 6 or header[0] != 0xFF or header[1] & 0xF6 != 0xF0 or header[2] >> 2 & 15 > 12:
         return None
     length = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
@@ -101,8 +101,8 @@ def count_mp3_frames(path: str | Path) -> Frames | None:
     samples = 576 if layer == _LAYER_3 and version != 3 else 1152
     frame_s = samples / _RATES[version][header[2] >> 2 & 3]
     has_header, declared = _declared(content[first : first + 256])
-    count, lacking = _walk(content, first, frame_length)
-    return Frames(count - has_header, declared, lacking, frame_s)
+    count, missing_bytes = _walk(content, first, frame_length)
+    return Frames(count - has_header, declared, missing_bytes, frame_s)
 
 
 def count_adts_frames(path: str | Path) -> Frames | None:
@@ -111,13 +111,13 @@ def count_adts_frames(path: str | Path) -> Frames | None:
     first = _next_frame(content, 0, adts_length)
     if first is None:
         return None
-    count, lacking = _walk(content, first, adts_length)
+    count, missing_bytes = _walk(content, first, adts_length)
     rate = _ADTS_RATES[content[first + 2] >> 2 & 15]
-    return Frames(count, None, lacking, _ADTS_SAMPLES / rate)
+    return Frames(count, None, missing_bytes, _ADTS_SAMPLES / rate)
 
 
 def _declared(frame: bytes) -> tuple[bool, int | None]:
-    """Whether a first frame is a Xing, Info or VBRI header, and the number of frames that it states."""
+    """Whether the first frame is a Xing, Info or VBRI header, and the number of frames in it."""
     version, channels = frame[1] >> 3 & 3, frame[3] >> 6
     mono = channels == 3
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
@@ -125,7 +125,7 @@ def _declared(frame: bytes) -> tuple[bool, int | None]:
     if xing[:4] in (b"Xing", b"Info"):
         states_frames = xing[7] & 1
         return True, int.from_bytes(xing[8:12]) if states_frames else None
-    # VBRI always stands 32 bytes after the header, whatever the version.
+    # VBRI starts 32 bytes after the header in every version.
     vbri = frame[36:]
     if vbri[:4] == b"VBRI":
         return True, int.from_bytes(vbri[14:18])
@@ -133,9 +133,9 @@ def _declared(frame: bytes) -> tuple[bool, int | None]:
 
 
 def _walk(content: bytes, place: int, length_of: FrameLength) -> tuple[int, int]:
-    """Count the whole frames from `place` on, and the bytes that the last one lacks.
+    """Count the complete frames from `place` on, and the missing bytes of the last one.
 
-    Tags and rubbish between frames, as in files that were joined, are passed over.
+    Tags and other bytes between frames, as in joined files, are skipped.
     """
     count = 0
     while place < len(content):
@@ -161,10 +161,10 @@ def _is_torn_header(content: bytes, place: int) -> bool:
 
 
 def _next_frame(content: bytes, start: int, length_of: FrameLength) -> int | None:
-    """Where the first frame at or after `start` begins: one that another frame, a tag or the end follows."""
+    """Find the first frame at or after `start` that is followed by another frame, a tag or the end."""
     while (tag := tag_length(content, start)) > 0:
         start += tag
-    end = min(len(content), start + _SEARCHED)
+    end = min(len(content), start + _SEARCH_BYTES)
     place = content.find(b"\xff", start, end)
     while place >= 0:
         length = length_of(content[place : place + 7])

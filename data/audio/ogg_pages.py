@@ -1,7 +1,7 @@
-"""Whether the end of an Ogg file is missing: told by its last page.
+"""Detect a missing end of an Ogg file from its last page.
 
-The header of a page states the number of samples up to its end (RFC 3533, section 6), so that the loss of a
-few bytes can be distinguished from that of minutes.
+The header of a page states the number of samples up to its end (RFC 3533, section 6), which distinguishes the
+loss of a few bytes from the loss of minutes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from pathlib import Path
 
 _CAPTURE = b"OggS"
 _HEADER_BYTES = 27
-_LARGEST_PAGE = _HEADER_BYTES + 255 + 255 * 255
+_MAX_PAGE_BYTES = _HEADER_BYTES + 255 + 255 * 255
 _FIRST, _LAST = 2, 4
 """Bits of a page's type that mark the first and the last page of a stream."""
 
 
 def stated_samples(path: str | Path) -> int | None:
-    """Count the samples of a Vorbis or Opus file as its pages state them, at the rate of the stream.
+    """Read the number of samples that the pages of a Vorbis or Opus file state, at the rate of the stream.
 
     FFmpeg does not always trim the last packet to this number.
 
@@ -44,17 +44,17 @@ def stated_samples(path: str | Path) -> int | None:
 
 
 def missing_samples(path: str | Path) -> int | None:
-    """Count the samples, at the rate of the stream, that the file lacks at its end.
+    """Count the samples that are missing at the end of the file, at the rate of the stream.
 
     Returns
     -------
     int or None
-        0 if the file ends with a whole last page; the samples of the last page if a part of it is missing;
-        None if the last page is missing, so that nobody knows how many.
+        0 if the last page is complete; the samples of the last page if it is incomplete; None if it is
+        missing, because then the number is unknown.
     """
     size = Path(path).stat().st_size
     with Path(path).open("rb") as file:
-        file.seek(max(0, size - 2 * _LARGEST_PAGE))
+        file.seek(max(0, size - 2 * _MAX_PAGE_BYTES))
         content = file.read()
     place = content.rfind(_CAPTURE)
     header = content[place : place + _HEADER_BYTES]

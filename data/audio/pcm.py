@@ -1,7 +1,7 @@
-"""PCM files and FLAC, read by libsndfile: WAV, AIFF, AU, W64, FLAC.
+"""Read PCM files and FLAC with libsndfile: WAV, AIFF, AU, W64, FLAC.
 
-libsndfile corrects a wrong length in the header to what the file holds and reports that in its log only.
-The log is compared, so that a file that was cut short is not taken for a short one.
+libsndfile corrects a wrong length in the header and reports it only in its log. The log is read here, to
+distinguish a file that was cut short from a short one.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _MAGIC = (b"RIFF", b"RIFX", b"RF64", b"FORM", b".snd", b"dns.", b"riff", b"fLaC"
 _HEAD_BYTES = 16
 _BLOCK = 1 << 18
 _NO_LENGTH = 2**63 - 1
-"""Number of samples that libsndfile gives where a file does not state it, as a FLAC written to a pipe."""
+"""Number of samples that libsndfile reports for an unknown length, as in a FLAC written to a pipe."""
 _UNKNOWN_SIZES = frozenset({0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF})
-"""Sizes that programs write in place of the length when they write to a pipe."""
+"""Sizes that programs write for an unknown length, when they write to a pipe."""
 _DECLARED = re.compile(
     r"^\s*(?:data|SSND|Data Size)\s*:\s*(0x[0-9A-Fa-f]+|\d+) \(should be (\d+)\)", re.MULTILINE
 )
@@ -34,7 +34,7 @@ _UNKNOWN_CODEC = re.compile("unimplemented|not implemented|unsupported|unknown f
 
 
 def is_pcm(file: BinaryIO) -> bool:
-    """Whether an open file is one for libsndfile, judged by its first bytes."""
+    """Whether libsndfile reads this file, according to its first bytes."""
     head = file.read(_HEAD_BYTES)
     if tag := tag_length(head):
         file.seek(tag)
@@ -43,7 +43,7 @@ def is_pcm(file: BinaryIO) -> bool:
 
 
 class UnknownCodecError(UnusableError):
-    """libsndfile knows the container, but not the codec inside."""
+    """libsndfile can read the container, but not its codec."""
 
 
 class PcmFile:
@@ -62,12 +62,12 @@ class PcmFile:
 
     def __init__(self, path: str | Path) -> None:
         try:
-            # As bytes: a name that is not UTF-8 could not be encoded otherwise.
+            # Bytes, because a name that is not UTF-8 cannot be encoded.
             self._file = soundfile.SoundFile(os.fsencode(path))
         except soundfile.LibsndfileError as error:
             raise _refusal(error) from error
         if self._file.format == "FLAC":
-            # The seek that soundfile adds to each block fails at an end that came early or was not announced.
+            # soundfile seeks after each block; that fails if the length is wrong or unknown.
             self._file.seekable = lambda: False
 
     def __enter__(self) -> Self:

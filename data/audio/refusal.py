@@ -1,7 +1,7 @@
-"""Why an audio file cannot be used, as the decoders report it."""
+"""The error that decoders raise for an unusable audio file."""
 
 from __future__ import annotations
 
 
 class UnusableError(Exception):
-    """A file that opens cannot be used; `data.audio.decode.load` adds the file's name."""
+    """A file cannot be used; `data.audio.decode.load` adds its name to the message."""

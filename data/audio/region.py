@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from data.audio.decoder import ACCEPTED_GAP_S, Decoder
 from data.audio.refusal import UnusableError
+
+_SUFFIX = re.compile(r"#t=(?P<start>\d+(?:\.\d+)?)(?:,(?P<end>\d+(?:\.\d+)?))?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +23,24 @@ class Region:
     start_s : float
         Start in seconds, from 0.
     end_s : float or None
-        End in seconds, above `start_s`; None for the end of the file.
+        End in seconds, greater than `start_s`; None for the end of the file.
     """
 
     start_s: float
     end_s: float | None = None
 
     def __str__(self) -> str:
-        """Write the region as in the media fragments of the W3C: ``t=10,25.5``."""
+        """Format the region as a W3C media fragment: ``t=10,25.5``."""
         end = "" if self.end_s is None else f",{_plain(self.end_s)}"
         return f"t={_plain(self.start_s)}{end}"
+
+    @classmethod
+    def of_track(cls, track_id: str, path: str) -> Region | None:
+        """Return the region that a track's name ends with; None if the track is the whole file at `path`."""
+        match = _SUFFIX.search(track_id)
+        if match is None or path.endswith(match[0]):
+            return None
+        return cls(float(match["start"]), float(match["end"]) if match["end"] else None)
 
 
 def part_of(decoder: Decoder, region: Region | None) -> Decoder:
@@ -48,7 +59,7 @@ class _Part:
         self._decoded = 0
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Decode up to the region's end, and drop what is before its start."""
+        """Decode up to the end of the region and drop the samples before its start."""
         for block in self._decoder.blocks():
             start, self._decoded = self._decoded, self._decoded + len(block)
             piece = block[max(0, self._first - start) : None if self._end is None else self._end - start]
@@ -58,7 +69,7 @@ class _Part:
                 return
 
     def missing_s(self, n_samples: int) -> float:
-        """Seconds that the region lacks once `n_samples` of it were decoded."""
+        """Seconds that are missing from the region after `n_samples` of it were decoded."""
         if self._end is None:
             if self._decoded <= self._first:
                 raise UnusableError(self._beyond())
@@ -76,5 +87,5 @@ class _Part:
 
 
 def _plain(seconds: float) -> str:
-    """Write a time to the millisecond, without needless digits."""
+    """Format a time in seconds with at most three decimals."""
     return f"{seconds:.3f}".rstrip("0").rstrip(".")

@@ -1,18 +1,20 @@
-"""Spectrogram images in files, such as ``images_original`` of the public GTZAN copy."""
+"""Read spectrogram images, such as ``images_original`` of the public GTZAN copy."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from data.errors import AudioError
 from data.io.folder import require_regular
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
-"""File name endings, in lower case, of the files that are read as images."""
+"""Suffixes, in lower case, of the files that are read as images."""
 
 _WHITE = 250
+"""Minimum value of all three channels of a pixel that counts as white."""
 
 
 def load_picture(path: str | Path, *, size: int) -> np.ndarray:
@@ -35,8 +37,6 @@ def load_picture(path: str | Path, *, size: int) -> np.ndarray:
     AudioError
         If the file cannot be read, is not an image, or is entirely white.
     """
-    from PIL import Image, UnidentifiedImageError
-
     try:
         require_regular(path)
         with Image.open(path) as file:
@@ -44,14 +44,14 @@ def load_picture(path: str | Path, *, size: int) -> np.ndarray:
     except Image.DecompressionBombError as error:
         raise AudioError(f"{path}: too many pixels for a spectrogram") from error
     except (UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise AudioError(f"{path}: not readable as a picture") from error
+        raise AudioError(f"{path}: not readable as an image") from error
     except OSError as error:
         raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from error
-    ground = Image.new("RGBA", rgba.size, "white")
-    picture = np.asarray(Image.alpha_composite(ground, rgba).convert("RGB"))
+    background = Image.new("RGBA", rgba.size, "white")
+    picture = np.asarray(Image.alpha_composite(background, rgba).convert("RGB"))
     drawn = picture.min(axis=2) < _WHITE
     if not drawn.any():
-        raise AudioError(f"{path}: nothing but white")
+        raise AudioError(f"{path}: entirely white")
     rows, columns = np.flatnonzero(drawn.max(axis=1)), np.flatnonzero(drawn.max(axis=0))
     inside = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return np.asarray(Image.fromarray(inside).resize((size, size), Image.Resampling.BILINEAR))

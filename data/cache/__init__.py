@@ -16,7 +16,7 @@ __all__ = ["Cache"]
 
 
 def __getattr__(name: str) -> Any:
-    # On demand: the other modules of this package must not import the whole cache.
+    # Imported on demand, because other modules of this package must not import the whole cache.
     if name == "Cache":
         from data.cache.cache import Cache
 

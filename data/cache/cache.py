@@ -1,4 +1,4 @@
-"""A cache, opened for reading; `data.cache.format` describes its files."""
+"""Open a cache for reading; `data.cache.format` describes its files."""
 
 from __future__ import annotations
 
@@ -7,35 +7,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import ValidationError
+import pyarrow as pa
 
 from data.analysis.feature_names import FEATURES
 from data.analysis.kinds import EMBEDDED, EMBEDDING_PREFIX, FEATURE_KIND, Kind, kinds_in
 from data.cache import fingerprints
-from data.cache.format import FORMAT, READABLE_FORMATS, CacheInfo, how_to_make, interrupted, require_current
+from data.cache.format import READABLE_FORMATS, CacheInfo, how_to_make, interrupted, require_current
 from data.cache.rows import KEYS, Origin, Rows, joined
 from data.cache.tensor_reader import read_tables, read_tensors
 from data.errors import CacheError
 from data.io.command_names import command_name
+from data.io.documents import require_format, validated
 from data.io.folder import Folder
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
 class Cache:
-    """An open cache.
+    """A cache that is open for reading.
 
     Attributes
     ----------
     folder : Folder
-        Its folder.
+        The folder of the cache.
     info : CacheInfo
-        Content of its ``cache.json``.
+        Content of ``cache.json``.
     """
 
     folder: Folder
@@ -48,7 +45,7 @@ class Cache:
         Raises
         ------
         CacheError
-            If there is none, or it cannot be read, or it has another version.
+            If the cache does not exist, cannot be read, or has another format.
         """
         folder = Folder.at(uri)
         try:
@@ -64,20 +61,9 @@ class Cache:
             raise CacheError(
                 f"{uri}: cannot be read ({error.strerror or error}); give the folder of a cache"
             ) from error
-        version = content.get("format") if isinstance(content, dict) else None
-        if version not in READABLE_FORMATS:
-            raise CacheError(
-                f"{uri}/cache.json: a cache of version {version}, but this program reads versions up to"
-                f" {FORMAT}; prepare it again in a new folder"
-            )
-        try:
-            return cls(folder, CacheInfo.model_validate(content))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise CacheError(
-                f"{uri}/cache.json: {where}: {first['msg']}; prepare the cache again in a new folder"
-            ) from error
+        where, advice = f"{uri}/cache.json", "prepare the cache again in a new folder"
+        require_format(content, READABLE_FORMATS, where=where, error=CacheError, advice=advice)
+        return cls(folder, validated(CacheInfo, content, where=where, error=CacheError, advice=advice))
 
     @cached_property
     def collection(self) -> str:
@@ -86,7 +72,7 @@ class Cache:
         Raises
         ------
         CacheError
-            If the manifest of a cache of version 1 is damaged, or of another preparation than ``cache.json``.
+            If the manifest of a cache of version 1 is damaged or does not belong to ``cache.json``.
         """
         if self.info.collection is not None:
             return self.info.collection
@@ -96,7 +82,7 @@ class Cache:
             manifest = None
         columns = list(fingerprints.COLUMNS)
         if manifest is None or not set(columns) <= set(manifest.schema_arrow.names):
-            # What is left to tell such a cache from others.
+            # The only remaining way to distinguish this cache from others.
             return self.info.fingerprint
         require_current(manifest, self.info.fingerprint, self.folder)
         return fingerprints.collection_fingerprint([manifest.read(columns).sort_by("track_id")])
@@ -112,8 +98,8 @@ class Cache:
         Raises
         ------
         CacheError
-            If the cache has none, or its table lacks a column, holds a number that is not finite, or is of
-            another preparation than ``cache.json``.
+            If the cache has no features, or their table lacks a column, contains a number that is not finite,
+            or does not belong to ``cache.json``.
         """
         name = f"{self.folder.uri}/features.parquet"
         try:
@@ -136,29 +122,29 @@ class Cache:
     def melspec(self) -> Rows:
         """Log-mel spectrograms: float16 dB, shape (n, n_mels, n_frames), one per window.
 
-        ``X`` is mapped from files that all processes of a node share: it takes memory once, and only for the
-        rows in use; ``segment`` counts the windows of a track.
+        ``X`` is mapped from files that all processes of a node share, so only rows in use take memory, and
+        only once; ``segment`` counts the windows of a track.
 
         Raises
         ------
         CacheError
-            If the cache has none, or a shard is missing or damaged.
+            If the cache has no spectrograms, or a shard is missing or damaged.
         """
         return self._tensors("melspec")
 
     @cached_property
     def image(self) -> Rows:
-        """Pictures: uint8 RGB, shape (n, height, width, 3), one per window; shared as `melspec` is."""
+        """Images: uint8 RGB, shape (n, height, width, 3), one per window; mapped like `melspec`."""
         return self._tensors("image")
 
     @property
     def encoder_weights(self) -> dict[str, str]:
-        """SHA-256 of the weights of each encoder whose vectors the cache has."""
+        """SHA-256 of the weights of each encoder, by its name."""
         embeddings = self.info.parameters.get("embeddings", {})
         return {name: str(embeddings[name]["sha256"]) for name in sorted(embeddings)}
 
     def kind_of(self, reads: Kind) -> Kind:
-        """Return what a family that reads a kind finds here: for `EMBEDDED`, features and all embeddings.
+        """Resolve the input of a family: `EMBEDDED` becomes features and all embeddings of this cache.
 
         Raises
         ------
@@ -173,7 +159,7 @@ class Cache:
         return "+".join([FEATURE_KIND, *(f"{EMBEDDING_PREFIX}{name}" for name in self.encoder_weights)])
 
     def tables(self, kind: Kind) -> Iterator[pa.Table]:
-        """Tensors as Arrow tables, one per shard: the key columns, and ``tensor`` as a fixed-shape tensor.
+        """Yield tensors as Arrow tables, one per shard: key columns, and ``tensor`` as a fixed-shape tensor.
 
         Raises
         ------
@@ -183,23 +169,23 @@ class Cache:
         return read_tables(self.folder, kind, self.info.fingerprint)
 
     def rows(self, kind: Kind) -> Rows:
-        """Rows of a kind of input.
+        """Read the rows of a kind of input.
 
         Parameters
         ----------
         kind : str
-            ``features``, ``melspec``, ``image``, ``embedding-NAME``, or several of the first and the last
-            kind, joined by ``+``: their columns side by side, as float32. `EMBEDDED` is features and all
+            ``features``, ``melspec``, ``image`` or ``embedding-NAME``. Features and embeddings can be joined
+            by ``+``, which concatenates their columns as float32. `EMBEDDED` means features and all
             embeddings.
 
         Raises
         ------
         CacheError
-            If the cache has no such input, or a table of it is missing or damaged.
+            If the cache has no such input, or one of its tables is missing or damaged.
         """
         kinds = kinds_in(self.kind_of(kind))
         if len(kinds) > 1:
-            return joined([self.rows(each) for each in kinds], self.folder.uri)
+            return joined([self.rows(name) for name in kinds], self.folder.uri)
         match kind:
             case "features":
                 return self.features

@@ -1,8 +1,8 @@
-"""Fingerprints: one for a collection, one per kind of input that a cache holds of it.
+"""Fingerprints of a collection and of each kind of input in a cache.
 
-Boards and splits depend on the collection alone: its tracks with their content, labels and groups. A run
-also depends on the inputs that it read: how they were made from the collection. Adding another kind of input
-to a cache changes neither.
+Leaderboards and splits depend only on the collection: its tracks with their content, labels and groups. A run
+also depends on its input: how that was extracted from the collection. Adding another kind of input to a cache
+changes neither fingerprint.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+import pyarrow as pa
+
+from data.analysis.kinds import EMBEDDING_PREFIX, SPECTROGRAM_KINDS
+from data.analysis.parameters import Parameters
 
 COLUMNS = ("track_id", "label", "group", "sha256", "status")
-"""Columns of the manifest that the fingerprint of a collection is made of."""
+"""Columns of the manifest that determine the fingerprint of a collection."""
 USABLE = "ok"
-"""Status of the manifest's rows that count."""
-_KINDS = ("melspec", "image", "embeddings")
-"""Parameters that concern one kind of input."""
+"""Status of the rows of a manifest that are part of the collection."""
+_INPUT_PARAMETERS = (*SPECTROGRAM_KINDS, "embeddings")
+"""Parameters that affect only one kind of input."""
 
 
 def fingerprint(content: Any) -> str:
@@ -35,7 +37,7 @@ def collection_fingerprint(manifest: Iterable[pa.Table]) -> str:
     Parameters
     ----------
     manifest : iterable of Table
-        The manifest in pieces, sorted by track. It does not matter where the files are.
+        The manifest in pieces, sorted by track. The paths of the files do not matter.
     """
     digest = hashlib.sha256()
     for table in manifest:
@@ -48,7 +50,7 @@ def collection_fingerprint(manifest: Iterable[pa.Table]) -> str:
 def preparation_fingerprint(parameters: Mapping[str, Any], collection: str) -> str:
     """Fingerprint of a whole cache: all parameters and the collection.
 
-    It tells whether the files of a cache were written together. Runs of version 0.1 recorded it as the only
+    It shows whether the files of a cache were written together. Runs of version 0.1 stored it as the only
     fingerprint of their data.
     """
     return fingerprint({"parameters": parameters, "tracks": collection})
@@ -62,8 +64,8 @@ def input_fingerprint(kind: str, parameters: Mapping[str, Any], collection: str)
     kind : str
         ``features``, ``melspec``, ``image``, or ``embedding-NAME``.
     parameters : mapping
-        `Parameters` as JSON-like content; a parameter at its default is not hashed, so that one that a later
-        version adds changes nothing.
+        `Parameters` as JSON-like content. Parameters with their default value are not hashed, so that a new
+        parameter does not change existing fingerprints.
     collection : str
         See `collection_fingerprint`.
     """
@@ -71,17 +73,16 @@ def input_fingerprint(kind: str, parameters: Mapping[str, Any], collection: str)
 
 
 def same_input(kind: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether two sets of parameters make the same input of a kind."""
+    """Whether two sets of parameters produce the same input of a kind."""
     return _of_kind(kind, first) == _of_kind(kind, second)
 
 
 def _of_kind(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters that an input of a kind depends on and that differ from their defaults."""
-    from data.analysis.parameters import Parameters
-
-    # Tests and older versions wrote parameters that are not whole.
+    """Parameters that affect a kind of input and differ from their defaults."""
+    # Tests and older versions wrote incomplete parameters.
     content = Parameters.model_validate(parameters).model_dump(exclude_defaults=True)
-    common = {name: value for name, value in content.items() if name not in _KINDS}
-    if kind.startswith("embedding-"):
-        return common | {"embedding": content.get("embeddings", {}).get(kind.removeprefix("embedding-"))}
+    common = {name: value for name, value in content.items() if name not in _INPUT_PARAMETERS}
+    if kind.startswith(EMBEDDING_PREFIX):
+        name = kind.removeprefix(EMBEDDING_PREFIX)
+        return common | {"embedding": content.get("embeddings", {}).get(name)}
     return common | ({kind: content[kind]} if kind in content else {})

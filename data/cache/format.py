@@ -1,6 +1,6 @@
 """Format of a cache: its versions, the content of ``cache.json``, and the check that its tables agree.
 
-A cache folder holds ``cache.json`` (`CacheInfo`), ``manifest.parquet`` (one row per file),
+A cache folder contains ``cache.json`` (`CacheInfo`), ``manifest.parquet`` (one row per file),
 ``features.parquet`` (one row per segment) and, if requested, ``melspec/*.parquet``, ``image/*.parquet`` and
 ``embedding-NAME/*.parquet``, with the files of each encoder under ``encoders/NAME``.
 """
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 FORMAT = 3
-"""Version of the cache's layout that is written."""
+"""Version of the layout that is written."""
 READABLE_FORMATS = (1, 2, FORMAT)
 """Versions that are read: the first had no fingerprint of the collection, the second no given partition."""
 FINGERPRINT = b"genre_search.fingerprint"
-"""Key of a table's metadata under which stands the fingerprint of the cache that it was written for."""
+"""Key in the metadata of a table with the fingerprint of its cache."""
 
 
 class CacheInfo(BaseModel):
@@ -37,20 +37,20 @@ class CacheInfo(BaseModel):
     source : str
         Source of the rows: ``"audio"``, ``"images"``, ``"demo"`` or ``"features-csv"``.
     synthetic : bool
-        Whether the audio was synthesised; every result from it is marked as such.
+        Whether the audio was synthesised; all results of such a cache are marked.
     parameters : dict
         How features and tensors were extracted from the audio: sample rate in Hz, lengths in samples, segment
         length in seconds.
     fingerprint : str
-        Hex digest of all parameters and the collection, which the tables repeat: an interrupted write is
-        detected by it.
+        Hex digest of all parameters and the collection. The tables store it too, so that an interrupted write
+        is detected.
     collection : str, optional
-        Hex digest of tracks, content, labels and groups; see `data.cache.fingerprints`. A cache of version 1
-        has none; `Cache.collection` computes it.
+        Hex digest of tracks, content, labels and groups; see `data.cache.fingerprints`. Caches of version 1
+        lack it; `Cache.collection` computes it.
     decoding : int
-        Version of the choice of audio decoders; 1, libsndfile for all formats, if the cache does not say.
+        Version of the choice of audio decoders; the default 1 means libsndfile for all formats.
     versions : dict
-        Versions of the libraries that made it.
+        Versions of the libraries that made the cache.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -66,47 +66,49 @@ class CacheInfo(BaseModel):
 
 
 def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
-    """Explain how to add what a cache lacks: features, or tensors of a kind.
+    """Explain how to add features or a kind of tensor to a cache.
 
     Parameters
     ----------
     folder : Folder
         The cache.
     source : str
-        What it was made of; only what was made of audio can be added to.
+        Source of the cache. Inputs can be added to caches of audio; embeddings also to the demo data set.
     kind : str
-        ``melspec``, ``image``, ``embedding musicnn``, or nothing for features.
+        ``melspec``, ``image`` or ``embedding musicnn``; empty for features.
     """
-    made = source == "audio"
+    if source == "demo" and kind.startswith("embedding "):
+        return f"make them with '{command_name('data.demo')} --cache {shlex.quote(folder.uri)} --{kind}'"
+    is_extensible = source == "audio"
     option = f" --{kind}" if kind else ""
-    where = shlex.quote(folder.uri) if made else "DIR"
-    new = "" if made else f", a new cache: this one was made of {source}"
-    return f"make them with '{command_name('data.prepare')} --audio DIR --cache {where}{option}'{new}"
+    where = shlex.quote(folder.uri) if is_extensible else "DIR"
+    note = "" if is_extensible else f", a new cache: this one was made of {source}"
+    return f"make them with '{command_name('data.prepare')} --audio DIR --cache {where}{option}'{note}"
 
 
 def require_current(table: pq.ParquetFile, fingerprint: str, folder: Folder) -> None:
-    """Refuse a table that does not belong to ``cache.json``: preparation was killed between the two.
+    """Refuse a table that does not belong to ``cache.json``, because preparation was killed in between.
 
     Parameters
     ----------
     table : ParquetFile
-        The table; one of an older version is accepted.
+        The table; older versions without a fingerprint are accepted.
     fingerprint : str
-        That of ``cache.json``.
+        Fingerprint in ``cache.json``.
     folder : Folder
         The cache.
 
     Raises
     ------
     CacheError
-        If the two differ.
+        If the fingerprints differ.
     """
-    if _written_for(table) not in (None, fingerprint.encode()):
+    if _stored_fingerprint(table) not in (None, fingerprint.encode()):
         raise interrupted(folder)
 
 
-def of_one_preparation(folder: Folder, source: str) -> bool:
-    """Whether the tables of a cache belong together; they do not if preparation was killed in between.
+def tables_agree(folder: Folder, source: str) -> bool:
+    """Whether the tables of a cache belong together; not if preparation was killed in between.
 
     Parameters
     ----------
@@ -118,17 +120,17 @@ def of_one_preparation(folder: Folder, source: str) -> bool:
     names = ["manifest.parquet"] if source == "images" else ["manifest.parquet", "features.parquet"]
     if not all(folder.exists(name) for name in names):
         return False
-    return len({_written_for(folder.parquet(name)) for name in names}) == 1
+    return len({_stored_fingerprint(folder.parquet(name)) for name in names}) == 1
 
 
-def _written_for(table: pq.ParquetFile) -> bytes | None:
-    """Fingerprint of the cache that a table was written for; None if it is of an older version."""
+def _stored_fingerprint(table: pq.ParquetFile) -> bytes | None:
+    """Fingerprint in the metadata of a table; None in older versions."""
     fingerprint: bytes | None = (table.metadata.metadata or {}).get(FINGERPRINT)
     return fingerprint
 
 
 def interrupted(folder: Folder) -> CacheError:
-    """Error for a cache whose preparation was interrupted."""
+    """Return the error for a cache whose preparation was interrupted."""
     return CacheError(
         f"{folder.uri}: preparing this cache was interrupted; run the same"
         f" '{command_name('data.prepare')}' again, finished work is kept"

@@ -1,8 +1,7 @@
-"""Read tensors in place, from several Parquet files, as one array.
+"""Read tensors from several Parquet files as one array, without copying the files.
 
-A column chunk of one page, without compression or dictionary, ends in the values themselves, one after
-another. So the files need only be mapped: every process of a node reads the same pages of memory, and nothing
-is unpacked.
+A column chunk of one page without compression and dictionary ends with the plain values. Therefore the files
+are only mapped: all processes of a node share the same pages of memory, and nothing is unpacked.
 """
 
 from __future__ import annotations
@@ -10,29 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 _HEADER = 64
-"""Bytes that hold the first three fields of a page's header, with room to spare."""
+"""Number of bytes that is enough for the first three fields of a page's header."""
 
 
 @dataclass(frozen=True)
 class MappedTensors:
-    """Tensors in mapped files, read-only: indexed as an array is along its first axis.
+    """Read-only tensors in mapped files, indexed along the first axis like an array.
 
-    Indexing copies the requested rows. Threads may read at the same time.
+    Indexing copies the requested rows. Several threads can read at the same time.
 
     Attributes
     ----------
     pieces : sequence of ndarray of uint8, shape (n_i, n_bytes)
         Mapped runs of tensors, as bytes.
     piece, row : ndarray of int64, shape (n,)
-        The piece that holds each tensor, and its row there.
+        The piece that contains each tensor, and its row in the piece.
     tensor_shape : tuple of int
         Shape of one tensor.
     dtype : dtype
@@ -71,22 +69,22 @@ class MappedTensors:
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[number] for number in range(len(self)))
 
-    def __getitem__(self, chosen: Any) -> np.ndarray:
-        """Copy the rows that an integer, a slice, or an array of integers or of truth values names.
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """Copy the rows selected by an integer, a slice, or an array of integers or booleans.
 
-        Of a tuple, the first element names rows and the others index what was copied.
+        The first element of a tuple selects rows, the others index the copy.
         """
-        if isinstance(chosen, tuple):
-            first, *rest = chosen
+        if isinstance(index, tuple):
+            first, *rest = index
             axes = (slice(None),) * np.ndim(self.row[first]) + tuple(rest)
             return np.asarray(self[first][axes])
-        piece, row = self.piece[chosen], self.row[chosen]
+        piece, row = self.piece[index], self.row[index]
         if np.ndim(row) == 0:
             return self._typed(self.pieces[piece][row].copy()[np.newaxis])[0]
         out = np.empty((len(row), self.dtype.itemsize * int(np.prod(self.tensor_shape))), dtype=np.uint8)
-        # Runs of consecutive rows are copied at once.
-        new = (np.diff(piece) != 0) | (np.diff(row) != 1)
-        bounds = [0, *(np.flatnonzero(new) + 1).tolist(), len(row)] if len(row) else []
+        # Consecutive rows are copied together.
+        starts_run = (np.diff(piece) != 0) | (np.diff(row) != 1)
+        bounds = [0, *(np.flatnonzero(starts_run) + 1).tolist(), len(row)] if len(row) else []
         for start, end in pairwise(bounds):
             out[start:end] = self.pieces[piece[start]][row[start] : row[start] + end - start]
         return self._typed(out)
@@ -100,7 +98,7 @@ class MappedTensors:
             If `copy` is False.
         """
         if copy is False:
-            raise ValueError("tensors in mapped files cannot become an array without a copy")
+            raise ValueError("mapped tensors cannot be converted to an array without a copy")
         array = self[:]
         return array if dtype is None else array.astype(dtype, copy=False)
 
@@ -109,7 +107,7 @@ class MappedTensors:
 
 
 def map_column(path: str, metadata: pq.FileMetaData, column: str) -> list[np.ndarray] | None:
-    """Map a FIXED_SIZE_BINARY column of a Parquet file: its values by row group, as bytes.
+    """Map a FIXED_SIZE_BINARY column of a Parquet file as bytes.
 
     Parameters
     ----------
@@ -118,46 +116,44 @@ def map_column(path: str, metadata: pq.FileMetaData, column: str) -> list[np.nda
     metadata : FileMetaData
         Its footer.
     column : str
-        Name of the column, which holds no null.
+        Name of the column, which must not contain nulls.
 
     Returns
     -------
     list of ndarray of uint8, shape (n_i, n_bytes), or None
-        One a row group, read-only; None if a row group is not stored as one plain page.
+        One read-only array per row group; None if a row group is not stored as one plain page.
 
     Raises
     ------
     OSError
         If the file cannot be mapped.
     """
-    import pyarrow as pa
-
     number = metadata.schema.names.index(column)
     width = metadata.schema.column(number).length
-    # Arrow's map outlives its file, whereas Python's keeps it open: too many open files at a thousand shards.
+    # Unlike Python's mmap, Arrow closes the file; a thousand shards would exceed the limit of open files.
     with pa.memory_map(path) as stream:
         content = stream.read_buffer()
     pieces = []
     for group in range(metadata.num_row_groups):
         chunk = metadata.row_group(group).column(number)
-        first, held = chunk.data_page_offset, chunk.num_values * width
+        first, n_bytes = chunk.data_page_offset, chunk.num_values * width
         page = _page_size(content[first : first + _HEADER].to_pybytes())
-        plain = chunk.compression == "UNCOMPRESSED" and not chunk.has_dictionary_page
-        # A page that is as large as all values holds all of them, at its end.
-        if not plain or page is None or page < held:
+        is_plain = chunk.compression == "UNCOMPRESSED" and not chunk.has_dictionary_page
+        # A page at least as large as all values contains them all, at its end.
+        if not is_plain or page is None or page < n_bytes:
             return None
         end = first + chunk.total_compressed_size
         if end > len(content):
             raise OSError("cut short")
-        pieces.append(np.frombuffer(content, np.uint8, held, end - held).reshape(-1, width))
+        pieces.append(np.frombuffer(content, np.uint8, n_bytes, end - n_bytes).reshape(-1, width))
     return pieces
 
 
 def _page_size(header: bytes) -> int | None:
-    """Bytes of a page as stored: the third field of its header, a Thrift struct in the compact protocol.
+    """Size of a stored page in bytes: the third field of its header, a Thrift struct in compact protocol.
 
-    The first three are 32-bit integers: the type, which is 0 for a data page, and the sizes without and with
-    compression; see ``PageHeader`` in the Parquet format's ``parquet.thrift``.
+    The first three fields are 32-bit integers: the type, 0 for a data page, and the uncompressed and
+    compressed sizes; see ``PageHeader`` in the Parquet format's ``parquet.thrift``.
     """
     values = []
     place = 0

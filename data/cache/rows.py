@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from data.analysis.kinds import Kind
 from data.cache.memory_map import MappedTensors
@@ -14,17 +15,16 @@ from data.errors import CacheError
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 KEYS = ("track_id", "segment", "label", "group")
-"""Key columns that every table of a cache begins with."""
+"""First columns of every table of a cache."""
 
 Array = np.ndarray | MappedTensors
-"""An array, or tensors in mapped files, which are indexed like one."""
+"""An array, or tensors in mapped files, which are indexed like an array."""
 
 
 class Origin(NamedTuple):
-    """Where tensors are stored.
+    """Location of tensors that other processes can open.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Origin(NamedTuple):
     kind : str
         ``"melspec"`` or ``"image"``.
     fingerprint : str
-        That of the input; see `Cache.input_fingerprint`.
+        Fingerprint of the input; see `Cache.input_fingerprint`.
     """
 
     cache: str
@@ -48,15 +48,15 @@ class Rows:
     Attributes
     ----------
     X : ndarray or MappedTensors, shape (n, ...)
-        The input: float64 features, or tensors in the dtype that they are cached in. Read-only.
+        Read-only input: float64 features, or tensors in the dtype of the cache.
     track_id, label, group : ndarray of object, shape (n,)
-        The track that each row comes from, its genre and its group, as `str`.
+        Track, genre and group of each row, as `str`.
     segment : ndarray of int32, shape (n,)
         Number of the segment in its track, from 0.
     blocks : tuple of (str, int)
-        Kinds whose columns are side by side in `X`, with their widths; empty for tensors.
+        Kinds that are joined in `X`, with their numbers of columns; empty for tensors.
     origin : Origin or None
-        Where other processes can open `X`; None if it is small enough to be sent to them.
+        Location of `X` for other processes; None if `X` is small enough to be sent to them.
     """
 
     X: Array
@@ -79,7 +79,7 @@ class Rows:
         )
 
     def tracks(self) -> pd.DataFrame:
-        """One row per track, sorted by ``track_id``: ``track_id``, ``label``, ``group``, each as object."""
+        """Table of tracks, sorted by ``track_id``: object columns ``track_id``, ``label`` and ``group``."""
         import pandas as pd
 
         frame = pd.DataFrame(
@@ -89,7 +89,7 @@ class Rows:
 
 
 def joined(parts: Sequence[Rows], uri: str) -> Rows:
-    """Put the columns of several kinds of input side by side, as float32.
+    """Join the columns of several kinds of input as float32.
 
     Parameters
     ----------
@@ -101,13 +101,13 @@ def joined(parts: Sequence[Rows], uri: str) -> Rows:
     Raises
     ------
     CacheError
-        If the parts are not rows of the same segments.
+        If the parts have different segments.
     """
     first = parts[0]
     for other in parts[1:]:
-        same = len(other.X) == len(first.X) and (other.track_id == first.track_id).all()
-        if not same or (other.segment != first.segment).any():
-            raise CacheError(f"{uri}: its inputs are of different segments; prepare the cache again")
+        same_tracks = len(other.X) == len(first.X) and (other.track_id == first.track_id).all()
+        if not same_tracks or (other.segment != first.segment).any():
+            raise CacheError(f"{uri}: its inputs have different segments; prepare the cache again")
     X = np.concatenate([np.asarray(part.X, dtype=np.float32) for part in parts], axis=1)
     X.flags.writeable = False
     return replace(first, X=X, blocks=tuple(block for part in parts for block in part.blocks), origin=None)

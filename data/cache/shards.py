@@ -1,8 +1,8 @@
-"""Tensors in Parquet.
+"""Store tensors in Parquet files, called shards.
 
-A tensor is a value of FIXED_SIZE_BINARY without compression, dictionary or statistics: a nested list, which
-is how Parquet stores Arrow's fixed-shape tensors, reads forty times slower. Its shape and type stand in the
-field's metadata under ``shape`` (JSON) and ``dtype``. Reading is in `data.cache.tensor_reader`.
+A tensor is a FIXED_SIZE_BINARY value without compression, dictionary or statistics. Arrow's fixed-shape
+tensors would be stored as nested lists, which are forty times slower to read. Shape and type are stored in
+the field's metadata as ``shape`` (JSON) and ``dtype``. `data.cache.tensor_reader` reads whole caches.
 """
 
 from __future__ import annotations
@@ -11,23 +11,20 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from data.analysis.kinds import EMBEDDING_PREFIX
+from data.analysis.kinds import EMBEDDING_PREFIX, SPECTROGRAM_KINDS
 from data.errors import CacheError
 from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-KINDS = ("melspec", "image")
-"""Kinds of tensors that are made of spectrograms; embeddings are tensors of one axis, stored likewise."""
 _ROW_GROUP = 64
 _ONE_PAGE = 1 << 30
-"""Size of a page in bytes that no row group reaches: `memory_map` reads pages that are whole row groups."""
+"""Page size in bytes that no row group reaches, so that each is one page, as `memory_map` requires."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class TrackTensors:
     track_id, label : str
         The track and its genre.
     X : ndarray, shape (n_windows, ...)
-        One tensor a window.
+        One tensor per window.
     """
 
     track_id: str
@@ -48,9 +45,7 @@ class TrackTensors:
 
 
 def write_shard(folder: Folder, name: str, tracks: Sequence[TrackTensors]) -> None:
-    """Write the tensors of some tracks as one Parquet file, each track as its own group for now."""
-    import pyarrow as pa
-
+    """Write tensors of tracks to a Parquet file; until `tidy_shards`, each track is its own group."""
     shape, dtype = tracks[0].X.shape[1:], tracks[0].X.dtype
     size = int(np.prod(shape)) * dtype.itemsize
     values = np.concatenate([track.X for track in tracks])
@@ -80,8 +75,6 @@ def write_shard(folder: Folder, name: str, tracks: Sequence[TrackTensors]) -> No
 
 
 def _write(folder: Folder, name: str, table: pa.Table) -> None:
-    import pyarrow.parquet as pq
-
     with folder.writing(name) as stream:
         pq.write_table(
             table,
@@ -95,16 +88,18 @@ def _write(folder: Folder, name: str, table: pa.Table) -> None:
 
 
 def tidy_shards(folder: Folder) -> None:
-    """Delete shards that the manifest does not name, and write its groups into those that it does.
+    """Delete shards that the manifest does not name, and update the groups in the others.
 
-    What writers that were killed left among them is deleted too.
+    Unfinished files of killed writers are deleted too.
     """
-    kinds = [name for name in folder.names() if name in KINDS or name.startswith(EMBEDDING_PREFIX)]
+    kinds = [
+        name for name in folder.names() if name in SPECTROGRAM_KINDS or name.startswith(EMBEDDING_PREFIX)
+    ]
     if not kinds:
         return
     manifest = folder.read_table("manifest.parquet", ["track_id", "group", "part"])
     used = {f"{part}.parquet" for part in manifest["part"].to_pylist()}
-    group = dict(zip(manifest["track_id"].to_pylist(), manifest["group"].to_pylist(), strict=True))
+    group_of_track = dict(zip(manifest["track_id"].to_pylist(), manifest["group"].to_pylist(), strict=True))
     for kind in kinds:
         shards = folder / kind
         shards.remove_unfinished()
@@ -113,7 +108,7 @@ def tidy_shards(folder: Folder) -> None:
                 shards.remove(name)
                 continue
             keys = read_shard(shards, name, ["track_id", "group"])
-            current = [group.get(track, track) for track in keys["track_id"].to_pylist()]
+            current = [group_of_track.get(track, track) for track in keys["track_id"].to_pylist()]
             if current != keys["group"].to_pylist():
                 table = read_shard(shards, name, None)
                 column = table.schema.get_field_index("group")
@@ -121,15 +116,13 @@ def tidy_shards(folder: Folder) -> None:
 
 
 def read_shard(folder: Folder, name: str, columns: list[str] | None) -> pa.Table:
-    """Columns of a shard; all of them for None.
+    """Read columns of a shard; None reads all.
 
     Raises
     ------
     CacheError
-        If it is missing or damaged.
+        If the shard is missing or damaged.
     """
-    import pyarrow.parquet as pq
-
     with damage_named(folder, name):
         return pq.read_table(
             f"{folder.path}/{name}", columns=columns, filesystem=folder.filesystem, memory_map=True
@@ -137,7 +130,7 @@ def read_shard(folder: Folder, name: str, columns: list[str] | None) -> pa.Table
 
 
 def tensors_of_tracks(folder: Folder, name: str) -> dict[str, np.ndarray]:
-    """Tensors of a shard by track, each of shape (n_windows, ...); raises as `read_shard` does."""
+    """Read the tensors of a shard by track, each of shape (n_windows, ...); see `read_shard` for errors."""
     table = read_shard(folder, name, None).sort_by([("track_id", "ascending"), ("segment", "ascending")])
     shape, dtype = tensor_type(table.schema)
     values = [np.frombuffer(value, dtype=dtype).reshape(shape) for value in table["tensor"].to_pylist()]
@@ -154,18 +147,14 @@ def tensor_type(schema: pa.Schema) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 
 def read_schema(folder: Folder, name: str) -> pa.Schema:
-    """Read the schema of a shard; raises as `read_shard` does."""
-    import pyarrow.parquet as pq
-
+    """Read the schema of a shard; see `read_shard` for errors."""
     with damage_named(folder, name):
         return pq.read_schema(f"{folder.path}/{name}", filesystem=folder.filesystem)
 
 
 @contextlib.contextmanager
 def damage_named(folder: Folder, name: str) -> Iterator[None]:
-    """Name the shard that the block fails to read, or the bucket that refuses it, by a `CacheError`."""
-    import pyarrow as pa
-
+    """Convert an error inside this context to a `CacheError` that names the shard or the bucket."""
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:

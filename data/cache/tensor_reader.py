@@ -1,4 +1,4 @@
-"""Read the tensors of a cache as one array that all processes of a node share, or as Arrow tables."""
+"""Read the tensors of a cache as an array that all processes of a node share, or as Arrow tables."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from data.cache.format import how_to_make, require_current
 from data.cache.memory_map import MappedTensors, map_column
@@ -20,32 +23,29 @@ from data.io.command_names import command_name
 from data.io.folder import Folder
 from data.io.scratch import making, scratch_folder, used
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 
 def read_tensors(folder: Folder, kind: str, fingerprint: str, key: str = "") -> Rows:
     """Rows of one kind of tensor, sorted by track and window.
 
-    Shards on a local disk are mapped as they are. Of shards in a bucket, the first process of a node that
-    asks makes one array file; it and all others map that.
+    Shards on a local disk are mapped directly. Shards in a bucket are copied into one array file by the first
+    process of a node that reads them; all processes map this file.
 
     Parameters
     ----------
     folder : Folder
         The cache.
     kind : str
-        One of `data.cache.shards.KINDS`, or ``embedding-NAME``.
+        ``melspec``, ``image`` or ``embedding-NAME``.
     fingerprint : str
-        The cache's.
+        Fingerprint of the cache.
     key : str
-        Fingerprint of the input, which names the array file; the cache's by default.
+        Fingerprint of the input, used in the name of the array file; by default, that of the cache.
 
     Raises
     ------
     CacheError
-        If the cache has no such tensors, a shard is missing or damaged, or the manifest is of another
-        preparation than ``cache.json``.
+        If the cache has no such tensors, a shard is missing or damaged, or the manifest does not belong to
+        ``cache.json``.
     """
     shards = _Shards.of(folder, kind, fingerprint)
     if folder.is_local:
@@ -65,14 +65,12 @@ def read_tensors(folder: Folder, kind: str, fingerprint: str, key: str = "") -> 
 
 
 def read_tables(folder: Folder, kind: str, fingerprint: str) -> Iterator[pa.Table]:
-    """Tables of one kind of tensor, one a shard, whose column ``tensor`` is an Arrow fixed-shape tensor.
+    """Yield one table per shard, whose column ``tensor`` is an Arrow fixed-shape tensor.
 
-    The tensors share the memory of what was read. Parameters and errors are those of `read_tensors`.
+    The tensors are not copied. See `read_tensors` for parameters and errors.
     """
-    import pyarrow as pa
-
-    part = _parts(folder, kind, fingerprint)
-    for name in _names(part):
+    part_of_track = _parts(folder, kind, fingerprint)
+    for name in _names(part_of_track):
         table = read_shard(folder / kind, name, None)
         shape, dtype = tensor_type(table.schema)
         plain = pa.from_numpy_dtype(dtype)
@@ -87,13 +85,15 @@ def read_tables(folder: Folder, kind: str, fingerprint: str) -> Iterator[pa.Tabl
         column = table.schema.get_field_index("tensor")
         tensor = pa.chunked_array(chunks, type=pa.fixed_shape_tensor(plain, shape))
         table = table.set_column(column, "tensor", tensor)
-        current = [f"{part.get(track)}.parquet" == name for track in table["track_id"].to_pylist()]
-        yield table if all(current) else table.filter(pa.array(current))
+        is_current = [
+            f"{part_of_track.get(track)}.parquet" == name for track in table["track_id"].to_pylist()
+        ]
+        yield table if all(is_current) else table.filter(pa.array(is_current))
 
 
 @dataclass(frozen=True)
 class _Shards:
-    """The shards of a kind.
+    """The shards of one kind of tensor.
 
     Attributes
     ----------
@@ -102,9 +102,9 @@ class _Shards:
     names : list of str
         Their names.
     keys : Table
-        Key columns of all rows that count, sorted.
+        Key columns of all current rows, sorted.
     shard, row : ndarray of int64, shape (n,)
-        For each of them the number of its shard, and of its row in it.
+        Number of the shard of each row of `keys`, and row in the shard.
     tensor_shape : tuple of int
         Shape of one tensor.
     dtype : dtype
@@ -127,19 +127,18 @@ class _Shards:
     @classmethod
     def of(cls, folder: Folder, kind: str, fingerprint: str) -> _Shards:
         """Read the keys."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        part = _parts(folder, kind, fingerprint)
+        part_of_track = _parts(folder, kind, fingerprint)
         shards = folder / kind
-        names = _names(part)
+        names = _names(part_of_track)
         tables = []
         for number, name in enumerate(names):
             table = read_shard(shards, name, list(KEYS))
-            current = [f"{part.get(track)}.parquet" == name for track in table["track_id"].to_pylist()]
+            is_current = [
+                f"{part_of_track.get(track)}.parquet" == name for track in table["track_id"].to_pylist()
+            ]
             table = table.append_column("shard", pa.array(np.full(len(table), number)))
             table = table.append_column("row", pa.array(np.arange(len(table))))
-            tables.append(table.filter(pa.array(current, type=pa.bool_())))
+            tables.append(table.filter(pa.array(is_current, type=pa.bool_())))
         keys = pa.concat_tables(tables).sort_by([("track_id", "ascending"), ("segment", "ascending")])
         manifest = folder.read_table("manifest.parquet", ["track_id", "group"])
         row_of = pc.index_in(keys["track_id"], manifest["track_id"])
@@ -154,17 +153,17 @@ def _source(folder: Folder) -> str:
 
 
 def _parts(folder: Folder, kind: str, fingerprint: str) -> dict[str, str]:
-    """Name of the shard, without its ending, that holds each usable track; all of these shards exist."""
-    there = set((folder / kind).names())
-    file = folder.parquet("manifest.parquet") if there else None
+    """Name of the shard, without suffix, of each usable track; checks that all of these shards exist."""
+    present = set((folder / kind).names())
+    file = folder.parquet("manifest.parquet") if present else None
     if file is None or "part" not in file.schema_arrow.names:
         raise CacheError(f"{folder.uri}: has no {kind} tensors; {how_to_make(folder, _source(folder), kind)}")
     require_current(file, fingerprint, folder)
     manifest = folder.read_table("manifest.parquet", ["track_id", "part", "status"])
     rows = zip(*(manifest[column].to_pylist() for column in ("track_id", "part", "status")), strict=True)
-    part = {track: name for track, name, status in rows if status == OK}
-    names = _names(part)
-    missing = [name for name in names if name not in there]
+    part_of_track = {track: name for track, name, status in rows if status == OK}
+    names = _names(part_of_track)
+    missing = [name for name in names if name not in present]
     if missing and missing == names:
         raise CacheError(
             f"{folder.uri}: making its {kind} tensors was interrupted; run the same"
@@ -174,16 +173,16 @@ def _parts(folder: Folder, kind: str, fingerprint: str) -> dict[str, str]:
         raise CacheError(
             f"{folder.uri}/{kind}/{missing[0]}: missing; copy it again, or prepare the cache again"
         )
-    return part
+    return part_of_track
 
 
-def _names(part: Mapping[str, str]) -> list[str]:
-    """Names of the shards that hold tracks, sorted."""
-    return sorted({f"{name}.parquet" for name in part.values()})
+def _names(part_of_track: Mapping[str, str]) -> list[str]:
+    """Sorted names of the shards that contain tracks."""
+    return sorted({f"{name}.parquet" for name in part_of_track.values()})
 
 
 def _common(shards: Folder, names: list[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of the tensors of all shards."""
+    """Shape and type of all tensors; checks that the shards agree."""
     first = tensor_type(read_schema(shards, names[0]))
     for name in names[1:]:
         other = tensor_type(read_schema(shards, name))
@@ -196,9 +195,7 @@ def _common(shards: Folder, names: list[str]) -> tuple[tuple[int, ...], np.dtype
 
 
 def _mapped(shards: _Shards) -> MappedTensors | None:
-    """Map the shards; None if one cannot be mapped, for example because another program wrote it."""
-    import pyarrow.parquet as pq
-
+    """Map the shards; None if a shard cannot be mapped, for example because another program wrote it."""
     pieces: list[np.ndarray] = []
     piece, row = np.empty_like(shards.shard), np.empty_like(shards.row)
     for number, name in enumerate(shards.names):
@@ -207,11 +204,11 @@ def _mapped(shards: _Shards) -> MappedTensors | None:
             mapped = map_column(path, pq.read_metadata(path), "tensor")
         if mapped is None:
             return None
-        mine = np.flatnonzero(shards.shard == number)
+        rows_of_shard = np.flatnonzero(shards.shard == number)
         ends = np.cumsum([len(values) for values in mapped])
-        group = np.searchsorted(ends, shards.row[mine], side="right")
-        piece[mine] = len(pieces) + group
-        row[mine] = shards.row[mine] - np.concatenate(([0], ends))[group]
+        group = np.searchsorted(ends, shards.row[rows_of_shard], side="right")
+        piece[rows_of_shard] = len(pieces) + group
+        row[rows_of_shard] = shards.row[rows_of_shard] - np.concatenate(([0], ends))[group]
         pieces += mapped
     return MappedTensors(pieces, piece, row, shards.tensor_shape, shards.dtype)
 
@@ -220,7 +217,7 @@ def _unpack(shards: _Shards, path: Path) -> None:
     """Write the tensors of all shards to one array file."""
     shape = (len(shards.row), *shards.tensor_shape)
     out = np.lib.format.open_memmap(path, mode="w+", dtype=shards.dtype, shape=shape)
-    # The file is sparse so far: writing into it on a full disk would kill the process with a signal.
+    # Allocate the sparse file, because writing to it on a full disk would kill the process with a signal.
     with path.open("r+b") as file:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     for number, name in enumerate(shards.names):
@@ -233,6 +230,6 @@ def _unpack(shards: _Shards, path: Path) -> None:
                 for chunk in table["tensor"].chunks
             ]
         )
-        mine = np.flatnonzero(shards.shard == number)
-        out[mine] = values[shards.row[mine]]
+        rows_of_shard = np.flatnonzero(shards.shard == number)
+        out[rows_of_shard] = values[shards.row[rows_of_shard]]
     out.flush()

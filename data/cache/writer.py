@@ -1,10 +1,13 @@
-"""Write a cache: the tables first, ``cache.json`` last; all store the same fingerprint."""
+"""Write a cache: first the tables, then ``cache.json``; all store the same fingerprint."""
 
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from data.analysis.feature_names import FEATURES
 from data.analysis.parameters import Parameters
@@ -17,7 +20,6 @@ from data.io.folder import Folder
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 MANIFEST = (
     "track_id",
@@ -33,7 +35,7 @@ MANIFEST = (
 """First columns of every manifest: one row per file, lengths in seconds, rates in Hz."""
 
 GIVEN_GROUP = "given_group"
-"""Column of a manifest: the group that the user gave for a file, null if none."""
+"""Column of a manifest: the user's group of a file, null if none."""
 
 OK = USABLE
 SKIPPED = "skipped"
@@ -43,16 +45,12 @@ _LIBRARIES = ("av", "librosa", "numpy", "pyarrow", "scipy", "soundfile", "soxr")
 
 def feature_schema() -> pa.Schema:
     """Arrow schema of ``features.parquet``."""
-    import pyarrow as pa
-
     keys = {"track_id": pa.string(), "segment": pa.int32(), "label": pa.string(), "group": pa.string()}
     return pa.schema([(name, keys[name]) for name in KEYS] + [(name, pa.float64()) for name in FEATURES])
 
 
 def manifest_schema() -> pa.Schema:
     """Arrow schema of the fixed columns of ``manifest.parquet``."""
-    import pyarrow as pa
-
     numbers = {"duration_s": pa.float64(), "sample_rate": pa.int32()}
     return pa.schema([(name, numbers.get(name, pa.string())) for name in MANIFEST])
 
@@ -66,7 +64,7 @@ def write_features(
     parameters: Parameters,
     synthetic: bool = False,
 ) -> CacheInfo:
-    """Write a whole cache of features.
+    """Write a complete cache of features.
 
     Parameters
     ----------
@@ -76,28 +74,25 @@ def write_features(
         One row per segment, with the columns `KEYS` and `FEATURES`.
     manifest : DataFrame
         One row per file, with the columns `MANIFEST` and `GIVEN_GROUP`, and `GIVEN_SPLIT` if the collection
-        has a partition; others are left out. ``status`` is
+        has a partition; others are ignored. ``status`` is
         `OK` or `SKIPPED`, ``reason`` is empty if `OK`, ``sha256`` identifies the content of the track.
     source : str
         Source of the rows.
     parameters : Parameters
-        How the features were extracted.
+        Parameters of the analysis.
     synthetic : bool
         Whether the audio was synthesised.
 
     Returns
     -------
     CacheInfo
-        What ``cache.json`` now holds.
+        Content of ``cache.json``.
 
     Raises
     ------
     CacheError
-        If a column is missing or there is no row.
+        If a column is missing or a table has no rows.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     for name, frame, columns in (
         ("features", features, (*KEYS, *FEATURES)),
         ("manifest", manifest, (*MANIFEST, GIVEN_GROUP)),
@@ -106,7 +101,7 @@ def write_features(
         if missing:
             raise CacheError(f"{uri}: the table of {name} lacks the column {missing[0]!r}")
         if frame.empty:
-            raise CacheError(f"{uri}: the table of {name} has no rows, so there is nothing to cache")
+            raise CacheError(f"{uri}: the table of {name} has no rows")
     folder = Folder.at(uri)
     given = {GIVEN_GROUP: pa.string(), GIVEN_SPLIT: pa.string()}
     schema = pa.schema([*manifest_schema(), *given.items()])

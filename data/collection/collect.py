@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from data.audio.spectrogram_images import SUFFIXES
 from data.collection.groups import match_groups
 from data.collection.label_table import find_metadata, label_files
-from data.collection.scan import Found, Scan, require_genres, scan_all, scan_folder, sides_by_folder
+from data.collection.scan import Scan, require_genres, scan_all, scan_folder, sides_by_folder
+from data.collection.source_file import SourceFile
 from data.collection.tags import TagValues, read_tag
 from data.errors import SettingsError
 
@@ -51,7 +53,7 @@ class Collected:
 
     Attributes
     ----------
-    files : list of Found
+    files : list of SourceFile
         The files, sorted by track.
     groups : dict of str to str or None
         Group of each track that has one; None if the user gives no groups, so that a cache keeps its own.
@@ -63,7 +65,7 @@ class Collected:
         What is probably not meant.
     """
 
-    files: list[Found]
+    files: list[SourceFile]
     groups: dict[str, str] | None = None
     splits: dict[str, str] | None = None
     notes: list[str] = field(default_factory=list)
@@ -108,7 +110,7 @@ def collect(folder: Path, layout: Layout) -> Collected:
             min_tracks=layout.min_tracks,
         )
         scan, groups, splits = labelled.scan, labelled.groups or None, labelled.splits
-        notes += [text for text in (labelled.summary(),) if text]
+        notes += [f"labels: {text}" for text in (labelled.summary(),) if text]
     elif layout.labels_from is not None:
         scan = scan_all(folder, "--audio")
         tags = read_tag(scan.files, layout.labels_from)
@@ -139,6 +141,25 @@ def collect(folder: Path, layout: Layout) -> Collected:
         # Regions of a file belong together unless the user says otherwise.
         groups = {file.track_id: file.file_id for file in regions} | (groups or {})
     return Collected(scan.files, groups, splits or None, notes, scan.warnings())
+
+
+def collect_images(folder: Path, groups: str | None) -> Collected:
+    """Find the spectrogram images of a folder of genre folders, with the groups of a table.
+
+    Raises
+    ------
+    SettingsError
+        If the folder or the table cannot be used.
+    """
+    scan = scan_folder(folder, option="--images", inner="images_original", suffixes=SUFFIXES)
+    notes = scan.notes()
+    group_of = None
+    if groups:
+        matched = match_groups(groups, [file.track_id for file in scan.files])
+        group_of = matched.groups
+        if not matched.is_complete:
+            notes.append(f"--groups {groups}: {matched.summary()}")
+    return Collected(scan.files, group_of, notes=notes, warnings=scan.warnings())
 
 
 def _with_labels(scan: Scan, tags: TagValues) -> Scan:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from data.audio.region import Region
 from data.cache.partition import known_words, side_of
 from data.collection.file_index import FileIndex
-from data.collection.scan import Found
+from data.collection.source_file import SourceFile
 from data.errors import SettingsError
 from data.io.names import normalised
 from data.io.table_file import TableFile
@@ -105,7 +105,7 @@ class TableContent:
                     )
                 _set_once(self.splits, track, side, f"{where}: {name!r} is in")
 
-    def tracks_of(self, file: Found) -> list[Found]:
+    def tracks_of(self, file: SourceFile) -> list[SourceFile]:
         """Return the labelled tracks of a file: itself, its regions, or nothing."""
         return [
             file.part(self.regions[track], self.label_of[track])

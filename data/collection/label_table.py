@@ -123,8 +123,7 @@ def label_files(
         table = TableFile.open(path, option="--labels", error=SettingsError)
         # The table itself may be among the files.
         if table.path.absolute().is_relative_to(folder):
-            scan.ignored.subtract([table.path.suffix.lower()])
-            scan = replace(scan, ignored=+scan.ignored)
+            scan.ignored.remove(table.path.suffix.lower())
         content.read(
             table,
             Columns.of(table, label_column, group_column, split_column, subset),

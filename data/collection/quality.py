@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import numpy as np
 from data.analysis.landmarks import LANDMARK, united_groups
 from data.cache.cache import Cache
 from data.cache.format import CacheInfo, require_current
+from data.cache.partition import GIVEN_SPLIT
 from data.cache.writer import GIVEN_GROUP, OK
 from data.collection.near_duplicates import near_duplicates
+from data.collection.tags import tag_coverage
 from data.errors import CacheError
 
 if TYPE_CHECKING:
@@ -43,7 +46,11 @@ def inspect(cache: Cache) -> dict[str, Any]:
         ``leak`` is the fraction of validation tracks that would have a copy, or a track of their group, in
         training if a five-fold split were made by track alone; no split of this program is.
         ``named`` is the number of tracks whose group the user gave, ``codecs`` counts tracks by codec (empty
-        for older caches), ``incomplete`` lists tracks that lack up to 50 ms.
+        for older caches), ``incomplete`` lists tracks that lack up to 50 ms. ``balance`` is the number of
+        tracks of the largest genre over that of the smallest, ``sides`` counts tracks by side of the
+        partition that came with them, ``formats`` by ending. ``bytes`` describes the sizes of the files; it
+        is None where they are unknown. ``tags`` counts the tags of up to about 200 files; it is None if the
+        files are not where the cache was made from.
 
     Raises
     ------
@@ -75,23 +82,40 @@ def inspect(cache: Cache) -> dict[str, Any]:
         "segments": len(cache.features.X) if cache.folder.exists("features.parquet") else None,
         "groups": int(tracks["group"].nunique()),
         "genres": {str(k): int(v) for k, v in tracks["label"].value_counts().sort_index().items()},
-        "duration_s": _durations(tracks["duration_s"].dropna().to_numpy(float)),
+        "balance": _balance(tracks["label"]),
+        "sides": _counted(tracks, GIVEN_SPLIT),
+        "formats": dict(Counter(Path(str(path)).suffix.lower() for path in tracks["path"]).most_common()),
+        "bytes": _distribution(tracks.loc[tracks["bytes"] >= 0, "bytes"], "smallest", "largest")
+        if "bytes" in tracks
+        else None,
+        "tags": tag_coverage(tracks["path"].astype(str).tolist()),
+        "duration_s": _distribution(tracks["duration_s"].dropna(), "shortest", "longest"),
         "sample_rates": {str(int(k)): v for k, v in sorted(Counter(tracks["sample_rate"].dropna()).items())},
         "skipped": dict(zip(skipped["track_id"], skipped["reason"], strict=True)),
         "named": int(tracks[GIVEN_GROUP].notna().sum()) if GIVEN_GROUP in tracks else 0,
-        "codecs": dict(sorted(Counter(tracks["codec"].dropna()).items())) if "codec" in tracks else {},
+        "codecs": _counted(tracks, "codec"),
         "incomplete": _named(tracks, tracks["missing_s"] > 0) if "missing_s" in tracks else [],
         **_heard(tracks, cache.info),
         **_copies(tracks, manifest, heard=cache.info.source in _FROM_AUDIO),
     }
 
 
-def _durations(seconds: np.ndarray) -> dict[str, float] | None:
-    if not len(seconds):
+def _distribution(values: pd.Series[float], low: str, high: str) -> dict[str, float] | None:
+    if not len(values):
         return None
-    quantiles = {"shortest": 0.0, "median": 0.5, "longest": 1.0}
-    lengths = {name: round(float(np.quantile(seconds, q)), 3) for name, q in quantiles.items()}
-    return lengths | {"total": round(float(seconds.sum()), 3)}
+    quantiles = {low: 0.0, "median": 0.5, high: 1.0}
+    numbers = values.to_numpy(float)
+    described = {name: round(float(np.quantile(numbers, q)), 3) for name, q in quantiles.items()}
+    return described | {"total": round(float(numbers.sum()), 3)}
+
+
+def _balance(labels: pd.Series[str]) -> float | None:
+    counts = labels.value_counts()
+    return round(float(counts.max() / counts.min()), 3) if len(counts) else None
+
+
+def _counted(tracks: pd.DataFrame, column: str) -> dict[str, int]:
+    return dict(sorted(Counter(tracks[column].dropna()).items())) if column in tracks else {}
 
 
 def _near(manifest: pq.ParquetFile, track_ids: set[str]) -> list[tuple[str, str]]:

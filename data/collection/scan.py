@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data.audio.decode import SUFFIXES
-from data.audio.region import Region
 from data.cache.partition import is_partition, side_of
+from data.collection.ignored import Ignored
+from data.collection.source_file import SourceFile, below, source_file
 from data.collection.walk import entries_of, has_files, is_folder, musical_folders, subfolders, walk
 from data.errors import SettingsError
 from data.io.folder import printable
@@ -18,48 +19,6 @@ from data.io.names import label_key, normalised, similar_labels
 
 _DEEPEST_ROOT = 4
 """Folders below the given one that may enclose the genre folders."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file of the collection.
-
-    Attributes
-    ----------
-    track_id : str
-        Its path relative to the genre folders' parent, with ``/``, in NFC, as `printable` gives it.
-    label : str
-        Its genre: the name of the first folder, likewise.
-    path : str
-        Its path, as the system names it.
-    size : int
-        Bytes; -1 if the system does not say, as for a broken link.
-    mtime_ns : int
-        Time of the last change in nanoseconds since 1970; -1 likewise.
-    region : Region, optional
-        The part of the file that is this track; its time is then at the end of `track_id`.
-    """
-
-    track_id: str
-    label: str
-    path: str
-    size: int
-    mtime_ns: int
-    region: Region | None = None
-
-    @property
-    def file_id(self) -> str:
-        """The track, without the time of a region: equal for all regions of a file."""
-        return self.track_id if self.region is None else self.track_id.removesuffix(f"#{self.region}")
-
-    @property
-    def where(self) -> str:
-        """The file's path, and the time of the region in it."""
-        return self.path if self.region is None else f"{self.path}#{self.region}"
-
-    def part(self, region: Region, label: str) -> Found:
-        """Return a region of the file as a track of its own."""
-        return replace(self, track_id=f"{self.track_id}#{region}", label=label, region=region)
 
 
 @dataclass(frozen=True)
@@ -70,17 +29,17 @@ class Scan:
     ----------
     root : Path
         The genre folders' parent: the given folder, or one below.
-    files : list of Found
+    files : list of SourceFile
         Audio files, sorted by track.
-    ignored : Counter of str
-        Number of other files by ending, and of linked folders.
+    ignored : Ignored
+        Other files by ending, and linked folders.
     empty : list of str
         Genre folders without a usable file.
     """
 
     root: Path
-    files: list[Found]
-    ignored: Counter[str] = field(default_factory=Counter)
+    files: list[SourceFile]
+    ignored: Ignored = field(default_factory=Ignored)
     empty: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
@@ -89,13 +48,9 @@ class Scan:
         Returns
         -------
         str
-            Such as ``120 .mid, 3 linked folders; no usable file in jazz``; empty if nothing is ignored.
+            Such as ``120 .mid (such as rock/a.mid); no usable file in jazz``; empty if nothing is ignored.
         """
-        parts = (
-            [", ".join(f"{count} {kind}" for kind, count in self.ignored.most_common())]
-            if self.ignored
-            else []
-        )
+        parts = [text for text in (self.ignored.summary(),) if text]
         if self.empty:
             parts.append(f"no usable file in {', '.join(self.empty)}")
         return "; ".join(parts)
@@ -189,9 +144,9 @@ def scan_all(folder: Path, option: str) -> Scan:
         for entry in walk(folder, ignored=scan.ignored):
             ending = Path(entry.name).suffix.lower()
             if ending in SUFFIXES:
-                scan.files.append(found_file(folder, entry))
+                scan.files.append(source_file(folder, entry))
             else:
-                scan.ignored[ending or "without a suffix"] += 1
+                scan.ignored.add(ending or "without a suffix", below(folder, entry.path))
     except OSError as error:
         where = error.filename or folder
         raise SettingsError(f"{option} {where}: cannot be read ({error.strerror or error})") from error
@@ -205,25 +160,14 @@ def with_genres(scan: Scan, *, merge_labels: bool, min_tracks: int) -> Scan:
     counts = Counter(file.label for file in files)
     rare = sorted(label for label, count in counts.items() if count < min_tracks)
     if rare:
-        kind = f"in genres with fewer than {min_tracks} files ({', '.join(rare)})"
-        scan.ignored[kind] = sum(counts[label] for label in rare)
+        kind = f"in genres with fewer than {min_tracks} files"
+        scan.ignored.add(kind, ", ".join(rare), sum(counts[label] for label in rare))
     return replace(scan, files=[file for file in files if file.label not in rare])
 
 
-def find_files(folder: Path) -> list[Found]:
+def find_files(folder: Path) -> list[SourceFile]:
     """Audio files of a folder of genre folders, sorted; see `scan_folder`."""
     return scan_folder(folder).files
-
-
-def found_file(root: Path, entry: os.DirEntry[str], label: str | None = None) -> Found:
-    """Describe a file; its genre is the first folder below `root`, unless a label is given."""
-    name = normalised(printable(os.path.relpath(entry.path, root)))
-    genre = name.partition("/")[0] if label is None else label
-    try:
-        status = entry.stat()
-    except OSError:
-        return Found(name, genre, entry.path, -1, -1)
-    return Found(name, genre, entry.path, status.st_size, status.st_mtime_ns)
 
 
 def _scan_genres(root: Path, endings: frozenset[str], *, flat: bool) -> Scan:
@@ -235,9 +179,9 @@ def _scan_genres(root: Path, endings: frozenset[str], *, flat: bool) -> Scan:
             ending = Path(entry.name).suffix.lower()
             if ending in endings:
                 label = normalised(printable(genre.name)) if sides else None
-                scan.files.append(found_file(root, entry, label))
+                scan.files.append(source_file(root, entry, label))
             else:
-                scan.ignored[ending or "without a suffix"] += 1
+                scan.ignored.add(ending or "without a suffix", below(root, entry.path))
         if len(scan.files) == count:
             scan.empty.append(printable(genre.name))
     return scan
@@ -268,7 +212,7 @@ def partition_folders(folder: Path) -> list[Path]:
     return folders if is_partition([path.name for path in folders]) else []
 
 
-def sides_by_folder(folder: Path, files: Iterable[Found]) -> dict[str, str]:
+def sides_by_folder(folder: Path, files: Iterable[SourceFile]) -> dict[str, str]:
     """Return the side of each file by the first folder of its path; empty if the folders are no partition."""
     if not partition_folders(folder):
         return {}
@@ -289,7 +233,7 @@ def _root(folder: Path, inner: str, endings: frozenset[str]) -> Path:
     return folder
 
 
-def _merged(files: list[Found]) -> list[Found]:
+def _merged(files: list[SourceFile]) -> list[SourceFile]:
     """Give files whose genres differ in spelling only the most common spelling."""
     counts = Counter(file.label for file in files)
     spelling: dict[str, str] = {}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from data.collection.scan import Found
+from data.collection.source_file import SourceFile
 from data.io.names import normalised
 
 TAGS = ("artist", "album", "albumartist", "genre")
@@ -35,12 +36,12 @@ class TagValues:
         return f"{len(self.missing)} files have no {tag}, such as {self.missing[0]}"
 
 
-def read_tag(files: Iterable[Found], tag: str) -> TagValues:
+def read_tag(files: Iterable[SourceFile], tag: str) -> TagValues:
     """Read a tag of each file.
 
     Parameters
     ----------
-    files : iterable of Found
+    files : iterable of SourceFile
         The files.
     tag : str
         One of `TAGS`, or ``folder``: the folder directly above a file.
@@ -59,6 +60,31 @@ def read_tag(files: Iterable[Found], tag: str) -> TagValues:
         else:
             result.missing.append(file.track_id)
     return result
+
+
+def tag_coverage(paths: Sequence[str], limit: int = 200) -> dict[str, int] | None:
+    """Count which tags some of the files have.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files.
+    limit : int
+        About the number of files that are read, evenly spread.
+
+    Returns
+    -------
+    dict of str to int, or None
+        ``files`` that could be opened, and how many of them have each of `TAGS`; None if none could.
+    """
+    counts = dict.fromkeys(("files", *TAGS), 0)
+    for path in paths[:: max(1, len(paths) // limit)]:
+        if not os.path.isfile(path):  # noqa: PTH113 - names may hold what is not UTF-8
+            continue
+        counts["files"] += 1
+        for tag in TAGS:
+            counts[tag] += bool(_value(path, tag))
+    return counts if counts["files"] else None
 
 
 def _value(path: str, tag: str) -> str:

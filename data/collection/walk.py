@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from data.audio.decode import SUFFIXES
+from data.collection.ignored import Ignored
 
 _SYSTEM_NAMES = frozenset(
     {
@@ -25,9 +25,7 @@ _SYSTEM_NAMES = frozenset(
 _SYSTEM_PREFIXES = ("._", ".Spotlight-", ".Trash", ".fseventsd")
 
 
-def walk(
-    folder: Path, *, flat: bool = False, ignored: Counter[str] | None = None
-) -> Iterator[os.DirEntry[str]]:
+def walk(folder: Path, *, flat: bool = False, ignored: Ignored | None = None) -> Iterator[os.DirEntry[str]]:
     """Yield all files of a folder and its subfolders, except those that operating systems add.
 
     Links to folders are not followed, so that a link to a parent cannot make a loop; they are counted in
@@ -38,11 +36,11 @@ def walk(
             yield entry
         elif entry.is_symlink():
             if ignored is not None:
-                ignored["linked folders"] += 1
+                ignored.add("linked folders", entry.name)
         elif not flat:
             yield from walk(Path(entry.path), ignored=ignored)
         elif ignored is not None:
-            ignored["folders"] += 1
+            ignored.add("folders", entry.name)
 
 
 def subfolders(folder: Path) -> list[Path]:

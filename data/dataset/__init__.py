@@ -1,1 +1,1 @@
-"""Splits, tasks, scores and statistics of tracks: what both search and results compute with."""
+"""Splits, tasks, scores and statistics of tracks, which search and results share."""

@@ -1,8 +1,8 @@
-"""Probabilities that mean what they say: temperature scaling, calibration error, accuracy by confidence.
+"""Calibrate probabilities: temperature scaling, calibration error, accuracy by confidence.
 
 Temperature scaling (Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017)
-divides the logits by one number, which changes no prediction. It is fitted on out-of-fold probabilities of
-tracks, after the vote of their segments.
+divides the logits by one number, which changes no prediction. It is fitted on the out-of-fold probabilities
+of tracks, averaged over their segments.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from data.dataset.track_groups import TrackGroups
 from data.errors import CalibrationError
 
 BINS = 15
-"""Bins of confidence for the calibration error, as in the paper."""
+"""Number of confidence bins of the calibration error, as in the paper."""
 THRESHOLDS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-"""Confidences of the table of coverage against accuracy."""
-_COLDEST, _HOTTEST = 0.05, 20.0
+"""Minimum confidences in the table of coverage and accuracy."""
+_MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.05, 20.0
 _BOUND_TOLERANCE = 0.01
-"""Distance to a bound, in the logarithm of the temperature, below which it is taken as reached."""
+"""A temperature this close to a bound, as a logarithm, counts as reaching it."""
 _PARTS = 5
 
 
@@ -34,11 +34,11 @@ class ReliabilityBin:
     Attributes
     ----------
     low, high : float
-        The range: above `low`, up to `high`.
+        The range: greater than `low`, at most `high`.
     n : int
-        Tracks in it.
+        Number of tracks.
     confidence, accuracy : float
-        Their mean highest probability, and the share that is right; 0 where there is no track.
+        Mean highest probability, and fraction of correct predictions; 0 without tracks.
     """
 
     low: float
@@ -50,18 +50,18 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What remains if answers below a confidence are withheld.
+    """Accuracy if predictions below a minimum confidence are withheld.
 
     Attributes
     ----------
     threshold : float
-        Least confidence of an answer.
+        Minimum confidence.
     coverage : float
-        Share of the tracks that are answered.
+        Fraction of the tracks with at least this confidence.
     n : int
-        Tracks that are answered.
+        Number of tracks with at least this confidence.
     accuracy : float or None
-        Share of those that is right; None where none is answered.
+        Fraction of correct predictions among them; None without tracks.
     """
 
     threshold: float
@@ -72,21 +72,21 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted temperature and what it changes.
+    """A fitted temperature and its effect.
 
     Attributes
     ----------
     temperature : float
-        Above 1 where the model is overconfident. Fitted on all tracks.
+        Temperature, fitted on all tracks; greater than 1 if the model is overconfident.
     ece_before, ece_after : float
-        Expected calibration error, from 0 to 1. After: each track by a temperature that was fitted without
-        its part of the tracks.
+        Expected calibration error, from 0 to 1. The value after calibration is cross-fitted: the temperature
+        of each track was fitted without its part of the tracks.
     loss_before, loss_after : float
-        Log loss in nats, in the same way.
+        Log loss in nats; the value after calibration is cross-fitted.
     reliability_before, reliability_after : list of ReliabilityBin
-        What the calibration errors are made of.
+        Bins of the calibration errors.
     coverage : list of Coverage
-        At `THRESHOLDS`, after calibration.
+        Coverage at `THRESHOLDS`, after calibration.
     """
 
     temperature: float
@@ -106,7 +106,7 @@ class Calibration:
 def calibrate(
     probabilities: np.ndarray, truth: np.ndarray, groups: TrackGroups, *, seed: int = 0
 ) -> Calibration:
-    """Fit a temperature on out-of-fold probabilities and measure, by cross-fitting, what it changes.
+    """Fit a temperature on out-of-fold probabilities and measure its effect by cross-fitting.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def calibrate(
         try:
             fitted = fit_temperature(probabilities[~held_out], truth[~held_out])
         except CalibrationError:
-            # Too few tracks without this part: what all of them say is the next best.
+            # Without this part there are too few tracks, so use the temperature of all tracks.
             fitted = temperature
         after[held_out] = apply_temperature(probabilities[held_out], fitted)
     before_bins, after_bins = reliability(probabilities, truth), reliability(after, truth)
@@ -149,7 +149,7 @@ def calibrate(
 
 
 def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """Find the temperature of the least log loss.
+    """Find the temperature that minimises the log loss.
 
     Parameters
     ----------
@@ -161,8 +161,8 @@ def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
     Raises
     ------
     CalibrationError
-        If a probability is not finite, there are fewer than two tracks, or the loss has no minimum from 0.05
-        to 20: all tracks are right, or the probabilities say nothing about the genre.
+        If a probability is not finite, there are fewer than two tracks, or the loss has no minimum between
+        0.05 and 20, because all predictions are correct or the probabilities do not depend on the genre.
     """
     from scipy.optimize import minimize_scalar
 
@@ -172,27 +172,27 @@ def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
             + ("" if len(truth) < 2 else ": a probability is not a finite number")
         )
     logits = np.log(np.maximum(probabilities, PROBABILITY_FLOOR))
-    of_truth = logits[np.arange(len(truth)), truth]
+    logits_of_truth = logits[np.arange(len(truth)), truth]
 
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
         top = scaled.max(axis=1)
         normaliser = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-        return float(np.mean(normaliser - of_truth / np.exp(log_temperature)))
+        return float(np.mean(normaliser - logits_of_truth / np.exp(log_temperature)))
 
-    place = f"no temperature can be fitted on {len(truth)} tracks"
-    # Checked first: where probabilities are 0 and 1 the loss is flat, and the search ends anywhere.
+    problem = f"no temperature can be fitted on {len(truth)} tracks"
+    # Checked first, because the loss is flat for probabilities of 0 and 1, and the minimum is arbitrary.
     if (logits.argmax(axis=1) == truth).all():
         raise CalibrationError(
-            f"{place}: all of them are predicted right, so the most extreme probabilities would be best;"
+            f"{problem}: all predictions are correct, so the most extreme probabilities would be best;"
             " validate on more tracks"
         )
-    bounds = (np.log(_COLDEST), np.log(_HOTTEST))
+    bounds = (np.log(_MIN_TEMPERATURE), np.log(_MAX_TEMPERATURE))
     log_temperature = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
     if min(log_temperature - bounds[0], bounds[1] - log_temperature) < _BOUND_TOLERANCE:
         raise CalibrationError(
-            f"{place}: the best would be beyond {np.exp(log_temperature):.2g}, so the probabilities say next"
-            " to nothing about the genre; validate on more tracks"
+            f"{problem}: the best one would be beyond {np.exp(log_temperature):.2g}, so the probabilities"
+            " hardly depend on the genre; validate on more tracks"
         )
     return float(np.exp(log_temperature))
 
@@ -215,32 +215,32 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = BINS) 
     accuracy = np.bincount(number, right, bins) / divisor
     return [
         ReliabilityBin(
-            each / bins,
-            (each + 1) / bins,
-            int(counts[each]),
-            float(mean_confidence[each]),
-            float(accuracy[each]),
+            index / bins,
+            (index + 1) / bins,
+            int(counts[index]),
+            float(mean_confidence[index]),
+            float(accuracy[index]),
         )
-        for each in range(bins)
+        for index in range(bins)
     ]
 
 
 def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
-    """Compute the expected calibration error: the mean gap between confidence and accuracy, by tracks."""
-    n = sum(each.n for each in bins)
-    return sum(each.n * abs(each.confidence - each.accuracy) for each in bins) / max(n, 1)
+    """Compute the expected calibration error: the mean gap between confidence and accuracy."""
+    n = sum(part.n for part in bins)
+    return sum(part.n * abs(part.confidence - part.accuracy) for part in bins) / max(n, 1)
 
 
 def coverage_table(
     probabilities: np.ndarray, truth: np.ndarray, thresholds: Sequence[float] = THRESHOLDS
 ) -> list[Coverage]:
-    """Tabulate how many tracks are answered, and how well, at each least confidence."""
+    """Tabulate coverage and accuracy at each minimum confidence."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     rows = []
     for threshold in thresholds:
-        answered = confidence >= threshold
-        n = int(answered.sum())
-        accuracy = float(right[answered].mean()) if n else None
+        is_covered = confidence >= threshold
+        n = int(is_covered.sum())
+        accuracy = float(right[is_covered].mean()) if n else None
         rows.append(Coverage(threshold, n / len(truth), n, accuracy))
     return rows

@@ -1,9 +1,10 @@
-"""What the best of many configurations would score on new tracks: bias-corrected cross-validation.
+"""Estimate the score of the best configuration on new tracks: bias-corrected cross-validation.
 
-The best of N trials was chosen by its score on the validated tracks, so that this score is too high. The
+The best of N trials was selected by its score on the validated tracks, so this score is optimistic. The
 bootstrap bias-corrected cross-validation of Tsamardinos, Greasidou and Borboudakis (Machine Learning 107,
-2018, algorithm 5) repeats the choice on tracks drawn with replacement and scores each choice on the tracks
-that were not drawn. No model is trained again: the out-of-fold predictions of all configurations suffice.
+2018, algorithm 5) repeats the selection on tracks drawn with replacement and scores each selected
+configuration on the tracks that were not drawn. No model is trained again: the out-of-fold predictions of all
+configurations are enough.
 """
 
 from __future__ import annotations
@@ -18,28 +19,28 @@ from data.dataset.track_groups import TrackGroups
 
 RESAMPLES = 1_000
 _MAX_DRAWS = 20_000_000
-"""Numbers in the matrix of draws at most; larger data gets, and needs, fewer resamples."""
-_CONFIGURATIONS_AT_ONCE = 512
+"""Maximum size of the matrix of draws; larger data needs fewer resamples."""
+_CHUNK = 512
 
 
 @dataclass(frozen=True)
 class Corrected:
-    """A score after correction for choosing.
+    """A score, corrected for the selection.
 
     Attributes
     ----------
     metric : str
         The metric.
     raw : float
-        Score of the best configuration on all tracks, by which it was chosen.
+        Score of the best configuration on all tracks, which it was selected by.
     corrected : float
         Estimate of its score on new tracks.
     n_trials : int
-        Trials among which the choice was made.
+        Number of trials to select from.
     n_configurations : int
-        Epochs of all trials where the choice of the epoch is corrected too, else the trials.
+        Number of epochs of all trials if the selection of the epoch is corrected too, otherwise of trials.
     epochs : bool
-        Whether the choice of the epoch is corrected too.
+        Whether the selection of the epoch is corrected too.
     """
 
     metric: Metric
@@ -51,7 +52,7 @@ class Corrected:
 
     @property
     def optimism(self) -> float:
-        """How much too good the raw score is, positive for every metric."""
+        """Difference of the raw and the corrected score; positive if the raw score is too good."""
         return merit(self.raw, self.metric) - merit(self.corrected, self.metric)
 
 
@@ -65,9 +66,9 @@ def correct_for_choice(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Corrected:
-    """Estimate what the best of some trials scores on new tracks.
+    """Estimate the score of the best trial on new tracks.
 
-    Groups are drawn, not tracks, so that no group is on both sides of a resample.
+    Groups are drawn instead of tracks, so that no group is on both sides of a resample.
 
     Parameters
     ----------
@@ -81,39 +82,39 @@ def correct_for_choice(
     n_classes : int
         Number of genres.
     metric : str
-        The metric by which the choice was made.
+        The metric of the selection.
     resamples : int
-        Number of resamples; fewer where the matrix of draws would not fit in memory.
+        Number of resamples; fewer if the matrix of draws would not fit in memory.
     seed : int
         Seed of the bootstrap.
 
     Raises
     ------
     ValueError
-        If there is no trial, or there are fewer than two groups.
+        If there are no trials, or fewer than two groups.
     """
     if not trials or groups.n_groups < 2:
-        raise ValueError("a correction for choosing needs a trial and two groups of tracks")
+        raise ValueError("a correction needs at least one trial and two groups of tracks")
     configurations = np.concatenate(trials)
     resamples = max(100, min(resamples, _MAX_DRAWS // groups.n_tracks))
     draws = groups.resampled(resamples, np.random.default_rng(seed))[:, groups.number].astype(np.float32)
-    chosen, best = np.zeros(resamples, dtype=np.int64), np.full(resamples, -np.inf)
-    everywhere = np.ones((1, groups.n_tracks), dtype=np.float32)
-    best_of_all, most = 0, -np.inf
-    for start in range(0, len(configurations), _CONFIGURATIONS_AT_ONCE):
-        some = configurations[start : start + _CONFIGURATIONS_AT_ONCE]
-        merits = _merits(some, truth, draws, n_classes, metric)
+    selected, best = np.zeros(resamples, dtype=np.int64), np.full(resamples, -np.inf)
+    all_tracks = np.ones((1, groups.n_tracks), dtype=np.float32)
+    best_of_all, best_merit = 0, -np.inf
+    for start in range(0, len(configurations), _CHUNK):
+        chunk = configurations[start : start + _CHUNK]
+        merits = _merits(chunk, truth, draws, n_classes, metric)
         first = merits.argmax(axis=1)
         top = merits[np.arange(resamples), first]
         better = top > best
-        chosen[better], best[better] = start + first[better], top[better]
-        on_all = _merits(some, truth, everywhere, n_classes, metric)[0]
-        if on_all.max() > most:
-            best_of_all, most = start + int(on_all.argmax()), float(on_all.max())
+        selected[better], best[better] = start + first[better], top[better]
+        on_all = _merits(chunk, truth, all_tracks, n_classes, metric)[0]
+        if on_all.max() > best_merit:
+            best_of_all, best_merit = start + int(on_all.argmax()), float(on_all.max())
     left_out = draws == 0
     scores = [
         _score_of(configurations[configuration][tracks], truth[tracks], n_classes, metric)
-        for configuration, tracks in zip(chosen.tolist(), left_out, strict=True)
+        for configuration, tracks in zip(selected.tolist(), left_out, strict=True)
         if tracks.any()
     ]
     n_configurations = len(configurations)

@@ -1,4 +1,4 @@
-"""Weights of genres in the loss, for collections whose genres are of unequal size."""
+"""Weights of genres in the loss, for collections whose genres differ in size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def class_weights(kind: ClassWeight, labels: np.ndarray, n_classes: int) -> np.n
     ----------
     kind : str
         ``none``, or ``balanced``: inversely proportional to the genre's number of rows, as in scikit-learn's
-        ``compute_class_weight``, with a mean over rows of 1.
+        ``compute_class_weight``, with a mean of 1 over the rows.
     labels : ndarray of int, shape (n_rows,)
         Genre numbers of the training rows.
     n_classes : int
@@ -28,7 +28,7 @@ def class_weights(kind: ClassWeight, labels: np.ndarray, n_classes: int) -> np.n
     Returns
     -------
     ndarray of float32, shape (n_classes,), or None
-        None for ``none``. A genre without a row gets weight 0.
+        None for ``none``. A genre without rows has weight 0.
     """
     if kind == "none":
         return None

@@ -1,7 +1,7 @@
-"""One split for all families of a collection, which stays as it is when tracks are added.
+"""One split for all families of a collection, which does not change when tracks are added.
 
-The first deal is made by `data.dataset.splits.make_split` and stored in the cache, by seed, test fraction and
-number of folds. Tracks that are added later join it without moving others; a hold-out is its fold 0.
+The first split is made by `data.dataset.splits.make_split` and stored in the cache by seed, test fraction and
+number of folds. Tracks that are added later join it without moving others. A hold-out is its fold 0.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = "splits"
-"""Folder of a cache in which deals are stored."""
+"""Folder of a cache with the stored splits."""
 _VERSION, _FORMAT = b"genre_search.split", b"1"
 
 
 @dataclass(frozen=True)
 class Deal:
-    """A split of all usable tracks, and how it differs from the stored one.
+    """A split of all usable tracks, and its differences from the stored one.
 
     Attributes
     ----------
     split : Split
         The side of each track, with labels and groups.
     joined : list of str
-        Tracks that were added to a stored deal.
+        Tracks that were added to the stored split.
     moved : list of str
-        Tracks that had to change sides, because groups on different sides turned out to be one.
+        Tracks that changed sides, because groups on different sides were merged.
     stored : bool
-        Whether the deal is stored; False where the cache cannot be written.
+        Whether the split is stored; False if the cache cannot be written.
     """
 
     split: Split
@@ -50,19 +50,19 @@ class Deal:
 
 
 def usable_tracks(cache: Cache) -> pd.DataFrame:
-    """List the tracks of a cache that have any input, from its manifest.
+    """List the usable tracks of a cache from its manifest.
 
-    All families split these, so that a track without one kind of input does not change the sides of others.
+    All families split the same tracks, so that a track without one kind of input does not move others.
 
     Returns
     -------
     DataFrame
-        One row per track, sorted: ``track_id``, ``label``, ``group``, each as object.
+        One row per track, sorted, with the object columns ``track_id``, ``label`` and ``group``.
 
     Raises
     ------
     CacheError
-        If the manifest is missing or not readable.
+        If the manifest is missing or cannot be read.
     """
     import pandas as pd
 
@@ -81,25 +81,25 @@ def usable_tracks(cache: Cache) -> pd.DataFrame:
 def deal(
     tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: int, earlier: Split | None = None
 ) -> Deal:
-    """Split tracks, keeping each track of an earlier deal on its side.
+    """Split tracks; each track of an earlier split keeps its side.
 
-    A group that is new joins the side on which it restores the proportions of its genres best. A track of a
-    known group joins that group. If groups of different sides have become one, for example because a new file
-    is a copy from both, all their tracks move to the searchable side that holds most of them: moving locked
-    tracks to training is harmless, the reverse would put tracks that searches have seen into the test.
+    A new group joins the side where it restores the proportions of its genres best. A track of a known group
+    joins that group. If groups of different sides were merged, for example because a new file is a copy from
+    both, all their tracks move to the searchable side with most of them. Moving test tracks to training is
+    harmless; the reverse would add tracks that searches have used to the test set.
 
     Parameters
     ----------
     tracks : DataFrame
         One row per usable track, sorted: ``track_id``, ``label``, ``group``.
     folds : int
-        Number of folds; 1 deals `HOLD_OUT` folds; `Split.hold_out` takes the first.
+        Number of folds; 1 makes `HOLD_OUT` folds, of which `Split.hold_out` uses the first.
     test_fraction : float
         Fraction of the tracks in the locked test set, from 0 (none) to 0.5.
     seed : int
         Seed of the shuffling.
     earlier : Split, optional
-        The stored deal with the same three numbers (see `stored_folds` for the number of folds).
+        The stored split with the same three numbers (see `stored_folds` for the number of folds).
 
     Raises
     ------
@@ -109,49 +109,48 @@ def deal(
     share = check_request(tracks, folds=folds, test_fraction=test_fraction)
     count = stored_folds(folds)
     if earlier is None:
-        whole = Deal(make_split(tracks, folds=count, test_fraction=test_fraction, seed=seed), [], [])
-    else:
-        whole = _joined(tracks, earlier, _shares(share, count), seed)
-        require_training_tracks(whole.split)
-    return whole
+        return Deal(make_split(tracks, folds=count, test_fraction=test_fraction, seed=seed), [], [])
+    extended = _extended(tracks, earlier, _shares(share, count), seed)
+    require_training_tracks(extended.split)
+    return extended
 
 
 def stored_folds(folds: int) -> int:
-    """Return the number of folds of the deal that a request is served from."""
+    """Return the number of folds of the stored split for a request."""
     return HOLD_OUT if folds == 1 else folds
 
 
 def stored_deal(cache: Folder, tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: int) -> Deal:
-    """Split the tracks of a cache by its stored deal, which is created or extended as needed.
+    """Split the tracks of a cache by its stored split, which is created or extended if necessary.
 
     Parameters
     ----------
     cache : Folder
-        The cache. If it cannot be written, the deal is computed each time, which gives the same sides as long
-        as no track is added.
+        The cache. If it cannot be written, the split is computed each time, with the same sides as long as no
+        tracks are added.
     tracks, folds, test_fraction, seed
-        As for `deal`.
+        See `deal`.
 
     Raises
     ------
     SplitError
         See `data.dataset.splits.make_split`.
     CacheError
-        If the stored deal is not readable or of another version.
+        If the stored split cannot be read or has another format.
     """
     count = stored_folds(folds)
     name = f"seed{seed}-test{test_fraction:g}-folds{count}.parquet"
     folder = cache / FOLDER
     earlier = _read(folder, name)
-    whole = deal(tracks, folds=count, test_fraction=test_fraction, seed=seed, earlier=earlier)
+    full = deal(tracks, folds=count, test_fraction=test_fraction, seed=seed, earlier=earlier)
     stored = True
-    if earlier is None or whole.joined or whole.moved:
+    if earlier is None or full.joined or full.moved:
         try:
-            _write(folder, name, _with_absent(whole.split, earlier))
+            _write(folder, name, _with_absent(full.split, earlier))
         except OSError:
             stored = False
-    split = whole.split.hold_out() if folds == 1 else whole.split
-    return replace(whole, split=split, stored=stored)
+    split = full.split.hold_out() if folds == 1 else full.split
+    return replace(full, split=split, stored=stored)
 
 
 def _read(folder: Folder, name: str) -> Split | None:
@@ -164,7 +163,7 @@ def _read(folder: Folder, name: str) -> Split | None:
     version = (table.schema.metadata or {}).get(_VERSION)
     if version != _FORMAT or not {"track_id", "fold", "label", "group"} <= set(table.column_names):
         raise CacheError(
-            f"{folder.uri}/{name}: a split of another version; delete the file to split the tracks again"
+            f"{folder.uri}/{name}: a split in another format; delete the file to split the tracks again"
         )
     return Split.from_frame(table.to_pandas())
 
@@ -177,13 +176,13 @@ def _write(folder: Folder, name: str, split: Split) -> None:
 
 
 def _with_absent(split: Split, earlier: Split | None) -> Split:
-    """Add tracks that are stored but not usable now, so that they keep their side if they come back."""
+    """Add stored tracks that are not usable now, so that they keep their side if they return."""
     if earlier is None:
         return split
     absent = ~np.isin(earlier.track_id.astype(str), split.track_id.astype(str))
-    joined = [np.concatenate(pair) for pair in zip(_arrays(split), _masked(earlier, absent), strict=True)]
-    order = np.argsort(joined[0].astype(str), kind="stable")
-    return Split(*(values[order] for values in joined))
+    combined = [np.concatenate(pair) for pair in zip(_arrays(split), _masked(earlier, absent), strict=True)]
+    order = np.argsort(combined[0].astype(str), kind="stable")
+    return Split(*(values[order] for values in combined))
 
 
 def _arrays(split: Split) -> list[np.ndarray]:
@@ -197,13 +196,13 @@ def _masked(split: Split, mask: np.ndarray) -> list[np.ndarray]:
 
 
 def _shares(test: Fraction, count: int) -> dict[int, float]:
-    """Fraction of the tracks that belongs on each side."""
+    """Fraction of the tracks on each side."""
     sides = {number: float((1 - test) / count) for number in range(count)}
     return {TEST: float(test), **sides} if test else sides
 
 
-def _joined(tracks: pd.DataFrame, earlier: Split, shares: dict[int, float], seed: int) -> Deal:
-    """Extend an earlier deal to the present tracks."""
+def _extended(tracks: pd.DataFrame, earlier: Split, shares: dict[int, float], seed: int) -> Deal:
+    """Extend an earlier split to the current tracks."""
     side_before = dict(zip(earlier.track_id.tolist(), earlier.fold.tolist(), strict=True))
     names, label = tracks["track_id"].tolist(), tracks["label"].to_numpy(object).astype(str)
     _, group = np.unique(tracks["group"].to_numpy(object).astype(str), return_inverse=True)
@@ -225,13 +224,13 @@ def _joined(tracks: pd.DataFrame, earlier: Split, shares: dict[int, float], seed
         fold[rows] = side
         filled[side] += np.bincount(genre[rows], minlength=len(genres))
 
-    wanted = np.bincount(genre, minlength=len(genres)).astype(np.float64)
+    genre_counts = np.bincount(genre, minlength=len(genres)).astype(np.float64)
     order = np.random.default_rng(seed).permutation(len(new_groups))
-    # Large groups first: the small ones fill the gaps that these leave.
+    # Large groups first, so that small groups fill the remaining gaps.
     for index in sorted(order.tolist(), key=lambda index: -len(members[new_groups[index]])):
         rows = members[new_groups[index]]
         added = np.bincount(genre[rows], minlength=len(genres))
-        side = min(shares, key=lambda side: _imbalance(filled[side], added, shares[side] * wanted))
+        side = min(shares, key=lambda side: _imbalance(filled[side], added, shares[side] * genre_counts))
         fold[rows] = side
         filled[side] += added
     joined = [name for name in names if name not in side_before]
@@ -245,13 +244,13 @@ def _joined(tracks: pd.DataFrame, earlier: Split, shares: dict[int, float], seed
 
 
 def _common_side(before: Counter[int]) -> int:
-    """Side of a group whose tracks were on these sides, with their numbers of tracks."""
+    """Choose the side of a group from the numbers of its tracks on each side."""
     searchable = {side: count for side, count in before.items() if side != TEST}
     return min(searchable, key=lambda side: (-searchable[side], side)) if searchable else TEST
 
 
-def _imbalance(filled: np.ndarray, added: np.ndarray, wanted: np.ndarray) -> float:
-    """Change of the chi-square distance from the wanted counts per genre, if tracks are added to a side."""
+def _imbalance(filled: np.ndarray, added: np.ndarray, target: np.ndarray) -> float:
+    """Change of the chi-square distance to the target counts per genre if tracks are added to a side."""
     affected = added > 0
-    gap, more, target = (filled - wanted)[affected], added[affected], wanted[affected]
-    return float((((gap + more) ** 2 - gap**2) / target).sum())
+    gap = (filled - target)[affected]
+    return float((((gap + added[affected]) ** 2 - gap**2) / target[affected]).sum())

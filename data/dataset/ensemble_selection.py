@@ -1,10 +1,10 @@
-"""Choose the members of an ensemble and their weights: greedy selection with replacement.
+"""Select the members of an ensemble and their weights: greedy selection with replacement.
 
 Caruana, Niculescu-Mizil, Crew and Ksikes, "Ensemble selection from libraries of models" (ICML 2004): start
-empty, add in each round the model whose vote improves the ensemble most, and allow a model to be added
-again. Its number of additions is its weight. Because the selection sees the tracks that it is scored on, its
-own score is too high; an honest one comes from cross-fitting: select on all parts of the tracks but one,
-score on that one.
+with an empty ensemble; in each round, add the model that improves the vote most. A model can be added several
+times; the number of additions is its weight. The score on the tracks of the selection is optimistic.
+Therefore the ensemble is scored by cross-fitting: select on all parts of the tracks except one, score on that
+part.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from data.dataset.scores import Metric, Scores, score
 from data.dataset.track_groups import TrackGroups
 
 ROUNDS = 30
-"""Additions at most; the best ensemble on the way is taken."""
+"""Maximum number of additions; the best ensemble of all rounds is returned."""
 PARTS = 10
-"""Parts for cross-fitting."""
+"""Number of parts for cross-fitting."""
 
 
 @dataclass(frozen=True)
 class EnsembleChoice:
-    """An ensemble that was selected, and how good it is.
+    """A selected ensemble and its scores.
 
     Attributes
     ----------
     weights : ndarray of float64, shape (n_models,)
-        Weight of each model's probabilities; they sum to 1, and are 0 for models that were not selected.
+        Weight of each model's probabilities, with a sum of 1; 0 for models that were not selected.
     probabilities : ndarray of float64, shape (n_tracks, n_classes)
-        Cross-fitted vote: each track by an ensemble that was selected without its part.
+        Cross-fitted vote: the ensemble of each track was selected without its part.
     scores : Scores
         Scores of `probabilities`.
     single : ndarray of float64, shape (n_tracks, n_classes)
-        The same for the best single model: chosen without the track's part.
+        Cross-fitted best single model: the model of each track was selected without its part.
     single_scores : Scores
         Scores of `single`.
     members_mean : float
-        Mean score, by the metric, of the selected models alone, weighted.
+        Weighted mean of the selected models' own scores, by the metric.
     recommended : bool
         Whether the cross-fitted vote is better than the cross-fitted best single model, by the metric.
     """
@@ -54,7 +54,7 @@ class EnsembleChoice:
 
     @property
     def members(self) -> list[int]:
-        """Numbers of the selected models, the heaviest first."""
+        """Numbers of the selected models, by decreasing weight."""
         order = np.argsort(-self.weights, kind="stable")
         return [int(number) for number in order if self.weights[number] > 0]
 
@@ -80,32 +80,32 @@ def select_ensemble(
     groups : TrackGroups
         Groups of the tracks; a group is never on both sides of the cross-fitting.
     metric : str
-        What is optimised. Ties are resolved by the lower log loss.
+        The metric to optimise. Ties are resolved by the lower log loss.
     rounds : int
-        Additions at most.
+        Maximum number of additions.
     parts : int
-        Parts for cross-fitting.
+        Number of parts for cross-fitting.
     seed : int
         Seed of the parts.
 
     Raises
     ------
     ValueError
-        If there is no model, or there are fewer than two groups.
+        If there are no models, or fewer than two groups.
     """
     if not len(models) or groups.n_groups < 2:
-        raise ValueError("an ensemble needs a model and two groups of tracks")
+        raise ValueError("an ensemble needs at least one model and two groups of tracks")
     part = groups.parts(parts, seed)
     vote, single = np.zeros(models.shape[1:]), np.zeros(models.shape[1:])
     for number in range(int(part.max()) + 1):
         held_out = part == number
-        seen = models[:, ~held_out]
-        weights = greedy_weights(seen, truth[~held_out], metric=metric, rounds=rounds)
+        training = models[:, ~held_out]
+        weights = greedy_weights(training, truth[~held_out], metric=metric, rounds=rounds)
         vote[held_out] = np.tensordot(weights, models[:, held_out], axes=1)
-        single[held_out] = models[best_model(seen, truth[~held_out], metric), held_out]
+        single[held_out] = models[best_model(training, truth[~held_out], metric), held_out]
     weights = greedy_weights(models, truth, metric=metric, rounds=rounds)
     scores, single_scores = score(vote, truth), score(single, truth)
-    alone = [score(model, truth).value(metric) for model in models]
+    own_scores = [score(model, truth).value(metric) for model in models]
     better = scores.rank_key(metric)[0] > single_scores.rank_key(metric)[0]
     return EnsembleChoice(
         weights=weights,
@@ -113,7 +113,7 @@ def select_ensemble(
         scores=scores,
         single=single,
         single_scores=single_scores,
-        members_mean=float(weights @ np.array(alone)),
+        members_mean=float(weights @ np.array(own_scores)),
         recommended=bool(better and (weights > 0).sum() > 1),
     )
 
@@ -136,9 +136,9 @@ def greedy_weights(
     truth : ndarray of int, shape (n_tracks,)
         Genre numbers.
     metric : str
-        What is optimised. Ties are resolved by the lower log loss.
+        The metric to optimise. Ties are resolved by the lower log loss.
     rounds : int
-        Additions at most.
+        Maximum number of additions.
 
     Returns
     -------

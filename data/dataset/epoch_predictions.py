@@ -1,7 +1,7 @@
-"""The predicted genre of each validated track after each epoch of a trial, in one byte each.
+"""Predicted genre of each validated track after each epoch of a trial, one byte each.
 
-The best epoch of a trial is chosen by its score, as the best trial of a search is. To correct for that
-choice, the predictions of the epochs that were not chosen are needed too.
+The best epoch of a trial is selected by its score, like the best trial of a search. To correct for this
+selection, the predictions of all epochs are needed.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_BYTES = 8 * 2**20
-"""Bytes per trial (epochs times tracks) up to which the predictions of all epochs are stored.
+"""Maximum size per trial (epochs times tracks) of the stored predictions of all epochs.
 
-Beyond, only the choice of the trial is corrected, not that of the epoch.
+For larger trials, only the selection of the trial is corrected, not that of the epoch.
 """
 MAX_CLASSES = 256
 SUFFIX = ".epochs.parquet"
-"""Ending of the file's name after the trial's, in the folder of predictions."""
+"""Suffix of the file name, after the name of the trial."""
 _VERSION, _FORMAT = b"genre_search.epoch_predictions", b"1"
 
 
 @dataclass
 class EpochPredictions:
-    """Predicted genres by epoch, collected while a trial is trained.
+    """Predicted genres by epoch, collected during the training of a trial.
 
     Attributes
     ----------
     n_tracks : int
-        Validated tracks, in the order of `data.dataset.task.Task.validated`.
+        Number of validated tracks, in the order of `data.dataset.task.Task.validated`.
     epochs : list of ndarray of uint8, each of shape (n_tracks,)
-        Predicted genre numbers after each epoch, from the first on; empty once `dropped`.
+        Predicted genre numbers after each epoch, from the first; empty if `dropped`.
     dropped : bool
-        Whether they grew beyond `MAX_BYTES`, or there are too many genres for a byte.
+        Whether the predictions exceeded `MAX_BYTES`, or there are too many genres for a byte.
     """
 
     n_tracks: int
@@ -59,7 +59,7 @@ class EpochPredictions:
         return np.array(self.epochs, dtype=np.uint8).reshape(len(self.epochs), self.n_tracks)
 
     def table(self) -> pa.Table:
-        """Return the predictions as an Arrow table of one row per epoch, which `read_epochs` reads."""
+        """Return the predictions as an Arrow table with one row per epoch; see `read_epochs`."""
         import pyarrow as pa
 
         values = pa.array(self.array().ravel(), type=pa.uint8())
@@ -68,13 +68,13 @@ class EpochPredictions:
 
     @classmethod
     def of(cls, table: pa.Table) -> EpochPredictions:
-        """Return the collection to which a resumed trial adds its further epochs."""
+        """Create the predictions of a resumed trial, to which further epochs are added."""
         stored = read_epochs(table)
         return cls(stored.shape[1], list(stored))
 
 
 def read_epochs(table: pa.Table) -> np.ndarray:
-    """Read what `EpochPredictions.table` made.
+    """Read a table of `EpochPredictions.table`.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def read_epochs(table: pa.Table) -> np.ndarray:
     Raises
     ------
     RunError
-        If the table is of another version.
+        If the table has another format.
     """
     import pyarrow as pa
 
@@ -91,6 +91,6 @@ def read_epochs(table: pa.Table) -> np.ndarray:
     if version != _FORMAT or not pa.types.is_fixed_size_list(table.schema.field("predicted").type):
         raise RunError(f"predictions of epochs: version {version!r}, but this program reads {_FORMAT!r}")
     column = table["predicted"].combine_chunks()
-    # Not `to_numpy`, which imports pandas.
+    # `to_numpy` would import pandas.
     flat = np.from_dlpack(column.flatten())
     return np.array(flat, dtype=np.uint8).reshape(len(column), column.type.list_size)

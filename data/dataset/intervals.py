@@ -1,7 +1,8 @@
-"""Intervals of scores, for independent tracks and for tracks that come in groups.
+"""Confidence intervals of scores, for independent and for grouped tracks.
 
-Tracks of one artist or album are predicted alike, so that a hundred of them say less than a hundred
-independent ones. Where every group holds one track, the intervals are those of independent tracks.
+Predictions for tracks of the same artist or album are similar, so a hundred of them carry less information
+than a hundred independent tracks. If every group has one track, the intervals are those of independent
+tracks.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ LEVEL = 0.95
 
 _RESAMPLES = 2_000
 _MAX_DRAWS = 20_000_000
-"""Numbers that one bootstrap draws at most; larger data gets, and needs, fewer resamples."""
+"""Maximum number of draws of a bootstrap; larger data needs fewer resamples."""
 
 
 def wilson(right: npt.ArrayLike, n: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the Wilson score interval of shares, at `LEVEL`, without continuity correction.
+    """Compute the Wilson score interval of fractions at `LEVEL`, without continuity correction.
 
     The formula is that of ``scipy.stats.binomtest(...).proportion_ci(method="wilson")`` (Wilson, 1927),
-    written for arrays, because a leaderboard computes thousands.
+    vectorised, because a leaderboard computes thousands of intervals.
 
     Parameters
     ----------
     right : array_like
-        Number of tracks that are right; shapes broadcast.
+        Number of correct tracks; shapes broadcast.
     n : array_like
-        Number of independent tracks, at least 1; see `effective_tracks` for others.
+        Number of independent tracks, at least 1; see `effective_tracks` for grouped tracks.
 
     Returns
     -------
@@ -45,22 +46,22 @@ def wilson(right: npt.ArrayLike, n: npt.ArrayLike) -> tuple[np.ndarray, np.ndarr
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     centre = (k + z**2 / 2) / (count + z**2)
     half = z / (count + z**2) * np.sqrt(k * (count - k) / count + z**2 / 4)
-    # Exactly 0 or 1 at the ends, where rounding would leave a difference of 1e-17.
+    # Set the ends to exactly 0 and 1, because rounding leaves a difference of 1e-17.
     low = np.where(k == 0, 0.0, np.clip(centre - half, 0.0, 1.0))
     high = np.where(k == count, 1.0, np.clip(centre + half, 0.0, 1.0))
     return low, high
 
 
 def accuracy_interval(right: np.ndarray, groups: TrackGroups) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the interval of accuracies, at `LEVEL`: Wilson's, on the effective number of tracks.
+    """Compute the Wilson interval of accuracies at `LEVEL`, for the effective number of tracks.
 
-    It covers the true accuracy more reliably than the percentiles of a bootstrap over groups, above all with
+    It covers the true accuracy more reliably than the percentiles of a bootstrap over groups, especially for
     few groups and near 100 % (see `benchmarks/uncertainty.py`), and needs no resampling.
 
     Parameters
     ----------
     right : ndarray of bool, shape (n_tracks,) or (n_tracks, n_models)
-        Whether each track is predicted right.
+        Whether each track is predicted correctly.
     groups : TrackGroups
         Groups of the tracks.
 
@@ -74,16 +75,16 @@ def accuracy_interval(right: np.ndarray, groups: TrackGroups) -> tuple[np.ndarra
 
 
 def effective_tracks(right: np.ndarray, groups: TrackGroups) -> np.ndarray:
-    """Compute how many independent tracks would tell as much about an accuracy as the clustered ones do.
+    """Compute the number of independent tracks that give the same information about an accuracy.
 
-    The number of tracks divided by the design effect, which is the variance of the ratio estimate over
-    groups relative to that of independent tracks, and at least 1. Then it is reduced once more by
-    (z / t)^2, because the variance is itself estimated from `n_groups` groups (Korn and Graubard, 1998).
+    It is the number of tracks divided by the design effect: the variance of the ratio estimate over groups
+    relative to that of independent tracks, at least 1. It is then multiplied by (z / t)^2, because the
+    variance is itself estimated from `n_groups` groups (Korn and Graubard, 1998).
 
     Parameters
     ----------
     right : ndarray of bool, shape (n_tracks,) or (n_tracks, n_models)
-        Whether each track is predicted right.
+        Whether each track is predicted correctly.
     groups : TrackGroups
         Groups of the tracks.
 
@@ -102,7 +103,7 @@ def effective_tracks(right: np.ndarray, groups: TrackGroups) -> np.ndarray:
         return np.ones(right.shape[1:])
     residual = groups.sums(right.astype(np.float64)) - share * size
     variance = n_groups / (n_groups - 1) * (residual**2).sum(axis=0) / n**2
-    # With all tracks right, or none, nothing is known of the design effect: take the groups as the tracks.
+    # If all or no predictions are correct, the design effect is unknown, so count groups instead of tracks.
     design_effect = np.divide(
         variance, independent, out=np.full(right.shape[1:], n / n_groups), where=independent > 0
     )
@@ -113,8 +114,9 @@ def effective_tracks(right: np.ndarray, groups: TrackGroups) -> np.ndarray:
 def student_quantile(degrees: int) -> float:
     """Upper quantile of Student's t for a two-sided interval at `LEVEL`.
 
-    By the expansion of Abramowitz and Stegun (1964), 26.7.5, which is within 0.2 % from three degrees of
-    freedom on, and exact formulas below: a leaderboard should not wait for the import of scipy.
+    Computed by the expansion of Abramowitz and Stegun (1964), 26.7.5, with an error below 0.2 % for three or
+    more degrees of freedom, and by exact formulas for one and two. scipy is not used, because its import
+    would delay the leaderboard.
     """
     tail = (1 + LEVEL) / 2
     if degrees == 1:
@@ -134,7 +136,7 @@ def student_quantile(degrees: int) -> float:
 
 
 def bootstrap_draws(groups: TrackGroups, *, seed: int = 0) -> np.ndarray:
-    """Draw groups with replacement, as often as intervals need.
+    """Draw groups with replacement, as often as intervals require.
 
     Returns
     -------
@@ -146,10 +148,11 @@ def bootstrap_draws(groups: TrackGroups, *, seed: int = 0) -> np.ndarray:
 
 
 def percentiles(values: np.ndarray, n_groups: int) -> tuple[float, float]:
-    """Interval at `LEVEL` from bootstrapped values, by percentiles that are expanded for few groups.
+    """Compute an interval at `LEVEL` from bootstrapped values, with percentiles expanded for few groups.
 
-    A bootstrap over G groups is too narrow by the factor sqrt((G - 1) / G) and by the ratio of the normal to
-    Student's quantile; its percentiles are moved outwards accordingly (Hesterberg, 2015, section 4.4).
+    A bootstrap interval over G groups is too narrow by the factor sqrt((G - 1) / G) and by the ratio of the
+    normal quantile to Student's; its percentiles are moved outwards accordingly (Hesterberg, 2015, section
+    4.4).
     """
     if n_groups < 2:
         return -math.inf, math.inf
@@ -168,7 +171,7 @@ def metric_interval(
     *,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Bootstrap interval over groups of a metric that needs no probabilities.
+    """Compute the bootstrap interval over groups of a metric that needs no probabilities.
 
     Parameters
     ----------
@@ -191,13 +194,13 @@ def metric_interval(
     one_hot = np.eye(n_classes)
     draws = bootstrap_draws(groups, seed=seed).astype(np.float64)
     right = draws @ groups.sums(one_hot[truth] * (truth == predicted)[:, None])
-    true, chosen = (draws @ groups.sums(one_hot[numbers]) for numbers in (truth, predicted))
-    low, high = percentiles(class_scores(right, true, chosen)[metric], groups.n_groups)
+    true, predicted_counts = (draws @ groups.sums(one_hot[numbers]) for numbers in (truth, predicted))
+    low, high = percentiles(class_scores(right, true, predicted_counts)[metric], groups.n_groups)
     return max(low, 0.0), min(high, 1.0)
 
 
 def mean_interval(values: np.ndarray, groups: TrackGroups, *, seed: int = 0) -> tuple[float, float]:
-    """Bootstrap interval over groups of a mean per track, such as a log loss or a difference of accuracies.
+    """Compute the bootstrap interval over groups of a mean over tracks, such as the log loss.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""All numbers of one set of predictions: scores with intervals, the confusion matrix, each genre."""
+"""Compute all metrics of one set of predictions: scores with intervals, confusion matrix, each genre."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def judge(
     classes : sequence of str
         Genres.
     groups : TrackGroups, optional
-        Groups of the tracks; each track is independent by default.
+        Groups of the tracks; by default, the tracks are independent.
 
     Returns
     -------
     dict
-        JSON-like: ``accuracy`` with its 95 % interval ``low`` and ``high`` (Wilson's, on the effective number
-        of tracks), ``n``, ``n_groups`` (None where no groups are known), ``balanced_accuracy``, ``macro_f1``,
-        ``log_loss``, ``confusion`` (a row per true genre, a column per predicted one) and ``genres``
-        (``precision``, ``recall`` and ``n`` of each).
+        JSON-like: ``accuracy`` with its 95 % interval ``low`` and ``high`` (Wilson's, for the effective
+        number of tracks), ``n``, ``n_groups`` (None if no groups are known), ``balanced_accuracy``,
+        ``macro_f1``, ``log_loss``, ``confusion`` (a row per true genre, a column per predicted one) and
+        ``genres`` (``precision``, ``recall`` and ``n`` of each).
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 

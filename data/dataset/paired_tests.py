@@ -1,4 +1,4 @@
-"""Paired tests between two models on the same tracks, for independent tracks and for groups of tracks."""
+"""Paired tests of two models on the same tracks, for independent and for grouped tracks."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from data.dataset.intervals import LEVEL, mean_interval
 from data.dataset.track_groups import TrackGroups
 
 _RESAMPLES = 10_000
-_NEGLIGIBLE_SHARE = 1e-20
-"""Share of a sum below which further, ever smaller terms change no digit of it."""
+_NEGLIGIBLE_FRACTION = 1e-20
+"""Fraction of a sum below which further decreasing terms do not change its digits."""
 _NEGLIGIBLE = 1e-60
-"""Probability below which the terms of a distribution are left out."""
+"""Probability below which the terms of a distribution are ignored."""
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Two models on the same tracks.
+    """Comparison of two models on the same tracks.
 
     Attributes
     ----------
     n : int
-        Tracks.
+        Number of tracks.
     n_groups : int
-        Groups of dependent tracks; `n` where the tracks are taken as independent.
+        Number of groups of dependent tracks; `n` for independent tracks.
     only_a, only_b : int
-        Tracks that only the first, or only the second, gets right.
+        Number of tracks that only the first model, or only the second, predicts correctly.
     p_value : float
-        Two-sided: the probability of so uneven a share of the disagreements if both models were equally
-        good. By the exact McNemar test, or by `sign_flip_test` where groups hold several tracks.
+        Two-sided p value: the probability of disagreements at least this uneven if both models are equally
+        good; by the exact McNemar test, or by `sign_flip_test` if groups have several tracks.
     difference : float
         Accuracy of the first minus that of the second, from -1 to 1.
     low, high : float
-        Interval of the difference at `LEVEL`, by bootstrap over tracks, or over groups.
+        Interval of the difference at `LEVEL`, by a bootstrap over tracks or groups.
     """
 
     n: int
@@ -49,7 +49,7 @@ class Paired:
 
     @property
     def distinct(self) -> bool:
-        """Whether the test tells the two apart at `LEVEL`."""
+        """Whether the test distinguishes the models at `LEVEL`."""
         return self.p_value < 1 - LEVEL
 
     @property
@@ -71,9 +71,9 @@ def paired(
     Parameters
     ----------
     right_a, right_b : ndarray of bool, shape (n,)
-        Whether each gets a track right; the same tracks in the same order, at least one.
+        Whether each model predicts a track correctly; the same tracks in the same order, at least one.
     groups : TrackGroups, optional
-        Groups of the tracks; each track is independent by default.
+        Groups of the tracks; by default, the tracks are independent.
     seed : int
         Seed of the bootstrap.
     """
@@ -85,7 +85,7 @@ def paired(
         low, high = mean_interval(difference, groups, seed=seed)
         low, high = max(low, -1.0), min(high, 1.0)
     else:
-        # To draw tracks with replacement is to draw how many there are of each of the three kinds.
+        # Drawing tracks with replacement is equivalent to drawing the numbers of the three kinds of tracks.
         kinds = np.array([only_a, only_b, n - only_a - only_b]) / n
         drawn = np.random.default_rng(seed).multinomial(n, kinds, size=_RESAMPLES)
         tail = 100 * (1 - LEVEL) / 2
@@ -105,27 +105,27 @@ def paired(
 def mcnemar(only_a: int, only_b: int) -> float:
     """Compute the exact McNemar test, two-sided.
 
-    The sum of ``scipy.stats.binomtest(only_a, only_a + only_b)``, whose distribution is symmetric here: a
-    leaderboard should not wait for the import of scipy.stats.
+    Equal to ``scipy.stats.binomtest(only_a, only_a + only_b)``, whose distribution is symmetric here.
+    scipy.stats is not used, because its import would delay the leaderboard.
 
     Parameters
     ----------
     only_a, only_b : int
-        Tracks that only one of the two models gets right.
+        Number of tracks that only one of the two models predicts correctly.
 
     Returns
     -------
     float
-        The p value; 1 where the two never disagree.
+        The p value; 1 if the models never disagree.
     """
     n, fewer = only_a + only_b, min(only_a, only_b)
-    # Only the greatest term of the tail is computed in whole numbers, the others by their ratio to it: whole
-    # numbers for all of them would take seconds for ten thousand disagreements.
+    # Only the largest term of the tail is computed with integers, the others by their ratio to it. Integers
+    # for all terms would take seconds for ten thousand disagreements.
     total = term = 1.0
     for k in range(fewer, 0, -1):
         term *= k / (n - k + 1)
         total += term
-        if term < _NEGLIGIBLE_SHARE:
+        if term < _NEGLIGIBLE_FRACTION:
             break
     return min(1.0, 2 * (math.comb(n, fewer) / 2**n) * total)
 
@@ -133,22 +133,22 @@ def mcnemar(only_a: int, only_b: int) -> float:
 def sign_flip_test(difference: np.ndarray, groups: TrackGroups) -> float:
     """Test whether two models are equally good, by the exact permutation test over groups, two-sided.
 
-    If both models are equally good, their names could be exchanged within any group: the sum over groups of
-    (tracks that only A gets right) - (tracks that only B gets right) has a distribution that follows from
-    flipping the sign of each group's term. That distribution is computed, not sampled. Where every group
-    holds one track this is the exact McNemar test.
+    If both models are equally good, they could be exchanged within any group. The test statistic is the sum
+    over groups of (tracks that only A predicts correctly) - (tracks that only B predicts correctly); its
+    distribution follows from flipping the sign of each group's term. The distribution is computed, not
+    sampled. If every group has one track, this is the exact McNemar test.
 
     Parameters
     ----------
     difference : ndarray of int, shape (n_tracks,)
-        1 where only A is right, -1 where only B is right, else 0.
+        1 if only A is correct, -1 if only B is correct, otherwise 0.
     groups : TrackGroups
         Groups of the tracks.
 
     Returns
     -------
     float
-        The p value; 1 where no group differs.
+        The p value; 1 if no group differs.
     """
     by_group = np.rint(groups.sums(difference)).astype(np.int64)
     observed = abs(int(by_group.sum()))
@@ -157,7 +157,7 @@ def sign_flip_test(difference: np.ndarray, groups: TrackGroups) -> float:
     magnitudes, counts = np.unique(np.abs(by_group[by_group != 0]), return_counts=True)
     if not len(magnitudes):
         return 1.0
-    # Probabilities of the number of units with a positive sign, from 0 to `total`.
+    # Probability of each number of units with a positive sign, from 0 to `total`.
     total = int((magnitudes * counts).sum())
     probability = np.ones(1)
     for magnitude, count in zip(magnitudes.tolist(), counts.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""The four scores of a classifier of tracks, and the order in which each of them ranks."""
+"""The four metrics of a track classifier, and the ranking by each metric."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLUMNS: dict[Metric, str] = {
 """Column of ``trials.parquet`` and ``history.parquet`` by metric."""
 
 PROBABILITY_FLOOR = 1e-7
-"""Smallest probability that enters a logarithm (Keras's epsilon)."""
+"""Minimum probability in a logarithm (Keras's epsilon)."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Scores:
     Attributes
     ----------
     accuracy : float
-        Share of the tracks whose most probable genre is the true one.
+        Fraction of the tracks whose most probable genre is correct.
     balanced_accuracy : float
-        Mean recall over the genres that have a track.
+        Mean recall over the genres that have tracks.
     macro_f1 : float
         Mean F1 over all genres; 0 for a genre that is neither true nor predicted.
     log_loss : float
@@ -49,7 +49,7 @@ class Scores:
     log_loss: float
 
     def value(self, metric: Metric) -> float:
-        """Return the score that a metric names."""
+        """Return the score by a metric."""
         return float(getattr(self, metric))
 
     def rank_key(self, metric: Metric = "accuracy") -> tuple[float, float]:
@@ -65,16 +65,21 @@ class Scores:
         return asdict(self)
 
 
+def sign(metric: Metric) -> int:
+    """Return -1 for a metric whose lower values are better, otherwise 1."""
+    return -1 if metric == "log_loss" else 1
+
+
 def merit(value: float, metric: Metric) -> float:
-    """Turn a score into a number that is greater for better ones."""
-    return -value if metric == "log_loss" else value
+    """Convert a score to a number that is greater for better scores."""
+    return sign(metric) * value
 
 
 def score(probabilities: np.ndarray, truth: np.ndarray) -> Scores:
     """Score tracks by all metrics.
 
-    scikit-learn's checks of its arguments take 2 ms per metric, as long as a whole epoch of a small network;
-    the tests compare the results with it.
+    scikit-learn is not used, because its argument checks take 2 ms per metric, as long as an epoch of a small
+    network; the tests compare the results with it.
 
     Parameters
     ----------
@@ -105,7 +110,7 @@ def class_counts(
     Returns
     -------
     right, true, chosen : ndarray of int64, shape (n_classes,)
-        Tracks that are predicted right, that belong to the class, that are predicted to belong to it.
+        Number of tracks per class that are predicted correctly, that belong to it, that are predicted as it.
     """
     right = np.bincount(truth[predicted == truth], minlength=n_classes)
     return right, np.bincount(truth, minlength=n_classes), np.bincount(predicted, minlength=n_classes)
@@ -117,7 +122,7 @@ def class_scores(right: np.ndarray, true: np.ndarray, chosen: np.ndarray) -> dic
     Parameters
     ----------
     right, true, chosen : ndarray, shape (..., n_classes)
-        As `class_counts` returns them; shapes broadcast.
+        See `class_counts`; shapes broadcast.
 
     Returns
     -------
@@ -148,7 +153,7 @@ def check_metric(metric: str, truth: np.ndarray, classes: Sequence[str]) -> Metr
     Raises
     ------
     SettingsError
-        If there is no such metric, or it averages over genres and one of them has no validated track.
+        If the metric does not exist, or it averages over genres and a genre has no validated track.
     """
     known = next((name for name in METRICS if name == metric), None)
     if known is None:

@@ -1,7 +1,7 @@
-"""Splits: the tracks that a search trains on, validates on, and never sees.
+"""Split tracks into those that a search trains on, validates on, and never sees.
 
-Splits are made by group, never by row: segments of a track, duplicates of a recording and tracks that were
-named as one group (an artist, an album) always stay on one side.
+Groups are never separated: segments of a track, copies of a recording and tracks of a named group (an artist,
+an album) always stay on the same side.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ TEST = -1
 TRAIN = -2
 """Fold number of a track that is only trained on."""
 UNUSED = -3
-"""Fold number of a track that a published partition leaves out."""
+"""Fold number of a track that is not used."""
 
 HOLD_OUT = 5
-"""With ``folds=1``, one part in this many is held out."""
+"""With ``folds=1``, one of this many parts is held out."""
 
 MAX_PARTS = 20
-"""Maximum number of parts that tracks are dealt into to separate the test set."""
+"""Maximum number of parts from which the test set is taken."""
 
 _SIDES = {"train": TRAIN, "valid": 0, "test": TEST}
 
@@ -72,13 +72,13 @@ class Split:
         return np.asarray((self.fold >= 0) | (self.fold == TRAIN))
 
     def folds(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Masks of the training and the validation tracks of each fold, each of shape (n_tracks,)."""
+        """Yield masks of the training and validation tracks of each fold, each of shape (n_tracks,)."""
         for number in range(self.n_folds):
             valid = self.fold == number
             yield self.searchable & ~valid, valid
 
     def frame(self) -> pd.DataFrame:
-        """Return a table of the attributes, which `from_frame` reads; without those that are None."""
+        """Return a table of the attributes that are not None; see `from_frame`."""
         import pandas as pd
 
         columns = {"track_id": self.track_id, "fold": self.fold, "label": self.label, "group": self.group}
@@ -86,7 +86,7 @@ class Split:
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Split:
-        """Make a split from a table that `frame` returned."""
+        """Create a split from a table of `frame`."""
         label, group = (
             np.array(frame[name].tolist(), dtype=object) if name in frame else None
             for name in ("label", "group")
@@ -95,7 +95,7 @@ class Split:
         return cls(track_id, frame["fold"].to_numpy(np.int64), label, group)
 
     def hold_out(self) -> Split:
-        """Return the split that validates fold 0 only; the tracks of the other folds are only trained on."""
+        """Return the split that validates only fold 0; tracks of other folds are only trained on."""
         return replace(self, fold=np.where(self.fold > 0, TRAIN, self.fold))
 
 
@@ -107,7 +107,7 @@ def make_split(tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: 
     tracks : DataFrame
         One row per track: ``track_id``, ``label``, ``group``.
     folds : int
-        Number of folds for cross-validation, at least 1; 1 holds out one part in `HOLD_OUT`.
+        Number of folds for cross-validation, at least 1; 1 holds out one of `HOLD_OUT` parts.
     test_fraction : float
         Fraction of the tracks in the locked test set, from 0 (none) to 0.5.
     seed : int
@@ -129,13 +129,13 @@ def make_split(tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: 
     fold = np.full(len(tracks), TRAIN, dtype=np.int64)
     rest = np.arange(len(tracks))
     if share:
-        option, advice = f"--test-fraction {test_fraction:g}", "give {share:.3g} or 0"
+        option, advice = f"--test-fraction {test_fraction:g}", "use {share:.3g} or 0"
         parts = _parts(label, group, share.denominator, seed, option, advice)
         locked = parts < share.numerator
         fold[locked] = TEST
         rest = np.flatnonzero(~locked)
     count = folds if folds > 1 else HOLD_OUT
-    advice = "give --folds {groups} or fewer" if folds > 1 else "give --folds 2 to {groups}"
+    advice = "use --folds {groups} or fewer" if folds > 1 else "use --folds 2 to {groups}"
     parts = _parts(label[rest], group[rest], count, seed + 1, f"--folds {folds}", advice)
     if folds > 1:
         fold[rest] = parts
@@ -147,7 +147,7 @@ def make_split(tracks: pd.DataFrame, *, folds: int, test_fraction: float, seed: 
 
 
 def check_request(tracks: pd.DataFrame, *, folds: int, test_fraction: float) -> Fraction:
-    """Check the numbers of a split and that there is something to classify.
+    """Check the arguments of a split, and that there are at least two genres.
 
     Returns
     -------
@@ -165,28 +165,28 @@ def check_request(tracks: pd.DataFrame, *, folds: int, test_fraction: float) -> 
         raise SplitError(f"--test-fraction {test_fraction}: must be between 0 and 0.5")
     genres = sorted(set(tracks["label"].astype(str)))
     if len(genres) < 2:
-        raise SplitError(f"the data has one genre only ({''.join(genres)}); a classifier needs at least two")
+        raise SplitError(f"the data has only one genre ({''.join(genres)}); a classifier needs at least two")
     share = Fraction(test_fraction).limit_denominator(MAX_PARTS)
     if test_fraction > 0 and share.numerator == 0:
         raise SplitError(
-            f"--test-fraction {test_fraction}: too small, {1 / MAX_PARTS} is the smallest fraction that"
-            " can be locked away; 0 locks nothing away"
+            f"--test-fraction {test_fraction}: too small; the minimum is {1 / MAX_PARTS}, or 0 for no test"
+            " set"
         )
     return share
 
 
 def require_training_tracks(split: Split) -> None:
-    """Check that each genre has a track to train on in every fold.
+    """Check that each genre has a training track in every fold.
 
     Parameters
     ----------
     split : Split
-        With labels.
+        The split; without labels, nothing is checked.
 
     Raises
     ------
     SplitError
-        If a genre has none.
+        If a genre has no training track.
     """
     if split.label is None:
         return
@@ -194,8 +194,8 @@ def require_training_tracks(split: Split) -> None:
         missing = set(split.label[split.fold != UNUSED]) - set(split.label[train])
         if missing:
             raise SplitError(
-                f"genre {sorted(missing)[0]!r} has no track to train on in one of the folds, because its"
-                " groups are too large or too few; add tracks or lower --folds"
+                f"genre {sorted(missing)[0]!r} has no training track in one of the folds, because its"
+                " groups are too large or too few; add tracks or use fewer --folds"
             )
 
 
@@ -209,8 +209,8 @@ def _parts(
 ) -> np.ndarray:
     """Part number of each track, from 0 to count - 1, by scikit-learn's greedy stratified grouping.
 
-    The error for a genre with too few groups quotes `option` and `advice`; the latter may name the number of
-    ``{groups}`` and the ``{share}`` of the tracks that one of them is.
+    The error for a genre with too few groups quotes `option` and `advice`. `advice` can contain ``{groups}``,
+    the number of groups, and ``{share}``, the fraction of one group.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -220,14 +220,14 @@ def _parts(
             remedy = advice.format(groups=groups, share=1 / groups) if groups > 1 else "name other groups"
             raise SplitError(
                 f"{option}: genre {genre!r} has {groups} independent groups of tracks, fewer than the"
-                f" {count} parts asked for; {remedy}, or add tracks"
+                f" {count} requested parts; {remedy}, or add tracks"
             )
     parts = np.empty(len(label), dtype=np.int64)
     splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # class counts are checked above, by group
-        for number, (_, chosen) in enumerate(splitter.split(label, label, group)):
-            parts[chosen] = number
+        for number, (_, members) in enumerate(splitter.split(label, label, group)):
+            parts[members] = number
     return parts
 
 
@@ -245,8 +245,8 @@ def read_split(path: str | Path, tracks: pd.DataFrame) -> Split:
     Raises
     ------
     SplitError
-        If the file cannot be read, names an unknown track or one track twice, has another word than the
-        three, has no track in train or valid, or separates a group.
+        If the file cannot be read, names an unknown track or a track twice, contains another word, has no
+        track in train or valid, or separates a group.
     """
     partition = read_listing(path, ("track_id", "split"), option="--splits", error=SplitError)
     row = {track: number for number, track in enumerate(tracks["track_id"])}

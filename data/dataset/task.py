@@ -1,4 +1,4 @@
-"""Tasks: the rows that a learner trains and validates on, without the locked test set."""
+"""Tasks: the rows that a model trains and validates on, without the locked test set."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ import numpy as np
 
 from data.cache.cache import Cache
 from data.cache.rows import Array, Origin, Rows
+from data.dataset.class_weights import ClassWeight, class_weights
 from data.dataset.splits import Split
 from data.errors import CacheError
 
-_OPEN_CACHES = 4
-"""Number of arrays that a process keeps mapped."""
+_MAX_OPEN_ARRAYS = 4
+"""Maximum number of arrays that a process keeps mapped."""
 
 
 @dataclass(frozen=True)
 class TensorRows:
-    """Some tensors of a cache, by row number: a reference of a few bytes that other processes can read.
+    """Tensors of a cache by row number: a small reference that can be sent to other processes.
 
-    It is indexed like an array, by row numbers. Reading maps an array that all processes of a node share, so
-    only the requested rows are copied.
+    It is indexed like an array. Reading maps an array that all processes of a node share, so only the
+    requested rows are copied.
 
     Attributes
     ----------
     origin : Origin
-        Where the tensors are stored.
+        Location of the tensors.
     rows : ndarray of int64, shape (n,)
-        Their numbers among all tensors of that kind in the cache.
+        Row numbers among all tensors of the kind in the cache.
     tensor_shape : tuple of int
         Shape of one tensor.
     dtype : dtype
-        Type in the cache.
+        Type of the values.
     """
 
     origin: Origin
@@ -49,37 +50,36 @@ class TensorRows:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all the rows."""
+        """Size of all rows in bytes."""
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, chosen: Any) -> np.ndarray:
-        """Copy rows, by anything that indexes the first axis."""
-        return np.asarray(tensors_at(self.origin)[self.rows[chosen]])
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """Copy rows, selected by any index of the first axis."""
+        return np.asarray(tensors_at(self.origin)[self.rows[index]])
 
 
-@lru_cache(maxsize=_OPEN_CACHES)
+@lru_cache(maxsize=_MAX_OPEN_ARRAYS)
 def tensors_at(origin: Origin) -> Array:
-    """Map all tensors of a kind, read-only.
+    """Map all tensors of a kind as a read-only array.
 
     Raises
     ------
     CacheError
-        If the cache is missing, or holds other data than before.
+        If the cache is missing or its data has changed.
     """
     cache = Cache.open(origin.cache)
     if cache.input_fingerprint(origin.kind) != origin.fingerprint:
         raise CacheError(
-            f"{origin.cache}: holds other data than when the search began; restore it, or start a new search"
+            f"{origin.cache}: its data changed after the search started; restore it, or start a new search"
         )
     return cache.rows(origin.kind).X
 
 
 Inputs = np.ndarray | TensorRows
-"""Inputs of a task: features in memory, or tensors in a cache. Both have `shape`, `dtype` and `nbytes`, and
-are indexed by row numbers."""
+"""Inputs of a task: an array in memory, or tensors in a cache. Both have `shape`, `dtype` and `nbytes`."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,9 @@ class Task:
     folds : tuple of Fold
         The folds; one for a hold-out.
     blocks : tuple of (str, int)
-        Kinds of input whose columns are side by side in `X`, with their widths; empty for tensors.
+        Kinds of input that are joined in `X`, with their numbers of columns; empty for tensors.
+    class_weight : str
+        How genres are weighted in the training loss; see `data.dataset.class_weights`.
     """
 
     X: Inputs
@@ -125,21 +127,32 @@ class Task:
     classes: tuple[str, ...]
     folds: tuple[Fold, ...]
     blocks: tuple[tuple[str, int], ...] = ()
+    class_weight: ClassWeight = "none"
+
+    def loss_weights(self, fold: Fold) -> np.ndarray | None:
+        """Return the weight of each genre in the training loss of a fold, from its training rows only.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_classes,), or None
+            None if genres are not weighted.
+        """
+        return class_weights(self.class_weight, self.y[fold.train], len(self.classes))
 
     def with_blocks(self, kinds: Sequence[str]) -> Task:
-        """Return the same task on the columns of some kinds of input only.
+        """Return the same task with the columns of some kinds of input.
 
         Parameters
         ----------
         kinds : sequence of str
-            Some of those in `blocks`; their order does not matter.
+            Kinds from `blocks`, in any order.
         """
         ends = np.cumsum([0, *(width for _, width in self.blocks)])
-        chosen = [number for number, (kind, _) in enumerate(self.blocks) if kind in kinds]
-        if len(chosen) == len(self.blocks):
+        selected = [number for number, (kind, _) in enumerate(self.blocks) if kind in kinds]
+        if len(selected) == len(self.blocks):
             return self
-        columns = np.concatenate([np.arange(ends[number], ends[number + 1]) for number in chosen])
-        blocks = tuple(self.blocks[number] for number in chosen)
+        columns = np.concatenate([np.arange(ends[number], ends[number + 1]) for number in selected])
+        blocks = tuple(self.blocks[number] for number in selected)
         return replace(self, X=self.X[:, columns], blocks=blocks)
 
     @property
@@ -158,36 +171,38 @@ class Task:
 def search_task(rows: Rows, split: Split) -> Task:
     """Select the rows for a search: all tracks but the locked test, with the split's folds.
 
-    Tracks of the split that have no rows are left out; see `missing_inputs`.
+    Tracks without rows are left out; see `missing_inputs`.
     """
-    seen = _select(rows, split, split.searchable)
+    task = _select(rows, split, split.searchable)
     sides = dict(zip(split.track_id, split.fold, strict=True))
-    fold_of_row = np.array([sides[track] for track in seen.track_id[seen.track]])
+    fold_of_row = np.array([sides[track] for track in task.track_id[task.track]])
     folds = tuple(
         Fold(np.flatnonzero(fold_of_row != number), np.flatnonzero(fold_of_row == number))
         for number in range(split.n_folds)
     )
-    return replace(seen, folds=folds)
+    return replace(task, folds=folds)
 
 
 def refit_task(rows: Rows, split: Split) -> Task:
-    """Select the rows for a final fit: training and validation tracks, nothing to validate on."""
+    """Select the rows for a final fit: training and validation tracks, without validation."""
     return _select(rows, split, split.searchable)
 
 
 def locked_task(rows: Rows, split: Split) -> Task:
-    """Select the rows of the locked test, for the scoring after the search."""
+    """Select the rows of the locked test set, to score them after the search."""
     return _select(rows, split, split.test)
 
 
 def missing_inputs(rows: Rows, split: Split) -> list[str]:
-    """List the tracks of a split for which there is no input of this kind."""
-    have = set(rows.track_id)
-    return [track for track in split.track_id[split.searchable | split.test].tolist() if track not in have]
+    """List the tracks of a split that have no input of this kind."""
+    with_input = set(rows.track_id)
+    return [
+        track for track in split.track_id[split.searchable | split.test].tolist() if track not in with_input
+    ]
 
 
-def _select(rows: Rows, split: Split, wanted: np.ndarray) -> Task:
-    """Make a task of the wanted tracks, all of them on the training side of a single fold."""
+def _select(rows: Rows, split: Split, selected: np.ndarray) -> Task:
+    """Create a task of the selected tracks, all on the training side of a single fold."""
     used = split.searchable | split.test
     label_of = dict(zip(rows.track_id, rows.label, strict=True))
     present = np.array([track in label_of for track in split.track_id], dtype=bool)
@@ -197,22 +212,24 @@ def _select(rows: Rows, split: Split, wanted: np.ndarray) -> Task:
         else split.label[used].tolist()
     )
     classes = tuple(sorted(set(map(str, labels))))
-    tracks = split.track_id[wanted & present]
+    tracks = split.track_id[selected & present]
     number = {track: index for index, track in enumerate(tracks)}
-    chosen = np.array([index for index, track in enumerate(rows.track_id) if track in number], dtype=np.int64)
+    row_numbers = np.array(
+        [index for index, track in enumerate(rows.track_id) if track in number], dtype=np.int64
+    )
     genre = {name: index for index, name in enumerate(classes)}
     return Task(
-        X=_inputs(rows, chosen),
-        y=np.array([genre[label] for label in rows.label[chosen]], dtype=np.int32),
-        track=np.array([number[track] for track in rows.track_id[chosen]], dtype=np.int32),
+        X=_inputs(rows, row_numbers),
+        y=np.array([genre[label] for label in rows.label[row_numbers]], dtype=np.int32),
+        track=np.array([number[track] for track in rows.track_id[row_numbers]], dtype=np.int32),
         track_id=tracks,
         classes=classes,
-        folds=(Fold(np.arange(len(chosen)), np.empty(0, dtype=np.int64)),),
+        folds=(Fold(np.arange(len(row_numbers)), np.empty(0, dtype=np.int64)),),
         blocks=rows.blocks,
     )
 
 
-def _inputs(rows: Rows, chosen: np.ndarray) -> Inputs:
+def _inputs(rows: Rows, row_numbers: np.ndarray) -> Inputs:
     if rows.origin is None:
-        return rows.X[chosen]
-    return TensorRows(rows.origin, chosen, rows.X.shape[1:], rows.X.dtype)
+        return rows.X[row_numbers]
+    return TensorRows(rows.origin, row_numbers, rows.X.shape[1:], rows.X.dtype)

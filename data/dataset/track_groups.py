@@ -15,9 +15,9 @@ class TrackGroups:
     Attributes
     ----------
     number : ndarray of int64, shape (n_tracks,)
-        Number of each track's group, from 0.
+        Group number of each track, from 0.
     size : ndarray of int64, shape (n_groups,)
-        Tracks per group, at least 1.
+        Number of tracks per group, at least 1.
     """
 
     number: np.ndarray
@@ -25,13 +25,13 @@ class TrackGroups:
 
     @classmethod
     def of(cls, names: Sequence[str] | np.ndarray) -> TrackGroups:
-        """Make the groups of tracks from the name of each one's group."""
+        """Create groups from the group name of each track."""
         _, number, size = np.unique(np.asarray(names, dtype=str), return_inverse=True, return_counts=True)
         return cls(number.astype(np.int64), size.astype(np.int64))
 
     @classmethod
     def independent(cls, n_tracks: int) -> TrackGroups:
-        """Take each track as a group of its own."""
+        """Create one group per track."""
         return cls(np.arange(n_tracks, dtype=np.int64), np.ones(n_tracks, dtype=np.int64))
 
     @property
@@ -46,7 +46,7 @@ class TrackGroups:
 
     @property
     def clustered(self) -> bool:
-        """Whether any group holds more than one track."""
+        """Whether any group has more than one track."""
         return self.n_groups < self.n_tracks
 
     def sums(self, values: np.ndarray) -> np.ndarray:
@@ -74,18 +74,18 @@ class TrackGroups:
             How often each group was drawn; each row sums to `n_groups`.
         """
         drawn = np.empty((resamples, self.n_groups), dtype=np.int64)
-        # Counting drawn numbers is three times as fast as a multinomial distribution of many equal shares.
+        # Counting drawn numbers is three times as fast as a multinomial distribution with many equal weights.
         for row in drawn:
             row[:] = np.bincount(rng.integers(self.n_groups, size=self.n_groups), minlength=self.n_groups)
         return drawn
 
     def parts(self, count: int, seed: int) -> np.ndarray:
-        """Deal whole groups into parts of about equal numbers of tracks, at random.
+        """Distribute whole groups at random over parts with about equal numbers of tracks.
 
         Parameters
         ----------
         count : int
-            Number of parts; fewer where there are fewer groups.
+            Number of parts, limited by the number of groups.
         seed : int
             Seed of the order.
 

@@ -1,4 +1,4 @@
-"""Probabilities of tracks from those of their segments, and the scores that a trial reports."""
+"""Average the probabilities of segments to those of tracks, and score the tracks of a trial."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def track_probabilities(task: Task, by_fold: tuple[np.ndarray, ...]) -> np.ndarr
 
 
 def scores(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Score tracks, by the names of the columns in the tables of a run; see `data.dataset.scores.score`.
+    """Score tracks; the keys are the column names in the tables of a run (see `data.dataset.scores.score`).
 
     All folds are scored together, so that each track counts once.
     """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
-import tempfile
 
 from data.errors import SettingsError
+from data.io.silence import silent_stderr
 
 _BACKEND = "tensorflow"
 _IMAGE_FORMAT, _FLOAT, _EPSILON = "channels_last", "float32", 1e-7
@@ -28,7 +29,10 @@ def import_keras() -> None:
     """
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = _BACKEND
-        _import_silently()
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        # Some lines come before TensorFlow sets its own logging up, and ignore its level.
+        with silent_stderr(replay=True):
+            importlib.import_module("keras")
     import keras
 
     if keras.backend.backend() != _BACKEND:
@@ -54,25 +58,3 @@ def grow_memory() -> None:
         except RuntimeError:
             # The GPUs are in use: this was set before, or the caller's program has set them up.
             return
-
-
-def _import_silently() -> None:
-    """Import Keras; print what was written to standard error only if the import fails.
-
-    Some of the lines come before TensorFlow's own logging is set up and obey no setting, so standard error
-    itself is redirected.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
-        try:
-            import keras  # noqa: F401
-        except BaseException:
-            aside.seek(0)
-            os.write(kept, aside.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

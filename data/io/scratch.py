@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import stat
@@ -11,6 +10,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from data.errors import CacheError
 
@@ -31,7 +32,13 @@ def scratch_folder() -> Path:
     named = os.environ.get(VARIABLE)
     if named:
         return Path(named)
-    folder = Path(tempfile.gettempdir()) / f"genre-search-{os.getuid()}"
+    try:
+        folder = Path(tempfile.gettempdir()) / f"genre-search-{os.getuid()}"
+    except FileNotFoundError as error:
+        raise CacheError(
+            "no folder for temporary files can be written (TMPDIR, /tmp, /var/tmp); name a folder in the"
+            f" variable {VARIABLE} and in TMPDIR"
+        ) from error
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
@@ -54,8 +61,7 @@ def alone(path: Path) -> Iterator[None]:
     """Let one process of the node at a time make a file; its folder is created if necessary."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The lock is on the open file: it ends with the process that holds it, however that ends.
-    with path.with_name(f".lock-{path.name}").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(path.with_name(f".lock-{path.name}")):
         yield
 
 
@@ -139,9 +145,5 @@ def _delete_abandoned(lock: Path, temporary: Path) -> None:
     """Delete an unfinished file whose lock is free: its process was killed."""
     if not temporary.exists():
         return
-    with lock.open("w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
+    with contextlib.suppress(Timeout), FileLock(lock, blocking=False):
         temporary.unlink(missing_ok=True)

@@ -1,13 +1,16 @@
-"""Merge parts and an older cache into a complete cache, in constant memory."""
+"""Merge parts and an older cache into a complete cache in constant memory."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from data.analysis.feature_names import FEATURES
 from data.analysis.landmarks import LANDMARK, united_groups
@@ -25,15 +28,11 @@ from data.cache.writer import (
     write_info,
 )
 from data.collection.near_duplicates import near_duplicates
-from data.collection.scan import Found
+from data.collection.source_file import SourceFile
 from data.errors import CacheError
 from data.io.folder import Folder, printable
-from data.pipeline.parts import Gathered, Parts, SortedRows
+from data.pipeline.parts import NewestRows, Parts, SortedRows
 from data.pipeline.worker import manifest_extras
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
 _GIVEN = (GIVEN_GROUP, GIVEN_SPLIT)
 """Last columns of a manifest: what the user gave for a file."""
@@ -42,7 +41,7 @@ _GIVEN = (GIVEN_GROUP, GIVEN_SPLIT)
 def assemble(
     folder: Folder,
     parts: Parts,
-    files: Sequence[Found],
+    files: Sequence[SourceFile],
     groups: Mapping[str, str],
     parameters: Parameters,
     *,
@@ -53,9 +52,8 @@ def assemble(
 ) -> CacheInfo:
     """Write ``features.parquet`` and ``manifest.parquet``, then ``cache.json``.
 
-    Both tables store the fingerprint, so an interrupted write is detected.
-
-    Rows are sorted by track and segment, so the same files give the same cache, in any number of runs.
+    Both tables store the fingerprint, so an interrupted write is detected. Rows are sorted by track and
+    segment, so the same files produce the same cache in any number of runs.
 
     Parameters
     ----------
@@ -63,18 +61,18 @@ def assemble(
         The cache.
     parts : Parts
         Newly analysed files; a later part overrides an earlier one and the old cache.
-    files : sequence of Found
+    files : sequence of SourceFile
         All files of the collection; rows of other files are dropped.
     groups : mapping of str to str
-        Group of each track that has one.
+        Group of each track; a track without one is its own group.
     parameters : Parameters
-        How the audio was analysed.
+        Parameters of the analysis.
     splits : mapping of str to str, optional
         Side of each track that a given partition names; see `data.cache.partition`.
     with_old : bool
-        Whether there is an old cache whose tables belong together.
+        Whether an old cache exists whose tables belong together.
     source : str
-        ``"audio"``, ``"demo"`` where the files were synthesised, or ``"images"`` where they are pictures.
+        ``"audio"``, ``"demo"`` for synthesised files, or ``"images"``.
     decoding : int
         Version of the choice of decoders that read the files; see `data.audio.decode.DECODING`.
 
@@ -83,23 +81,21 @@ def assemble(
     CacheError
         If fewer than two genres have a usable file.
     """
-    import pyarrow.parquet as pq
-
     ordered = sorted(files, key=lambda file: file.track_id)
-    rows = Gathered([file.track_id for file in ordered], folder, parts, with_old=with_old)
+    rows = NewestRows([file.track_id for file in ordered], folder, parts, with_old=with_old)
     usable, digests = _survey(rows)
     if len(usable.genres) < 2:
         raise CacheError(
             f"--cache {folder.uri}: {len(usable.genres)} genres have a usable file"
             f" (of {len(files)} files), at least two are needed; the first reason: {usable.first_reason}"
         )
-    named = [groups.get(track, track) for track in rows.track_ids]
-    group = united_groups(named, _copies(rows, digests))
+    original_groups = [groups.get(track, track) for track in rows.track_ids]
+    merged_groups = united_groups(original_groups, _copies(rows, digests))
     schemas = {"manifest.parquet": _schema()}
     if source != "images":
-        # Renamed first: every track of a manifest has features.
+        # This table is renamed first, so that every track of a manifest has features.
         schemas = {"features.parquet": feature_schema(), **schemas}
-    # Both are complete before either replaces the old table, which is still being read.
+    # Both are written completely before the first is renamed, because the old tables are still read.
     with folder.writing_all(list(schemas)) as streams, contextlib.ExitStack() as open_tables:
         writers = [
             open_tables.enter_context(pq.ParquetWriter(stream, schema))
@@ -107,13 +103,13 @@ def assemble(
         ]
         if source != "images":
             old = SortedRows(folder.parquet("features.parquet")) if with_old else None
-            for table in _features(rows, group, old):
+            for table in _features(rows, merged_groups, old):
                 _write(writers[0], table)
         given_columns = {
             GIVEN_GROUP: [groups.get(track) for track in rows.track_ids],
             GIVEN_SPLIT: [(splits or {}).get(track) for track in rows.track_ids],
         }
-        manifest = _written(writers[-1], _manifest(rows, ordered, group, given_columns))
+        manifest = _written(writers[-1], _manifest(rows, ordered, merged_groups, given_columns))
         collection = collection_fingerprint(manifest)
         info = CacheInfo(
             source=source,
@@ -138,8 +134,8 @@ class _Usable:
     first_reason: str = "none"
 
 
-def _survey(rows: Gathered) -> tuple[_Usable, np.ndarray]:
-    """Scan all rows; return the digest of each track's samples too, empty if there is none."""
+def _survey(rows: NewestRows) -> tuple[_Usable, np.ndarray]:
+    """Scan all rows; also return the digest of each track's samples, empty if unknown."""
     usable = _Usable(set())
     digests = np.zeros(len(rows.track_ids), dtype="S32")
     start = 0
@@ -153,16 +149,16 @@ def _survey(rows: Gathered) -> tuple[_Usable, np.ndarray]:
     return usable, digests
 
 
-def _copies(rows: Gathered, digests: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of rows that hold one recording: the same samples, or landmarks that agree."""
+def _copies(rows: NewestRows, digests: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of rows of the same recording: equal samples, or matching landmarks."""
     order = np.argsort(digests, kind="stable")
-    again = np.zeros(len(order), dtype=bool)
-    again[1:] = (digests[order][1:] == digests[order][:-1]) & (digests[order][1:] != b"")
-    first = order[np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))]
-    pairs = list(zip(first[again].tolist(), order[again].tolist(), strict=True))
-    # One of several exact copies is compared: the others would give the same pairs.
+    is_repeat = np.zeros(len(order), dtype=bool)
+    is_repeat[1:] = (digests[order][1:] == digests[order][:-1]) & (digests[order][1:] != b"")
+    first = order[np.maximum.accumulate(np.where(is_repeat, 0, np.arange(len(order))))]
+    pairs = list(zip(first[is_repeat].tolist(), order[is_repeat].tolist(), strict=True))
+    # Only the first of several exact copies is compared, because the others would add the same pairs.
     repeated = np.zeros(len(order), dtype=bool)
-    repeated[order[again]] = True
+    repeated[order[is_repeat]] = True
 
     def sketches() -> Iterator[list[np.ndarray]]:
         start = 0
@@ -170,8 +166,8 @@ def _copies(rows: Gathered, digests: np.ndarray) -> list[tuple[int, int]]:
             marks = table["landmarks"].to_pylist()
             skip = repeated[start : start + len(marks)]
             yield [
-                np.frombuffer(b"" if out else mark or b"", dtype=LANDMARK)
-                for mark, out in zip(marks, skip, strict=True)
+                np.frombuffer(b"" if is_skipped else mark or b"", dtype=LANDMARK)
+                for mark, is_skipped in zip(marks, skip, strict=True)
             ]
             start += len(marks)
 
@@ -179,8 +175,6 @@ def _copies(rows: Gathered, digests: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _schema() -> pa.Schema:
-    import pyarrow as pa
-
     return pa.schema([*manifest_schema(), *manifest_extras(), *((name, pa.string()) for name in _GIVEN)])
 
 
@@ -195,18 +189,16 @@ def _written(writer: pq.ParquetWriter, tables: Iterable[pa.Table]) -> Iterator[p
 
 
 def _manifest(
-    rows: Gathered,
-    ordered: Sequence[Found],
-    group: Sequence[str],
+    rows: NewestRows,
+    ordered: Sequence[SourceFile],
+    groups: Sequence[str],
     given_columns: Mapping[str, Sequence[str | None]],
 ) -> Iterator[pa.Table]:
-    """One row per file, sorted by track, with its present path and with groups that unite copies."""
-    import pyarrow as pa
-
+    """Yield the manifest, sorted by track, with current paths and merged groups."""
     start = 0
     schema = _schema()
     for table in rows.chunks([name for name in schema.names if name not in given_columns]):
-        # An older manifest lacks some columns.
+        # Older manifests lack some columns.
         for name in set(schema.names) - {*given_columns, *table.column_names}:
             table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
         files = ordered[start : start + len(table)]
@@ -214,7 +206,7 @@ def _manifest(
             "path": [printable(file.path) for file in files],
             "bytes": [file.size for file in files],
             "mtime_ns": [file.mtime_ns for file in files],
-            "group": group[start : start + len(table)],
+            "group": groups[start : start + len(table)],
         }.items():
             column = table.schema.get_field_index(name)
             table = table.set_column(column, name, pa.array(values, type=table.schema.field(name).type))
@@ -224,27 +216,24 @@ def _manifest(
         yield table
 
 
-def _features(rows: Gathered, group: Sequence[str], old: SortedRows | None) -> Iterator[pa.Table]:
-    """Features of all usable tracks: from the parts, or else from the old cache."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
+def _features(rows: NewestRows, groups: Sequence[str], old: SortedRows | None) -> Iterator[pa.Table]:
+    """Yield the features of all usable tracks, from the parts or the old cache."""
     start = 0
     for chunk in rows.chunks(["track_id", "label", "status", "features"]):
-        # The old manifest has no such column; a chunk with only its rows lacks it.
+        # The old manifest has no features, so a chunk of its rows has no such column.
         if "features" not in chunk.column_names:
             chunk = chunk.append_column("features", pa.nulls(len(chunk), pa.binary()))
         keys = chunk.select(["track_id", "label"]).append_column(
-            "group", pa.array(group[start : start + len(chunk)])
+            "group", pa.array(groups[start : start + len(chunk)])
         )
         start += len(chunk)
-        good = chunk.filter(pc.equal(chunk["status"], OK))
-        new = good.filter(pc.is_valid(good["features"]))
+        usable = chunk.filter(pc.equal(chunk["status"], OK))
+        new = usable.filter(pc.is_valid(usable["features"]))
         tables = [_rows_of_part(new.to_pylist())] if len(new) else []
         if old is not None:
-            kept = good.filter(pc.is_null(good["features"]))["track_id"]
-            table = old.upto(chunk["track_id"][-1].as_py())
-            tables.append(table.filter(pc.is_in(table["track_id"], kept)).cast(feature_schema()))
+            cached_tracks = usable.filter(pc.is_null(usable["features"]))["track_id"]
+            table = old.up_to(chunk["track_id"][-1].as_py())
+            tables.append(table.filter(pc.is_in(table["track_id"], cached_tracks)).cast(feature_schema()))
         if not tables:
             continue
         table = pa.concat_tables(tables).sort_by([("track_id", "ascending"), ("segment", "ascending")])
@@ -256,8 +245,6 @@ def _features(rows: Gathered, group: Sequence[str], old: SortedRows | None) -> I
 
 
 def _rows_of_part(rows: Sequence[Mapping[str, object]]) -> pa.Table:
-    import pyarrow as pa
-
     tracks, segments, values = [], [], []
     for row in rows:
         X = np.frombuffer(row["features"], dtype=np.float64).reshape(-1, len(FEATURES))  # type: ignore[call-overload]

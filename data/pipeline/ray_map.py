@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import socket
 import sys
@@ -16,27 +17,27 @@ from pathlib import Path
 from typing import TypeVar
 
 from data.errors import HarnessError, SettingsError
+from data.io.home import home_is_writable
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _PROJECT = Path(__file__).resolve().parents[2]
-"""Folder that holds our packages."""
-_ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Ray's variable that is 0 if a cluster is one machine."""
-_PATIENCE = 10
-"""Seconds to wait for a cluster's answer."""
+"""Folder of this project's packages."""
+_MULTI_NODE_VARIABLE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Ray's variable that is 0 if a cluster consists of one machine."""
+_TIMEOUT_S = 10
+"""Seconds to wait for a connection to a cluster."""
 _STARTS = 2
-"""Attempts to start Ray: on a busy machine a node can need longer than Ray waits."""
-_BOTH = 2
-"""Pairs of versions in Ray's message if they differ: the cluster's and this environment's."""
-_LONGEST_TMPDIR = 40
-"""Bytes of ``TMPDIR`` up to which the names of Ray's sockets, about 65 bytes more, stay within 107."""
-_SHORT_FOLDER = "/tmp"  # noqa: S108 - mkdtemp makes a folder of this user inside
-_AHEAD = 2
-"""Tasks in flight per core: one running and one waiting, so memory use does not grow with their number."""
-_DEMAND = 32
-"""Fewest tasks in flight on a given cluster: waiting tasks make it add nodes."""
+"""Attempts to start Ray, because a node on a busy machine can exceed Ray's time limit."""
+_MAX_TMPDIR_BYTES = 40
+"""Maximum length of ``TMPDIR``: Ray adds about 65 bytes for the paths of sockets, and 107 are allowed."""
+_RAY_TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of a variable
+_SHORT_FOLDER = "/tmp"  # noqa: S108 - mkdtemp creates a private folder inside
+_TASKS_PER_CORE = 2
+"""Submitted tasks per core, one running and one waiting; limits memory use."""
+_MIN_TASKS = 32
+"""Minimum number of submitted tasks on a remote cluster, because waiting tasks make it add nodes."""
 
 
 def spread(
@@ -55,10 +56,10 @@ def spread(
     items : sequence
         The items.
     workers : int, optional
-        Processes at once; all cores by default. With 1, and no `address`, the work is done right here.
+        Number of processes; all cores by default. With 1 and no `address`, the work is done in this process.
     address : str, optional
-        Address of a Ray cluster. By default one is started on this machine and stopped at the end, unless
-        this process is connected to one already.
+        Address of a Ray cluster. By default, one is started on this machine and stopped at the end, unless
+        this process is already connected to one.
 
     Raises
     ------
@@ -78,11 +79,11 @@ def spread(
         import ray
 
         if workers is not None:
-            # On a cluster that was given, what is in flight may all be at work.
-            return workers if address is not None else _AHEAD * workers
-        # Queried each time: nodes come and go.
-        ahead = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
-        return ahead if address is None else max(_DEMAND, ahead)
+            # On a remote cluster, all submitted tasks may run at once.
+            return workers if address is not None else _TASKS_PER_CORE * workers
+        # Queried each time, because nodes can join and leave.
+        n_tasks = _TASKS_PER_CORE * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        return n_tasks if address is None else max(_MIN_TASKS, n_tasks)
 
     with cluster(workers, address):
         import ray
@@ -100,28 +101,28 @@ def spread(
             except RayError as error:
                 reason = str(error).partition("\n")[0]
                 raise HarnessError(
-                    f"a worker process died ({reason}); if memory ran out, give fewer --workers,"
+                    f"a worker process died ({reason}); if memory ran out, use fewer --workers,"
                     " and run the same command again"
                 ) from error
             running += [task.remote(item) for item in islice(waiting, max(0, limit() - len(running)))]
 
 
 def node() -> str:
-    """Name of the node of the cluster that this process works on; empty outside any."""
+    """ID of the cluster node that runs this process; empty outside a cluster."""
     ray = sys.modules.get("ray")
     return str(ray.get_runtime_context().get_node_id()) if ray is not None and ray.is_initialized() else ""
 
 
 @contextlib.contextmanager
 def cluster(workers: int | None = None, address: str | None = None) -> Iterator[None]:
-    """Connect to the cluster that `spread` uses inside this context, so that several calls share one.
+    """Connect to a cluster inside this context, so that several calls of `spread` share it.
 
     Parameters
     ----------
     workers : int, optional
-        Cores of a cluster that is started here; all by default. With 1, and no `address`, none is started.
+        Number of cores of a local cluster; all by default. With 1 and no `address`, none is started.
     address : str, optional
-        Address of a Ray cluster; by default one is started, and stopped at the end.
+        Address of a Ray cluster; by default, one is started and stopped at the end.
 
     Raises
     ------
@@ -151,33 +152,33 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
 
 
 def _temporary_folder() -> str | None:
-    """Folder for the session of a Ray that is started here; None is Ray's own choice.
+    """Folder for the session of a local Ray; None means Ray's default.
 
-    The paths of its sockets must not exceed 107 bytes. If ``TMPDIR`` is too long for that, a folder in
-    ``/tmp`` is used, and deleted at the end of this process.
+    The paths of its sockets must not exceed 107 bytes. If ``TMPDIR`` is too long, a folder in ``/tmp`` is
+    used and deleted at the end of this process.
 
     Raises
     ------
     SettingsError
         If ``TMPDIR`` is too long and ``/tmp`` cannot be used instead.
     """
-    named = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR", "")
-    length = len(os.fsencode(named))
-    if length <= _LONGEST_TMPDIR:
+    tmpdir = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR", "")
+    length = len(os.fsencode(tmpdir))
+    if length <= _MAX_TMPDIR_BYTES:
         return None
     try:
         folder = tempfile.mkdtemp(prefix="ray-", dir=_SHORT_FOLDER)
     except OSError as error:
         raise SettingsError(
-            f"TMPDIR {named}: too long for Ray ({length} bytes, at most {_LONGEST_TMPDIR});"
-            " name a shorter folder"
+            f"TMPDIR {tmpdir}: too long for Ray ({length} bytes, at most {_MAX_TMPDIR_BYTES});"
+            " choose a shorter folder"
         ) from error
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def _connect(workers: int | None, address: str | None) -> bool:
-    """Connect to Ray, unless this process is connected already."""
+    """Connect to Ray; return False if this process is already connected."""
     import ray
 
     if ray.is_initialized():
@@ -187,27 +188,30 @@ def _connect(workers: int | None, address: str | None) -> bool:
             _start(workers)
         else:
             ray.init(address=address, log_to_driver=False, logging_level="error")
-    except Exception as error:  # a bare one is what Ray raises where a node does not start in time
+    except Exception as error:  # Ray raises a plain Exception if a node does not start in time
         versions = re.findall(r"Ray: (\S+)\s+Python: (\S+)", str(error))
-        if len(versions) == _BOTH:
+        if len(versions) == 2:  # the message names those of the cluster and of this environment
             theirs, ours = (f"Ray {ray_version} and Python {python}" for ray_version, python in versions)
             raise SettingsError(
-                f"--address {address}: the cluster has {theirs}, this environment {ours}; install the same on"
-                " all nodes, from one lock file"
+                f"--address {address}: the cluster has {theirs}, this environment {ours}; install the same"
+                " versions on all nodes, from one lock file"
             ) from error
         if address is None:
             raise SettingsError(
-                f"Ray could not be started on this machine ({error}); free memory and space in the folder for"
-                " temporary files"
+                f"Ray could not be started on this machine ({error}); free memory and space in the"
+                " folder for temporary files"
             ) from error
-        raise SettingsError(f"--address {address}: no Ray cluster answers there ({error})") from error
+        raise SettingsError(f"--address {address}: no Ray cluster responds ({error})") from error
     return True
 
 
 def _start(workers: int | None) -> None:
-    """Start Ray on this machine, and try again if the node exceeds Ray's fixed limit of 30 seconds."""
+    """Start Ray on this machine; try again if the node exceeds Ray's fixed limit of 30 seconds."""
     import ray
 
+    if not home_is_writable():
+        # Ray would store the password of its nodes in ~/.ray.
+        os.environ.setdefault(_RAY_TOKEN, secrets.token_hex())
     for attempt in range(_STARTS):
         try:
             ray.init(
@@ -228,13 +232,13 @@ def _start(workers: int | None) -> None:
 
 @contextlib.contextmanager
 def _hidden_working_folder() -> Iterator[Path]:
-    """Folder to connect to Ray from, so that workers import our packages and not files of the user.
+    """Yield a folder to connect to Ray from, so that workers import our packages and not files of the user.
 
-    Ray puts the driver's working folder in front of the workers' ``sys.path``, where a ``data.py`` of the
-    user would hide our `data`. So Ray is started in an empty folder, which exists until Ray is stopped,
-    unless the packages themselves are imported from the working folder. A ``working_dir`` in
-    ``runtime_env`` does the same, but makes the first task and each actor seconds later, and contradicts
-    the one of ``ray job submit --working-dir``.
+    Ray puts the driver's working folder first in the workers' ``sys.path``, where a ``data.py`` of the user
+    would hide our `data`. Therefore Ray is started in an empty folder, which exists until Ray is stopped,
+    unless our packages are imported from the working folder. A ``working_dir`` in ``runtime_env`` has the
+    same effect, but delays the first task and each actor by seconds, and conflicts with ``ray job submit
+    --working-dir``.
     """
     working_folder = Path.cwd()
     if working_folder == _PROJECT:
@@ -246,29 +250,29 @@ def _hidden_working_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _listening_on_loopback() -> Iterator[None]:
-    """Let a Ray that is started inside listen on this machine's loopback alone.
+    """Let a Ray that is started inside this context listen only on the loopback interface.
 
-    Ray looks at the variable when it is imported; where that has happened already, nothing is changed. It is
-    meant for systems whose firewall asks at each start, and does the same on Linux.
+    Ray reads the variable when it is imported; if that has already happened, nothing changes. The variable is
+    meant for systems whose firewall asks at each start, but also works on Linux.
     """
-    if "ray" in sys.modules or _ONE_MACHINE in os.environ:
+    if "ray" in sys.modules or _MULTI_NODE_VARIABLE in os.environ:
         yield
         return
-    os.environ[_ONE_MACHINE] = "0"
+    os.environ[_MULTI_NODE_VARIABLE] = "0"
     try:
         yield
     finally:
-        del os.environ[_ONE_MACHINE]
+        del os.environ[_MULTI_NODE_VARIABLE]
 
 
 def _require_listener(address: str) -> None:
-    """Refuse an address without a listener; Ray itself would wait many minutes."""
+    """Refuse an address that nothing listens on; Ray itself would wait for many minutes."""
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal()) or "://" in address:
         return
     try:
-        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+        socket.create_connection((host, int(port)), timeout=_TIMEOUT_S).close()
     except OSError as error:
         raise SettingsError(
-            f"--address {address}: no cluster listens there ({error}); give HOST:PORT of the cluster's head"
+            f"--address {address}: no cluster listens there ({error}); use HOST:PORT of the head node"
         ) from error

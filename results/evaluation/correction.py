@@ -121,7 +121,7 @@ def correct_best(
 
 def correct_run(trial: Trial) -> ChoiceCorrection | None:
     """Correct the score of the best trial of a run for its selection among the run's trials."""
-    ranked = scored(trial.run.trials())
+    ranked = scored(trial.run.trials(), trial.info.metric)
     candidates = [
         Candidate(trial.run, trial.info.classes, str(trial_id), int(epoch))
         for trial_id, epoch in zip(ranked["trial_id"], ranked["best_epoch"], strict=True)

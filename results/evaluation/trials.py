@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from data.dataset.scores import COLUMNS, Metric, sign
 from data.errors import RunError
 from search.storage.run_folder import RunFolder, first_failure
 from search.storage.run_info import RunInfo
@@ -40,7 +41,7 @@ class Trial:
     status : str
         One of `SCORED`.
     best_epoch : int
-        The epoch, from 1, with the best validation accuracy.
+        The epoch, from 1, with the best score by the run's metric.
     val_accuracy : float
         Fraction of the validated tracks that are classified correctly at that epoch.
     best_of : int
@@ -66,10 +67,10 @@ def has_score(trials: pd.DataFrame) -> pd.Series[bool]:
     return trials["status"].isin(SCORED) & trials["val_accuracy"].notna()
 
 
-def scored(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the ranked trials, best first: by accuracy, then by loss."""
+def scored(trials: pd.DataFrame, metric: Metric = "accuracy") -> pd.DataFrame:
+    """Return the ranked trials, best first: by the metric of their run, then by loss."""
     return trials[has_score(trials)].sort_values(
-        ["val_accuracy", "val_loss"], ascending=[False, True], kind="stable"
+        [COLUMNS[metric], "val_loss"], ascending=[sign(metric) < 0, True], kind="stable"
     )
 
 
@@ -89,7 +90,7 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
         If the run or trial does not exist or has no score.
     """
     info, trials = run.info(), run.trials()
-    ranked = scored(trials)
+    ranked = scored(trials, info.metric)
     if ranked.empty:
         raise RunError(
             f"run {run.name!r}: no trial has ended with a score;"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import logging
-import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.errors import ExportError, SettingsError
+from data.errors import ExportError
+from data.io.extras import check_installed
+from data.io.silence import silent_stderr
 
 if TYPE_CHECKING:
     import keras
@@ -36,14 +36,7 @@ def check_available(formats: Sequence[str]) -> None:
         If a library is missing.
     """
     if "onnx" in formats:
-        missing_modules = [
-            name for name in ("onnx", "onnxruntime", "tf2onnx") if importlib.util.find_spec(name) is None
-        ]
-        if missing_modules:
-            raise SettingsError(
-                f"--format onnx: {', '.join(missing_modules)} not installed;"
-                " run: pip install 'genre-search[onnx]'"
-            )
+        check_installed(("onnx", "onnxruntime", "tf2onnx"), "onnx", option="--format onnx")
 
 
 def write_formats(
@@ -145,20 +138,16 @@ _WRITERS: dict[str, Callable[[Any, Path, Path, np.ndarray], np.ndarray]] = {
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Suppress the output of converters, some of which write to the process's standard error directly."""
-    saved_stderr = os.dup(2)
+    """Suppress the output of converters."""
     previous_level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         with (
             warnings.catch_warnings(),
             contextlib.redirect_stdout(io.StringIO()),
-            Path(os.devnull).open("w") as devnull,
+            silent_stderr(replay=False),
         ):
             warnings.simplefilter("ignore")
-            os.dup2(devnull.fileno(), 2)
             yield
     finally:
-        os.dup2(saved_stderr, 2)
-        os.close(saved_stderr)
         logging.disable(previous_level)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import spaces
 from data.analysis.embeddings import ENCODERS
@@ -72,7 +72,7 @@ def refit(trial: Trial, *, cache: str | None = None) -> Refit:
         )
     kind = family.kind_for(trial.config, info.cache.kind(family.reads))
     rows, split = opened_cache.rows(kind), trial.run.split()
-    task = refit_task(rows, split)
+    task = replace(refit_task(rows, split), class_weight=info.class_weight)
     import_keras()
     learner = family.learner(trial.config, task, seed=info.seed)
     for epoch in range(trial.best_epoch):

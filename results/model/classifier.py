@@ -20,6 +20,8 @@ from data.dataset.track_scores import vote
 from data.errors import ExportError, HarnessError
 from data.io.command_names import command_name
 from results.model import files
+from results.model.prediction import Prediction
+from results.model.predictor import Predictor
 from results.model.reader import ModelInputs, Reader
 
 if TYPE_CHECKING:
@@ -32,34 +34,7 @@ _BATCH_ROWS = 256
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """The prediction of a model for one file.
-
-    Attributes
-    ----------
-    path : str
-        Path of the file.
-    probabilities : dict of str to float
-        Probability of each genre, most likely first: the calibrated mean over the segments.
-    start_s : list of float
-        Start of each segment in seconds.
-    segments : list of dict
-        Probability of each genre per segment, in the order of the labels.
-    """
-
-    path: str
-    probabilities: dict[str, float]
-    start_s: list[float]
-    segments: list[dict[str, float]]
-
-    @property
-    def genre(self) -> str:
-        """The most likely genre."""
-        return next(iter(self.probabilities))
-
-
-@dataclass(frozen=True)
-class Classifier:
+class Classifier(Predictor):
     """An exported model.
 
     Attributes
@@ -169,33 +144,8 @@ class Classifier:
         """How the model reads a file: one reader."""
         return (Reader(self.preprocess.parameters, self.preprocess.reads, self.encoders),)
 
-    def predict(self, path: str | Path) -> Prediction:
-        """Predict the genre of a file.
-
-        The file is audio in any format that libsndfile or FFmpeg decodes, or an image; see `reads_images`.
-
-        Raises
-        ------
-        AudioError
-            If the file cannot be used.
-        """
-        return self.predict_inputs([reader.read(path) for reader in self.readers], str(path))
-
     def predict_inputs(self, inputs: Sequence[ModelInputs], path: str) -> Prediction:
-        """Predict the genre of a file whose inputs were read.
-
-        Parameters
-        ----------
-        inputs : sequence of ModelInputs
-            What each of `readers` read.
-        path : str
-            Name of the file.
-
-        Raises
-        ------
-        HarnessError
-            If the output of the network is not finite.
-        """
+        """Predict the genre of a song whose inputs were read; see `Predictor.predict_inputs`."""
         (read,) = inputs
         rows = self.predict_rows(read.X)
         if not np.isfinite(rows).all():

@@ -14,7 +14,9 @@ from data.dataset.calibration import apply_temperature
 from data.errors import ExportError
 from data.io.command_names import command_name
 from results.model import files
-from results.model.classifier import Classifier, Prediction
+from results.model.classifier import Classifier
+from results.model.prediction import Prediction
+from results.model.predictor import Predictor
 from results.model.reader import ModelInputs, Reader
 
 
@@ -55,7 +57,7 @@ class EnsembleConfig(BaseModel):
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(Predictor):
     """An exported ensemble.
 
     Attributes
@@ -118,33 +120,11 @@ class Ensemble:
             readers += [reader for reader in member.readers if reader not in readers]
         return tuple(readers)
 
-    def predict(self, path: str | Path) -> Prediction:
-        """Predict the genre of a file: the weighted mean of the members' probabilities for the whole file.
+    def predict_inputs(self, inputs: Sequence[ModelInputs], path: str) -> Prediction:
+        """Average the members' probabilities by their weights; see `Predictor.predict_inputs`.
 
         The timeline uses the segments of the member with the most segments; each other member contributes its
         prediction for the segment that contains the start.
-
-        Raises
-        ------
-        AudioError
-            If the file cannot be used.
-        """
-        return self.predict_inputs([reader.read(path) for reader in self.readers], str(path))
-
-    def predict_inputs(self, inputs: Sequence[ModelInputs], path: str) -> Prediction:
-        """Predict the genre of a file whose inputs were read.
-
-        Parameters
-        ----------
-        inputs : sequence of ModelInputs
-            What each of `readers` read.
-        path : str
-            Name of the file.
-
-        Raises
-        ------
-        HarnessError
-            If the output of a network is not finite.
         """
         readers = self.readers
         predictions = [

@@ -9,10 +9,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from data.analysis.parameters import Parameters
 from data.errors import ExportError
+from data.io import documents
+from data.io.documents import require_format
 from data.io.keras_import import import_keras
 
 if TYPE_CHECKING:
@@ -131,12 +133,9 @@ def read_config(folder: Path, kind: type[_Content]) -> _Content:
         If the file is missing, has another version, or is invalid.
     """
     content = read_json(folder, CONFIG)
-    version = content.get("format") if isinstance(content, dict) else None
-    if version != FORMAT:
-        raise ExportError(
-            f"{folder / CONFIG}: export format {version}, but this version reads format {FORMAT};"
-            " export the model again"
-        )
+    require_format(
+        content, (FORMAT,), where=str(folder / CONFIG), error=ExportError, advice="export the model again"
+    )
     return validated(kind, content, folder / CONFIG)
 
 
@@ -195,9 +194,6 @@ def validated(kind: type[_Content], content: Any, path: Path) -> _Content:
     ExportError
         If the content is invalid.
     """
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "content"
-        raise ExportError(f"{path}: {field}: {first['msg']}; export the model again") from error
+    return documents.validated(
+        kind, content, where=str(path), error=ExportError, advice="export the model again"
+    )

@@ -1,4 +1,4 @@
-"""Format a prediction as JSON content and as text."""
+"""Format a prediction as JSON content, and over time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from data.io.folder import printable
-from results.model.classifier import Prediction
+from results.model.prediction import Prediction
 
 UNSURE = "unsure"
 """Printed if the probability of the best genre is below the minimum confidence."""
@@ -29,22 +29,6 @@ def record(prediction: Prediction, *, min_confidence: float = 0.0, **extra: Any)
             for start, probabilities in zip(prediction.start_s, prediction.segments, strict=True)
         ],
     }
-
-
-def text(prediction: Prediction, *, min_confidence: float = 0.0) -> str:
-    """Format the genres, most likely first, and a timeline if the track has several segments."""
-    count = len(prediction.segments)
-    lines = [f"{printable(prediction.path)} ({count} segment{'s' if count > 1 else ''})"]
-    if answer(prediction, min_confidence) == UNSURE:
-        lines[0] += f": {UNSURE} (no genre reaches {100 * min_confidence:g} %)"
-    width = max(map(len, prediction.probabilities))
-    lines += [
-        f"  {genre:<{width}}  {100 * probability:5.1f} %"
-        for genre, probability in prediction.probabilities.items()
-    ]
-    if count > 1:
-        lines += ["  timeline: " + ", ".join(timeline(prediction))]
-    return "\n".join(lines)
 
 
 def timeline(prediction: Prediction) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from data.dataset.intervals import LEVEL, accuracy_interval, wilson
 from data.dataset.paired_tests import sign_flip_test
+from data.dataset.scores import COLUMNS, Metric, sign
 from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError, RunError
 from results.evaluation.columns import read_columns
@@ -172,7 +174,8 @@ def boards(
     readable_runs = _read(RunFolder.all(runs), names)
     if not readable_runs:
         raise RunError(
-            f"--runs {runs}: no runs found; start one with 'python -m search.run --family NAME --runs {runs}'"
+            f"--runs {runs}: no runs found; start one with 'python -m search.run --family NAME"
+            f" --runs {shlex.quote(str(runs))}'"
         )
     family_runs = [
         (run, info, trials) for run, info, trials in readable_runs if family in (None, info.family)
@@ -221,7 +224,9 @@ def _read(
             continue
         try:
             info = run.info()
-            trials = read_columns(run, TRIALS, _COLUMNS) if run.folder.exists(TRIALS) else None
+            # Earlier versions stored fewer metrics; each run has the one that it is ranked by.
+            columns = [*dict.fromkeys((*_COLUMNS, COLUMNS[info.metric]))]
+            trials = read_columns(run, TRIALS, columns) if run.folder.exists(TRIALS) else None
             readable_runs.append((run, info, trials))
         except (HarnessError, OSError) as error:
             if names is not None:
@@ -271,10 +276,15 @@ def _entries(group: _Group, top: int) -> _Ranked:
     lengths = [len(trials["status"]) for trials in group.tables]
     baseline_rows = np.cumsum([0, *lengths[:-1]])
     run_of_row = np.repeat(np.arange(len(lengths)), lengths)
-    table = {name: [value for part in group.tables for value in part[name]] for name in _COLUMNS}
-    accuracy, loss = (np.array(table[name], dtype=np.float64) for name in ("val_accuracy", "val_loss"))
+    metrics = {info.metric for info in group.infos}
+    metric: Metric = metrics.pop() if len(metrics) == 1 else "accuracy"
+    names = {*_COLUMNS, COLUMNS[metric]}
+    table = {name: [value for part in group.tables for value in part[name]] for name in names}
+    accuracy, loss, score = (
+        np.array(table[name], dtype=np.float64) for name in ("val_accuracy", "val_loss", COLUMNS[metric])
+    )
     with_score = np.flatnonzero(_has_score(table))
-    best_first = with_score[np.lexsort((loss[with_score], -accuracy[with_score]))]
+    best_first = with_score[np.lexsort((loss[with_score], -sign(metric) * score[with_score]))]
     n = np.array([info.n_validated for info in group.infos])[run_of_row]
     low, high = wilson((accuracy * n).round(), n)
     lift = 100 * (accuracy - accuracy[baseline_rows[run_of_row]])

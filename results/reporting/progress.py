@@ -118,6 +118,25 @@ def stopped_at(run_data: RunData) -> dict[int, int]:
     return dict(sorted(Counter(epochs.astype(int).tolist()).items()))
 
 
+def _stopped(run_data: RunData) -> str:
+    """Describe where trials were stopped: by share of their own epochs, or by epoch in runs of format 1."""
+    stopping = run_data.info.stopping
+    if stopping.unit == "epochs":
+        stops = stopped_at(run_data)
+        return ", ".join(f"{count} at epoch {epoch}" for epoch, count in stops.items()) or "none"
+    pruned = run_data.trials[run_data.trials["status"] == "PRUNED"]
+    horizons = pruned.get("config.epochs", pruned["epochs"])
+    shares = Counter(
+        stopping.reached(int(epoch), int(horizon))
+        for epoch, horizon in zip(pruned["epochs"], horizons, strict=True)
+    )
+    stops_by_share = ", ".join(
+        f"{count} at {100 * share:.0f} % of their epochs" for share, count in sorted(shares.items())
+    )
+    least = f", but not before epoch {stopping.min_epochs}" if stopping.min_epochs > 1 else ""
+    return (stops_by_share + least) if stops_by_share else "none"
+
+
 def learning_curves(run_data: RunData) -> Figure:
     """Draw validation accuracy over epochs, with the rungs and the number of trials stopped at each."""
     frame = run_data.scored.sort_values("val_accuracy", ascending=False, kind="stable")
@@ -158,7 +177,10 @@ def learning_curves(run_data: RunData) -> Figure:
             }
         )
         legend.add(label)
-    stopped, rungs = stopped_at(run_data), run_data.info.rungs
+    # A share of a trial's own epochs is at another epoch for each trial.
+    in_epochs = run_data.info.rung_unit == "epochs" and run_data.info.settings.get("scheduler") != "median"
+    stopped = stopped_at(run_data)
+    rungs = [int(rung) for rung in run_data.info.rungs] if in_epochs else []
     shapes = [
         {
             "type": "line",
@@ -182,13 +204,12 @@ def learning_curves(run_data: RunData) -> Figure:
         }
         for rung in rungs
     ]
-    stops = ", ".join(f"{count} at epoch {epoch}" for epoch, count in stopped.items()) or "none"
     selection = f" {len(drawn)} of {len(names)} trials are drawn." if len(drawn) < len(names) else ""
     return Figure(
         "curves",
         "Learning curves",
         f"Scheduler: {run_data.info.settings.get('scheduler', 'not recorded')}. "
-        f"Stopped early: {stops}.{selection}",
+        f"Stopped early: {_stopped(run_data)}.{selection}",
         data,
         {
             "xaxis": axis("epoch", rangemode="tozero"),

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from data.console import err
 from data.io.activity import activities
+from data.io.extras import install_command
 from data.io.folder import Folder
 from search.outcomes import COMPLETE, FAILED, RUNNING
 from search.tune.trial import TRIAL_NUMBER, accuracy
@@ -144,7 +145,7 @@ class LiveView(Callback):
             self._warned = True
             self._console.print(
                 f"TensorFlow sees no GPU on {result.get('hostname', 'a node')}, although trials reserve one,"
-                " so they train on the CPU. Install the CUDA libraries there: pip install -e '.[gpu]'",
+                " so they train on the CPU. Install the CUDA libraries there: " + install_command("gpu"),
                 highlight=False,
                 soft_wrap=True,
             )

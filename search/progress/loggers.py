@@ -5,39 +5,15 @@ Each needs an extra of the package and is off by default. They log each report o
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from data.errors import SettingsError
 
 if TYPE_CHECKING:
     from ray.tune import Callback
 
 _UPLOAD_SECONDS = 120
 """Maximum time in seconds for the upload to Weights & Biases at the end of a search."""
-
-_NEEDS = {
-    "--tensorboard": ("tensorboardX", "tensorboard"),
-    "--mlflow": ("mlflow", "mlflow"),
-    "--wandb": ("wandb", "wandb"),
-    "--searcher gp": ("torch", "gp"),
-}
-"""Module and extra that each option needs."""
-
-
-def require_extra(option: str) -> None:
-    """Check that the extra for an option is installed.
-
-    Raises
-    ------
-    SettingsError
-        If it is not; the message names the extra.
-    """
-    module, extra = _NEEDS[option]
-    if importlib.util.find_spec(module) is None:
-        raise SettingsError(f"{option}: needs {module}; pip install -e '.[{extra}]'")
 
 
 def make_loggers(

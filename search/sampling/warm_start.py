@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
+from data.dataset.scores import COLUMNS, Metric, merit
 from data.errors import RunError
 from search.sampling.search_space import SearchSpace, contains
 from search.storage.run_folder import RunFolder
@@ -43,10 +45,14 @@ def warm_start(name: str, *, runs: str, space: SearchSpace) -> dict[str, Any]:
             f"--warm-start {name}: the run is of family {info.family}; this search is of {space.family.name}"
         )
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
-    scored = [trial for trial in open_study(run).get_trials(deepcopy=False, states=ended) if _score(trial)]
+    scored = [
+        trial
+        for trial in open_study(run).get_trials(deepcopy=False, states=ended)
+        if _score(trial, info.metric) > -math.inf
+    ]
     if not scored:
         raise RunError(f"--warm-start {name}: no trial of the run has ended with a score")
-    best = sorted(scored, key=_score, reverse=True)[:_N_BEST]
+    best = sorted(scored, key=lambda trial: _score(trial, info.metric), reverse=True)[:_N_BEST]
     # Trial 0 of every search is the BASELINE, so it is not repeated here.
     points = [fit(space.family.baseline(space.max_epochs), space)]
     trials = []
@@ -65,8 +71,10 @@ def fit(config: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
     return fitter.params
 
 
-def _score(trial: FrozenTrial) -> float:
-    return float(trial.user_attrs.get("val_accuracy", 0.0))
+def _score(trial: FrozenTrial, metric: Metric) -> float:
+    """Return the score of a trial, greater for better ones; minus infinity if it has none."""
+    value = trial.user_attrs.get(COLUMNS[metric])
+    return -math.inf if value is None else merit(float(value), metric)
 
 
 class _Fitter:

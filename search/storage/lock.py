@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import shutil
 from collections.abc import Iterator
+
+from filelock import FileLock, Timeout
 
 from data.errors import RunError
 from data.io.command_names import command_name
@@ -58,13 +59,18 @@ def claimed(run: RunFolder, *, new: bool) -> Iterator[None]:
             raise _taken(run) from error
         except OSError as error:
             raise RunError(f"{run.folder.uri}: cannot be created ({error.strerror or error})") from error
-    with (path / _LOCK).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(
-                f"run {run.name!r}: another process is searching in {run.folder.uri}; wait until it ends"
-            ) from error
+    try:
+        lock = FileLock(path / _LOCK).acquire(blocking=False)
+    except Timeout as error:
+        raise RunError(
+            f"run {run.name!r}: another process is searching in {run.folder.uri}; wait until it ends"
+        ) from error
+    except OSError as error:
+        raise RunError(
+            f"{run.folder.uri}: this run cannot be written ({error.strerror or error}); continue it as the"
+            " user who owns it, or copy the folder to where you can write and name that by --runs"
+        ) from error
+    with lock:
         try:
             yield
         except OSError as error:

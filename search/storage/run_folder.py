@@ -3,25 +3,27 @@
 ``run.json`` (`RunInfo`), ``splits.parquet`` (`Split`), ``trials.parquet`` (one row per trial in the order of
 suggestion, row 0 the BASELINE), ``history.parquet`` (one row per epoch of a trial),
 ``predictions/TRIAL.parquet`` (out-of-fold predictions of the validated tracks at the trial's best epoch),
+``predictions/TRIAL.epochs.parquet`` (their predicted genres at each epoch),
 ``checkpoints/NUMBER.npz`` (unfinished trials), ``study.journal`` (the Optuna study) and ``ray/`` (Tune's
 state). An export adds ``test_scores.json`` with each scoring of the locked test set.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
+from data.dataset.epoch_predictions import SUFFIX, EpochPredictions
 from data.dataset.splits import Split
 from data.errors import RunError
 from data.io.command_names import command_name
+from data.io.documents import require_format, validated
 from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure
-from search.storage.run_info import FORMAT, RunInfo
+from search.storage.run_info import READABLE_FORMATS, RunInfo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +95,8 @@ class RunFolder:
     def typed(self) -> str:
         """The run as typed in commands: its name, and ``--runs`` unless the folder is ``runs``."""
         runs = self.folder.uri.removesuffix(f"/{self.name}")
-        return self.name if runs == "runs" else f"{self.name} --runs {runs}"
+        name = shlex.quote(self.name)
+        return name if runs == "runs" else f"{name} --runs {shlex.quote(runs)}"
 
     @classmethod
     def all(cls, runs: str | Path) -> list[RunFolder]:
@@ -133,18 +136,9 @@ class RunFolder:
             raise bucket_failure(error) or RunError(
                 f"{self.folder.uri}/run.json: cannot be read ({error.strerror or error})"
             ) from error
-        version = content.get("format") if isinstance(content, dict) else None
-        if version != FORMAT:
-            raise RunError(
-                f"{self.folder.uri}/run.json: format {version}, but this program reads {FORMAT}; use the"
-                " version of the program that wrote it"
-            )
-        try:
-            return RunInfo.model_validate(content)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise RunError(f"{self.folder.uri}/run.json: {where}: {first['msg']}") from error
+        where, advice = f"{self.folder.uri}/run.json", "use the version of the program that wrote it"
+        require_format(content, READABLE_FORMATS, where=where, error=RunError, advice=advice)
+        return validated(RunInfo, content, where=where, error=RunError, advice=advice)
 
     def write_info(self, info: RunInfo) -> None:
         """Write ``run.json``."""
@@ -227,6 +221,38 @@ class RunFolder:
         if folder.exists(name):
             folder.write(f"{trial_id}{_BEFORE}", folder.read(name))
         folder.write_table(name, table)
+
+    def epoch_predictions(self, trial_id: str, n_tracks: int, epochs: int) -> EpochPredictions:
+        """Read the predictions of a trial's first epochs, to which the resumed trial adds further ones.
+
+        Parameters
+        ----------
+        trial_id : str
+            The trial.
+        n_tracks : int
+            Number of validated tracks.
+        epochs : int
+            Number of epochs that the trial keeps.
+
+        Returns
+        -------
+        EpochPredictions
+            Marked as dropped if epochs are missing, so that no incomplete list is written.
+        """
+        folder, name = self.folder / "predictions", f"{trial_id}{SUFFIX}"
+        kept: list[np.ndarray] = []
+        if folder.exists(name):
+            kept = EpochPredictions.of(folder.read_table(name)).epochs[:epochs]
+        complete = len(kept) == epochs and all(len(predicted) == n_tracks for predicted in kept)
+        return EpochPredictions(n_tracks, kept if complete else [], dropped=not complete)
+
+    def write_epoch_predictions(self, trial_id: str, predictions: EpochPredictions) -> None:
+        """Write the predicted genres of all epochs of a trial; remove the file if they were dropped."""
+        folder, name = self.folder / "predictions", f"{trial_id}{SUFFIX}"
+        if not predictions.dropped:
+            folder.write_table(name, predictions.table())
+        elif folder.exists(name):
+            folder.remove(name)
 
     def settle_predictions(self, best_epochs: Mapping[str, int]) -> None:
         """Keep only the predictions of each trial that belong to the epoch of its score.

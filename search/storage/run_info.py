@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from data.analysis.kinds import Kind, kinds_in
 from data.cache.fingerprints import preparation_fingerprint, same_input
+from data.dataset.class_weights import CLASS_WEIGHTS, ClassWeight
+from data.dataset.scores import METRICS, Metric
+from search.storage.rungs import Rungs, RungUnit, rungs_of_format_1
 
 if TYPE_CHECKING:
     from data.cache.cache import Cache
 
-FORMAT = 1
-"""Version of the layout."""
+FORMAT = 2
+"""Version of the layout. In format 1, early stopping decided at epochs that were equal for all trials."""
+
+READABLE_FORMATS = (1, FORMAT)
 
 
 class CacheRef(BaseModel):
@@ -153,8 +158,12 @@ class RunInfo(BaseModel):
         number of test tracks on which that run was searched.
     portfolio : list of dict
         Configurations of the family's portfolio, tried after the BASELINE.
-    rungs : list of int
-        Epochs at which ASHA or HyperBand decides.
+    rungs : list of float
+        Points at which the scheduler decides, in `rung_unit`.
+    rung_unit : str
+        ``share`` of each trial's own epochs; ``epochs`` in runs that were begun in format 1.
+    rung_min_epochs : int
+        Epochs that a trial trains at least before a decision.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -187,6 +196,47 @@ class RunInfo(BaseModel):
     seconds: float = 0.0
     warm_start: dict[str, Any] | None = None
     portfolio: list[dict[str, Any]] = []
-    rungs: list[int] = []
+    rungs: list[float] = []
+    rung_unit: RungUnit = "share"
+    rung_min_epochs: int = 1
     narrowed: dict[str, Any] = {}
     weights: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, content: Any) -> Any:
+        """Convert format 1; its runs keep the rungs with which they were begun."""
+        if not isinstance(content, dict) or content.get("format") != 1:
+            return content
+        settings = content.get("settings", {})
+        rungs = rungs_of_format_1(
+            settings.get("scheduler", "asha"),
+            max_epochs=content.get("max_epochs", 1),
+            grace_period=settings.get("grace_period"),
+            reduction_factor=settings.get("reduction_factor", 3),
+        )
+        return {
+            **content,
+            "format": FORMAT,
+            # The grace period of this version is a share; the rungs below replace it.
+            "settings": {**settings, "grace_period": None},
+            "rungs": list(rungs.values),
+            "rung_unit": rungs.unit,
+        }
+
+    @property
+    def stopping(self) -> Rungs:
+        """Where the scheduler decides."""
+        return Rungs(tuple(self.rungs), self.rung_unit, self.rung_min_epochs)
+
+    @property
+    def metric(self) -> Metric:
+        """Metric by which the run chose epochs and ranks its trials."""
+        name = self.settings.get("metric", "accuracy")
+        return next(metric for metric in METRICS if metric == name)
+
+    @property
+    def class_weight(self) -> ClassWeight:
+        """How the training loss weighted genres."""
+        name = self.settings.get("class_weight", "none")
+        return next(kind for kind in CLASS_WEIGHTS if kind == name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -19,6 +21,38 @@ CURVE = "curve"
 
 FIXED = "fixed"
 """User attribute of a trial with the parameters that were fixed and not suggested."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Scores of a trial in the study, from which a scheduler rebuilds its state.
+
+    Attributes
+    ----------
+    number : int
+        Number of the trial in the order of suggestion.
+    horizon : int
+        Number of epochs of its configuration.
+    scores : mapping of int to float
+        Score at each reported epoch, from 1; greater is better.
+    is_finished : bool
+        Whether the trial has ended.
+    """
+
+    number: int
+    horizon: int
+    scores: Mapping[int, float]
+    is_finished: bool
+
+    @classmethod
+    def of(cls, trial: FrozenTrial) -> Curve:
+        """Return the curve of a trial of a study."""
+        return cls(
+            trial.number,
+            int(configuration(trial)["epochs"]),
+            trial.intermediate_values,
+            trial.state.is_finished(),
+        )
 
 
 def storage(run: RunFolder) -> Journal:

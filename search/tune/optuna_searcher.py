@@ -20,11 +20,11 @@ from search.outcomes import COMPLETE, FAILED, SUSPENDED
 from search.storage.columns import SCORES
 from search.storage.journal_backend import Journal
 from search.storage.study import CURVE, FIXED, writable_trial
-from search.tune.trial import TRIAL_ID, TRIAL_NUMBER, accuracy
+from search.tune.trial import SCORE, TRIAL_ID, TRIAL_NUMBER, accuracy
 
 _Result = TypeVar("_Result")
 
-SUMMARY = ("best_epoch", *SCORES, "params", "seconds", "node", "outcome", "error")
+SUMMARY = ("best_epoch", *SCORES, "params", "seconds", "precision", "node", "outcome", "error")
 """User attributes of an ended trial, besides ``trial_id`` and ``epochs``."""
 
 
@@ -177,7 +177,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         curve = self._curves.setdefault(trial_id, [])
         for row in result["curve"]:
             if row["epoch"] == len(curve) + 1:
-                curve.append(row)
+                curve.append({name: value for name, value in row.items() if name != SCORE})
                 if row["epoch"] in self._known.get(trial_id, ()):
                     continue
-                self._ot_trials[trial_id].report(row["val_accuracy"], row["epoch"])
+                self._ot_trials[trial_id].report(row[SCORE], row["epoch"])

@@ -1,9 +1,10 @@
-"""Early stopping by name: thin presets over Ray Tune's schedulers. The resource is the epoch."""
+"""Early stopping by name: thin presets over Ray Tune's schedulers."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
+
+from search.storage.rungs import Rungs
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
@@ -11,59 +12,14 @@ if TYPE_CHECKING:
 SCHEDULERS = ("asha", "hyperband", "median", "none")
 """Names for ``--scheduler``."""
 
-_MEDIAN_DECISIONS = 10
-"""Number of decisions of the median rule between the grace period and the last epoch."""
 
-
-def default_grace_period(max_epochs: int, *, scheduler: str = "asha", reduction_factor: int = 3) -> int:
-    """Return the number of epochs before a trial may be stopped.
-
-    A quarter of the maximum, because strongly regularised networks start slowly and often end best. HyperBand
-    protects them by its brackets, so its first rung is two rungs below the last epoch.
-    """
-    if scheduler == "hyperband":
-        return max(1, max_epochs // reduction_factor**2)
-    return max(1, max_epochs // 4)
-
-
-def rungs(max_epochs: int, grace_period: int, reduction_factor: int) -> list[int]:
-    """Return the epochs at which ASHA decides: grace period times powers of the reduction factor.
-
-    Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020.
-    """
-    epochs = []
-    rung = grace_period
-    while rung < max_epochs:
-        epochs.append(rung)
-        rung *= reduction_factor
-    return epochs
-
-
-def most_brackets(max_epochs: int, grace_period: int, reduction_factor: int) -> int:
+def most_brackets(rungs: Rungs) -> int:
     """Return the number of distinct brackets: each has one rung less than the previous, the last has none."""
-    return int(math.log(max_epochs / grace_period) / math.log(reduction_factor) + 1e-9) + 1
-
-
-def milestones(name: str, *, max_epochs: int, grace_period: int, reduction_factor: int) -> list[int]:
-    """Return the epochs at which a trial must report because the scheduler decides there."""
-    match name:
-        case "asha" | "hyperband":
-            return rungs(max_epochs, grace_period, reduction_factor)
-        case "median":
-            step = max(1, (max_epochs - grace_period) // _MEDIAN_DECISIONS)
-            return list(range(grace_period, max_epochs, step))
-        case _:
-            return []
+    return len(rungs.values) + 1
 
 
 def make_scheduler(
-    name: str,
-    *,
-    max_epochs: int,
-    grace_period: int,
-    reduction_factor: int,
-    brackets: int = 1,
-    seed: int = 0,
+    name: str, *, rungs: Rungs, reduction_factor: int, brackets: int = 1, seed: int = 0
 ) -> TrialScheduler:
     """Return the scheduler with the given name.
 
@@ -74,8 +30,8 @@ def make_scheduler(
         HyperBand: all brackets that fit, so that some trials get more epochs before the first decision; Li et
         al., 2020), ``median`` (stop trials below the median of the other trials' running means; Golovin et
         al., 2017) or ``none``.
-    max_epochs, grace_period : int
-        Maximum and minimum number of epochs per trial.
+    rungs : Rungs
+        Where it decides.
     reduction_factor : int
         ASHA keeps one trial in this many at each rung.
     brackets : int
@@ -90,20 +46,16 @@ def make_scheduler(
 
     match name:
         case "asha" | "hyperband":
-            most = most_brackets(max_epochs, grace_period, reduction_factor)
+            if not rungs.values:
+                return FIFOScheduler()
             return BaselineKeepingASHA(
-                time_attr="epoch",
-                max_t=max_epochs,
-                grace_period=grace_period,
+                rungs=rungs,
                 reduction_factor=reduction_factor,
-                brackets=most if name == "hyperband" else brackets,
+                brackets=most_brackets(rungs) if name == "hyperband" else brackets,
                 seed=seed,
             )
         case "median":
-            decides = milestones(
-                name, max_epochs=max_epochs, grace_period=grace_period, reduction_factor=reduction_factor
-            )
-            return MedianRule(grace_period=grace_period, milestones=decides)
+            return MedianRule(rungs)
         case "none":
             return FIFOScheduler()
         case _:

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 from ray import tune
 
+from data.dataset.epoch_predictions import EpochPredictions
+from data.dataset.scores import COLUMNS, PROBABILITY_FLOOR, Metric, merit, score
 from data.dataset.task import Task
 from data.errors import HarnessError, RunError
 from data.io.activity import shown_in
@@ -20,12 +22,17 @@ from search.outcomes import COMPLETE, DISK_FULL, FAIL, FAILED, OOM, RUNNING, UNR
 from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from search.storage.columns import EPOCH_METRICS
 from search.storage.run_folder import RunFolder
+from search.storage.rungs import Rungs
 from spaces.training.family import Family, Learner
 
 TRIAL_NUMBER = "trial_number"
 """Key in the configuration for the number of the trial in the order of suggestion."""
 TRIAL_ID = "trial_id"
 """Key in the configuration for the trial's name in the run; Tune renames trials when a search resumes."""
+EPOCHS = "epochs"
+"""Key in the configuration for the trial's horizon, which every family suggests."""
+SCORE = "score"
+"""Key in reports and in rows of their curve: what scheduler and sampler maximise."""
 
 CHECKPOINT_SHARE = 0.02
 """Maximum share of a trial's time for writing checkpoints, for any size of network.
@@ -65,7 +72,8 @@ class GenreTrial(tune.Trainable):
         family: Family,
         run: RunFolder,
         seed: int,
-        milestones: tuple[int, ...],
+        metric: Metric,
+        rungs: Rungs,
         patience: int | None,
         report_seconds: float,
         checkpoint_seconds: float,
@@ -79,8 +87,10 @@ class GenreTrial(tune.Trainable):
             The first configuration, with `TRIAL_NUMBER` and `TRIAL_ID`.
         task, family, run, seed
             The data, the family, the folder of the run and the seed of the search.
-        milestones : tuple of int
-            Epochs at which the scheduler decides, so that the trial must report.
+        metric : str
+            Metric that chooses the best epoch and that scheduler and sampler see.
+        rungs : Rungs
+            Where the scheduler decides, so that the trial must report.
         patience : int or None
             Number of epochs without improvement after which a trial ends.
         report_seconds : float
@@ -94,7 +104,8 @@ class GenreTrial(tune.Trainable):
         self._family = family
         self._run = run
         self._seed = seed
-        self._milestones = frozenset(milestones)
+        self._metric = metric
+        self._rungs = rungs
         self._patience = patience
         self._report_seconds = report_seconds
         self._checkpoint_seconds = checkpoint_seconds
@@ -110,6 +121,8 @@ class GenreTrial(tune.Trainable):
         self._config = {key: value for key, value in config.items() if key not in (TRIAL_NUMBER, TRIAL_ID)}
         self._number = int(config[TRIAL_NUMBER])
         self._name = str(config[TRIAL_ID])
+        self._judged_at = frozenset(self._rungs.of(int(config[EPOCHS])))
+        self._reports_first = False
         self._epoch = 0
         self._curve: list[dict[str, float]] = []
         self._reported = 0
@@ -118,6 +131,7 @@ class GenreTrial(tune.Trainable):
         self._best: dict[str, float] = {}
         self._best_probabilities: np.ndarray | None = None
         self._predictions_are_saved = False
+        self._epoch_predictions = EpochPredictions(len(self._task.validated))
         self._learner: Learner | None = None
 
     def step(self) -> dict[str, Any]:
@@ -143,10 +157,12 @@ class GenreTrial(tune.Trainable):
         return {
             "epoch": self._epoch,
             "best_epoch": int(self._best.get("epoch", 0)),
-            **{name: self._best.get(name, 0.0) for name in EPOCH_METRICS},
+            # A checkpoint of an earlier version may lack a metric.
+            **{name: self._best.get(name) if self._best else 0.0 for name in EPOCH_METRICS},
             "params": self._learner.n_parameters if self._learner else 0,
             "seconds": self._seconds,
-            "curve": curve,
+            "curve": [{**row, SCORE: self._merit(row)} for row in curve],
+            SCORE: self._merit(self._best),
             "outcome": outcome,
             "error": error,
             "done": outcome != RUNNING,
@@ -155,10 +171,14 @@ class GenreTrial(tune.Trainable):
         }
 
     def _advance(self, started: float) -> str:
-        from data.dataset.track_scores import scores, track_probabilities
+        from data.dataset.track_scores import track_probabilities
 
         learner = self._ready()
         truth = self._task.track_label[self._task.validated]
+        if self._reports_first:
+            # The search may have ended before the scheduler's decision about this epoch was recorded.
+            self._reports_first = False
+            return RUNNING
         while True:
             if self._is_trained():
                 return COMPLETE
@@ -177,28 +197,40 @@ class GenreTrial(tune.Trainable):
                 learner = self._learner = again
                 self._epoch, self._curve, self._reported = 0, [], 0
                 self._best, self._best_probabilities = {}, None
+                self._epoch_predictions = EpochPredictions(len(truth))
                 continue
             row = {
                 "epoch": self._epoch,
-                **scores(probabilities, truth),
+                **score(probabilities, truth).columns(),
                 "train_loss": outcome.train_loss,
                 "train_accuracy": outcome.train_accuracy,
             }
             self._curve.append(row)
-            if _rank(row) > _rank(self._best):
+            self._epoch_predictions.add(probabilities)
+            if self._rank(row) > self._rank(self._best):
                 self._best = row
                 self._best_probabilities, self._predictions_are_saved = probabilities, False
             if self._is_trained():
                 return COMPLETE
-            if self._epoch in self._milestones or time.monotonic() - started > self._report_seconds:
+            if self._epoch in self._judged_at or time.monotonic() - started > self._report_seconds:
                 return RUNNING
+
+    def _merit(self, row: Mapping[str, float]) -> float:
+        """Return the score of an epoch by the metric, greater for better ones; the worst if it has none."""
+        if not row:
+            return math.log(PROBABILITY_FLOOR) if self._metric == "log_loss" else 0.0
+        return merit(row[COLUMNS[self._metric]], self._metric)
+
+    def _rank(self, row: Mapping[str, float]) -> tuple[float, float]:
+        """Return the sort key of an epoch: by the metric, then by the lower loss."""
+        return (self._merit(row), -row["val_loss"]) if row else (-math.inf, -math.inf)
 
     def _is_trained(self) -> bool:
         """Return whether training has ended: all epochs done, or no improvement within the patience.
 
         The BASELINE always trains for its published number of epochs.
         """
-        if self._epoch >= self._config["epochs"]:
+        if self._epoch >= self._config[EPOCHS]:
             return True
         if self._patience is None or self._number == 0:
             return False
@@ -246,6 +278,10 @@ class GenreTrial(tune.Trainable):
         # All epochs are reported again, because a new driver does not know them.
         self._curve = checkpoint.progress["curve"]
         self._best_probabilities = checkpoint.best_probabilities
+        self._epoch_predictions = self._with_retries(
+            lambda: self._run.epoch_predictions(self._name, len(self._task.validated), self._epoch)
+        )
+        self._reports_first = self._epoch in self._judged_at
         return learner
 
     def _save(self, started: float, *, ended: bool) -> None:
@@ -299,6 +335,8 @@ class GenreTrial(tune.Trainable):
         self._due = ended + max(self._checkpoint_seconds, (ended - started_writing) / CHECKPOINT_SHARE)
 
     def _save_predictions(self) -> None:
+        """Write the predicted genres of all epochs, and the probabilities of the best if they are new."""
+        self._run.write_epoch_predictions(self._name, self._epoch_predictions)
         if self._best_probabilities is None or self._predictions_are_saved:
             return
         task = self._task
@@ -318,11 +356,6 @@ class GenreTrial(tune.Trainable):
 def accuracy(result: Mapping[str, Any]) -> float:
     """Return the score of a report; 0 for a failed trial, whatever it reached before."""
     return 0.0 if result.get("outcome") in FAILED else float(result.get("val_accuracy", 0.0))
-
-
-def _rank(row: dict[str, float]) -> tuple[float, float]:
-    """Return the sort key of an epoch: accuracy, then loss."""
-    return row.get("val_accuracy", -1.0), -row.get("val_loss", math.inf)
 
 
 def _outcome_of(error: Exception) -> str:

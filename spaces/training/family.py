@@ -130,6 +130,9 @@ class Family(ABC):
     """What it reads of a cache."""
     default_folds: ClassVar[int]
     """``--folds`` where the user gives none."""
+    min_epochs: ClassVar[int] = 3
+    """Epochs after which scores of different configurations begin to predict their final order; by default,
+    no trial is stopped earlier."""
     BASELINE: ClassVar[Config]
     """The published network, a point of the space."""
     PORTFOLIO: ClassVar[Sequence[Config]] = ()

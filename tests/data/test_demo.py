@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from data.errors import CacheError
 from data.io.folder import Folder
 from data.io.lock import claimed
 from data.synthesis.styles import STYLES
+from tests.support.encoders import DIMENSION, RATE, write_onnx
 from tests.support.waiting import running
 
 
@@ -114,6 +116,34 @@ def test_the_command_makes_it_over_the_cores(tmp_path, demo, ray_cluster):
     assert "SYNTHETIC" in result.stdout
     assert Cache.open(tmp_path / "cache").features.X.tobytes() == Cache.open(demo).features.X.tobytes()
     assert json.loads((tmp_path / "cache" / "demo.json").read_text())["seed"] == 0
+
+
+def test_embeddings_are_added_once_and_go_with_another_seed(demo, tmp_path):
+    cache = tmp_path / "cache"
+    shutil.copytree(demo, cache)
+    with pytest.raises(CacheError, match=rf"'python -m data\.demo --cache {cache} --embedding musicnn'"):
+        Cache.open(cache).kind_of("embedding")
+    encoder = write_onnx(tmp_path / "small.onnx", metadata={"sample_rate": str(RATE)})
+    command = ["--cache", str(cache), "--tracks", "1", "--workers", "1", "--embedding", str(encoder)]
+
+    added = CliRunner().invoke(main, command)
+    before = times(cache)
+    rerun = CliRunner().invoke(main, command)
+
+    assert (added.exit_code, rerun.exit_code) == (0, 0), added.output + rerun.output
+    assert "Adding vectors of small" in added.stderr
+    assert times(cache) == before
+    assert rerun.stderr == ""
+    opened = Cache.open(cache)
+    assert opened.info.synthetic
+    assert opened.kind_of("embedding") == "features+embedding-small"
+    assert opened.rows("embedding-small").X.shape == (len(STYLES), 2 * DIMENSION)
+    assert opened.features.X.tobytes() == Cache.open(demo).features.X.tobytes()
+
+    ensure(str(cache), seed=1, tracks=1, workers=1)
+
+    assert not (cache / "encoders").exists()
+    assert not (cache / "embedding-small").exists()
 
 
 def test_a_second_process_waits_and_finds_it_made(tmp_path):

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,13 +14,16 @@ import soundfile
 from click.testing import CliRunner
 
 from data import inspect
-from data.analysis.features import of_file
+from data.analysis import segments
+from data.analysis.kinds import FEATURE_KIND
+from data.analysis.parameters import Parameters
+from data.analysis.segments import of_file
 from data.audio.decode import DECODING, Audio, load
 from data.cache.cache import Cache
 from data.errors import AudioError
 from data.io.folder import Folder
 from data.io.lock import claimed
-from data.pipeline import worker as analysis
+from data.pipeline import worker
 from tests.support.collection import SR, clip, make_collection
 from tests.support.preparing import assert_same, prepared, run
 
@@ -34,7 +38,9 @@ def test_a_folder_becomes_a_cache_of_what_the_files_hold(tmp_path: Path) -> None
     rows = Cache.open(tmp_path / "cache").features
     assert rows.track_id.tolist() == sorted(rows.track_id)
     assert rows.label.tolist() == ["genre0"] * 3 + ["genre1"] * 3
-    np.testing.assert_allclose(rows.X[4], of_file(audio / rows.track_id[4])[0][0], rtol=1e-3)
+    np.testing.assert_allclose(
+        rows.X[4], of_file(audio / rows.track_id[4], Parameters(), FEATURE_KIND)[0][0], rtol=1e-3
+    )
     row = manifest(tmp_path / "cache")["genre0/genre0.00001.wav"]
     assert (row["status"], row["reason"], row["sample_rate"]) == ("ok", "", SR)
     assert row["duration_s"] == pytest.approx(1.5)
@@ -283,15 +289,15 @@ def test_a_file_that_could_not_be_opened_is_tried_again(
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     locked = str(audio / "genre0" / "genre0.00000.wav")
 
-    def refused(path: str, **options: int) -> Audio:
+    def refused(path: str, **options: Any) -> Audio:
         if path == locked:
             raise AudioError(f"{path}: cannot be opened (Permission denied)")
         return load(path, **options)
 
-    digest = analysis.file_digest
+    digest = worker.file_digest
     with monkeypatch.context() as patch:
-        patch.setattr(analysis, "load", refused)
-        patch.setattr(analysis, "file_digest", lambda path: "" if path == locked else digest(path))
+        patch.setattr(segments, "load", refused)
+        patch.setattr(worker, "file_digest", lambda path: "" if path == locked else digest(path))
         assert "1 skipped" in prepared(audio, cache).output
     again = prepared(audio, cache).output
     assert "1 of 6 files analysed, 0 skipped" in again
@@ -338,10 +344,10 @@ def test_ignored_files_are_reported_and_strictly_refused(tmp_path: Path) -> None
     genre = next(path for path in sorted(audio.iterdir()) if path.is_dir())
     (genre / "song.mid").write_bytes(b"x")
     done = prepared(audio, tmp_path / "cache")
-    assert "ignored: 1 .mid" in done.stdout
+    assert f"ignored: 1 .mid (such as {genre.name}/song.mid)" in done.stdout
     refused = run("--audio", audio, "--cache", tmp_path / "strict", "--strict")
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
-    assert "1 .mid (--strict: fix or remove them)" in refused.stderr
+    assert "1 .mid (such as genre0/song.mid) (--strict: fix or remove them)" in refused.stderr
     assert not (tmp_path / "strict").exists()
 
 
@@ -389,7 +395,7 @@ def test_a_cache_is_not_decoded_in_two_ways(tmp_path: Path) -> None:
     result = run("--audio", root, "--cache", tmp_path / "cache")
     assert result.exit_code == 2
     assert (
-        "an older version decoded its 2 compressed files by another library; name a new folder"
+        "an older version decoded its 2 compressed files with another library; choose a new folder"
         in result.stderr
     )
 
@@ -399,7 +405,13 @@ def test_a_dry_run_prints_the_collection_and_writes_nothing(tmp_path: Path) -> N
     (audio / "genre0" / "notes.txt").write_text("x")
     result = prepared(audio, tmp_path / "cache", "--dry-run", "--groups-from", "folder")
     assert result.stdout.startswith("4 files of 2 genres, ")
-    assert "  genre0 2, genre1 2\n  2 groups of 4 files\n  ignored: 1 .txt\n" in result.stdout
+    assert result.stdout.splitlines()[1:] == [
+        "  genres: genre0 2, genre1 2",
+        "  groups: 2 groups of 4 of 4 tracks",
+        "  ignored: 1 .txt (such as genre0/notes.txt)",
+        f"  estimate: 0.0 h of audio, about 1 min on {os.cpu_count()} cores (with ten seconds to start), 0 MB"
+        " in the cache",
+    ]
     assert not (tmp_path / "cache").exists()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from data.analysis.features import of_file
+from data.analysis.kinds import FEATURE_KIND
+from data.analysis.parameters import Melspec, Parameters
+from data.analysis.segments import of_file
 from data.cache.cache import Cache
+from data.collection.scan import find_files
+from data.pipeline.estimate import estimate
 from tests.support.collection import SR, make_collection
 from tests.support.preparing import prepared, run
 
@@ -33,7 +38,7 @@ def test_regions_hold_the_samples_between_their_times(tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text(
         "file,label,start,end\ngenre0.00000,rock,0.5,1\ngenre0.00000,jazz,1,1.52\ngenre0.00000,jazz,1,9\n"
-        "genre0.00000,jazz,3,\ngenre1.00000,jazz,,\ngenre1.00001,rock,0.25,\n"
+        "genre0.00000,jazz,3,\ngenre1.00000,jazz,,\ngenre1.00001,rock,0.25,\ngenre0.00001,rock,,\n"
     )
     result = prepared(audio, cache, "--labels", labels)
     rows = {row["track_id"]: row for row in pq.read_table(cache / "manifest.parquet").to_pylist()}
@@ -51,8 +56,51 @@ def test_regions_hold_the_samples_between_their_times(tmp_path: Path) -> None:
     features = Cache.open(cache).features
     cut = tmp_path / "cut.wav"
     soundfile.write(cut, y[SR // 2 : SR], SR, subtype="FLOAT")
-    expected = of_file(cut)[0]
+    expected = of_file(cut, Parameters(), FEATURE_KIND)[0]
     np.testing.assert_allclose(features.X[features.track_id == f"{name}#t=0.5,1"], expected, rtol=1e-3)
     strict = run("--audio", audio, "--cache", cache, "--labels", labels, "--strict")
     assert strict.exit_code == 2
     assert "#t=1,9: region beyond the end" in strict.output.replace("\n", "")
+
+
+def test_the_summary_names_what_was_read_skipped_and_left_out(tmp_path: Path) -> None:
+    audio, cache = make_collection(tmp_path / "audio", tracks=3), tmp_path / "cache"
+    (audio / "genre0" / "empty.wav").touch()
+    (audio / "genre0" / "cover.jpg").touch()
+    labels = tmp_path / "labels.csv"
+    labels.write_text(
+        "file,label,artist,split\ngenre0.00000,x,Ella,train\ngenre0.00001,x,Ella,1\ngenre0.00002,y,Duke,2\n"
+        "genre1.00000,y,,train\ngenre1.00001,y,,\nempty.wav,x,,\ngone.wav,x,,\n"
+    )
+    expected = [
+        "  genres: x 2, y 3",
+        "  groups: 2 groups of 3 of 5 tracks",
+        "  partition: 1 1, 2 1, train 2",
+        "  skipped 1: empty file, such as " + str(audio / "genre0" / "empty.wav"),
+        "  labels: 1 files without a label, such as genre1/genre1.00002.wav; 1 rows match no file, such as"
+        " gone.wav",
+        "  ignored: 1 .jpg (such as genre0/cover.jpg)",
+    ]
+    for analysed in (6, 0):
+        lines = prepared(audio, cache, "--labels", labels).stdout.splitlines()
+        assert f"5 tracks of 2 genres; {analysed} of 6 files analysed, 1 skipped;" in lines[0]
+        assert lines[1:] == expected
+    strict = run("--audio", audio, "--cache", tmp_path / "strict", "--labels", labels, "--strict")
+    assert (strict.exit_code, strict.stderr.count("\n")) == (2, 1)
+    assert "such as gone.wav; and 1 more kinds (--strict: fix or remove them)" in strict.stderr
+
+
+def test_an_estimate_of_time_and_disk(tmp_path: Path) -> None:
+    audio = make_collection(tmp_path / "audio", tracks=2, seconds=6)
+    files = find_files(audio)
+    plain = estimate(files, Parameters())
+    with_melspec = estimate(files, Parameters(melspec=Melspec(seconds=3)))
+    assert plain is not None
+    assert with_melspec is not None
+    assert plain.audio_s == pytest.approx(24, rel=0.01)
+    shape = (128, 129)
+    assert with_melspec.disk_bytes - plain.disk_bytes == pytest.approx(8 * 2 * shape[0] * shape[1], rel=0.02)
+    prepared(audio, tmp_path / "cache", "--melspec")
+    shards = sum(path.stat().st_size for path in (tmp_path / "cache" / "melspec").iterdir())
+    assert with_melspec.disk_bytes - plain.disk_bytes == pytest.approx(shards, rel=0.2)
+    assert estimate([replace(files[0], path="gone.wav")], Parameters()) is None

@@ -1,4 +1,4 @@
-"""The cluster files, against Ray's own checks and against an AWS that is moto's."""
+"""The cluster files, checked by Ray's own validation and against a simulated AWS (moto)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check(config: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", LAUNCHER)
-def test_ray_takes_the_file(name: str) -> None:
+def test_ray_accepts_the_file(name: str) -> None:
     assert check(read(name))["cluster_name"].startswith("genre-search")
 
 
@@ -42,7 +42,7 @@ def test_the_check_finds_a_misspelt_key(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAUNCHER)
-def test_nothing_listens_in_public_and_every_call_shows_the_token(name: str) -> None:
+def test_nothing_listens_publicly_and_every_call_needs_the_token(name: str) -> None:
     config = read(name)
     head = " ".join(config["head_start_ray_commands"])
     assert "--dashboard-host=127.0.0.1" in head
@@ -65,7 +65,7 @@ def test_nodes_install_the_locked_versions(name: str) -> None:
             assert "--constraint requirements" in command
 
 
-def test_workers_on_aws_are_spot_first_and_leave_when_idle() -> None:
+def test_workers_on_aws_prefer_spot_instances_and_stop_when_idle() -> None:
     config = read("cluster.yaml")
     types = config["available_node_types"]
     assert types["head"]["resources"] == {"CPU": 0, "GPU": 0}
@@ -81,36 +81,36 @@ def test_workers_on_aws_are_spot_first_and_leave_when_idle() -> None:
     assert config["idle_timeout_minutes"] <= 10
 
 
-def launch(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Start a node of each type as ``ray up`` and its autoscaler do; give the instances by type."""
+def launch(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Start a node of each type as ``ray up`` and its autoscaler do; return the instances by type."""
     import boto3
     from ray.autoscaler import tags
     from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 
-    provider = AWSNodeProvider(made["provider"], made["cluster_name"])
-    for name, kind in made["available_node_types"].items():
-        is_head = name == made["head_node_type"]
-        config = {**(made["head_node"] if is_head else {}), **kind["node_config"]}
-        marks = {
+    provider = AWSNodeProvider(config["provider"], config["cluster_name"])
+    for name, node_type in config["available_node_types"].items():
+        is_head = name == config["head_node_type"]
+        node_config = {**(config["head_node"] if is_head else {}), **node_type["node_config"]}
+        node_tags = {
             tags.TAG_RAY_NODE_NAME: name,
             tags.TAG_RAY_NODE_KIND: tags.NODE_KIND_HEAD if is_head else tags.NODE_KIND_WORKER,
             tags.TAG_RAY_NODE_STATUS: tags.STATUS_UNINITIALIZED,
             tags.TAG_RAY_USER_NODE_TYPE: name,
             tags.TAG_RAY_LAUNCH_CONFIG: "any",
         }
-        provider.create_node(copy.deepcopy(config), marks, 1)
-    found = {}
+        provider.create_node(copy.deepcopy(node_config), node_tags, 1)
+    instances = {}
     for reservation in boto3.client("ec2").describe_instances()["Reservations"]:
         for instance in reservation["Instances"]:
-            told = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
-            found[told[tags.TAG_RAY_USER_NODE_TYPE]] = {**instance, "Tags": told}
-    return found
+            instance_tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
+            instances[instance_tags[tags.TAG_RAY_USER_NODE_TYPE]] = {**instance, "Tags": instance_tags}
+    return instances
 
 
 def test_ray_up_prepares_an_aws_account_and_starts_instances(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As far as it goes without machines that answer: role, key, group, subnets, resources, instances."""
+    """Everything that needs no reachable machines: role, key, group, subnets, resources, instances."""
     import boto3
     from moto import mock_aws
 
@@ -129,19 +129,19 @@ def test_ray_up_prepares_an_aws_account_and_starts_instances(
         from ray.autoscaler._private.aws import utils
         from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 
-        # Boto's clients are kept by Ray: none from outside the mock, and none of the mock's afterwards.
+        # Ray caches boto's clients, and clients must not cross the border of the mock.
         caches = (utils.resource_cache, utils.client_cache)
         for cache in caches:
             cache.cache_clear()
         monkeypatch.setattr(aws.time, "sleep", lambda _: None)
-        made = aws.bootstrap_aws(check(read("cluster.yaml")))
-        made = AWSNodeProvider.fillout_available_node_types_resources(made)
-        group = [
-            one
-            for one in boto3.client("ec2").describe_security_groups()["SecurityGroups"]
-            if one["GroupName"] == "genre-search"
+        config = aws.bootstrap_aws(check(read("cluster.yaml")))
+        config = AWSNodeProvider.fillout_available_node_types_resources(config)
+        groups = [
+            group
+            for group in boto3.client("ec2").describe_security_groups()["SecurityGroups"]
+            if group["GroupName"] == "genre-search"
         ]
-        instances = launch(made)
+        instances = launch(config)
         iam = boto3.client("iam")
         iam.put_role_policy(
             RoleName="ray-autoscaler-v1",
@@ -152,32 +152,38 @@ def test_ray_up_prepares_an_aws_account_and_starts_instances(
         for cache in caches:
             cache.cache_clear()
 
-    # Workers get the head's role, which it may give only by this.
-    passed = granted["PolicyDocument"]["Statement"][0]
-    assert (passed["Action"], passed["Resource"]) == ("iam:PassRole", "arn:aws:iam::*:role/ray-autoscaler-v1")
+    # Without this permission the head could not give the workers its role.
+    statement = granted["PolicyDocument"]["Statement"][0]
+    assert (statement["Action"], statement["Resource"]) == (
+        "iam:PassRole",
+        "arn:aws:iam::*:role/ray-autoscaler-v1",
+    )
 
-    assert len(group) == 1
-    open_to_all = [rule for rule in group[0]["IpPermissions"] if rule["IpRanges"]]
+    assert len(groups) == 1
+    open_to_all = [rule for rule in groups[0]["IpPermissions"] if rule["IpRanges"]]
     assert [(rule["FromPort"], rule["ToPort"]) for rule in open_to_all] == [(22, 22)]
-    types = made["available_node_types"]
+    types = config["available_node_types"]
     for node in types.values():
         assert node["node_config"]["SubnetIds"]
-        assert node["node_config"]["SecurityGroupIds"] == [group[0]["GroupId"]]
+        assert node["node_config"]["SecurityGroupIds"] == [groups[0]["GroupId"]]
     assert types["gpu_spot"]["resources"] == {**types["gpu_spot"]["resources"], "CPU": 4, "GPU": 1}
 
     assert set(instances) == {"head", "gpu_spot", "gpu_on_demand"}
-    market = {name: one.get("InstanceLifecycle") for name, one in instances.items()}
-    assert market == {"head": None, "gpu_spot": "spot", "gpu_on_demand": None}
-    for name, one in instances.items():
-        assert one["InstanceType"] == types[name]["node_config"]["InstanceType"]
-        assert one["IamInstanceProfile"]["Arn"].endswith("/ray-autoscaler-v1"), name
-        assert [each["GroupName"] for each in one["SecurityGroups"]] == ["genre-search"]
-        assert one["KeyName"] == "ray-autoscaler_us-east-1"
-        assert one["MetadataOptions"]["HttpTokens"] == "required"
-        assert (one["Tags"]["project"], one["Tags"]["ray-cluster-name"]) == ("genre-search", "genre-search")
+    lifecycles = {name: instance.get("InstanceLifecycle") for name, instance in instances.items()}
+    assert lifecycles == {"head": None, "gpu_spot": "spot", "gpu_on_demand": None}
+    for name, instance in instances.items():
+        assert instance["InstanceType"] == types[name]["node_config"]["InstanceType"]
+        assert instance["IamInstanceProfile"]["Arn"].endswith("/ray-autoscaler-v1"), name
+        assert [group["GroupName"] for group in instance["SecurityGroups"]] == ["genre-search"]
+        assert instance["KeyName"] == "ray-autoscaler_us-east-1"
+        assert instance["MetadataOptions"]["HttpTokens"] == "required"
+        assert (instance["Tags"]["project"], instance["Tags"]["ray-cluster-name"]) == (
+            "genre-search",
+            "genre-search",
+        )
 
 
-def test_slurm_script_is_sound_shell() -> None:
+def test_the_slurm_script_is_valid_shell() -> None:
     done = subprocess.run(
         ["bash", "-n", str(ROOT / "deploy/slurm.sh")], capture_output=True, text=True, check=False
     )

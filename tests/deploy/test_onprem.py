@@ -1,4 +1,4 @@
-"""The README's way over machines of one's own, which are network namespaces; one of them dies mid-run."""
+"""The on-premises setup, with network namespaces as machines; one of them is killed during a search."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRIALS, EPOCHS = 6, 90
 HEAD, FIRST, SECOND, LATE = 2, 3, 4, 5
 """Numbers of the hosts; the laptop is 1."""
 
-# A dead node is noticed in seconds, not in a minute; a small machine holds four stores of objects.
+# Ray notices a dead node within seconds instead of a minute.
 _PROFILE = """
 export RAY_health_check_initial_delay_ms=2000 RAY_health_check_period_ms=1000
 export RAY_health_check_failure_threshold=3 RAY_health_check_timeout_ms=5000
@@ -45,20 +45,20 @@ import sys, time, zipfile, json, pathlib
 import numpy as np
 folder = pathlib.Path(sys.argv[1])
 while True:
-    found = {}
+    epochs = {}
     for path in folder.glob("checkpoints/*.npz"):
         try:
             with np.load(path) as arrays:
-                found[path.stem] = json.loads(arrays["progress"].tobytes())["epoch"]
+                epochs[path.stem] = json.loads(arrays["progress"].tobytes())["epoch"]
         except (OSError, ValueError, zipfile.BadZipFile):
             continue
-    print(json.dumps(found), flush=True)
+    print(json.dumps(epochs), flush=True)
     time.sleep(0.5)
 """
 
 
 def configuration(hosts: Hosts) -> str:
-    """`deploy/onprem.yaml` with other addresses, user and key, and a virtual environment that is there."""
+    """Return `deploy/onprem.yaml` with the test's addresses, user and key, and an existing environment."""
     text = (ROOT / "deploy/onprem.yaml").read_text(encoding="utf-8")
     config = yaml.safe_load(text)
     config["max_workers"] = 3
@@ -67,10 +67,10 @@ def configuration(hosts: Hosts) -> str:
         "worker_ips": [hosts.address(number) for number in (FIRST, SECOND, LATE)],
     }
     config["auth"] = {"ssh_user": "root", "ssh_private_key": "~/.ssh/id_ed25519"}
-    made = [command for command in config["setup_commands"] if "make venv" in command]
-    assert len(made) == 1
+    install_commands = [command for command in config["setup_commands"] if "make venv" in command]
+    assert len(install_commands) == 1
     config["setup_commands"] = [
-        f"ln -sfn {ROOT}/.venv ~/genre-search/.venv" if command in made else command
+        f"ln -sfn {ROOT}/.venv ~/genre-search/.venv" if command in install_commands else command
         for command in config["setup_commands"]
     ]
     config["head_setup_commands"] = []
@@ -83,10 +83,10 @@ def configuration(hosts: Hosts) -> str:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hosts, dict[str, Host]]]:
-    """A laptop, and a head and two workers that ``ray up`` started; a third worker is named but not there."""
-    lacking = missing()
-    if lacking:
-        pytest.skip(lacking)
+    """A laptop, a head and two workers that ``ray up`` started; a third is configured only."""
+    missing_programs = missing()
+    if missing_programs:
+        pytest.skip(missing_programs)
     shared = tmp_path_factory.mktemp("hosts")
     with hosts(shared, _PROFILE.format(bin=Path(sys.executable).parent)) as made:
         write_cache(shared / "cache", make_rows(tracks=300, segments=10, spread=8.0))
@@ -102,7 +102,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hosts, d
             timeout=400,
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        # The workers join some time after the head: the search is to find all of them there.
+        # The workers join after the head; the search must find all of them.
         wait_until(
             lambda: "cores 4.0" in up["head"].run(f"python -c '{_CORES}'").stdout,
             what="a head and two workers with four cores in all",
@@ -112,12 +112,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hosts, d
 
 
 def actors(host: Host) -> int:
-    """How many trials the host has at work."""
+    """Return the number of trials that run on a host."""
     return sum(line.startswith("ray::") and "Trainable" in line for line in host.processes())
 
 
 class Watch:
-    """Epoch of each trial's checkpoint, as time passes."""
+    """Records the epoch of each trial's checkpoint over time."""
 
     def __init__(self, host: Host, folder: str) -> None:
         script = host.command(f"exec python -c '{_WATCH}' {folder}")
@@ -135,7 +135,7 @@ class Watch:
         self._process.wait()
 
 
-def test_a_search_outlives_a_worker_and_uses_one_that_comes_late(
+def test_a_search_survives_the_loss_of_a_worker_and_uses_a_late_one(
     cluster: tuple[Hosts, dict[str, Host]],
 ) -> None:
     made, up = cluster
@@ -171,14 +171,14 @@ def test_a_search_outlives_a_worker_and_uses_one_that_comes_late(
             alive=job,
             every=0.5,
         )
-        begun = watch.seen[-1]
+        running_trials = watch.seen[-1]
         first.kill()
         late = made.boot("late", LATE)
         wait_until(
             lambda: actors(late) > 0, what="a trial on the late node", seconds=300, alive=job, every=0.5
         )
-        said = job.communicate(timeout=600)[0]
-        assert job.returncode == 0, said
+        output = job.communicate(timeout=600)[0]
+        assert job.returncode == 0, output
     finally:
         for process in (dashboard, job):
             if process is not None and process.poll() is None:
@@ -190,19 +190,19 @@ def test_a_search_outlives_a_worker_and_uses_one_that_comes_late(
     trials = run.trials()
     assert len(trials) == TRIALS
     assert (trials["status"] == "COMPLETE").all(), trials
-    wanted = trials.set_index("trial_id")["config.epochs"]
+    expected = trials.set_index("trial_id")["config.epochs"]
     epochs = run.history().groupby("trial_id")["epoch"].agg(["count", "max"])
-    assert epochs.eq(wanted, axis=0).all(axis=None), epochs
-    # A trial that was at work when its host died ended elsewhere, and went on from where its checkpoint was.
+    assert epochs.eq(expected, axis=0).all(axis=None), epochs
+    # The trials of the killed host continued elsewhere, from their checkpoints.
     nodes = {trial.number: trial.user_attrs["node"] for trial in open_study(run).trials}
-    assert {nodes[int(number)] for number in begun} <= {"head", "second", "late"}, nodes
+    assert {nodes[int(number)] for number in running_trials} <= {"head", "second", "late"}, nodes
     assert "late" in nodes.values()
-    for number in begun:
-        course = [seen[number] for seen in watch.seen if number in seen]
+    for number in running_trials:
+        course = [epochs[number] for epochs in watch.seen if number in epochs]
         assert course == sorted(course)
 
 
-def test_ray_down_ends_it(cluster: tuple[Hosts, dict[str, Host]]) -> None:
+def test_ray_down_stops_the_cluster(cluster: tuple[Hosts, dict[str, Host]]) -> None:
     _, up = cluster
     done = up["laptop"].run(f"ray down --yes {SHARED}/onprem.yaml", timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

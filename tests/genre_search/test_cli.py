@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import venv
 from pathlib import Path
 
@@ -29,6 +28,7 @@ COMMANDS = (
     "export",
     "predict",
     "serve",
+    "runs",
     "dashboard",
 )
 SCRIPT = Path(sys.executable).parent / "genre-search"
@@ -56,11 +56,11 @@ def crowded(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_is_the_one_of_python_dash_m(name: str) -> None:
+def test_every_command_is_that_of_python_dash_m(name: str) -> None:
     module = {"search": "search.run"} | {
-        each: f"data.{each}" if each in ("prepare", "inspect", "demo") else f"results.{each}"
-        for each in COMMANDS
-        if each != "search"
+        command: f"data.{command}" if command in ("prepare", "inspect", "demo") else f"results.{command}"
+        for command in COMMANDS
+        if command != "search"
     }
     command = main.get_command(click.Context(main), name)
     assert command is importlib.import_module(module[name]).main
@@ -81,16 +81,7 @@ def test_help_names_every_command_and_imports_none() -> None:
     assert listed == list(COMMANDS)
 
 
-def test_help_is_fast(tmp_path: Path) -> None:
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        assert run(tmp_path, SCRIPT, "--help").returncode == 0
-        times.append(time.perf_counter() - started)
-    assert min(times) < 1
-
-
-def test_an_unknown_command_is_answered_with_the_known_ones() -> None:
+def test_an_unknown_command_lists_the_known_ones() -> None:
     answer = CliRunner().invoke(main, ["train"])
     assert answer.exit_code == 2
     assert "no command 'train'; the commands are prepare, inspect, " in answer.output
@@ -114,7 +105,7 @@ def test_python_dash_m_names_the_module_that_hides_ours(tmp_path: Path, module: 
     assert "use the command genre-search" in done.stderr
 
 
-def check_the_way_through(script: Path, crowded: Path, cache: Path) -> None:
+def check_prepare_search_and_leaderboard(script: Path, crowded: Path, cache: Path) -> None:
     """Prepare and search in Ray workers, then rank, from a folder whose modules hide ours."""
     make_collection(crowded / "music")
     prepared = run(crowded, script, "prepare", "--audio", "music", "--cache", "own", "--workers", "2")
@@ -135,7 +126,7 @@ def check_the_way_through(script: Path, crowded: Path, cache: Path) -> None:
 def test_an_editable_installation_works_among_modules_of_the_same_names(
     crowded: Path, small_cache: Path
 ) -> None:
-    check_the_way_through(SCRIPT, crowded, small_cache)
+    check_prepare_search_and_leaderboard(SCRIPT, crowded, small_cache)
 
 
 @pytest.mark.slow
@@ -160,6 +151,6 @@ def test_a_plain_installation_works_among_modules_of_the_same_names(
     install = ["install", "--quiet", "--no-index", "--no-deps", "--ignore-installed"]
     installed = run(tmp_path, environment / "bin/python", "-m", "pip", *install, wheel)
     assert installed.returncode == 0, installed.stderr
-    where = run(tmp_path, environment / "bin/python", "-c", "import data; print(data.__file__)")
-    assert where.stdout.strip() == str(site_packages / "data/__init__.py")
-    check_the_way_through(environment / "bin/genre-search", crowded, small_cache)
+    imported = run(tmp_path, environment / "bin/python", "-c", "import data; print(data.__file__)")
+    assert imported.stdout.strip() == str(site_packages / "data/__init__.py")
+    check_prepare_search_and_leaderboard(environment / "bin/genre-search", crowded, small_cache)

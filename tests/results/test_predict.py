@@ -12,9 +12,10 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from results.model.classifier import Prediction
 from results.model.formatting import timeline
+from results.model.prediction import Prediction
 from results.predict import main
+from results.predicting.tags import read_genre_tag
 from tests.support.paths import ROOT
 
 
@@ -22,15 +23,59 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments))
 
 
-def test_genres_are_printed_most_likely_first(exported: Path, song: Path) -> None:
-    done = run(str(exported), str(song))
+def test_a_song_is_one_line(exported: Path, song: Path) -> None:
+    done = run(str(exported), str(song), "--top", "3")
     assert done.exit_code == 0, done.output
-    head, *genres = done.stdout.splitlines()
-    assert head == f"{song} (1 segment)"
-    assert {line.split()[0] for line in genres} == {"blues", "disco", "metal"}
-    probabilities = [float(line.split()[1]) for line in genres]
+    (line,) = done.stdout.splitlines()
+    best, others = line.split(f" %  {song} (")
+    ranked = [tuple(best.split()), *(text.removesuffix(" %").split() for text in others[:-1].split(", "))]
+    assert {genre for genre, _ in ranked} == {"blues", "disco", "metal"}
+    probabilities = [float(probability) for _, probability in ranked]
     assert probabilities == sorted(probabilities, reverse=True)
     assert "SYNTHETIC" in done.stderr
+
+
+def test_csv_and_a_summary(exported: Path, song: Path) -> None:
+    done = run(str(exported), str(song), "--format", "csv", "--top", "1")
+    head, row = done.stdout.splitlines()
+    assert head == "file,genre,confidence,genre_1,probability_1"
+    assert row.startswith(f"{song},")
+    done = run(str(exported), str(song), str(song))
+    assert done.stdout.splitlines()[-1].startswith("2 songs: 2 ")
+
+
+def test_songs_are_copied_labelled_and_tagged(
+    exported: Path, song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = str(shutil.copy(song, tmp_path / "mine.wav"))
+    done = run(str(exported), mine, "--copy-to", "sorted", "--audacity", "labels", "--write-tags", "files")
+    assert done.exit_code == 0, done.output
+    genre = done.stdout.split()[0]
+    assert read_genre_tag(mine) == genre
+    assert (tmp_path / "sorted" / genre / "mine.wav").is_file()
+    assert (tmp_path / "labels" / "mine.wav.txt").read_text().startswith("0.000000\t2.000000\t")
+    again = run(str(exported), mine, "--copy-to", "sorted", "--write-tags", "csv")
+    assert again.exit_code == 1
+    assert again.stderr.splitlines()[-1].startswith(f"Not written: sorted/{genre}/mine.wav: exists already")
+    assert f"{mine},{genre},{genre}," in (tmp_path / "genre-tags.csv").read_text()
+    unsure = run(str(exported), mine, "--min-confidence", "1", "--write-tags", "files", "--copy-to", "other")
+    assert unsure.exit_code == 0, unsure.output
+    assert (tmp_path / "other" / "unsure" / "mine.wav").is_file()
+    assert read_genre_tag(mine) == genre
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--json", "--format", "csv"], "--json and --format csv contradict each other"),
+        (["--timeline", "--format", "json"], "--timeline is part of the table"),
+    ],
+)
+def test_options_that_contradict_each_other(options: list[str], message: str) -> None:
+    done = run("nowhere", "song.wav", *options)
+    assert done.exit_code == 2
+    assert message in done.stderr
 
 
 def test_json_is_one_line_per_file(exported: Path, song: Path, tmp_path: Path) -> None:
@@ -128,14 +173,12 @@ def test_a_file_that_is_too_short_is_reported(exported: Path, tmp_path: Path) ->
 def test_a_long_track_has_a_timeline(exported: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     soundfile.write(tmp_path / "long.wav", 0.1 * rng.normal(size=70 * 22050), 22050)
-    done = run(str(exported), str(tmp_path / "long.wav"))
+    done = run(str(exported), str(tmp_path / "long.wav"), "--timeline")
     assert done.exit_code == 0, done.output
-    segments = int(done.stdout.split("(")[1].split()[0])
-    assert segments > 1
-    assert "  timeline: 0:00 " in done.stdout
-    record = json.loads(run(str(exported), str(tmp_path / "long.wav"), "--json").stdout)
-    assert len(record["segments"]) == segments
-    assert record["segments"][1]["start_s"] > 0
+    assert done.stdout.splitlines()[1].startswith("  0:00 ")
+    content = json.loads(run(str(exported), str(tmp_path / "long.wav"), "--json").stdout)
+    assert len(content["segments"]) == 2
+    assert content["segments"][1]["start_s"] > 0
 
 
 def test_equal_neighbouring_segments_are_merged() -> None:
@@ -193,5 +236,5 @@ def test_a_probability_below_the_minimum_confidence_is_unsure(exported: Path, so
     unsure = json.loads(run(str(exported), str(song), "--json", "--min-confidence", above).stdout)
     assert unsure == confident | {"genre": "unsure"}
     text = run(str(exported), str(song), "--min-confidence", above).stdout
-    assert text.startswith(f"{song} (1 segment): unsure (no genre reaches ")
+    assert text == f"unsure  {100 * best:5.1f} %  {song} ({confident['genre']} {100 * best:.1f} %)\n"
     assert run(str(exported), str(song), "--min-confidence", "1.5").exit_code == 2

@@ -32,7 +32,7 @@ def test_the_command_with_all_options(ray_cluster: None, small_cache: Path, tmp_
     result = search(
         *("--family", "features_mlp", "--cache", small_cache, "--name", "cli", "--trials", 3),
         *("--max-epochs", 4, "--folds", 2, "--test-fraction", 0.25, "--searcher", "random"),
-        *("--scheduler", "asha", "--grace-period", 1, "--reduction-factor", 2, "--time-budget", 900),
+        *("--scheduler", "asha", "--grace-period", 0.25, "--reduction-factor", 2, "--time-budget", 900),
         *("--brackets", 2, "--patience", 3, "--target", 1, "--stagnation", 50),
         *("--set", "dropout=0.1", "--set", "layers=1", "--space", space),
         *("--max-concurrent", 1, "--cpus-per-trial", 0.5, "--gpus-per-trial", 0, "--seed", 5),

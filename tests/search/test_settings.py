@@ -7,6 +7,7 @@ import pytest
 
 from data.errors import SettingsError
 from search.settings import SearchSettings
+from search.storage.rungs import Rungs
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ from search.settings import SearchSettings
         ({"folds": 0}, "--folds 0"),
         ({"test_fraction": 0.9}, "--test-fraction 0.9"),
         ({"reduction_factor": 1}, "--reduction-factor 1"),
-        ({"grace_period": 30, "max_epochs": 20}, "--grace-period 30: longer than --max-epochs 20"),
+        ({"grace_period": 25}, "--grace-period 25: give a share of a trial's epochs, from 0 to 0.67"),
         ({"time_budget": 0}, "--time-budget 0"),
         ({"cpus_per_trial": 0}, "--cpus-per-trial 0"),
         ({"cpus_per_trial": 1e-5}, "--cpus-per-trial 1e-05: input should be greater"),
@@ -40,13 +41,9 @@ from search.settings import SearchSettings
             "--reduction-factor cannot be used with --scheduler none",
         ),
         ({"patience": 30, "max_epochs": 20}, "--patience 30: longer than --max-epochs 20"),
-        ({"grace_period": 5, "scheduler": "none"}, "--grace-period cannot be used with --scheduler none"),
+        ({"grace_period": 0.5, "scheduler": "none"}, "--grace-period cannot be used with --scheduler none"),
         ({"brackets": 2, "scheduler": "median"}, "--brackets cannot be used with --scheduler median"),
-        ({"brackets": 3}, "--brackets 3: at most 2 with --max-epochs 100, --grace-period 25 and"),
-        (
-            {"scheduler": "hyperband", "max_epochs": 2},
-            "--scheduler hyperband: needs --max-epochs of at least",
-        ),
+        ({"brackets": 3}, "--brackets 3: at most 2 with --grace-period 0.25 and"),
         ({"target": 76}, "--target 76: input should be less than or equal to 1"),
         ({"stagnation": 0}, "--stagnation 0"),
         ({"set": ("lr",)}, "--set lr: expected KEY=VALUE"),
@@ -61,32 +58,28 @@ def test_bad_settings_raise_one_line(options: dict[str, Any], message: str) -> N
     assert "\n" not in str(caught.value)
 
 
-def test_milestones_follow_from_the_maximum_number_of_epochs() -> None:
-    assert SearchSettings.checked(family="features_mlp").milestones == (25, 75)
-    settings = SearchSettings.checked(family="features_mlp", max_epochs=8, grace_period=1, reduction_factor=2)
-    assert settings.milestones == (1, 2, 4)
-    assert settings.rungs == settings.milestones
-    assert SearchSettings.checked(family="features_mlp", scheduler="median").rungs == ()
+def test_rungs_follow_from_the_family_and_the_grace_period() -> None:
+    assert SearchSettings.checked(family="features_mlp").rungs == Rungs((0.25,), min_epochs=10)
+    assert SearchSettings.checked(family="melspec_cnn").rungs == Rungs((0.25,), min_epochs=3)
+    settings = SearchSettings.checked(family="features_mlp", grace_period=0.15, reduction_factor=2)
+    assert settings.rungs == Rungs((0.15, 0.3, 0.6))
 
 
 @pytest.mark.parametrize(
-    ("options", "module", "message"),
+    ("options", "module", "option", "extra"),
     [
-        ({"searcher": "gp"}, "torch", "--searcher gp: needs torch; pip install -e '.[gp]'"),
-        (
-            {"tensorboard": True},
-            "tensorboardX",
-            "--tensorboard: needs tensorboardX; pip install -e '.[tensorboard]'",
-        ),
-        ({"mlflow": "sqlite:///x.db"}, "mlflow", "--mlflow: needs mlflow; pip install -e '.[mlflow]'"),
-        ({"wandb": "genres"}, "wandb", "--wandb: needs wandb; pip install -e '.[wandb]'"),
+        ({"searcher": "gp"}, "torch", "--searcher gp", "gp"),
+        ({"tensorboard": True}, "tensorboardX", "--tensorboard", "tensorboard"),
+        ({"mlflow": "sqlite:///x.db"}, "mlflow", "--mlflow", "mlflow"),
+        ({"wandb": "genres"}, "wandb", "--wandb", "wandb"),
     ],
 )
 def test_a_missing_extra_is_named(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], module: str, message: str
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], module: str, option: str, extra: str
 ) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else find_spec(name))
     with pytest.raises(SettingsError) as caught:
         SearchSettings.checked(family="features_mlp", **options)
-    assert str(caught.value) == message
+    expected = f"{option}: {module} not installed; run: pip install 'genre-search[{extra}]'"
+    assert str(caught.value) == expected

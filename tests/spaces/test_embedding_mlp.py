@@ -145,5 +145,5 @@ def test_whatever_is_suggested_can_be_trained(seed: int) -> None:
 def test_rows_of_different_segments_are_not_joined() -> None:
     rows = make_rows(tracks=20)
     other = replace(rows, track_id=rows.track_id[::-1])
-    with pytest.raises(CacheError, match="its inputs are of different segments"):
+    with pytest.raises(CacheError, match="its inputs have different segments"):
         joined([rows, other], "cache")

@@ -122,13 +122,13 @@ class Host:
 
     def processes(self) -> list[str]:
         """Command lines of the host's processes."""
-        found = subprocess.run(
+        listing = subprocess.run(
             ["nsenter", "--target", str(self.init), "--mount", "--pid", "ps", "-eo", "args"],
             capture_output=True,
             text=True,
             check=False,
         )
-        return found.stdout.splitlines()
+        return listing.stdout.splitlines()
 
     def kill(self) -> None:
         """Stop the host as a power cut does."""

@@ -28,13 +28,16 @@ AVERAGED = {"layers": 1, "averaging": 0.8, "batch_size": 16, "schedule": "cosine
 
 def distributions() -> dict[str, Any]:
     """Optuna's distributions of the family as JSON."""
-    found: dict[str, Any] = {}
+    distributions_by_name: dict[str, Any] = {}
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(32):
         trial = study.ask()
         FAMILY.space(trial, EPOCHS)
-        found |= trial.distributions
-    return {name: json.loads(optuna.distributions.distribution_to_json(each)) for name, each in found.items()}
+        distributions_by_name |= trial.distributions
+    return {
+        name: json.loads(optuna.distributions.distribution_to_json(distribution))
+        for name, distribution in distributions_by_name.items()
+    }
 
 
 def make_info(name: str, **changes: Any) -> RunInfo:
@@ -110,18 +113,20 @@ def make_run(
             learner = FAMILY.learner(config, task, seed=seed)
             for epoch in range(EPOCHS if status == "COMPLETE" else EPOCHS - 1):
                 outcome = learner.run_epoch(epoch)
-                judged = track_probabilities(task, outcome.probabilities)
-                one = scores(judged, task.track_label[task.validated])
+                probabilities = track_probabilities(task, outcome.probabilities)
+                validation = scores(probabilities, task.track_label[task.validated])
                 trained = {"train_loss": outcome.train_loss, "train_accuracy": outcome.train_accuracy}
-                history.append({"trial_id": trial_id, "epoch": epoch + 1, **one, **trained})
-            row |= one | {
+                history.append({"trial_id": trial_id, "epoch": epoch + 1, **validation, **trained})
+            row |= validation | {
                 "epochs": epoch + 1,
                 "best_epoch": epoch + 1,
                 "train_accuracy": outcome.train_accuracy,
                 "params": learner.n_parameters,
             }
             genres = np.array(task.classes, dtype=object)[task.track_label[task.validated]]
-            run.write_predictions(trial_id, task.track_id[task.validated], genres, task.classes, judged)
+            run.write_predictions(
+                trial_id, task.track_id[task.validated], genres, task.classes, probabilities
+            )
         trials.append(row | {f"config.{key}": value for key, value in config.items()})
     columns = [*TRIAL_COLUMNS, *sorted({key for row in trials for key in row if key.startswith("config.")})]
     frame = pd.DataFrame(trials, columns=columns).astype(dict.fromkeys(TRIAL_NUMBERS, "float64"))
@@ -132,7 +137,7 @@ def make_run(
 def write_judgement(
     run: RunFolder, trial_id: str, right: int, n: int = 100, *, epoch: int | None = None
 ) -> None:
-    """Write a judgement of `n` tracks of blues that gets the first `right` of them right."""
+    """Write predictions for `n` tracks of blues that gets the first `right` of them right."""
     probabilities = np.tile([0.0, 1.0, 0.0], (n, 1))
     probabilities[:right] = [1.0, 0.0, 0.0]
     tracks = np.array([f"blues/{number:03d}" for number in range(n)], dtype=object)
@@ -146,7 +151,7 @@ def write_scores(
     """Write a run that was not trained: trials with given accuracies, None for a failed one."""
     run = RunFolder.at(runs, name)
     run.write_info(make_info(name, **changes))
-    accuracy = np.array([np.nan if one is None else one for one in accuracies])
+    accuracy = np.array([np.nan if value is None else value for value in accuracies])
     frame = pd.DataFrame(
         {
             "trial_id": [f"t{number}" for number in range(len(accuracy))],

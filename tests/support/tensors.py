@@ -33,8 +33,8 @@ def write_tensor_cache(folder: Path, *, tracks: int = 12, windows: int = 2, seed
         picture = rng.integers(0, 160, size=(1, SIZE, SIZE, 3))
         picture[:, third * 10 : third * 10 + 10] += 90
         shards["image"].append(TrackTensors(track, label, picture.astype(np.uint8)))
-    for kind, found in shards.items():
-        write_shard(target / kind, "0", found)
+    for kind, tensors in shards.items():
+        write_shard(target / kind, "0", tensors)
     keys = {"track_id": rows.track_id, "segment": rows.segment, "label": rows.label, "group": rows.group}
     columns = dict(zip(FEATURES, rows.X.T, strict=True))
     target.write_table("features.parquet", pa.table({**keys, **columns}))

@@ -1,4 +1,4 @@
-"""A process that is waited for ends with its test, whatever becomes of that."""
+"""A process that a test waits for ends with that test, even if the test fails."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-_Found = TypeVar("_Found")
+_Value = TypeVar("_Value")
 
 
 @contextmanager
@@ -31,13 +31,13 @@ def running(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen
 
 
 def wait_until(
-    condition: Callable[[], _Found],
+    condition: Callable[[], _Value],
     *,
     what: str,
     seconds: float = 240,
     alive: subprocess.Popen[Any] | None = None,
     every: float = 0.02,
-) -> _Found:
+) -> _Value:
     """Return the value of a condition as soon as it is true.
 
     Parameters
@@ -59,13 +59,13 @@ def wait_until(
         If `alive` has ended, with its output, or the time limit is exceeded.
     """
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (value := condition()):
         if alive is not None and alive.poll() is not None:
             # The condition may have become true just before the process ended.
-            if found := condition():
+            if value := condition():
                 break
-            said = alive.communicate(timeout=60)
-            raise AssertionError(f"ended with status {alive.returncode} before {what}: {said}")
+            output = alive.communicate(timeout=60)
+            raise AssertionError(f"ended with status {alive.returncode} before {what}: {output}")
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
         time.sleep(every)
-    return found
+    return value

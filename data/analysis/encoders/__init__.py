@@ -1,1 +1,1 @@
-"""Pretrained encoders: networks that turn audio into vectors that say much about its music."""
+"""Pretrained encoders: networks that convert audio to vectors."""

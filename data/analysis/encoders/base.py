@@ -1,4 +1,4 @@
-"""What every encoder offers: a rate, a dimension, and vectors for the patches of a signal."""
+"""The interface of encoders: a sample rate, a dimension, and vectors for the patches of a signal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Encoder(ABC):
     Attributes
     ----------
     sample_rate : int
-        Rate in Hz of the audio that it takes.
+        Rate in Hz of its input audio.
     dimension : int
         Length of the vector of one patch.
     """

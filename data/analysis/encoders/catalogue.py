@@ -1,10 +1,11 @@
-"""Encoders by name: found where the user has them, copied into caches and exports, opened from there."""
+"""Find the encoders that a user names, copy them into caches and exports, and open the copies."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Literal
 
 from data.analysis.encoders.base import Encoder
 from data.analysis.encoders.pooling import POOLINGS
+from data.analysis.kinds import FEATURE_KIND, SPECTROGRAM_KINDS
 from data.analysis.parameters import Embedding
 from data.errors import EncoderError
 from data.io.folder import Folder
@@ -23,8 +25,8 @@ MUSICNN = "musicnn"
 _POOLING: Literal["mean-std"] = "mean-std"
 _ONNX_FILE = "encoder.onnx"
 _LICENCE = re.compile(r"(?i)^(licen[cs]e|copying|notice)(\.(md|txt|rst))?$")
-_RESERVED = frozenset({"features", "melspec", "image"})
-"""Names of other inputs, which no encoder can have."""
+_RESERVED = frozenset({FEATURE_KIND, *SPECTROGRAM_KINDS})
+"""Names of other inputs, which encoders cannot use."""
 _BLOCK = 1 << 20
 
 
@@ -37,9 +39,9 @@ class EncoderFiles:
     name : str
         Its name: the vectors are stored in the cache's folder ``embedding-NAME``.
     embedding : Embedding
-        How its vectors are taken.
+        Parameters of its embedding.
     files : mapping of str to Path
-        Its files, licence included, by the names under which they are copied.
+        Its files and licence, by the names of their copies.
     """
 
     name: str
@@ -55,45 +57,44 @@ class EncoderFiles:
 
 
 def find_encoders(
-    wanted: Sequence[str],
+    names: Sequence[str],
     *,
     weights: str | Path | None = None,
     rate: int | None = None,
     seconds: float | None = None,
 ) -> list[EncoderFiles]:
-    """Find the encoders that a user names, and try each on noise.
+    """Find the encoders that a user names, and test each on noise.
 
     Parameters
     ----------
-    wanted : sequence of str
+    names : sequence of str
         ``musicnn``, or ONNX files.
     weights : str or Path, optional
-        Folder of MusiCNN's weights, where they are not installed.
+        Folder of MusiCNN's weights, if they are not installed.
     rate, seconds : optional
-        Rate in Hz and length of a patch of an ONNX file that names none.
+        Rate in Hz and length of a patch, for ONNX files that do not state them.
 
     Raises
     ------
     EncoderError
-        If one is not found or cannot be used, or two have the same name.
+        If an encoder is missing or cannot be used, or two have the same name.
     """
     encoders: list[EncoderFiles] = []
-    for value in dict.fromkeys(wanted):
+    for value in dict.fromkeys(names):
         if value == MUSICNN:
             encoders.append(_musicnn(weights))
         elif value.lower().endswith(".onnx"):
             encoders.append(_onnx(Path(value), rate, seconds))
         else:
-            raise EncoderError(f"--embedding {value}: unknown; give {MUSICNN} or a FILE.onnx")
-    names = [encoder.name for encoder in encoders]
-    for name in names:
-        if names.count(name) > 1:
+            raise EncoderError(f"--embedding {value}: unknown; use {MUSICNN} or a FILE.onnx")
+    for name, count in Counter(encoder.name for encoder in encoders).items():
+        if count > 1:
             raise EncoderError(f"--embedding: two encoders are called {name!r}; rename one of the files")
     return encoders
 
 
 def copy_encoder(source: Folder, target: Path) -> None:
-    """Copy the files of an encoder, licence included, from a cache to a local folder.
+    """Copy the files and licence of an encoder from a cache to a local folder.
 
     Raises
     ------
@@ -112,16 +113,16 @@ def copy_encoder(source: Folder, target: Path) -> None:
 
 @contextmanager
 def copied_files(folder: Folder, name: str, embedding: Embedding) -> Iterator[Path]:
-    """Local folder of the files that `EncoderFiles.copy_to` copied; those of a bucket are fetched once.
+    """Yield a local folder with the files that `EncoderFiles.copy_to` copied; a bucket's are fetched once.
 
     Parameters
     ----------
     folder : Folder
-        Where they were copied to.
+        Folder of the copies.
     name : str
         The encoder's name, for messages.
     embedding : Embedding
-        What they must be.
+        Parameters that the files must match.
 
     Raises
     ------
@@ -151,16 +152,16 @@ def open_encoder(folder: Path, name: str, embedding: Embedding) -> Encoder:
     Parameters
     ----------
     folder : Path
-        Where `EncoderFiles.copy_to` copied them to.
+        Folder of the copies.
     name : str
         The encoder's name, for messages.
     embedding : Embedding
-        What it must be.
+        Parameters that the files must match.
 
     Raises
     ------
     EncoderError
-        If a file is missing, or its content is not that which the vectors were taken with.
+        If a file is missing, or its content has changed since the cache was made.
     """
     if embedding.encoder == MUSICNN:
         import_keras()
@@ -211,10 +212,11 @@ def _onnx(path: Path, rate: int | None, seconds: float | None) -> EncoderFiles:
         raise EncoderError(f"--embedding {path}: cannot be called {name!r}; rename the file")
     encoder = OnnxEncoder(path, sample_rate=rate, seconds=seconds)
     main, *others = files_of(path)
-    beside = sorted(path.parent.iterdir())
-    licences = [file for file in beside if _LICENCE.match(file.name) and file.is_file()]
-    # A single vector per segment has no deviation.
-    single = encoder.seconds is None and not encoder.gives_frames
+    licences = [
+        file for file in sorted(path.parent.iterdir()) if _LICENCE.match(file.name) and file.is_file()
+    ]
+    # A single vector has no standard deviation.
+    single = encoder.seconds is None and not encoder.has_frames
     pooling: Literal["mean", "mean-std"] = "mean" if single else _POOLING
     embedding = Embedding(
         encoder="onnx",
@@ -229,7 +231,7 @@ def _onnx(path: Path, rate: int | None, seconds: float | None) -> EncoderFiles:
 
 
 def _digest(paths: Sequence[Path]) -> str:
-    """SHA-256 hex digest of files, one after the other."""
+    """SHA-256 hex digest of the concatenated files."""
     digest = hashlib.sha256()
     for path in paths:
         try:
@@ -244,6 +246,6 @@ def _digest(paths: Sequence[Path]) -> str:
 def _require_same(digest: str, embedding: Embedding, folder: Path, name: str) -> None:
     if digest != embedding.sha256:
         raise EncoderError(
-            f"{folder}: the files of encoder {name!r} are not those that it was used with (SHA-256"
-            f" {digest[:8]}, not {embedding.sha256[:8]}); copy them again"
+            f"{folder}: the files of encoder {name!r} have changed (SHA-256"
+            f" {digest[:8]}, expected {embedding.sha256[:8]}); copy them again"
         )

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from data.analysis.encoders.musicnn_weights import WeightFiles
 
 SAMPLE_RATE = 16_000
-"""Rate in Hz that the network was trained at."""
+"""Sample rate in Hz of the training audio."""
 _N_FFT, _HOP_LENGTH, _N_MELS, _N_FRAMES = 512, 256, 96, 187
 _GAIN = 10_000.0
 """The level of a band is log10(gain * power + 1)."""
 PATCH_SECONDS = _N_FRAMES * _HOP_LENGTH / SAMPLE_RATE
 """Length of a patch: 2.992 s."""
 LAYER = "maximum+mean"
-"""Outputs of the network that are taken."""
+"""Outputs of the network that form the vector."""
 DIMENSION = 1506
-"""Length of a patch's vector: 753 channels, each by its maximum and its mean over the patch."""
-_AT_ONCE = 16
-"""Patches in one batch: 145 MB of activations."""
+"""Length of a patch's vector: maximum and mean over the patch of 753 channels."""
+_BATCH = 16
+"""Patches per batch, with 145 MB of activations."""
 TAGS = (
     "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s",
     "alternative rock", "jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul",
@@ -36,14 +36,14 @@ TAGS = (
     "70s", "party", "country", "easy listening", "sexy", "catchy", "funk", "electro", "heavy metal",
     "Progressive rock", "60s", "rnb", "indie pop", "sad", "House", "happy",
 )  # fmt: skip
-"""The 50 tags in the order of the network's outputs, as Last.fm's users wrote them."""
+"""The 50 Last.fm tags in the order of the network's outputs, in their original spelling."""
 
 
 class Musicnn(Encoder):
-    """MusiCNN with the weights of the Million Song Dataset.
+    """MusiCNN, trained on the Million Song Dataset.
 
-    Its vector is the input of the network's dense layers: on the development half of 299 recordings, it was
-    better than the 200 units of the penultimate layer (``benchmarks/embedding_layers.py``).
+    Its vector is the input of the network's dense layers. On the development half of 299 recordings, this was
+    more accurate than the 200 units of the penultimate layer (``benchmarks/embedding_layers.py``).
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Musicnn(Encoder):
         import tensorflow as tf
 
         self._network = load_network(weights)
-        # A plain graph: `predict` would cost more per call, and another trace per number of patches.
+        # `predict` would take longer per call, and trace again for each number of patches.
         self._run = tf.function(
             lambda patches: self._network(patches, training=False),
             input_signature=[tf.TensorSpec([None, _N_FRAMES, _N_MELS], tf.float32)],
@@ -66,7 +66,7 @@ class Musicnn(Encoder):
         )
 
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Encode a signal; see `Encoder.encode`. A rest shorter than a patch is dropped."""
+        """Encode a signal; see `Encoder.encode`. A remainder shorter than a patch is dropped."""
         outputs = self.outputs(y)
         return np.concatenate([outputs["maximum"], outputs["mean"]], axis=1)
 
@@ -78,7 +78,7 @@ class Musicnn(Encoder):
     def outputs(self, y: np.ndarray) -> dict[str, np.ndarray]:
         """All outputs of the network, each of shape (n_patches, ...); see `musicnn_network.build`."""
         patches = log_mel_patches(y)
-        pieces = [self._run(patches[first : first + _AT_ONCE]) for first in range(0, len(patches), _AT_ONCE)]
+        pieces = [self._run(patches[first : first + _BATCH]) for first in range(0, len(patches), _BATCH)]
         outputs = {name: np.concatenate([piece[name].numpy() for piece in pieces]) for name in pieces[0]}
         if not all(np.isfinite(values).all() for values in outputs.values()):
             raise EncoderError("musicnn: the network's output is not finite")
@@ -89,7 +89,7 @@ def log_mel_patches(y: np.ndarray) -> np.ndarray:
     """Cut the log-mel levels of a signal into patches.
 
     Equal to ``log10(10000 * librosa.feature.melspectrogram(y=y, sr=16000, n_fft=512, hop_length=256,
-    n_mels=96) + 1)`` but for rounding.
+    n_mels=96) + 1)`` except for rounding.
 
     Parameters
     ----------
@@ -118,25 +118,25 @@ def load_network(weights: WeightFiles) -> keras.Model:
     Raises
     ------
     EncoderError
-        If the files are missing or damaged, or hold the weights of another network.
+        If the files are missing or damaged, or contain the weights of another network.
     """
     from data.analysis.encoders import musicnn_network
 
     network = musicnn_network.build()
-    read = weights.reader()
+    read_variable = weights.reader()
     for layer in network.layers:
         names = musicnn_network.variable_names(layer)
         if not names:
             continue
         values = [
-            musicnn_network.as_weight(read(name), weight.shape)
+            musicnn_network.as_weight(read_variable(name), weight.shape)
             for name, weight in zip(names, layer.weights, strict=True)
         ]
         for name, value, weight in zip(names, values, layer.weights, strict=True):
             if value.shape != tuple(weight.shape) or not np.isfinite(value).all():
                 raise EncoderError(
                     f"{weights.index}: variable {name!r} has shape {value.shape}, not {tuple(weight.shape)},"
-                    " or holds a number that is not finite; these are not the weights of MusiCNN"
+                    " or contains a number that is not finite; these are not the weights of MusiCNN"
                 )
         layer.set_weights(values)
     return network

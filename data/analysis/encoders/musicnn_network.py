@@ -1,4 +1,4 @@
-"""MusiCNN (Pons and Serra, 2019) as a Keras network, from the files of its published checkpoint."""
+"""MusiCNN (Pons and Serra, 2019) as a Keras network that fits the published checkpoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ N_FRAMES, N_MELS = 187, 96
 """Shape of a patch: frames of 16 ms, mel bands."""
 N_TIMBRAL, N_TEMPORAL, N_MIDDLE, N_DENSE, N_TAGS = 204, 51, 64, 200, 50
 N_POOLED = 2 * N_TIMBRAL + 3 * N_TEMPORAL + 3 * N_MIDDLE
-"""Channels that are pooled over the time of a patch: 753."""
+"""Number of channels that are pooled over time: 753."""
 
 _EPSILON = 1e-3
 
@@ -24,9 +24,9 @@ def build() -> keras.Model:
     Returns
     -------
     keras.Model
-        From patches of log-mel levels, float32 of shape (n, 187, 96), to ``maximum`` and ``mean`` of shape
-        (n, 753), the channels pooled over time, ``dense`` of shape (n, 200), the penultimate layer, and
-        ``tags`` of shape (n, 50), probabilities of tags.
+        Input: patches of log-mel levels, float32, shape (n, 187, 96). Outputs: ``maximum`` and ``mean``,
+        shape (n, 753), the channels pooled over time; ``dense``, shape (n, 200), the penultimate layer;
+        ``tags``, shape (n, 50), probabilities of tags.
     """
     patches = keras.Input((N_FRAMES, N_MELS), name="log_mel")
     x = layers.Reshape((N_FRAMES, N_MELS, 1))(patches)
@@ -43,7 +43,7 @@ def build() -> keras.Model:
     third = layers.Add()([_middle(second, 7), second])
     channels = layers.Concatenate()([joined, first, second, third])
     maximum, mean = ops.max(channels, axis=1), ops.mean(channels, axis=1)
-    # Side by side, channel by channel: maximum, mean, maximum, mean, ...
+    # The checkpoint expects maximum and mean of each channel next to each other.
     x = layers.Reshape((2 * N_POOLED,))(ops.stack([maximum, mean], axis=2))
     x = layers.Dense(N_DENSE, activation="relu", name="dense")(_normalised(x, 9))
     dense = _normalised(x, 10)
@@ -52,7 +52,7 @@ def build() -> keras.Model:
 
 
 def variable_names(layer: keras.Layer) -> list[str]:
-    """Names, in a checkpoint, of the weights of a layer of `build`, in Keras's order."""
+    """Names in the checkpoint of the weights of a layer, in the order of Keras."""
     kinds: dict[type[keras.Layer], tuple[str, ...]] = {
         layers.BatchNormalization: ("gamma", "beta", "moving_mean", "moving_variance"),
         layers.Conv2D: ("kernel", "bias"),
@@ -63,9 +63,9 @@ def variable_names(layer: keras.Layer) -> list[str]:
 
 
 def as_weight(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Bring a variable of the checkpoint to the shape of a weight of `build`.
+    """Convert a variable of the checkpoint to the shape of a weight.
 
-    The three convolutions over time are stored as two-dimensional ones over (time, channel, 1).
+    The checkpoint stores the three convolutions over time as two-dimensional ones over (time, channel, 1).
     """
     return value[:, :, 0] if value.ndim == 4 and len(shape) == 3 else value
 
@@ -82,14 +82,14 @@ def _normalised(x: keras.KerasTensor, number: int) -> keras.KerasTensor:
 def _front(
     x: keras.KerasTensor, number: int, filters: int, kernel: tuple[int, int], padding: str
 ) -> keras.KerasTensor:
-    """Convolve over time and frequency; keep the maximum over frequency: (n, n_frames, filters)."""
+    """Convolve over time and frequency; return the maximum over frequency: (n, n_frames, filters)."""
     name = _numbered("conv2d", number)
     x = layers.Conv2D(filters, kernel, padding=padding, activation="relu", name=name)(x)
     return ops.max(_normalised(x, number + 1), axis=2)
 
 
 def _middle(x: keras.KerasTensor, number: int) -> keras.KerasTensor:
-    """Convolve all channels over time: (n, n_frames, 64)."""
+    """Convolve all channels over time; return (n, n_frames, 64)."""
     name = _numbered("conv2d", number)
     x = layers.Conv1D(N_MIDDLE, 7, padding="same", activation="relu", name=name)(x)
     return _normalised(x, number + 1)

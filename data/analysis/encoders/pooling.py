@@ -1,11 +1,11 @@
-"""From the vectors of a segment's patches to one vector per segment."""
+"""Pool the vectors of a segment's patches into one vector."""
 
 from __future__ import annotations
 
 import numpy as np
 
 POOLINGS = {"mean": 1, "mean-std": 2}
-"""Ways of pooling, with the length of the result as a multiple of the encoder's dimension."""
+"""Pooling methods, with the length of the result as a multiple of the encoder's dimension."""
 
 
 def pool(vectors: np.ndarray, pooling: str) -> np.ndarray:
@@ -16,7 +16,7 @@ def pool(vectors: np.ndarray, pooling: str) -> np.ndarray:
     vectors : ndarray of float32, shape (n_patches, d)
         At least one vector.
     pooling : str
-        ``mean``, or ``mean-std``: the mean and the standard deviation, one after the other.
+        ``mean``, or ``mean-std``: the mean, followed by the standard deviation.
 
     Returns
     -------

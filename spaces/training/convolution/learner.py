@@ -209,6 +209,8 @@ class TensorFolds(Learner):
         rates = learning_rates(
             recipe.schedule, stage.learning_rate, epoch=since, epochs=stage.epochs, steps=len(rows)
         )
+        weights = self._task.loss_weights(fold)
+        class_weights = None if weights is None else tf.constant(weights)
         loss, right = 0.0, 0.0
         for data, places, steps in self._feed.pieces(rows):
             one, found = self._steps.run(
@@ -219,6 +221,7 @@ class TensorFolds(Learner):
                 tf.constant(rates[steps]),
                 tf.constant((seed, epoch), tf.int32),
                 tf.constant(steps.start, tf.int32),
+                class_weights,
             )
             loss += float(one)
             right += float(found)

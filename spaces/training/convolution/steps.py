@@ -83,6 +83,7 @@ class TrainingSteps:
         rates: tf.Tensor,
         seed: tf.Tensor,
         first: tf.Tensor,
+        class_weights: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Take steps.
 
@@ -100,6 +101,8 @@ class TrainingSteps:
             Seed of the epoch.
         first : tf.Tensor of int32, shape ()
             Number of the first step in its epoch.
+        class_weights : tf.Tensor of float32, shape (n_classes,), optional
+            Weight of each genre in the loss; a mixed row has its genres' mean weight.
 
         Returns
         -------
@@ -114,7 +117,7 @@ class TrainingSteps:
             x = as_batch(tf.gather(data, rows[number]))
             step_seed = tf.random.fold_in(seed, first + number)
             step_loss, step_right, done = self._step(
-                x, genres[number], counts[number], rates[number], step_seed
+                x, genres[number], counts[number], rates[number], step_seed, class_weights
             )
             counted = tf.cast(done, tf.float32)
             return (
@@ -130,7 +133,13 @@ class TrainingSteps:
         return loss, right
 
     def _step(
-        self, x: tf.Tensor, genres: tf.Tensor, counts: tf.Tensor, rate: tf.Tensor, seed: tf.Tensor
+        self,
+        x: tf.Tensor,
+        genres: tf.Tensor,
+        counts: tf.Tensor,
+        rate: tf.Tensor,
+        seed: tf.Tensor,
+        class_weights: tf.Tensor | None,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Take a step; return its loss, the number of correct rows, and whether the next batch follows."""
         n_classes = self._core.output_shape[-1]
@@ -142,6 +151,8 @@ class TrainingSteps:
         with tf.GradientTape() as tape:
             logits = tf.cast(self._core(x, training=True), tf.float32)
             losses = tf.nn.softmax_cross_entropy_with_logits(target, logits)
+            if class_weights is not None:
+                losses *= tf.linalg.matvec(target, class_weights)
             loss = tf.reduce_sum(losses * counts) / tf.reduce_sum(counts)
             total = tf.add_n([loss, *(tf.cast(penalty, tf.float32) for penalty in self._core.losses)])
             scaled = total if self._scale is None else total * self._scale.value

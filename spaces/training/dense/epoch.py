@@ -101,6 +101,7 @@ class CompiledEpoch:
                 number,
                 integer,
                 integer,
+                tf.TensorSpec([None, None], tf.float32),
                 (number,) * 5,
             ],
             # It would leave generated source among the temporary files where Ray ends the process.
@@ -137,6 +138,7 @@ class CompiledEpoch:
         activation: str,
         optimizer: str,
         knobs: Knobs,
+        class_weights: np.ndarray | None = None,
     ) -> tuple[State, np.ndarray, np.ndarray, np.ndarray]:
         """Train for one epoch, then evaluate.
 
@@ -162,6 +164,8 @@ class CompiledEpoch:
             One of `spaces.training.learning_rates.OPTIMIZERS`.
         knobs : Knobs
             The rest of the configuration.
+        class_weights : ndarray of float32, shape (n_folds, n_classes), optional
+            Weight of each genre in the loss of each fold; by default, all genres count equally.
 
         Returns
         -------
@@ -181,6 +185,9 @@ class CompiledEpoch:
             knobs.input_dropout,
             knobs.dropout,
         )
+        if class_weights is None:
+            # The last of the weights is the bias of the output layer, shape (n_folds, n_classes).
+            class_weights = np.ones(state[len(self._weights) - 1].shape, np.float32)
         state, *evaluated = self._run(
             state,
             x,
@@ -193,6 +200,7 @@ class CompiledEpoch:
             tf.constant(keep, tf.float32),
             tf.constant(_position(activation, ACTIVATIONS)),
             tf.constant(_position(optimizer, OPTIMIZERS)),
+            tf.constant(class_weights),
             tuple(tf.constant(number, tf.float32) for number in numbers),
         )
         loss, accuracy, probabilities = (value.numpy() for value in evaluated)
@@ -211,6 +219,7 @@ class CompiledEpoch:
         keep: tf.Tensor,
         activation: tf.Tensor,
         optimizer: tf.Tensor,
+        class_weights: tf.Tensor,
         knobs: tuple[tf.Tensor, ...],
     ) -> tuple[State, tf.Tensor, tf.Tensor, tf.Tensor]:
         n_variables = len(self._variables)
@@ -227,6 +236,7 @@ class CompiledEpoch:
                 rates[number],
                 activation,
                 optimizer,
+                class_weights,
                 knobs,
             )
             return number + 1, total + loss
@@ -255,13 +265,16 @@ class CompiledEpoch:
         rate: tf.Tensor,
         activation: tf.Tensor,
         optimizer: tf.Tensor,
+        class_weights: tf.Tensor,
         knobs: tuple[tf.Tensor, ...],
     ) -> tf.Tensor:
         """Take one optimizer step; return the loss of each fold."""
         smoothing, mixup, decay, input_dropout, dropout = knobs
         n_classes = tf.shape(self._weights[-1].read_value())[1]
         target = tf.one_hot(y, n_classes) * (1.0 - smoothing) + smoothing / tf.cast(n_classes, tf.float32)
-        x, target = _mix(x, target, mixup, seed)
+        # Rows that fill up have genre -1 and do not count.
+        row_weights = tf.gather(class_weights, tf.maximum(y, 0), batch_dims=1)
+        x, target, row_weights = _mix(x, target, row_weights, mixup, seed)
         x = layers.dropout(x, input_dropout, seed, _INPUT_DROPOUT)
         weights = [weight.read_value() for weight in self._weights]
         trained = [weights[position] for position in self._trained]
@@ -269,7 +282,7 @@ class CompiledEpoch:
             tape.watch(trained)
             logits = self._logits(weights, x, activation, counts[:, :, None], seed, dropout)
             losses = tf.nn.softmax_cross_entropy_with_logits(target, logits)
-            by_fold = tf.reduce_sum(losses * counts, axis=1) / tf.reduce_sum(counts, axis=1)
+            by_fold = tf.reduce_sum(losses * row_weights * counts, axis=1) / tf.reduce_sum(counts, axis=1)
             # A sum over folds: each fold's gradient is that of its own mean.
             loss = tf.reduce_sum(by_fold)
         gradients = tape.gradient(loss, trained)
@@ -340,20 +353,23 @@ def _variable(rank: int) -> tf.Variable:
     return tf.Variable(tf.zeros([1] * rank), shape=tf.TensorShape([None] * rank), dtype=tf.float32)
 
 
-def _mix(x: tf.Tensor, target: tf.Tensor, mixup: tf.Tensor, seed: tf.Tensor) -> tuple[Any, Any]:
+def _mix(
+    x: tf.Tensor, target: tf.Tensor, row_weights: tf.Tensor, mixup: tf.Tensor, seed: tf.Tensor
+) -> tuple[Any, Any, Any]:
     """Mix each row with its neighbour in the shuffled batch, all by one weight drawn from a Beta."""
 
-    def mixed() -> tuple[tf.Tensor, tf.Tensor]:
+    def mixed() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         # A Beta is a ratio of two Gammas.
         first, second = tf.unstack(tf.random.stateless_gamma([2], tf.random.fold_in(seed, 0), alpha=mixup))
         share = first / tf.maximum(first + second, 1e-12)
         return (
             share * x + (1.0 - share) * tf.roll(x, 1, axis=1),
             share * target + (1.0 - share) * tf.roll(target, 1, axis=1),
+            share * row_weights + (1.0 - share) * tf.roll(row_weights, 1, axis=1),
         )
 
-    mixed_x, mixed_target = tf.cond(mixup > 0.0, mixed, lambda: (x, target))
-    return mixed_x, mixed_target
+    mixed_x, mixed_target, mixed_weights = tf.cond(mixup > 0.0, mixed, lambda: (x, target, row_weights))
+    return mixed_x, mixed_target, mixed_weights
 
 
 def _position(name: str, names: Sequence[str]) -> int:

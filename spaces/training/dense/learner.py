@@ -110,6 +110,8 @@ class ScaledFolds(Learner):
         for number, fold in enumerate(task.folds):
             y[number, : len(fold.train)] = task.y[fold.train]
         self._y = tf.constant(y)
+        weights = [task.loss_weights(fold) for fold in task.folds]
+        self._class_weights = np.array(weights) if task.class_weight != "none" else None
         self._state = self._compiled.initial_state(architecture, self._fold_seeds(INITIAL))
         self.n_parameters = architecture.n_parameters
 
@@ -149,6 +151,7 @@ class ScaledFolds(Learner):
             activation=self._architecture.activation,
             optimizer=recipe.optimizer,
             knobs=recipe.knobs,
+            class_weights=self._class_weights,
         )
         judged = tuple(probabilities[fold, :size] for fold, size in enumerate(self._valid_sizes))
         return EpochOutcome(float(loss.mean()), float(accuracy.mean()), judged)

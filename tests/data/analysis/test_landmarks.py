@@ -21,8 +21,8 @@ def sketch(y: NDArray[np.floating]) -> np.ndarray:
     return landmarks(Spectrum.of(y.astype(np.float32)))
 
 
-def coded(y: np.ndarray, path: Path, **how: object) -> np.ndarray:
-    soundfile.write(path, y, SR, **how)
+def coded(y: np.ndarray, path: Path, **options: object) -> np.ndarray:
+    soundfile.write(path, y, SR, **options)
     return load(path).y
 
 
@@ -40,9 +40,7 @@ ALTERED: dict[str, Callable[[np.ndarray, Path], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("alteration", ALTERED)
-def test_altered_copies_of_the_real_tracks_are_found_and_nothing_else(
-    shared: Path, tmp_path: Path, alteration: str
-) -> None:
+def test_only_altered_copies_of_the_real_tracks_match(shared: Path, tmp_path: Path, alteration: str) -> None:
     originals = [load(path).y for path in sorted((shared / "gtzan" / "genres_original").glob("*/*.wav"))]
     copies = [ALTERED[alteration](y, tmp_path) for y in originals]
     sketches = [sketch(y) for y in [*originals, *copies]]
@@ -50,7 +48,7 @@ def test_altered_copies_of_the_real_tracks_are_found_and_nothing_else(
     assert pairs.tolist() == [[n, n + len(originals)] for n in range(len(originals))]
 
 
-def test_silence_and_a_steady_tone_have_nothing_in_common_with_others() -> None:
+def test_silence_and_noise_match_nothing() -> None:
     silence = np.zeros(10 * SR)
     noise = np.random.default_rng(1).normal(size=(2, 10 * SR))
     assert len(sketch(silence)) == 0
@@ -58,7 +56,7 @@ def test_silence_and_a_steady_tone_have_nothing_in_common_with_others() -> None:
     assert near_duplicates(lambda: iter([sketches])).size == 0
 
 
-def test_groups_that_share_a_recording_become_one() -> None:
+def test_groups_that_share_a_recording_are_merged() -> None:
     groups = ["b", "a", "c", "b", "d"]
     assert united_groups(groups, []) == groups
     assert united_groups(groups, [(1, 3), (2, 3)]) == ["a", "a", "a", "a", "d"]

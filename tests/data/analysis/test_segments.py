@@ -4,16 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
-from data.analysis.kinds import Kind
+from data.analysis.features import extract
+from data.analysis.kinds import FEATURE_KIND, Kind
 from data.analysis.parameters import Melspec, Parameters, Picture
-from data.analysis.segments import of_file, row_shape
+from data.analysis.segments import of_file, row_shape, segment_bounds
 from data.cache.cache import Cache
 from data.collection.scan import find_files
 from data.errors import CacheError
 from data.pipeline.planner import Preparation
-from tests.support.collection import make_collection
+from tests.support.collection import SR, make_collection
 
 PARAMETERS = Parameters(
     segment_seconds=2.0,
@@ -37,29 +40,46 @@ def cache(collection: Path, tmp_path_factory: pytest.TempPathFactory) -> Cache:
     return Cache.open(uri)
 
 
+@pytest.mark.parametrize(("seconds", "count"), [(0.5, 1), (30.02, 1), (44, 1), (46, 2), (59, 2), (3600, 120)])
+def test_a_track_is_cut_into_equal_segments_with_nothing_lost(seconds: float, count: int) -> None:
+    bounds = segment_bounds(round(seconds * SR))
+    assert len(bounds) == count + 1
+    assert (bounds[0], bounds[-1]) == (0, round(seconds * SR))
+    assert np.ptp(np.diff(bounds)) <= 1
+
+
+def test_a_file_is_analysed_by_segment(tmp_path: Path) -> None:
+    y = np.random.default_rng(0).normal(scale=0.1, size=6 * SR).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", y, SR, subtype="FLOAT")
+    X, start_s = of_file(tmp_path / "a.wav", Parameters(segment_seconds=2), FEATURE_KIND)
+    assert start_s.tolist() == [0, 2, 4]
+    with threadpool_limits(1):
+        np.testing.assert_array_equal(X[1], extract(y[2 * SR : 4 * SR]))
+
+
 @pytest.mark.parametrize("kind", ["features", "melspec", "image"])
-def test_a_file_gives_the_rows_that_the_cache_holds_of_it(kind: Kind, collection: Path, cache: Cache) -> None:
+def test_predictions_get_the_same_rows_as_the_cache_holds(kind: Kind, collection: Path, cache: Cache) -> None:
     rows = cache.rows(kind)
     for track in sorted(set(rows.track_id)):
         X, start_s = of_file(collection / track, PARAMETERS, kind)
-        mine = np.flatnonzero(rows.track_id == track)
-        assert np.array_equal(X, rows.X[mine])
-        assert len(start_s) == len(mine) > 1
+        in_cache = np.flatnonzero(rows.track_id == track)
+        assert np.array_equal(X, rows.X[in_cache])
+        assert len(start_s) == len(in_cache) > 1
         assert start_s[0] == 0
         assert (np.diff(start_s) > 0).all()
         assert X.shape[1:] == row_shape(PARAMETERS, kind)
 
 
-def test_windows_begin_where_they_lie_in_the_audio(collection: Path) -> None:
+def test_windows_start_at_their_position_in_the_audio(collection: Path) -> None:
     X, start_s = of_file(collection / "genre0" / "genre0.00000.wav", PARAMETERS, "melspec")
-    # Two segments of 1.85 s with windows of half a second, each half over the one before.
+    # Two segments of 1.85 s with windows of half a second, each overlapping the previous one by half.
     assert len(X) == 14
     assert start_s[7] == pytest.approx(1.85, abs=1e-3)
     assert start_s[1] == pytest.approx(0.225, abs=0.02)
 
 
-def test_a_model_of_pictures_takes_a_picture(tmp_path: Path) -> None:
-    path = tmp_path / "one.png"
+def test_an_image_is_read_if_the_parameters_describe_images(tmp_path: Path) -> None:
+    path = tmp_path / "image.png"
     Image.fromarray(np.full((30, 40, 3), 60, dtype=np.uint8)).save(path)
     parameters = Parameters(from_pictures=True, image=Picture(size=24))
     X, start_s = of_file(path, parameters, "image")
@@ -68,6 +88,6 @@ def test_a_model_of_pictures_takes_a_picture(tmp_path: Path) -> None:
     assert start_s.tolist() == [0.0]
 
 
-def test_tensors_that_the_parameters_do_not_name(collection: Path) -> None:
+def test_a_kind_without_parameters_is_refused(collection: Path) -> None:
     with pytest.raises(CacheError, match="name no melspec tensors"):
         of_file(collection / "genre0" / "genre0.00000.wav", Parameters(), "melspec")

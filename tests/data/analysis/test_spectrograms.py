@@ -135,7 +135,7 @@ def test_tensors_are_added_to_a_cache_that_has_features(
     melspec = ("--melspec", "--window-seconds", "0.5")
     with monkeypatch.context() as patch:
         # Features are there: taking them again would be most of the work.
-        patch.delattr("data.pipeline.worker.extract")
+        patch.delattr("data.analysis.segments.extract")
         with_melspec = prepared(audio, cache, *melspec)
         both = prepared(audio, cache, "--image", "--image-size", "32")
     assert with_melspec.info.fingerprint != before.info.fingerprint != both.info.fingerprint
@@ -174,7 +174,9 @@ def test_other_tensors_than_those_of_the_cache_are_refused(tmp_path: Path) -> No
     command = ["--audio", str(audio), "--cache", str(cache), "--melspec", "--n-mels", "64"]
     result = CliRunner().invoke(prepare.main, command)
     assert result.exit_code == 2
-    message = "other parameters (melspec.n_mels 32, now 64; melspec.seconds 1.0, now 3.0); name a new folder"
+    message = (
+        "other parameters (melspec.n_mels 32, now 64; melspec.seconds 1.0, now 3.0); choose a new folder"
+    )
     assert message in result.output.replace("\n", " ")
 
 
@@ -216,8 +218,8 @@ def test_pictures_that_are_there_are_taken_without_their_margins(tmp_path: Path)
     found = json.loads(CliRunner().invoke(inspect.main, ["--cache", str(cache), "--json"]).output)
     assert found["skipped"] == {
         "rock/bomb.png": "too many pixels for a spectrogram",
-        "rock/broken.png": "not readable as a picture",
-        "rock/words.png": "not readable as a picture",
+        "rock/broken.png": "not readable as an image",
+        "rock/words.png": "not readable as an image",
     }
     # Faults that only audio shows are unknown, but copies of an image are found.
     assert [found[name] for name in ("short", "silent", "clipped", "near_duplicates")] == [None] * 4

@@ -22,8 +22,8 @@ def tone(seconds: float = 1.0, *, sr: int = SR, channels: int = 1, hz: float = 4
     return y if channels == 1 else np.column_stack([y] * channels)
 
 
-def write(path: Path, y: np.ndarray, sr: int = SR, **how: object) -> Path:
-    soundfile.write(path, y, sr, **how)
+def write(path: Path, y: np.ndarray, sr: int = SR, **options: object) -> Path:
+    soundfile.write(path, y, sr, **options)
     return path
 
 
@@ -45,7 +45,7 @@ def test_same_samples_have_the_same_digest_in_another_format(tmp_path: Path) -> 
 
 
 def test_further_rates_are_resampled_from_the_file_itself(tmp_path: Path) -> None:
-    # Longer than one block, at a rate of its own.
+    # Longer than one block, at a rate that the other tests do not use.
     y = np.random.default_rng(0).normal(scale=0.1, size=3 * 2**17)
     path = write(tmp_path / "a.wav", y, 44_100)
     audio = load(path, other_rates=[16_000, 44_100, SR])
@@ -57,7 +57,7 @@ def test_further_rates_are_resampled_from_the_file_itself(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("sr", "channels"), [(8000, 1), (192_000, 1), (44_100, 6)])
-def test_rates_and_channels_are_brought_to_mono_at_the_wanted_rate(
+def test_any_rate_and_channels_become_mono_at_the_requested_rate(
     tmp_path: Path, sr: int, channels: int
 ) -> None:
     audio = load(write(tmp_path / "a.wav", tone(4, sr=sr, channels=channels), sr))
@@ -73,13 +73,13 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     assert len(load(path).y) == SR
 
 
-def test_a_name_with_spaces_and_other_letters(tmp_path: Path) -> None:
+def test_a_name_with_spaces_and_letters_of_other_scripts(tmp_path: Path) -> None:
     assert len(load(write(tmp_path / "Кино — звезда 太陽.wav", tone())).y) == SR
 
 
-def cut(path: Path, share: float = 0.6) -> Path:
+def cut(path: Path, fraction: float = 0.6) -> Path:
     content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
+    path.write_bytes(content[: int(len(content) * fraction)])
     return path
 
 
@@ -93,8 +93,8 @@ def test_a_file_that_was_cut_short_is_refused(tmp_path: Path, suffix: str) -> No
 def test_a_wav_of_unknown_length_as_written_to_a_pipe_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", tone(2))
     content = bytearray(path.read_bytes())
-    at = content.index(b"data") + 4
-    content[at : at + 4] = b"\xff\xff\xff\xff"
+    place = content.index(b"data") + 4
+    content[place : place + 4] = b"\xff\xff\xff\xff"
     path.write_bytes(bytes(content))
     assert len(load(path).y) == 2 * SR
 
@@ -115,7 +115,7 @@ def test_a_flac_without_its_last_frame_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.flac", tone(2))
     content = path.read_bytes()
     path.write_bytes(content[: content.rindex(b"\xff\xf8")])
-    with pytest.raises(AudioError, match=r"cut short: 1\.\d+ of 2\.00 s are there"):
+    with pytest.raises(AudioError, match=r"cut short: 1\.\d+ of 2\.00 s are present"):
         load(path)
 
 
@@ -138,7 +138,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_cannot_be_used_is_refused_with_its_reason(tmp_path: Path, case: str) -> None:
+def test_an_unusable_file_is_refused_with_its_reason(tmp_path: Path, case: str) -> None:
     make, reason = BAD[case]
     path = tmp_path / "a.wav"
     make(path)
@@ -148,26 +148,26 @@ def test_what_cannot_be_used_is_refused_with_its_reason(tmp_path: Path, case: st
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_this_user_may_not_read(tmp_path: Path) -> None:
+def test_a_file_without_read_permission_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", tone())
     path.chmod(0)
-    # Root may read everything; so the file is read as somebody else.
+    # Root can read every file, so read it as another user.
     for folder in (tmp_path, *tmp_path.parents[:-2]):
         if os.geteuid() == 0 and folder.owner() == "root":
             folder.chmod(folder.stat().st_mode | 0o011)
-    me = os.geteuid()
-    if me == 0:
+    user = os.geteuid()
+    if user == 0:
         os.seteuid(65534)
     try:
         with pytest.raises(AudioError, match=r"cannot be opened \(Permission denied\)"):
             load(path)
     finally:
-        os.seteuid(me)
+        os.seteuid(user)
 
 
 @pytest.fixture
 def bare_mp3(tmp_path: Path) -> Path:
-    """A whole MP3 of a constant bit rate without the first frame, which counts the others."""
+    """A complete MP3 of constant bit rate, without the first frame, which counts the others."""
     path = tmp_path / "a.mp3"
     write(path, tone(5), bitrate_mode="CONSTANT", compression_level=0.5)
     content = path.read_bytes()
@@ -193,7 +193,7 @@ def test_an_mp3_without_a_count_of_frames_is_read(bare_mp3: Path, wrapping: str)
 
 
 @pytest.mark.parametrize("missing", [50, 5000, 7777])
-def test_an_mp3_without_a_count_of_frames_that_ends_within_one_is_refused(
+def test_an_mp3_without_a_count_of_frames_that_ends_within_a_frame_is_refused(
     bare_mp3: Path, missing: int
 ) -> None:
     bare_mp3.write_bytes(bare_mp3.read_bytes()[:-missing])
@@ -209,10 +209,10 @@ def test_clipping_and_silence_are_measured(tmp_path: Path) -> None:
     assert silent.peak == 0
 
 
-def test_days_of_silence_in_a_small_file_are_refused(tmp_path: Path) -> None:
+def test_a_track_that_is_too_long_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "long.flac"
     write(path, np.zeros(31 * 22050))
-    with pytest.raises(AudioError, match=r"long\.flac: longer than 0.5 minutes; cut it into pieces"):
+    with pytest.raises(AudioError, match=r"long\.flac: longer than 0\.5 minutes; cut it into pieces"):
         load(path, longest_s=30)
     write(path, np.zeros(30 * 22050))
     assert len(load(path, longest_s=30).y) == 30 * 22050
@@ -225,11 +225,11 @@ def vbr_mp3(tmp_path: Path) -> bytes:
     return path.read_bytes()
 
 
-def test_a_vbr_mp3_without_its_header_is_read_whole(tmp_path: Path, vbr_mp3: bytes) -> None:
+def test_a_vbr_mp3_without_its_header_is_read_completely(tmp_path: Path, vbr_mp3: bytes) -> None:
     length = frame_length(vbr_mp3[:4])
     (tmp_path / "a.mp3").write_bytes(vbr_mp3[length:])
     audio = load(tmp_path / "a.mp3")
-    # What the header would trim, the delay of encoder and decoder, is kept.
+    # The delay of encoder and decoder, which the header would trim, remains.
     assert audio.duration_s == pytest.approx(3, abs=0.1)
     assert audio.missing_s == 0
 
@@ -237,13 +237,13 @@ def test_a_vbr_mp3_without_its_header_is_read_whole(tmp_path: Path, vbr_mp3: byt
 @pytest.mark.parametrize(
     "between", [b"", b"TAG" + bytes(125) + b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128)]
 )
-def test_joined_mp3s_are_read_whole(tmp_path: Path, vbr_mp3: bytes, between: bytes) -> None:
+def test_joined_mp3s_are_read_completely(tmp_path: Path, vbr_mp3: bytes, between: bytes) -> None:
     (tmp_path / "a.mp3").write_bytes(vbr_mp3 + between + vbr_mp3)
     assert load(tmp_path / "a.mp3").duration_s == pytest.approx(6, abs=0.15)
 
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
-def test_a_chained_ogg_is_read_whole(tmp_path: Path, subtype: str) -> None:
+def test_a_chained_ogg_is_read_completely(tmp_path: Path, subtype: str) -> None:
     part = write(tmp_path / "part.ogg", tone(3, sr=48000), 48000, format="OGG", subtype=subtype).read_bytes()
     (tmp_path / "a.ogg").write_bytes(part + part)
     assert load(tmp_path / "a.ogg").duration_s == pytest.approx(6, abs=0.05)
@@ -270,10 +270,10 @@ def test_a_wav_whose_header_states_eight_bytes_too_many_is_accepted(tmp_path: Pa
     assert audio.missing_s == pytest.approx(4 / SR)
 
 
-def test_an_mp3_with_a_tag_and_no_audio_holds_no_samples(tmp_path: Path, vbr_mp3: bytes) -> None:
+def test_an_mp3_with_a_tag_and_no_audio_has_no_samples(tmp_path: Path, vbr_mp3: bytes) -> None:
     length = frame_length(vbr_mp3[:4])
     (tmp_path / "a.mp3").write_bytes(b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128) + vbr_mp3[:length])
-    with pytest.raises(AudioError, match=r"a\.mp3: holds no samples"):
+    with pytest.raises(AudioError, match=r"a\.mp3: contains no samples"):
         load(tmp_path / "a.mp3")
 
 
@@ -300,7 +300,7 @@ ENCODED = {
 
 
 @pytest.mark.parametrize("name", ENCODED)
-def test_what_libsndfile_does_not_read(tmp_path: Path, name: str) -> None:
+def test_formats_that_libsndfile_cannot_read(tmp_path: Path, name: str) -> None:
     encoder, codec = ENCODED[name]
     audio = load(encode(tmp_path / name, encoder, tone(3, sr=48000), 48000))
     assert audio.codec == codec
@@ -310,14 +310,14 @@ def test_what_libsndfile_does_not_read(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ENCODED)
-def test_a_cut_file_that_libsndfile_does_not_read_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_cut_file_of_a_format_that_libsndfile_cannot_read_is_refused(tmp_path: Path, name: str) -> None:
     path = cut(encode(tmp_path / name, ENCODED[name][0], tone(3, sr=48000), 48000))
     with pytest.raises(AudioError, match="cut short"):
         load(path)
 
 
 @pytest.mark.parametrize("suffix", ["mp3", "ogg"])
-def test_both_decoders_give_the_same_samples(tmp_path: Path, suffix: str) -> None:
+def test_both_decoders_return_the_same_samples(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"a.{suffix}", tone(3))
     expected, _ = soundfile.read(path, dtype="float32")
     audio = load(path)

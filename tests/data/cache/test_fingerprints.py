@@ -25,7 +25,7 @@ def prepared(audio: Path, cache: Path, *options: str) -> None:
     assert result.exit_code == 0, result.output
 
 
-def test_a_kind_of_input_depends_on_its_own_parameters_only() -> None:
+def test_a_kind_of_input_depends_only_on_its_own_parameters() -> None:
     assert same_input("features", PLAIN, WITH_MELSPEC)
     assert same_input("features", PLAIN, WITH_EMBEDDING)
     assert not same_input("melspec", PLAIN, WITH_MELSPEC)
@@ -36,7 +36,7 @@ def test_a_kind_of_input_depends_on_its_own_parameters_only() -> None:
     assert not any(same_input(kind, PLAIN, longer) for kind in ("features", "melspec", "embedding-small"))
 
 
-def test_a_parameter_at_its_default_is_not_hashed() -> None:
+def test_a_parameter_with_its_default_value_is_not_hashed() -> None:
     assert input_fingerprint("features", {}, "c") == input_fingerprint("features", PLAIN, "c")
     assert input_fingerprint("features", PLAIN, "c") != input_fingerprint("features", PLAIN, "d")
     assert input_fingerprint("features", PLAIN, "c") != input_fingerprint("melspec", PLAIN, "c")
@@ -49,7 +49,7 @@ def test_parameters_without_embeddings_are_written_as_before() -> None:
 
 @pytest.fixture
 def old_cache(tmp_path: Path) -> Path:
-    """A cache as version 0.1 wrote it: without the fingerprint of its collection."""
+    """A cache in the format of version 0.1, without the fingerprint of its collection."""
     cache = tmp_path / "cache"
     prepared(make_collection(tmp_path / "audio"), cache)
     content = json.loads((cache / "cache.json").read_text())
@@ -59,7 +59,7 @@ def old_cache(tmp_path: Path) -> Path:
 
 
 def reference(cache: Path) -> CacheRef:
-    """What a run of version 0.1 recorded of its cache."""
+    """Return the reference to a cache that a run of version 0.1 stored."""
     info = Cache.open(cache).info
     common = info.model_dump(include={"fingerprint", "source", "synthetic", "parameters"})
     return CacheRef(uri=str(cache), **common)
@@ -74,24 +74,24 @@ def test_a_cache_of_version_1_has_the_collection_of_its_manifest(tmp_path: Path,
     assert old.input_fingerprint("features") == current.input_fingerprint("features")
 
 
-def test_an_old_run_outlives_what_is_added_to_its_cache(tmp_path: Path, old_cache: Path) -> None:
+def test_an_old_run_stays_valid_when_its_cache_is_extended(tmp_path: Path, old_cache: Path) -> None:
     run = reference(old_cache)
     prepared(tmp_path / "audio", old_cache, "--melspec", "--window-seconds", "0.5")
-    grown = Cache.open(old_cache)
-    assert grown.info.fingerprint != run.fingerprint
-    assert run.is_in(grown, "features")
-    assert not run.is_in(grown, "melspec")
-    later = CacheRef.of(grown, "melspec")
+    extended = Cache.open(old_cache)
+    assert extended.info.fingerprint != run.fingerprint
+    assert run.is_in(extended, "features")
+    assert not run.is_in(extended, "melspec")
+    later = CacheRef.of(extended, "melspec")
     assert run.same_collection(later)
     assert later.same_collection(run)
-    assert later.data == grown.collection
+    assert later.data == extended.collection
 
 
-def test_other_tracks_are_another_collection(tmp_path: Path, old_cache: Path) -> None:
+def test_other_tracks_change_the_collection(tmp_path: Path, old_cache: Path) -> None:
     run = reference(old_cache)
     new = CacheRef.of(Cache.open(old_cache), "features")
     prepared(make_collection(tmp_path / "audio", tracks=4), old_cache)
-    grown = Cache.open(old_cache)
+    extended = Cache.open(old_cache)
     for reference_of_run in (run, new):
-        assert not reference_of_run.is_in(grown, "features")
-        assert not reference_of_run.same_collection(CacheRef.of(grown, "features"))
+        assert not reference_of_run.is_in(extended, "features")
+        assert not reference_of_run.same_collection(CacheRef.of(extended, "features"))

@@ -1,4 +1,4 @@
-"""Tensors of a cache as an array that processes share, from the shards or by way of the scratch folder."""
+"""Tensors of a cache as an array that processes share, mapped from shards or from the scratch folder."""
 
 from __future__ import annotations
 
@@ -35,35 +35,35 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def wanted() -> np.ndarray:
-    """Tensors of 200 windows: 100 tracks of two."""
+def tensors() -> np.ndarray:
+    """Tensors of 200 windows: 100 tracks with two windows each."""
     return np.random.default_rng(0).normal(size=(200, *_SHAPE)).astype(np.float16)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, wanted: np.ndarray) -> Folder:
-    """The same in three shards, whose tracks are not in order, one of them with a stale track."""
+def folder(tmp_path: Path, tensors: np.ndarray) -> Folder:
+    """A cache of `tensors` in three unsorted shards, one of them with an outdated track."""
     folder = Folder.at(tmp_path / "cache")
     order = np.random.default_rng(1).permutation(100)
     shards = {"a": order[:40].tolist(), "b": order[40:47].tolist(), "c": order[47:].tolist()}
     for name, tracks in shards.items():
-        tensors = [TrackTensors(f"{n:03d}", "genre", wanted[2 * n : 2 * n + 2]) for n in tracks]
+        shard = [TrackTensors(f"{n:03d}", "genre", tensors[2 * n : 2 * n + 2]) for n in tracks]
         if name == "c":
-            tensors.insert(5, TrackTensors(f"{shards['a'][0]:03d}", "genre", np.zeros((2, *_SHAPE), "f2")))
-        write_shard(folder / "melspec", name, tensors)
-    part = {track: name for name, tracks in shards.items() for track in tracks}
-    names = [f"{track:03d}" for track in sorted(part)]
+            shard.insert(5, TrackTensors(f"{shards['a'][0]:03d}", "genre", np.zeros((2, *_SHAPE), "f2")))
+        write_shard(folder / "melspec", name, shard)
+    part_of_track = {track: name for name, tracks in shards.items() for track in tracks}
+    names = [f"{track:03d}" for track in sorted(part_of_track)]
     manifest = {
         "track_id": names,
         "group": names,
-        "part": [part[track] for track in sorted(part)],
+        "part": [part_of_track[track] for track in sorted(part_of_track)],
         "status": ["ok"] * len(names),
     }
     folder.write_table("manifest.parquet", pa.table(manifest))
     return folder
 
 
-CHOSEN: dict[str, Callable[[np.ndarray | MappedTensors], np.ndarray]] = {
+SELECTIONS: dict[str, Callable[[np.ndarray | MappedTensors], np.ndarray]] = {
     "all": lambda X: X[:],
     "one": lambda X: X[17],
     "last": lambda X: X[-1],
@@ -82,24 +82,24 @@ CHOSEN: dict[str, Callable[[np.ndarray | MappedTensors], np.ndarray]] = {
 }
 
 
-@pytest.mark.parametrize("how", CHOSEN)
-def test_it_is_indexed_like_an_array(folder: Folder, wanted: np.ndarray, how: str) -> None:
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_tensors_are_indexed_like_an_array(folder: Folder, tensors: np.ndarray, selection: str) -> None:
     X = read_tensors(folder, "melspec", "0" * 64).X
     assert isinstance(X, MappedTensors)
-    found, expected = CHOSEN[how](X), CHOSEN[how](wanted)
-    assert found.dtype == expected.dtype
-    np.testing.assert_array_equal(found, expected)
+    actual, expected = SELECTIONS[selection](X), SELECTIONS[selection](tensors)
+    assert actual.dtype == expected.dtype
+    np.testing.assert_array_equal(actual, expected)
 
 
-def test_it_has_the_attributes_of_an_array(folder: Folder, wanted: np.ndarray) -> None:
+def test_tensors_have_the_attributes_of_an_array(folder: Folder, tensors: np.ndarray) -> None:
     rows = read_tensors(folder, "melspec", "0" * 64)
     X = rows.X
     assert (X.shape, X.dtype, X.ndim, X.size, X.nbytes, len(X)) == (
-        wanted.shape,
-        wanted.dtype,
+        tensors.shape,
+        tensors.dtype,
         3,
-        wanted.size,
-        wanted.nbytes,
+        tensors.size,
+        tensors.nbytes,
         200,
     )
     assert rows.track_id.tolist() == [f"{n:03d}" for n in range(100) for _ in range(2)]
@@ -110,8 +110,8 @@ def test_it_has_the_attributes_of_an_array(folder: Folder, wanted: np.ndarray) -
         np.array(X, copy=False)
 
 
-def test_shards_on_a_local_disk_are_mapped_read_only_and_take_no_scratch(
-    folder: Folder, wanted: np.ndarray, scratch: Path
+def test_local_shards_are_mapped_read_only_without_scratch_files(
+    folder: Folder, tensors: np.ndarray, scratch: Path
 ) -> None:
     X = read_tensors(folder, "melspec", "0" * 64).X
     assert isinstance(X, MappedTensors)
@@ -119,18 +119,18 @@ def test_shards_on_a_local_disk_are_mapped_read_only_and_take_no_scratch(
     maps = Path("/proc/self/maps").read_text()
     assert all(f"{folder.path}/melspec/{name}.parquet" in maps for name in "abc")
     X[3][:] = 0
-    np.testing.assert_array_equal(X[3], wanted[3])
+    np.testing.assert_array_equal(X[3], tensors[3])
     assert not scratch.exists()
 
 
-def test_a_rewritten_shard_does_not_change_what_is_mapped(folder: Folder, wanted: np.ndarray) -> None:
+def test_deleted_shards_stay_mapped(folder: Folder, tensors: np.ndarray) -> None:
     X = read_tensors(folder, "melspec", "0" * 64).X
     for name in "abc":
         (folder.local / "melspec" / f"{name}.parquet").unlink()
-    np.testing.assert_array_equal(X[:], wanted)
+    np.testing.assert_array_equal(X[:], tensors)
 
 
-def test_more_shards_than_files_may_be_open(tmp_path: Path) -> None:
+def test_more_shards_than_the_limit_of_open_files(tmp_path: Path) -> None:
     code = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
@@ -150,16 +150,18 @@ print(read_tensors(Folder.at(sys.argv[1]), "melspec", "0" * 64).X[:].sum())
     assert float(shown.stdout) == 120
 
 
-@pytest.mark.parametrize("how", [{"compression": "zstd"}, {"data_page_size": 500}, {"use_dictionary": True}])
-def test_a_column_in_another_layout_is_not_mapped_but_read(
-    tmp_path: Path, folder: Folder, wanted: np.ndarray, scratch: Path, how: dict[str, object]
+@pytest.mark.parametrize(
+    "layout", [{"compression": "zstd"}, {"data_page_size": 500}, {"use_dictionary": True}]
+)
+def test_a_column_in_another_layout_is_copied_to_scratch(
+    tmp_path: Path, folder: Folder, tensors: np.ndarray, scratch: Path, layout: dict[str, object]
 ) -> None:
     path = folder.local / "melspec" / "b.parquet"
     plain = {"compression": "none", "use_dictionary": False, "write_batch_size": 2}
-    pq.write_table(pq.read_table(path), path, **(plain | how))
+    pq.write_table(pq.read_table(path), path, **(plain | layout))
     assert map_column(str(path), pq.read_metadata(path), "tensor") is None
     X = read_tensors(folder, "melspec", "0" * 64).X
-    np.testing.assert_array_equal(X, wanted)
+    np.testing.assert_array_equal(X, tensors)
     assert isinstance(X, np.memmap)
     assert not X.flags.writeable
     (array,) = scratch.glob("[!.]*.npy")
@@ -168,10 +170,10 @@ def test_a_column_in_another_layout_is_not_mapped_but_read(
     assert array.stat().st_ino == before
 
 
-def test_a_full_scratch_disk_is_an_error_and_not_the_end(folder: Folder, scratch: Path) -> None:
+def test_a_full_scratch_disk_is_reported(folder: Folder, scratch: Path) -> None:
     path = folder.local / "melspec" / "b.parquet"
     pq.write_table(pq.read_table(path), path, compression="zstd")
-    # In a process of its own, which a write into a hole of the file would end by a signal.
+    # In a new process, because a failing write to a mapped file would kill it with a signal.
     code = (
         "import sys; from data.io.folder import Folder; from data.cache.tensor_reader import read_tensors;"
         "read_tensors(Folder.at(sys.argv[1]), 'melspec', '0' * 64)"
@@ -186,21 +188,21 @@ def test_a_full_scratch_disk_is_an_error_and_not_the_end(folder: Folder, scratch
         assert not list(scratch.glob(".tmp-*"))
 
 
-def test_a_shard_that_is_missing_is_named(folder: Folder) -> None:
+def test_a_missing_shard_is_named(folder: Folder) -> None:
     (folder.local / "melspec" / "b.parquet").unlink()
-    for reading in (read_tensors, lambda *given: list(read_tables(*given))):
+    for read in (read_tensors, lambda *arguments: list(read_tables(*arguments))):
         with pytest.raises(CacheError, match=r"melspec/b\.parquet: missing; copy it again"):
-            reading(folder, "melspec", "0" * 64)
+            read(folder, "melspec", "0" * 64)
 
 
-def test_a_shard_that_only_skipped_tracks_name_need_not_be_there(folder: Folder) -> None:
+def test_a_shard_of_skipped_tracks_only_can_be_missing(folder: Folder) -> None:
     manifest = folder.read_table("manifest.parquet").to_pylist()
     skipped = {"track_id": "zzz", "group": "zzz", "part": "none", "status": "skipped"}
     folder.write_table("manifest.parquet", pa.Table.from_pylist([*manifest, skipped]))
     assert len(read_tensors(folder, "melspec", "0" * 64).X) == 200
 
 
-def test_tensors_whose_making_was_interrupted(folder: Folder) -> None:
+def test_interrupted_tensors_are_reported(folder: Folder) -> None:
     for name in "abc":
         path = folder.local / "melspec" / f"{name}.parquet"
         path.rename(path.with_name(f"{name}-later.parquet"))
@@ -216,18 +218,18 @@ def test_a_manifest_of_another_preparation_is_refused(folder: Folder) -> None:
         read_tensors(folder, "melspec", "0" * 64)
 
 
-def test_arrow_tables_give_fixed_shape_tensors(folder: Folder, wanted: np.ndarray) -> None:
-    found = {}
+def test_arrow_tables_contain_fixed_shape_tensors(folder: Folder, tensors: np.ndarray) -> None:
+    tensor_of_key = {}
     for table in read_tables(folder, "melspec", "0" * 64):
         tensor = table["tensor"]
         assert tensor.type == pa.fixed_shape_tensor(pa.float16(), _SHAPE)
         values = tensor.combine_chunks().to_numpy_ndarray()
         keys = zip(table["track_id"].to_pylist(), table["segment"].to_pylist(), strict=True)
-        found |= dict(zip(keys, values, strict=True))
-    np.testing.assert_array_equal(np.stack([found[key] for key in sorted(found)]), wanted)
+        tensor_of_key |= dict(zip(keys, values, strict=True))
+    np.testing.assert_array_equal(np.stack([tensor_of_key[key] for key in sorted(tensor_of_key)]), tensors)
 
 
-def test_a_cache_gives_its_tables(tmp_path: Path) -> None:
+def test_a_cache_yields_its_tables(tmp_path: Path) -> None:
     from click.testing import CliRunner
 
     from data import prepare
@@ -258,7 +260,7 @@ def test_files_unused_for_a_week_are_deleted(scratch: Path) -> None:
     assert sorted(path.name for path in scratch.glob("[!.]*.npy")) == ["mine.npy", "new.npy", "used.npy"]
 
 
-def test_what_a_killed_process_left_is_deleted_but_not_what_is_being_made(scratch: Path) -> None:
+def test_unfinished_files_of_killed_processes_are_deleted(scratch: Path) -> None:
     make(scratch / "whole.npy")
     (scratch / ".tmp-whole.npy").write_bytes(b"half")
     with making(scratch / "other.npy") as temporary:
@@ -272,18 +274,18 @@ def test_what_a_killed_process_left_is_deleted_but_not_what_is_being_made(scratc
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """Mount a file system of that size."""
+    """Mount a file system of this size."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this user may not mount a small file system")
+        pytest.skip("this user cannot mount a file system")
     try:
         yield
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_room_is_made_by_deleting_what_was_not_used_longest(
+def test_the_least_recently_used_files_are_deleted_first(
     scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with small_disk(scratch, "4m"):

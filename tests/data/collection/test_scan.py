@@ -119,12 +119,12 @@ def test_ignored_files_are_summarised(tmp_path: Path) -> None:
     scan = scan_folder(tmp_path)
     assert [file.track_id for file in scan.files] == ["pop/b.wav", "rock/a.wav", "rock/live/c.wav"]
     summary = scan.summary()
-    assert summary.startswith("3 .mid, ")
-    for part in ("1 .txt", "2 without a suffix", "; no usable file in jazz"):
+    assert summary.startswith("3 .mid (such as jazz/0.mid), ")
+    for part in ("1 .txt (such as pop/notes.TXT)", "2 without a suffix", "; no usable file in jazz"):
         assert part in summary
     flat = scan_folder(tmp_path, flat=True)
     assert [file.track_id for file in flat.files] == ["pop/b.wav", "rock/a.wav"]
-    assert "1 folders" in flat.summary()
+    assert "1 folders (such as live)" in flat.summary()
     assert scan_folder(touch(tmp_path / "clean", "rock/a.wav", "pop/b.wav")).summary() == ""
 
 
@@ -182,7 +182,7 @@ def test_genres_with_few_tracks_are_left_out(tmp_path: Path) -> None:
     touch(tmp_path, "rock/a.wav", "rock/b.wav", "pop/a.wav", "pop/b.wav", "jazz/a.wav")
     scan = scan_folder(tmp_path, min_tracks=2)
     assert {file.label for file in scan.files} == {"rock", "pop"}
-    assert scan.summary() == "1 in genres with fewer than 2 files (jazz)"
+    assert scan.summary() == "1 in genres with fewer than 2 files (such as jazz)"
 
 
 def test_folders_that_are_numbers_are_questioned(tmp_path: Path) -> None:

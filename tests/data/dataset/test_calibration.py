@@ -74,9 +74,9 @@ def test_coverage_and_accuracy() -> None:
 @pytest.mark.parametrize(
     ("probabilities", "truth", "message"),
     [
-        ([[0.9, 0.1], [0.2, 0.8]], [0, 1], "all of them are predicted right"),
-        ([[1.0, 0.0], [0.0, 1.0]], [0, 1], "all of them are predicted right"),
-        ([[0.9, 0.1], [0.2, 0.8]], [1, 0], "say next to nothing about the genre"),
+        ([[0.9, 0.1], [0.2, 0.8]], [0, 1], "all predictions are correct"),
+        ([[1.0, 0.0], [0.0, 1.0]], [0, 1], "all predictions are correct"),
+        ([[0.9, 0.1], [0.2, 0.8]], [1, 0], "hardly depend on the genre"),
         ([[0.9, 0.1]], [0], "fitted on 1 tracks"),
         ([[0.9, float("nan")], [0.2, 0.8]], [0, 1], "not a finite number"),
     ],

@@ -87,7 +87,7 @@ def test_each_metric_has_the_raw_score_of_its_best(metric: Metric) -> None:
 
 def test_nothing_to_choose_from() -> None:
     truth = np.zeros(3, dtype=np.int64)
-    with pytest.raises(ValueError, match="needs a trial and two groups"):
+    with pytest.raises(ValueError, match="needs at least one trial and two groups"):
         correct_for_choice([], truth, TrackGroups.independent(3), n_classes=2)
-    with pytest.raises(ValueError, match="needs a trial and two groups"):
+    with pytest.raises(ValueError, match="needs at least one trial and two groups"):
         correct_for_choice([truth[None]], truth, TrackGroups.of(["a"] * 3), n_classes=2)

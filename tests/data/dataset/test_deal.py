@@ -124,7 +124,7 @@ def test_a_deal_of_another_version_is_refused(tmp_path: Path) -> None:
     stored_deal(cache, tracks, **OPTIONS)  # type: ignore[arg-type]
     (file,) = (tmp_path / FOLDER).iterdir()
     tracks.to_parquet(file)
-    with pytest.raises(CacheError, match="of another version; delete the file"):
+    with pytest.raises(CacheError, match="in another format; delete the file"):
         stored_deal(cache, tracks, **OPTIONS)  # type: ignore[arg-type]
 
 
@@ -140,7 +140,7 @@ def test_a_cache_that_cannot_be_written_is_split_all_the_same(tmp_path: Path) ->
 def test_a_new_genre_without_enough_groups_is_refused() -> None:
     tracks = collection({"a": 40, "b": 60})
     earlier = deal(tracks, **OPTIONS).split  # type: ignore[arg-type]
-    with pytest.raises(SplitError, match="genre 'c' has no track to train on"):
+    with pytest.raises(SplitError, match="genre 'c' has no training track"):
         deal(both(tracks, collection({"c": 1})), **OPTIONS, earlier=earlier)  # type: ignore[arg-type]
 
 

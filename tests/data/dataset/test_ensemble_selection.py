@@ -80,5 +80,5 @@ def test_a_model_can_be_added_again() -> None:
 
 
 def test_nothing_to_select() -> None:
-    with pytest.raises(ValueError, match="needs a model and two groups"):
+    with pytest.raises(ValueError, match="needs at least one model and two groups"):
         select_ensemble(np.empty((0, 3, 2)), np.zeros(3, dtype=int), TrackGroups.independent(3))

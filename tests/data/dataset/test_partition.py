@@ -85,7 +85,7 @@ def test_a_group_on_two_sides_never_leaks() -> None:
         ("1122vvee", {}, "numbered folds and valid"),
         ("1111--ee", {}, r"one fold only \(1\)"),
         ("vvvvvvee", {}, "no track is in train"),
-        ("t-t-vvee", {}, "genre 'b' has no track to train on"),
+        ("t-t-vvee", {}, "genre 'b' has no training track"),
     ],
 )
 def test_what_cannot_be_used_or_contradicts(sides: str, options: dict[str, float], message: str) -> None:

@@ -86,21 +86,21 @@ def test_seed_decides() -> None:
 @pytest.mark.parametrize(
     ("counts", "options", "said"),
     [
-        ({"a": 3, "b": 30}, {"folds": 5}, "--folds 5: genre 'a' has 3 .*; give --folds 3 or fewer, or add"),
-        ({"a": 3, "b": 30}, {"folds": 1}, "--folds 1: genre 'a' has 3 .*; give --folds 2 to 3, or add"),
+        ({"a": 3, "b": 30}, {"folds": 5}, "--folds 5: genre 'a' has 3 .*; use --folds 3 or fewer, or add"),
+        ({"a": 3, "b": 30}, {"folds": 1}, "--folds 1: genre 'a' has 3 .*; use --folds 2 to 3, or add"),
         ({"a": 1, "b": 30}, {"folds": 5}, "genre 'a' has 1 .*; name other groups, or add tracks"),
-        ({"a": 30}, {"folds": 5}, "one genre only"),
+        ({"a": 30}, {"folds": 5}, "only one genre"),
         ({"a": 30, "b": 30}, {"folds": 0}, "--folds 0"),
         ({"a": 30, "b": 30}, {"folds": 2, "test_fraction": 0.7}, "--test-fraction 0.7"),
         (
             {"a": 4, "b": 30},
             {"folds": 2, "test_fraction": 0.2},
-            "--test-fraction 0.2: genre 'a' .*; give 0.25 or 0, or",
+            "--test-fraction 0.2: genre 'a' .*; use 0.25 or 0, or",
         ),
         (
             {"a": 30, "b": 30},
             {"folds": 2, "test_fraction": 0.02},
-            "0.02: too small, 0.05 is the smallest fraction",
+            "0.02: too small; the minimum is 0.05",
         ),
     ],
 )
@@ -160,11 +160,11 @@ def test_partition_that_is_no_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("groups", range(3, 20))
-def test_a_share_that_is_advised_is_one_that_works(groups: int) -> None:
+def test_the_suggested_fraction_works(groups: int) -> None:
     tracks = tracks_of({"a": groups, "b": 60})
     with pytest.raises(SplitError) as caught:
         make_split(tracks, folds=2, test_fraction=0.05, seed=0)
-    advised = re.search(r"give (\S+) or 0", str(caught.value))
-    assert advised is not None
-    split = make_split(tracks, folds=2, test_fraction=float(advised[1]), seed=0)
+    suggested = re.search(r"use (\S+) or 0", str(caught.value))
+    assert suggested is not None
+    split = make_split(tracks, folds=2, test_fraction=float(suggested[1]), seed=0)
     assert split.test.any()

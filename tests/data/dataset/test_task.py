@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def test_a_cache_that_was_replaced_is_refused(tmp_path: Path) -> None:
     task = refit_task(rows, make_split(rows.tracks(), folds=2, test_fraction=0.0, seed=0))
     content = json.loads((cache / "cache.json").read_text())
     (cache / "cache.json").write_text(json.dumps(content | {"fingerprint": "1" * 64}))
-    with pytest.raises(CacheError, match="holds other data than when the search began"):
+    with pytest.raises(CacheError, match="its data changed after the search started"):
         task.X[np.array([0])]
 
 
@@ -127,3 +128,13 @@ def test_a_track_without_an_input_is_left_out_and_named() -> None:
         assert set(task.track_id[task.track[mine.valid]]) == set(
             whole.track_id[whole.track[all_of_them.valid]]
         ) - {absent}
+
+
+def test_genres_are_weighted_by_the_training_rows_of_a_fold() -> None:
+    rows = make_rows()
+    task = search_task(rows, make_split(rows.tracks(), folds=3, test_fraction=0.2, seed=0))
+    fold = task.folds[0]
+    assert task.loss_weights(fold) is None
+    weights = replace(task, class_weight="balanced").loss_weights(fold)
+    assert weights is not None
+    assert weights[task.y[fold.train]].mean() == pytest.approx(1.0, rel=1e-6)

@@ -106,7 +106,7 @@ def test_a_node_that_does_not_see_the_files_or_the_cache_is_named(
     audio = make_collection(hidden / "audio", tracks=20, seconds=5)
     for source, cache, message in (
         (audio, tmp_path / "cache", "does not see this file; put the collection where all nodes"),
-        (seen, hidden / "cache", "are not visible here; name a folder that all nodes share"),
+        (seen, hidden / "cache", "are not visible here; choose a folder that all nodes share"),
     ):
         result = prepare(source, cache, cluster)
         assert result.returncode == 2, result.stdout

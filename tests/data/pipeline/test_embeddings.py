@@ -1,4 +1,4 @@
-"""Embeddings in a cache: made with the features, added later, killed, changed, refused."""
+"""Embeddings in a cache: extracted with the features, added later, interrupted, changed, refused."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def prepared(audio: Path, cache: Path, *options: object) -> Cache:
     return Cache.open(cache)
 
 
-def encoder(folder: Path, name: str = "small", **how: object) -> Path:
-    return write_onnx(folder / f"{name}.onnx", metadata={"sample_rate": str(RATE)}, **how)  # type: ignore[arg-type]
+def encoder(folder: Path, name: str = "small", **options: object) -> Path:
+    return write_onnx(folder / f"{name}.onnx", metadata={"sample_rate": str(RATE)}, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -59,13 +59,13 @@ def test_a_segment_has_the_pooled_vectors_of_its_own_samples(tmp_path: Path, aud
     assert rows.blocks == ((KIND, VECTOR),)
     y = load(audio / rows.track_id[3], sample_rate=RATE, min_samples=1).y
     second = frames_of(y[6000:])
-    wanted = np.concatenate([second.mean(axis=0), second.std(axis=0)])
-    np.testing.assert_allclose(rows.X[3], wanted, rtol=1e-3, atol=1e-3)
+    expected = np.concatenate([second.mean(axis=0), second.std(axis=0)])
+    np.testing.assert_allclose(rows.X[3], expected, rtol=1e-3, atol=1e-3)
 
 
-def test_the_cache_records_the_encoder_and_keeps_its_files(tmp_path: Path, audio: Path) -> None:
+def test_the_cache_stores_the_encoder_and_its_files(tmp_path: Path, audio: Path) -> None:
     path = encoder(tmp_path / "encoder")
-    (tmp_path / "encoder" / "LICENSE.txt").write_text("Do what you like.")
+    (tmp_path / "encoder" / "LICENSE.txt").write_text("Public domain.")
     cache = prepared(audio, tmp_path / "cache", "--embedding", path)
     embedding = json.loads((tmp_path / "cache" / "cache.json").read_text())["parameters"]["embeddings"]
     assert embedding["small"].keys() == {
@@ -81,7 +81,7 @@ def test_the_cache_records_the_encoder_and_keeps_its_files(tmp_path: Path, audio
     assert len(prepared(audio, tmp_path / "cache").rows(KIND).X) == 7
 
 
-def test_features_and_embeddings_stand_side_by_side(tmp_path: Path, audio: Path) -> None:
+def test_features_and_embeddings_are_joined(tmp_path: Path, audio: Path) -> None:
     other = encoder(tmp_path, "a-other")
     options = ["--embedding", encoder(tmp_path), "--embedding", other]
     cache = prepared(audio, tmp_path / "cache", *options)
@@ -100,7 +100,7 @@ def test_features_and_embeddings_stand_side_by_side(tmp_path: Path, audio: Path)
     assert start_s.tolist() == [0.0]
 
 
-def test_an_embedding_is_added_without_touching_what_the_cache_has(
+def test_adding_an_embedding_keeps_the_content_of_the_cache(
     tmp_path: Path, audio: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (audio / "genre0" / "text.wav").write_text("words")
@@ -109,9 +109,9 @@ def test_an_embedding_is_added_without_touching_what_the_cache_has(
     kinds = ("features", "melspec", KIND)
     values = {kind: np.array(before.rows(kind).X[np.arange(6)]) for kind in kinds}
     with monkeypatch.context() as patch:
-        # What the cache has is copied: making it again would be most of the work.
-        patch.delattr("data.pipeline.worker.extract")
-        patch.setattr("data.pipeline.worker.tensors_of", lambda *_: {})
+        # Inputs in the cache are copied, because extracting them again would be most of the work.
+        patch.delattr("data.analysis.segments.extract")
+        patch.setattr("data.analysis.segments.tensors_of", lambda *_: {})
         after = prepared(audio, tmp_path / "cache", "--embedding", encoder(tmp_path, "further"))
     for kind in kinds:
         np.testing.assert_array_equal(after.rows(kind).X[np.arange(6)], values[kind])
@@ -164,14 +164,14 @@ def test_audio_on_which_an_encoder_fails_is_skipped_with_its_reason(tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--embedding", "vggish"], "--embedding vggish: unknown; give musicnn or a FILE.onnx"),
+        (["--embedding", "vggish"], "--embedding vggish: unknown; use musicnn or a FILE.onnx"),
         (["--embedding", "none.onnx"], "no such file"),
         (["--embedding-rate", "16000"], "does not go with encoders other than ONNX files"),
         (["--embedding-weights", "here"], "does not go with encoders other than musicnn"),
-        (["--embedding", "musicnn", "--embedding-weights", "nowhere"], "holds no MSD_musicnn.index"),
+        (["--embedding", "musicnn", "--embedding-weights", "nowhere"], "has no MSD_musicnn.index"),
     ],
 )
-def test_what_is_wrong_with_the_options_is_one_line(
+def test_bad_options_are_reported_in_one_line(
     tmp_path: Path, audio: Path, options: list[str], reason: str
 ) -> None:
     result = run(audio, tmp_path / "cache", *options)
@@ -186,27 +186,27 @@ def test_names_of_other_inputs_are_refused(tmp_path: Path, name: str) -> None:
         find_encoders([str(encoder(tmp_path, name))])
 
 
-def test_two_encoders_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_encoders_with_the_same_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="two encoders are called 'small'"):
         find_encoders([str(encoder(tmp_path)), str(encoder(tmp_path / "other"))])
 
 
-def test_files_that_were_exchanged_are_noticed(tmp_path: Path) -> None:
-    (found,) = find_encoders([str(encoder(tmp_path))])
+def test_replaced_files_are_detected(tmp_path: Path) -> None:
+    (encoder_files,) = find_encoders([str(encoder(tmp_path))])
     folder = tmp_path / "copy"
     folder.mkdir()
     shutil.copy(encoder(tmp_path / "other", opset=18), folder / "encoder.onnx")
-    with pytest.raises(EncoderError, match="are not those that it was used with"):
-        open_encoder(folder, found.name, found.embedding)
+    with pytest.raises(EncoderError, match="have changed"):
+        open_encoder(folder, encoder_files.name, encoder_files.embedding)
 
 
-def test_a_cache_without_embeddings_says_how_to_make_them(tmp_path: Path, audio: Path) -> None:
+def test_a_cache_without_embeddings_names_the_command_that_adds_them(tmp_path: Path, audio: Path) -> None:
     cache = prepared(audio, tmp_path / "cache")
     with pytest.raises(CacheError, match=r"has no embeddings; make them with .* --embedding musicnn'"):
         cache.kind_of("embedding")
 
 
-def test_musicnn_with_weights_of_a_folder(tmp_path: Path) -> None:
+def test_musicnn_reads_weights_from_a_folder(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=1)
     random_musicnn(tmp_path / "weights")
     weights = ["--embedding-weights", tmp_path / "weights"]
@@ -227,14 +227,14 @@ def test_musicnn_with_weights_of_a_folder(tmp_path: Path) -> None:
 def test_embeddings_by_workers_and_in_a_bucket(tmp_path: Path, bucket: str) -> None:
     audio = make_collection(tmp_path / "audio", tracks=24)
     path = encoder(tmp_path)
-    here = prepared(audio, tmp_path / "cache", "--embedding", path)
+    local = prepared(audio, tmp_path / "cache", "--embedding", path)
     uri = f"{bucket}/embedded"
     options = ["--audio", audio, "--cache", uri, "--workers", 2, "--embedding", path]
-    # A process of its own, whose Ray knows the bucket's server: this one's may have started without it.
+    # In a new process, because the Ray of this process may have started before the bucket's server.
     command = [sys.executable, "-m", "data.prepare", *map(str, options)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    there = Cache.open(uri)
-    assert there.info.fingerprint == here.info.fingerprint
-    assert there.rows(KIND).track_id.tolist() == here.rows(KIND).track_id.tolist()
-    np.testing.assert_allclose(there.rows(KIND).X, here.rows(KIND).X, rtol=1e-3, atol=1e-3)
+    remote = Cache.open(uri)
+    assert remote.info.fingerprint == local.info.fingerprint
+    assert remote.rows(KIND).track_id.tolist() == local.rows(KIND).track_id.tolist()
+    np.testing.assert_allclose(remote.rows(KIND).X, local.rows(KIND).X, rtol=1e-3, atol=1e-3)

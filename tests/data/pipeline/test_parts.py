@@ -10,49 +10,50 @@ from data.analysis.parameters import Parameters
 from data.cache.cache import Cache
 from data.collection.scan import find_files
 from data.io.folder import Folder
-from data.pipeline import parts as gathering
-from data.pipeline.parts import Gathered, Parts, SortedRows
+from data.pipeline import parts
+from data.pipeline.parts import NewestRows, Parts, SortedRows
 from data.pipeline.planner import Preparation
 from tests.support.collection import make_collection
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "CHUNK", 2)
+    monkeypatch.setattr(parts, "CHUNK", 2)
 
 
 def written(folder: Folder, name: str, tracks: str, value: int) -> None:
     folder.write_table(name, pa.table({"track_id": list(tracks), "value": [value] * len(tracks)}))
 
 
-def test_the_newest_row_of_each_track_comes_in_order(tmp_path: Path) -> None:
+def test_the_newest_row_of_each_track_is_read_in_order(tmp_path: Path) -> None:
     folder = Folder.at(tmp_path)
     written(folder, "manifest.parquet", "abcdefgh", 0)
     for number, tracks in enumerate(("xhb", "b", "ie"), start=1):
         written(folder / "parts", f"{number:08d}-0.parquet", tracks, number)
-    found = Gathered(list("abdehi"), folder, Parts(folder / "parts"), with_old=True)
-    tables = list(found.chunks(["track_id", "value"]))
+    rows = NewestRows(list("abdehi"), folder, Parts(folder / "parts"), with_old=True)
+    tables = list(rows.chunks(["track_id", "value"]))
     assert [len(table) for table in tables] == [2, 2, 2]
     whole = pa.concat_tables(tables)
     assert "".join(whole["track_id"].to_pylist()) == "abdehi"
     assert whole["value"].to_pylist() == [0, 2, 0, 3, 1, 3]
 
 
-@pytest.mark.parametrize("bounds_asked", [["c", "e", "z"], ["a", "b", "c", "d", "e"], ["z"], ["0", "c", "z"]])
-def test_sorted_rows_are_read_on(tmp_path: Path, bounds_asked: list[str]) -> None:
+@pytest.mark.parametrize("last_tracks", [["c", "e", "z"], ["a", "b", "c", "d", "e"], ["z"], ["0", "c", "z"]])
+def test_sorted_rows_continue_after_the_previous_call(tmp_path: Path, last_tracks: list[str]) -> None:
     folder = Folder.at(tmp_path)
     tracks = "aabccccce"
     written(folder, "t.parquet", tracks, 0)
     rows = SortedRows(folder.parquet("t.parquet"))
-    given = ["".join(rows.upto(last)["track_id"].to_pylist()) for last in bounds_asked]
-    bounds = ["", *bounds_asked]
+    tracks_per_call = ["".join(rows.up_to(last)["track_id"].to_pylist()) for last in last_tracks]
+    bounds = ["", *last_tracks]
     expected = [
-        "".join(t for t in tracks if low < t <= high) for low, high in zip(bounds, bounds_asked, strict=False)
+        "".join(track for track in tracks if low < track <= high)
+        for low, high in zip(bounds, last_tracks, strict=False)
     ]
-    assert given == expected
+    assert tracks_per_call == expected
 
 
-def test_a_cache_is_the_same_however_many_rows_are_in_memory(
+def test_a_cache_does_not_depend_on_the_rows_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     audio = make_collection(tmp_path / "audio", tracks=5, seconds=0.4)
@@ -66,10 +67,10 @@ def test_a_cache_is_the_same_however_many_rows_are_in_memory(
     prepared("cache")
     moved = audio / "genre1" / "genre1.00002.wav"
     moved.rename(audio / "genre0" / "a.wav")
-    found = prepared("cache")
-    monkeypatch.setattr(gathering, "CHUNK", 4096)
-    wanted = prepared("whole")
-    assert found.info.fingerprint == wanted.info.fingerprint
-    assert found.features.track_id.tolist() == wanted.features.track_id.tolist()
-    assert found.features.group.tolist() == wanted.features.group.tolist()
-    np.testing.assert_allclose(found.features.X, wanted.features.X, rtol=1e-3)
+    updated = prepared("cache")
+    monkeypatch.setattr(parts, "CHUNK", 4096)
+    expected = prepared("whole")
+    assert updated.info.fingerprint == expected.info.fingerprint
+    assert updated.features.track_id.tolist() == expected.features.track_id.tolist()
+    assert updated.features.group.tolist() == expected.features.group.tolist()
+    np.testing.assert_allclose(updated.features.X, expected.features.X, rtol=1e-3)

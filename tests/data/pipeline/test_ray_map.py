@@ -25,8 +25,8 @@ def test_a_local_ray_that_does_not_start_is_reported(
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", fails)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
-    said = r"^Ray could not be started on this machine \(the node timed out\); free memory and space"
-    with pytest.raises(SettingsError, match=said), cluster(2):
+    message = r"^Ray could not be started on this machine \(the node timed out\); free memory and space"
+    with pytest.raises(SettingsError, match=message), cluster(2):
         pass
     assert attempts == ["local", "local"]
 
@@ -52,24 +52,24 @@ from pathlib import Path
 from data.pipeline.ray_map import cluster
 import search.api, search.plan, search.sampling.warm_start
 
-def sockets_of_mine():
-    # Whatever was started from here, and by what was, has its environment.
+def own_sockets():
+    # All processes started from here, directly or not, have this environment.
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if b"LISTENING_TEST=yes" in (process / "environ").read_bytes():
                 yield from (os.readlink(fd) for fd in (process / "fd").iterdir())
 
 with cluster(workers=2):
-    mine = set(sockets_of_mine())
+    sockets = set(own_sockets())
     for kind in ("tcp", "tcp6"):
         for fields in map(str.split, Path("/proc/net", kind).read_text().splitlines()):
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in mine:
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
                 print(fields[1].partition(":")[0])
 """
 
 
 @pytest.mark.slow
-def test_a_ray_of_this_machine_listens_on_loopback_alone_and_starts_with_a_long_tmpdir(
+def test_a_local_ray_listens_only_on_loopback_and_starts_with_a_long_tmpdir(
     tmp_path: Path,
 ) -> None:
     temporary = tmp_path / ("x" * 100)
@@ -85,5 +85,5 @@ def test_a_ray_of_this_machine_listens_on_loopback_alone_and_starts_with_a_long_
     )
     addresses = done.stdout.split()
     assert len(addresses) > 3
-    # 127.0.0.1 as the kernel writes it, also where it stands in an address of IPv6.
+    # 127.0.0.1 in the notation of the kernel, also inside an IPv6 address.
     assert {address[-8:] for address in addresses} == {"0100007F"}

@@ -20,8 +20,8 @@ from data.errors import ExportError, RunError
 from results.evaluation.trials import named_trial
 from results.export import main
 from results.exporting.ensemble_writer import choose_members
-from results.model.classifier import Prediction
 from results.model.ensemble import Ensemble, _segment_at
+from results.model.prediction import Prediction
 from results.ranking.boards import boards
 from search.storage.run_folder import RunFolder
 from tests.support.paths import ROOT

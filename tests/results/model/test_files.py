@@ -50,9 +50,9 @@ def flip(name: str) -> Callable[[Path], None]:
 CORRUPT = {
     "an old version": (
         edit("config.json", lambda content: content.update(format=0)),
-        "config.json: export format 0",
+        "config.json: format 0",
     ),
-    "not an object": (put("config.json", [1]), "config.json: export format None"),
+    "not an object": (put("config.json", [1]), "config.json: format None"),
     "a field missing": (edit("config.json", lambda content: content.pop("family")), "config.json"),
     "unknown family": (
         edit("config.json", lambda content: content.update(family="x")),
@@ -93,7 +93,7 @@ def test_a_corrupt_file_is_named(bundle_copy: Path, corruption: str) -> None:
 @pytest.mark.parametrize("name", ["config.json", "preprocess.json", "labels.json", "model.keras"])
 def test_a_missing_file_is_named(bundle_copy: Path, name: str) -> None:
     (bundle_copy / name).unlink()
-    with pytest.raises(ExportError, match=f"{name}: (missing|export format None)"):
+    with pytest.raises(ExportError, match=f"{name}: (missing|format None)"):
         results.load(bundle_copy)
 
 

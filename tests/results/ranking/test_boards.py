@@ -249,3 +249,16 @@ def test_the_best_score_is_corrected_for_the_selection_of_trial_and_epoch(tmp_pa
     ((board,), _) = boards(str(tmp_path))
     assert board.correction is not None
     assert not board.correction.corrected.epochs
+
+
+def test_runs_are_ranked_by_their_metric(tmp_path: Path) -> None:
+    run = write_scores(tmp_path, "a", [0.5, 0.7, 0.6], settings={"metric": "log_loss"})
+    trials = run.trials()
+    trials["val_loss"] = [0.9, 0.8, 0.7]
+    run.write_tables(trials, run.history())
+    ((board,), _) = boards(str(tmp_path))
+    assert [entry.val_accuracy for entry in board.entries] == [0.6, 0.7, 0.5]
+    write_scores(tmp_path, "b", [0.5])
+    ((board,), _) = boards(str(tmp_path))
+    # Runs by other metrics are ranked by accuracy together.
+    assert board.entries[0].val_accuracy == 0.7

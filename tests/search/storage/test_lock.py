@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from search.sampling.samplers import make_sampler
 from search.storage.lock import claimed, refuse_existing
 from search.storage.run_folder import RunFolder
 from search.storage.study import create_study, open_study, repair_journal
+from tests.support.mounts import read_only, run_with_mounts
 
 
 @pytest.fixture
@@ -40,6 +42,21 @@ def test_a_folder_that_cannot_be_created(run: RunFolder, tmp_path: Path) -> None
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(RunError, match="cannot be created"), claimed(run, new=True):
         pass
+
+
+def test_a_run_on_a_read_only_disk(run: RunFolder) -> None:
+    with claimed(run, new=True):
+        run.folder.write("run.json", b"{}")
+    program = (
+        "import sys\nfrom search.storage.lock import claimed\n"
+        "from search.storage.run_folder import RunFolder\n"
+        "with claimed(RunFolder.at(sys.argv[1], 'night'), new=False): pass\n"
+    )
+    command = [sys.executable, "-c", program, str(run.folder.local.parent)]
+    result = run_with_mounts(read_only(run.folder.local), command)
+    assert result.stderr.splitlines()[-1].startswith(
+        f"data.errors.RunError: {run.folder.uri}: this run cannot be written (Read-only file system);"
+    )
 
 
 def test_complete_lines_of_a_journal_are_kept(run: RunFolder) -> None:

@@ -14,6 +14,7 @@ from ray.tune.search import Searcher
 
 import spaces
 from search.sampling.samplers import make_sampler
+from search.storage.columns import EPOCH_METRICS
 from search.storage.journal_backend import Journal, JournalFile
 from search.storage.tables import history_table, trials_table
 from search.tune.optuna_searcher import TruthfulOptunaSearch
@@ -25,7 +26,7 @@ FAMILY = spaces.get("features_mlp")
 def searcher(tmp_path: Path) -> TruthfulOptunaSearch:
     return TruthfulOptunaSearch(
         space=partial(FAMILY.space, max_epochs=50),
-        metric="val_accuracy",
+        metric="score",
         mode="max",
         points_to_evaluate=[FAMILY.baseline(50)],
         sampler=make_sampler("tpe", seed=0),
@@ -35,15 +36,21 @@ def searcher(tmp_path: Path) -> TruthfulOptunaSearch:
 
 
 def result(epochs: list[int], accuracy: float, outcome: str = "RUNNING", error: str = "") -> dict[str, Any]:
-    row = {"val_loss": 1.0, "val_macro_f1": 0.4, "train_loss": 0.9, "train_accuracy": 0.6}
+    row = {name: 0.4 for name in EPOCH_METRICS if name != "val_accuracy"}
     return {
         "epoch": epochs[-1] if epochs else 0,
         "best_epoch": epochs[-1] if epochs else 0,
         "val_accuracy": accuracy,
+        "score": accuracy,
         **row,
         "params": 100,
         "seconds": 1.5,
-        "curve": [{"epoch": epoch, "val_accuracy": accuracy - 0.01 * epoch, **row} for epoch in epochs],
+        "precision": "float32",
+        "curve": [
+            {"epoch": epoch, "val_accuracy": score, "score": score, **row}
+            for epoch in epochs
+            for score in (accuracy - 0.01 * epoch,)
+        ],
         "outcome": outcome,
         "error": error,
         "hostname": "node-7",
@@ -172,7 +179,7 @@ def test_records_are_in_the_journal_immediately(searcher: TruthfulOptunaSearch, 
 def test_a_trial_that_reaches_the_target_is_complete(tmp_path: Path) -> None:
     searcher = TruthfulOptunaSearch(
         space=partial(FAMILY.space, max_epochs=50),
-        metric="val_accuracy",
+        metric="score",
         mode="max",
         sampler=make_sampler("random", seed=0),
         storage=Journal(tmp_path / "study.journal"),

@@ -55,5 +55,5 @@ def test_a_cluster_with_other_versions(address: str, small_cache: Path, tmp_path
     assert result.returncode == 2, result.stderr
     assert result.stderr.strip().count("\n") == 0
     assert f"--address {address}: the cluster has Ray 2.9.0 and Python 3.12.1, this " in result.stderr
-    assert "install the same on all nodes" in result.stderr
+    assert "install the same versions on all nodes" in result.stderr
     assert not (tmp_path / "runs").exists()

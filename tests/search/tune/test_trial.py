@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 
 import spaces
+from data.dataset.scores import COLUMNS, METRICS, Metric, merit
 from data.dataset.splits import make_split
 from data.dataset.task import Task, search_task
 from data.errors import CacheError, RunError
+from search.storage.columns import EPOCH_METRICS
 from search.storage.run_folder import RunFolder
+from search.storage.rungs import Rungs
 from search.tune import trial as trial_module
 from search.tune.trial import GenreTrial
 from spaces.training.family import EpochOutcome
@@ -42,11 +45,11 @@ def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
     # On any machine, trials report only at the rungs unless a test changes this.
     never = float("inf")
     pace: dict[str, Any] = {"patience": None, "report_seconds": never, "checkpoint_seconds": never}
-    pace["deterministic"] = False
+    pace |= {"deterministic": False, "metric": "accuracy"}
 
     class Local(GenreTrial):
         def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
-            options = {"task": task, "family": FAMILY, "run": run, "milestones": (2, 4)}
+            options = {"task": task, "family": FAMILY, "run": run, "rungs": Rungs((2, 4), "epochs")}
             super().setup(config, seed=0, **options, **pace)  # type: ignore[arg-type]
 
     def maker(**changes: Any) -> GenreTrial:
@@ -110,11 +113,11 @@ def test_a_trial_resumed_after_its_process_died_has_the_same_scores(make: Maker)
         expected = uninterrupted.train()
     make(**CHECKPOINT_ALWAYS).train()
     resumed = make()
-    report = resumed.train()
-    # Epochs that the dead process had reported are repeated, for a driver that died with it.
-    assert [row["epoch"] for row in report["curve"]] == [1, 2, 3, 4]
-    report = resumed.train()
-    assert [row["epoch"] for row in report["curve"]] == [5, 6]
+    # Epochs that the dead process had reported are repeated, for a driver that died with it. It may not have
+    # recorded its decision about this rung, so the trial does not train before it has reported.
+    reports = [resumed.train() for _ in range(3)]
+    assert [[row["epoch"] for row in report["curve"]] for report in reports] == [[1, 2], [3, 4], [5, 6]]
+    report = reports[-1]
     for name in ("epoch", "best_epoch", "val_accuracy", "val_loss", "train_loss"):
         assert report[name] == expected[name]
 
@@ -294,7 +297,7 @@ def test_predictions_of_an_unreported_epoch_are_replaced_by_the_previous_ones(
     # The driver ended the search after the second improvement was reported.
     run.settle_predictions({"local": reports[-2]["best_epoch"]})
     assert run.predictions("local", reports[-2]["best_epoch"]).equals(saved[1])
-    assert (run.folder / "predictions").names() == ["local.parquet"]
+    assert (run.folder / "predictions").names() == ["local.epochs.parquet", "local.parquet"]
     run.settle_predictions({"local": reports[-2]["best_epoch"]})
     assert run.predictions("local").equals(saved[1])
 
@@ -306,6 +309,50 @@ def test_predictions_of_a_reported_epoch_are_kept(make: Maker, run: RunFolder) -
     kept = run.predictions("local", report["best_epoch"])
     run.settle_predictions({"local": report["best_epoch"]})
     assert run.predictions("local").equals(kept)
+    assert (run.folder / "predictions").names() == ["local.epochs.parquet", "local.parquet"]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_metric_chooses_the_best_epoch(make: Maker, run: RunFolder, metric: Metric) -> None:
+    trial = make(metric=metric, epochs=30, learning_rate=0.03)
+    reports = [trial.train() for _ in range(3)]
+    curve = [row for report in reports for row in report["curve"]]
+    scores = [(merit(row[COLUMNS[metric]], metric), -row["val_loss"]) for row in curve]
+    assert [row["score"] for row in curve] == [score for score, _ in scores]
+    best = max(range(len(curve)), key=scores.__getitem__)
+    assert (reports[-1]["best_epoch"], reports[-1]["score"]) == (best + 1, scores[best][0])
+    for name in EPOCH_METRICS:
+        assert reports[-1][name] == curve[best][name]
+    saved = run.predictions("local", best + 1)
+    chosen = saved.filter(like="p.").to_numpy().argmax(axis=1)
+    epochs = run.epoch_predictions("local", len(saved), 30)
+    assert (epochs.array()[best] == chosen).all()
+
+
+def test_a_failed_trial_has_the_worst_score(make: Maker) -> None:
+    assert make(metric="log_loss", activation="nonsense").train()["score"] < -16
+    assert make(metric="accuracy", activation="nonsense").train()["score"] == 0.0
+
+
+def test_a_resumed_trial_stores_the_predictions_of_all_epochs(make: Maker, run: RunFolder) -> None:
+    uninterrupted = make(epochs=5)
+    while not uninterrupted.train()["done"]:
+        pass
+    n_tracks = len(run.predictions("local"))
+    expected = run.epoch_predictions("local", n_tracks, 5).array()
+    make(epochs=5, **CHECKPOINT_ALWAYS).train()
+    resumed = make(epochs=5)
+    while not resumed.train()["done"]:
+        pass
+    assert (run.epoch_predictions("local", n_tracks, 5).array() == expected).all()
+
+
+def test_incomplete_predictions_of_epochs_are_removed(make: Maker, run: RunFolder) -> None:
+    make(**CHECKPOINT_ALWAYS).train()
+    (run.folder / "predictions").remove("local.epochs.parquet")
+    resumed = make(**CHECKPOINT_ALWAYS)
+    while not resumed.train()["done"]:
+        pass
     assert (run.folder / "predictions").names() == ["local.parquet"]
 
 

@@ -37,8 +37,8 @@ def noise(seconds: float) -> np.ndarray:
 def test_log_mel_patches_equal_librosa() -> None:
     y = noise(7.5)
     S = librosa.feature.melspectrogram(y=y, sr=16_000, n_fft=512, hop_length=256, n_mels=96)
-    wanted = np.log10(10_000 * S + 1).T[: 2 * 187].reshape(2, 187, 96)
-    np.testing.assert_allclose(log_mel_patches(y), wanted, atol=1e-5)
+    expected = np.log10(10_000 * S + 1).T[: 2 * 187].reshape(2, 187, 96)
+    np.testing.assert_allclose(log_mel_patches(y), expected, atol=1e-5)
 
 
 def test_a_short_signal_is_padded_with_silence(encoder: Musicnn) -> None:
@@ -133,12 +133,12 @@ def test_the_published_weights_give_the_published_tags(shared: Path, published_m
 
 def test_without_the_weights_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("data.analysis.encoders.musicnn_weights.PACKAGE", "a-package-that-is-not-installed")
-    with pytest.raises(EncoderError, match=r"run 'make embeddings' .* or name their folder by --embedding-"):
+    with pytest.raises(EncoderError, match=r"run 'make embeddings' .* or pass their folder to --embedding-"):
         find_weights()
 
 
 def test_files_that_are_not_the_weights_are_one_line(tmp_path: Path, folder: Path, variables: object) -> None:
-    with pytest.raises(EncoderError, match=r"holds no MSD_musicnn\.index"):
+    with pytest.raises(EncoderError, match=r"has no MSD_musicnn\.index"):
         find_weights(tmp_path)
     for name in ("MSD_musicnn.index", "MSD_musicnn.data-00000-of-00001"):
         (tmp_path / name).write_bytes(b"not a checkpoint")

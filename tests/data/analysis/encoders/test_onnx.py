@@ -61,14 +61,14 @@ FORMS: dict[str, Callable[[Path], OnnxEncoder]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_takes_every_form_of_input_and_output(tmp_path: Path, form: str) -> None:
+def test_every_shape_of_input_and_output_is_supported(tmp_path: Path, form: str) -> None:
     encoder = FORMS[form](tmp_path / "a.onnx")
     assert (encoder.sample_rate, encoder.dimension) == (RATE, DIMENSION)
     y = signal(20)
     np.testing.assert_allclose(encoder.encode(y), frames_of(y), rtol=1e-4, atol=1e-4)
 
 
-def test_a_short_rest_is_dropped_and_a_longer_one_padded(tmp_path: Path) -> None:
+def test_a_short_remainder_is_dropped_and_a_longer_one_padded(tmp_path: Path) -> None:
     encoder = OnnxEncoder(write_onnx(tmp_path / "a.onnx"), sample_rate=RATE)
     y = signal(2.4)
     np.testing.assert_allclose(encoder.encode(y), frames_of(y), rtol=1e-4, atol=1e-4)
@@ -78,7 +78,7 @@ def test_a_short_rest_is_dropped_and_a_longer_one_padded(tmp_path: Path) -> None
     assert encoder.encode(y[:7]).shape == (1, DIMENSION)
 
 
-def test_rate_and_patch_come_from_the_metadata_unless_given(tmp_path: Path) -> None:
+def test_options_override_the_rate_and_patch_of_the_metadata(tmp_path: Path) -> None:
     dynamic = {"audio": ["samples"], "vectors": ["frames", DIMENSION], "nodes": FRAMES, "shape": [-1, WINDOW]}
     path = write_onnx(tmp_path / "a.onnx", metadata={"sample_rate": "8000", "seconds": "0.1"}, **dynamic)
     assert (OnnxEncoder(path).sample_rate, OnnxEncoder(path).seconds) == (8000, 0.1)
@@ -87,39 +87,39 @@ def test_rate_and_patch_come_from_the_metadata_unless_given(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("written", "options", "reason"),
+    ("properties", "options", "reason"),
     [
-        ({"audio": ["n", 2, WINDOW]}, {}, "an encoder takes mono float32 audio of shape"),
+        ({"audio": ["n", 2, WINDOW]}, {}, "expected mono float32 audio of shape"),
         ({"audio_type": TensorProto.DOUBLE, "nodes": [
             helper.make_node("Cast", ["audio"], ["x"], to=TensorProto.FLOAT),
             helper.make_node("MatMul", ["x", "matrix"], ["vectors"]),
-        ]}, {}, "an encoder takes mono float32 audio of shape"),
+        ]}, {}, "expected mono float32 audio of shape"),
         ({"vectors": ["n", 1, 1, DIMENSION], "shape": [0, 1, 1, DIMENSION], "nodes": [
             helper.make_node("MatMul", ["audio", "matrix"], ["x"]),
             helper.make_node("Reshape", ["x", "shape"], ["vectors"]),
-        ]}, {}, r"an encoder gives floats of shape \(d\)"),
-        ({}, {"sample_rate": None}, "its metadata names no sample_rate; give the rate"),
-        ({"metadata": {"sample_rate": "fast"}}, {"sample_rate": None}, "its metadata names no sample_rate"),
-        ({}, {"sample_rate": 12}, "--embedding-rate is from 4000 to 192000"),
-        ({}, {"seconds": 1.0}, "takes patches of 400 samples.*leave out --embedding-seconds"),
+        ]}, {}, r"expected floats of shape \(d\)"),
+        ({}, {"sample_rate": None}, "its metadata states no sample_rate; pass the rate"),
+        ({"metadata": {"sample_rate": "fast"}}, {"sample_rate": None}, "its metadata states no sample_rate"),
+        ({}, {"sample_rate": 12}, "--embedding-rate must be from 4000 to 192000"),
+        ({}, {"seconds": 1.0}, "expects patches of 400 samples.*leave out --embedding-seconds"),
         (
             {"audio": ["samples"], "vectors": ["f", DIMENSION], "nodes": FRAMES, "shape": [-1, WINDOW]},
             {"seconds": 0.001},
             "a patch of 8 samples at 8000 Hz is shorter than 0.02 s",
         ),
-        ({"opset": 99}, {}, "it needs opset 99, this version knows opsets up to"),
+        ({"opset": 99}, {}, "it needs opset 99, but onnxruntime supports opsets up to"),
         ({"nodes": LOGARITHM}, {}, "output is not finite"),
         (
             {"audio": ["samples"], "vectors": ["f", DIMENSION], "nodes": FRAMES, "shape": [-1, WINDOW]},
             {"seconds": 0.07},
-            "fails on audio of shape.*set the length of a patch by --embedding-seconds",
+            "fails on audio of shape.*set the length of a patch with --embedding-seconds",
         ),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_file_is_one_line(
-    tmp_path: Path, written: dict[str, object], options: dict[str, object], reason: str
+def test_an_unsuitable_file_is_reported_in_one_line(
+    tmp_path: Path, properties: dict[str, object], options: dict[str, object], reason: str
 ) -> None:
-    path = write_onnx(tmp_path / "a.onnx", **written)  # type: ignore[arg-type]
+    path = write_onnx(tmp_path / "a.onnx", **properties)  # type: ignore[arg-type]
     with pytest.raises(EncoderError, match=reason) as error:
         OnnxEncoder(path, **({"sample_rate": RATE} | options))  # type: ignore[arg-type]
     assert str(path) in str(error.value)
@@ -136,8 +136,8 @@ def test_output_that_is_not_finite_for_some_audio_is_an_error(tmp_path: Path) ->
         encoder.encode(1e3 * signal(2))
 
 
-@pytest.mark.parametrize("content", [None, b"", b"hello, this is no ONNX file"])
-def test_what_is_no_file_is_one_line(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize("content", [None, b"", b"this is not an ONNX file"])
+def test_a_file_that_is_not_onnx_is_reported_in_one_line(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "a.onnx"
     if content is not None:
         path.write_bytes(content)
@@ -146,7 +146,7 @@ def test_what_is_no_file_is_one_line(tmp_path: Path, content: bytes | None) -> N
     assert "\n" not in str(error.value)
 
 
-def test_weights_beside_the_file_belong_to_it(tmp_path: Path) -> None:
+def test_external_weights_belong_to_the_encoder(tmp_path: Path) -> None:
     whole = onnx.load(write_onnx(tmp_path / "whole.onnx"))
     path = tmp_path / "split.onnx"
     onnx.save(whole, path, save_as_external_data=True, location="split.data", size_threshold=0)
@@ -156,5 +156,5 @@ def test_weights_beside_the_file_belong_to_it(tmp_path: Path) -> None:
         OnnxEncoder(path, sample_rate=RATE).encode(y), frames_of(y), rtol=1e-4, atol=1e-4
     )
     (tmp_path / "split.data").unlink()
-    with pytest.raises(EncoderError, match=r"keeps weights in 'split\.data', which is not beside it"):
+    with pytest.raises(EncoderError, match=r"its weights 'split\.data' are not in the same folder"):
         files_of(path)

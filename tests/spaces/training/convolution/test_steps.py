@@ -24,7 +24,13 @@ def linear() -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(N_CLASSES, kernel_regularizer=penalty)(inputs))
 
 
-def step(core: keras.Model, *, counts: np.ndarray | None = None, **options: Any) -> tuple[float, float]:
+def step(
+    core: keras.Model,
+    *,
+    counts: np.ndarray | None = None,
+    class_weights: np.ndarray | None = None,
+    **options: Any,
+) -> tuple[float, float]:
     """Take one step of plain gradient descent on all rows: the optimizer's first has no momentum yet."""
     given: dict[str, Any] = {"weight_decay": 0.0, "label_smoothing": 0.0, "augment": None, **options}
     steps = TrainingSteps(core, "sgd", **given)
@@ -37,8 +43,24 @@ def step(core: keras.Model, *, counts: np.ndarray | None = None, **options: Any)
         tf.constant([RATE]),
         tf.constant((1, 2), tf.int32),
         tf.constant(0, tf.int32),
+        None if class_weights is None else tf.constant(class_weights, tf.float32),
     )
     return float(loss), float(right)
+
+
+def test_a_step_weights_the_loss_of_each_genre() -> None:
+    core = linear()
+    kernel, bias = core.get_weights()
+    by_genre = np.array([0.5, 1.0, 2.0])
+    loss, _ = step(core, class_weights=by_genre)
+
+    logits = X @ kernel + bias
+    likely = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    row_weights = by_genre[Y] / len(X)
+    assert loss == pytest.approx(-np.log(likely[np.arange(len(X)), Y]) @ row_weights, rel=1e-5)
+    error = (likely - np.eye(N_CLASSES)[Y]) * row_weights[:, None]
+    expected = kernel - RATE * 1.9 * (X.T @ error + 2 * L2 * kernel)
+    np.testing.assert_allclose(core.get_weights()[0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])

@@ -38,6 +38,7 @@ def run(
     batches: Batches | None = None,
     architecture: Architecture = RELU,
     optimizer: str = "sgd",
+    class_weights: np.ndarray | None = None,
 ) -> tuple[State, np.ndarray, np.ndarray, np.ndarray]:
     x, y = data()
     batches = batches or deal_batches((12, 12), batch_size, (5, 6))
@@ -54,6 +55,7 @@ def run(
         activation=architecture.activation,
         optimizer=optimizer,
         knobs=knobs,
+        class_weights=class_weights,
     )
 
 
@@ -150,3 +152,16 @@ def test_average_keeps_its_share(compiled: CompiledEpoch) -> None:
     fresh = weights(compiled, compiled.initial_state(RELU, SEEDS))
     for before, after, average in zip(fresh, trained, averaged, strict=True):
         assert average == pytest.approx(0.75 * before + 0.25 * after, abs=1e-6)
+
+
+def test_weighted_genres_change_loss_and_gradient_in_proportion(compiled: CompiledEpoch) -> None:
+    rate = 1e-3
+    by_genre = np.repeat(np.eye(3, dtype=np.float32)[:, None], FOLDS, axis=1)
+    initial = weights(compiled, compiled.initial_state(RELU, SEEDS))
+    (plain, loss, _, _), *parts = (run(compiled, rate=rate, class_weights=each) for each in (None, *by_genre))
+    # One step on all rows: the loss and the gradient are sums over the genres.
+    np.testing.assert_allclose(sum(part[1] for part in parts), loss, rtol=1e-5)
+    for position, before in enumerate(initial):
+        steps = [weights(compiled, part[0])[position] - before for part in parts]
+        np.testing.assert_allclose(sum(steps), weights(compiled, plain)[position] - before, atol=1e-6)
+    assert not np.allclose(weights(compiled, parts[0][0])[-1], weights(compiled, parts[1][0])[-1])

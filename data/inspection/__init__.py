@@ -1,0 +1,1 @@
+"""The page of ``data.inspect --html``: tables, distributions, and clips to listen to."""
