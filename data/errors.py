@@ -18,6 +18,10 @@ class CacheError(HarnessError):
     """A cache is missing, incomplete, of another version, or lacks the requested data."""
 
 
+class InputsChangedError(CacheError):
+    """The inputs of a running search were removed or replaced."""
+
+
 class SplitError(HarnessError):
     """Tracks cannot be split as requested."""
 

@@ -310,6 +310,12 @@ def _cluster(settings: SearchSettings) -> Iterator[int]:
                 " a GPU by --gpus-per-trial 0.25",
                 highlight=False,
             )
+        if settings.gpus_per_trial and spaces.get(settings.family).reads in (FEATURE_KIND, EMBEDDED):
+            err().print(
+                f"--gpus-per-trial {settings.gpus_per_trial:g} will not make {settings.family} faster: its"
+                " networks are so small that a core trains them as fast",
+                highlight=False,
+            )
         if settings.gpus_per_trial > 1:
             err().print(
                 f"A trial trains on the first of its {settings.gpus_per_trial:g} reserved GPUs; the others"

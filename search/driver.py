@@ -34,7 +34,7 @@ from search.sampling.samplers import make_sampler
 from search.settings import SearchSettings
 from search.storage.checkpoint import tidy_checkpoints
 from search.storage.journal_mirror import JournalMirror, working_folder
-from search.storage.lock import disk_full, out_of_reach
+from search.storage.lock import disk_full, inputs_changed, out_of_reach
 from search.storage.run_folder import STUDY, RunFolder
 from search.storage.run_info import RunInfo
 from search.storage.study import Curve, count_ended, create_study, storage
@@ -43,13 +43,15 @@ from search.tune.concurrency import Capacity
 from search.tune.optuna_searcher import TruthfulOptunaSearch
 from search.tune.recorder import SECONDS, Recorder
 from search.tune.schedulers import make_scheduler
-from search.tune.stopper import NO_SPACE, NO_STORAGE, Ending
+from search.tune.stopper import NO_INPUTS, NO_SPACE, NO_STORAGE, Ending
 from search.tune.trial import SCORE, TRIAL_ID, GenreTrial
 
 _STATE = "ray"
 """Folder of Tune's state inside the run's folder."""
 _RESTARTS = 2
 """How often a trial is restarted from its checkpoint after its process died."""
+MAX_WORKER_GROWTH = 2 << 30
+"""A worker process that has grown by more bytes since its first trial is replaced before the next one."""
 REPORT_SECONDS = 5.0
 """Maximum time between two reports, and minimum time between two checkpoints, of a trial."""
 _MIN_FREE_BYTES = 256 << 10
@@ -104,6 +106,8 @@ def search(
     suspension = None
     if ending.reason == NO_STORAGE:
         suspension = out_of_reach(run, ending.details)
+    elif ending.reason == NO_INPUTS:
+        suspension = inputs_changed(run, ending.details)
     elif ending.reason == NO_SPACE or shutil.disk_usage(working_folder(run)).free < _MIN_FREE_BYTES:
         suspension = disk_full(run, ending.details)
     if suspension is not None:
@@ -184,6 +188,7 @@ def _trainable(settings: SearchSettings, run: RunFolder, info: RunInfo, task: Ta
         patience=settings.patience,
         report_seconds=REPORT_SECONDS,
         checkpoint_seconds=REPORT_SECONDS,
+        max_growth=MAX_WORKER_GROWTH,
         deterministic=settings.deterministic,
     )
     return tune.with_resources(shared, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})

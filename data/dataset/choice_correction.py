@@ -166,4 +166,4 @@ def _merits(
         hits = weights[:, of_genre] @ right[of_genre]
         predicted = weights @ (configurations == genre).T.astype(np.float32)
         f1 += 2 * hits / np.maximum(true[:, genre, None] + predicted, 1)
-    return f1 / n_classes
+    return f1 / (true > 0).sum(axis=1, keepdims=True)

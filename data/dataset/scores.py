@@ -38,7 +38,7 @@ class Scores:
     balanced_accuracy : float
         Mean recall over the genres that have tracks.
     macro_f1 : float
-        Mean F1 over all genres; 0 for a genre that is neither true nor predicted.
+        Mean F1 over the genres that have a track.
     log_loss : float
         Mean negative logarithm of the true genre's probability, in nats.
     """
@@ -134,7 +134,8 @@ def class_scores(right: np.ndarray, true: np.ndarray, chosen: np.ndarray) -> dic
     return {
         "accuracy": right.sum(axis=-1) / np.maximum(true.sum(axis=-1), 1),
         "balanced_accuracy": recall.sum(axis=-1) / np.maximum((true > 0).sum(axis=-1), 1),
-        "macro_f1": f1.mean(axis=-1),
+        # The F1 of a genre without a track is 0 or undefined, whatever the model.
+        "macro_f1": f1.sum(axis=-1) / np.maximum((true > 0).sum(axis=-1), 1),
     }
 
 

@@ -13,7 +13,7 @@ from data.cache.cache import Cache
 from data.cache.rows import Array, Origin, Rows
 from data.dataset.class_weights import ClassWeight, class_weights
 from data.dataset.splits import Split
-from data.errors import CacheError
+from data.errors import CacheError, InputsChangedError
 
 _MAX_OPEN_ARRAYS = 4
 """Maximum number of arrays that a process keeps mapped."""
@@ -67,12 +67,16 @@ def tensors_at(origin: Origin) -> Array:
 
     Raises
     ------
-    CacheError
+    InputsChangedError
         If the cache is missing or its data has changed.
     """
-    cache = Cache.open(origin.cache)
-    if cache.input_fingerprint(origin.kind) != origin.fingerprint:
-        raise CacheError(
+    try:
+        cache = Cache.open(origin.cache)
+        fingerprint = cache.input_fingerprint(origin.kind)
+    except CacheError as error:
+        raise InputsChangedError(str(error)) from error
+    if fingerprint != origin.fingerprint:
+        raise InputsChangedError(
             f"{origin.cache}: its data changed after the search started; restore it, or start a new search"
         )
     return cache.rows(origin.kind).X

@@ -45,8 +45,8 @@ class Trial:
     val_accuracy : float
         Fraction of the validated tracks that are classified correctly at that epoch.
     best_of : int
-        Number of scored trials of the run if this trial was selected as the best of them; 1 otherwise, also
-        for a BASELINE that was requested by name.
+        Number of scored trials of the run, and of the runs that warm-started it, if this trial was selected
+        as the best of them; 1 otherwise, also for a BASELINE that was requested by name.
     config : dict
         The configuration of the trial.
     """
@@ -118,7 +118,8 @@ def find_trial(run: RunFolder, trial_id: str | None = None) -> Trial:
         status=str(row["status"]),
         best_epoch=int(row["best_epoch"]),
         val_accuracy=float(row["val_accuracy"]),
-        best_of=len(ranked) if is_best else 1,
+        # The trials of a run that warm-started this one were compared too.
+        best_of=len(ranked) + (info.warm_start or {}).get("n_trials", 0) if is_best else 1,
         config=config_of({str(key): value for key, value in row.items()}, info.space),
     )
 

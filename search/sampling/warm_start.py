@@ -30,8 +30,9 @@ def warm_start(name: str, *, runs: str, space: SearchSpace) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``run``, ``trials`` (their names) and ``configurations``. Numbers are clipped to the new ranges;
-        parameters that the new space lacks or fixes are omitted.
+        ``run``, ``trials`` (their names), ``configurations`` and ``n_trials``, the number of scored trials
+        from which they were chosen. Numbers are clipped to the new ranges; parameters that the new space
+        lacks or fixes are omitted.
 
     Raises
     ------
@@ -61,7 +62,9 @@ def warm_start(name: str, *, runs: str, space: SearchSpace) -> dict[str, Any]:
         if point not in points:
             trials.append(trial.user_attrs["trial_id"])
             points.append(point)
-    return {"run": name, "trials": trials, "configurations": points[1:]}
+    # The earlier run may have been warm-started itself.
+    n_trials = len(scored) + (info.warm_start or {}).get("n_trials", 0)
+    return {"run": name, "trials": trials, "configurations": points[1:], "n_trials": n_trials}
 
 
 def fit(config: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:

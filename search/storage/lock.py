@@ -102,6 +102,14 @@ def out_of_reach(run: RunFolder, details: str) -> RunError:
     )
 
 
+def inputs_changed(run: RunFolder, details: str) -> RunError:
+    """Return the error for a cache whose inputs changed while a search read them."""
+    return RunError(
+        f"run {run.name!r} is suspended, and its trials are kept: {details}; once the inputs are restored,"
+        f" run '{command_name('search.run')} --resume {run.typed}'"
+    )
+
+
 def _taken(run: RunFolder) -> RunError:
     return RunError(
         f"--name {run.name}: {run.folder.uri} exists already; choose another name,"

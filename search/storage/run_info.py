@@ -154,8 +154,9 @@ class RunInfo(BaseModel):
     seconds : float
         Duration of the search over all sessions.
     warm_start : dict or None
-        ``run``, ``trials`` and ``configurations`` tried after the BASELINE, and ``test_tracks_seen``: the
-        number of test tracks on which that run was searched.
+        ``run``, ``trials`` and ``configurations`` tried after the BASELINE; ``n_trials``: the number of
+        trials from which they were chosen; ``test_tracks_seen``: the number of test tracks on which that run
+        was searched.
     portfolio : list of dict
         Configurations of the family's portfolio, tried after the BASELINE.
     rungs : list of float

@@ -9,15 +9,16 @@ from optuna.terminator import BestValueStagnationEvaluator, StaticErrorEvaluator
 from ray import tune
 
 from data.io.folder import is_full
-from search.outcomes import DISK_FULL, SUSPENDED
+from search.outcomes import DISK_FULL, INPUTS_CHANGED, SUSPENDED, UNREACHABLE
 from search.storage.run_folder import last_words
 from search.tune.optuna_searcher import TruthfulOptunaSearch
 from search.tune.trial import accuracy
 
 TARGET, STAGNATION = "target", "stagnation"
 """Reasons in ``run.json`` for a finished search."""
-NO_SPACE, NO_STORAGE = "disk full", "storage"
+NO_SPACE, NO_STORAGE, NO_INPUTS = "disk full", "storage", "inputs changed"
 """Reasons for a search that can be resumed."""
+_REASONS = {DISK_FULL: NO_SPACE, UNREACHABLE: NO_STORAGE, INPUTS_CHANGED: NO_INPUTS}
 
 
 class Ending(tune.Stopper):
@@ -28,8 +29,8 @@ class Ending(tune.Stopper):
     reason : str or None
         One of the reasons above once the search has to stop.
     details : str
-        A trial's message about a full disk other than that of the run, or why the run's folder cannot be
-        read or written.
+        A trial's message about a full disk other than that of the run or about changed inputs, or why the
+        run's folder cannot be read or written.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ class Ending(tune.Stopper):
         """Check a report; return whether the trial reached the target and stops."""
         reached = self._target is not None and accuracy(result) >= self._target
         if result["outcome"] in SUSPENDED:
-            self.reason = NO_SPACE if result["outcome"] == DISK_FULL else NO_STORAGE
+            self.reason = _REASONS[result["outcome"]]
             self.details = _own_message(result["error"])
         elif reached:
             self.reason = TARGET

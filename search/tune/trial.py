@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,10 +18,10 @@ from ray import tune
 from data.dataset.epoch_predictions import EpochPredictions
 from data.dataset.scores import COLUMNS, PROBABILITY_FLOOR, Metric, merit, score
 from data.dataset.task import Task
-from data.errors import HarnessError, RunError
+from data.errors import HarnessError, InputsChangedError, RunError
 from data.io.activity import shown_in
 from data.io.folder import is_full
-from search.outcomes import COMPLETE, DISK_FULL, FAIL, FAILED, OOM, RUNNING, UNREACHABLE
+from search.outcomes import COMPLETE, DISK_FULL, FAIL, FAILED, INPUTS_CHANGED, OOM, RUNNING, UNREACHABLE
 from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from search.storage.columns import EPOCH_METRICS
 from search.storage.run_folder import RunFolder
@@ -42,12 +45,19 @@ mean time between failures. For a checkpoint that takes one second, 2 % is optim
 every twenty minutes, and conservative for a more reliable one.
 """
 
+_MEMORY_FAILURES = "memory_failures"
+"""Key in the progress of a checkpoint: how often the trial ran out of memory."""
+
 _RETRY_SECONDS = (1.0, 4.0, 15.0, 40.0)
 """Seconds between attempts to read or write files that a trial needs."""
 
 
 class StorageError(HarnessError):
     """The run's folder repeatedly could not be read or written, although its disk is not full."""
+
+
+class NewWorkerNeededError(HarnessError):
+    """The trial has to start again in a new worker process; Tune restarts it."""
 
 
 _Result = TypeVar("_Result")
@@ -77,6 +87,7 @@ class GenreTrial(tune.Trainable):
         patience: int | None,
         report_seconds: float,
         checkpoint_seconds: float,
+        max_growth: float = math.inf,
         deterministic: bool = False,
     ) -> None:
         """Store what all trials of the search share, then prepare the first configuration.
@@ -97,6 +108,8 @@ class GenreTrial(tune.Trainable):
             Maximum time between reports, for the live view.
         checkpoint_seconds : float
             Minimum time between checkpoints. Writing them takes at most `CHECKPOINT_SHARE` of the time.
+        max_growth : float
+            Bytes by which the process may grow after its first trial, before it is replaced.
         deterministic : bool
             Whether TensorFlow uses only deterministic operations.
         """
@@ -109,12 +122,22 @@ class GenreTrial(tune.Trainable):
         self._patience = patience
         self._report_seconds = report_seconds
         self._checkpoint_seconds = checkpoint_seconds
+        self._max_growth = max_growth
+        self._first_size: int | None = None
         self._sees_gpu = _set_up_device(family, deterministic=deterministic)
         self._start(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Prepare the next configuration; the process and its compiled functions are reused."""
+        """Prepare the next configuration; the process and its compiled functions are reused.
+
+        A process that has grown too large is not: the first step of the configuration requests a new one.
+        If this method returned False, Tune would abort the trial.
+        """
         self._start(new_config)
+        size = process_bytes()
+        if self._first_size is None:
+            self._first_size = size
+        self._is_worn_out = size - self._first_size > self._max_growth
         return True
 
     def _start(self, config: dict[str, Any]) -> None:
@@ -123,6 +146,8 @@ class GenreTrial(tune.Trainable):
         self._name = str(config[TRIAL_ID])
         self._judged_at = frozenset(self._rungs.of(int(config[EPOCHS])))
         self._reports_first = False
+        self._memory_failures = 0
+        self._is_worn_out = False
         self._epoch = 0
         self._curve: list[dict[str, float]] = []
         self._reported = 0
@@ -135,7 +160,15 @@ class GenreTrial(tune.Trainable):
         self._learner: Learner | None = None
 
     def step(self) -> dict[str, Any]:
-        """Train until the next rung, until some seconds have passed, or to the end."""
+        """Train until the next rung, until some seconds have passed, or to the end.
+
+        Raises
+        ------
+        NewWorkerNeededError
+            If the process has grown too large, or memory was exhausted for the first time in this trial.
+        """
+        if self._is_worn_out:
+            raise NewWorkerNeededError("the worker process has grown too large")
         started = time.monotonic()
         outcome, error = RUNNING, ""
         try:
@@ -147,6 +180,7 @@ class GenreTrial(tune.Trainable):
             outcome = _outcome_of(failure)
             error = traceback.format_exc()
             if outcome == OOM:
+                self._request_retry(failure)
                 # Free all memory for the next trial of this process.
                 self._learner = None
                 self._family.release_memory()
@@ -169,6 +203,31 @@ class GenreTrial(tune.Trainable):
             "sees_gpu": self._sees_gpu,
             "precision": self._learner.precision if self._learner else "",
         }
+
+    def _request_retry(self, failure: Exception) -> None:
+        """Request a new worker after the first lack of memory; the second one is the trial's own fault.
+
+        Other trials or programs may have taken the memory of a shared GPU, and memory of an earlier trial may
+        be fragmented.
+
+        Raises
+        ------
+        NewWorkerNeededError
+            If this was the first time.
+        """
+        if self._memory_failures:
+            return
+        try:
+            checkpoint = read_checkpoint(self._run, self._number)
+            if checkpoint is None or checkpoint.progress[TRIAL_ID] != self._name:
+                progress = {TRIAL_ID: self._name, "epoch": 0, "seconds": 0.0, "best": {}, "curve": []}
+                checkpoint = Checkpoint(progress, {})
+            progress = {**checkpoint.progress, _MEMORY_FAILURES: 1}
+            write_checkpoint(self._run, self._number, replace(checkpoint, progress=progress))
+        except (OSError, RunError):
+            # Without this note, the new worker would retry for ever.
+            return
+        raise NewWorkerNeededError(f"out of memory; the trial is repeated once ({failure})") from failure
 
     def _advance(self, started: float) -> str:
         from data.dataset.track_scores import track_probabilities
@@ -272,6 +331,7 @@ class GenreTrial(tune.Trainable):
             learner = learner.in_full_precision() or learner
         if checkpoint.state:
             learner.restore(checkpoint.state)
+        self._memory_failures = checkpoint.progress.get(_MEMORY_FAILURES, 0)
         self._epoch = checkpoint.progress["epoch"]
         self._seconds = checkpoint.progress["seconds"]
         self._best = checkpoint.progress["best"]
@@ -328,6 +388,7 @@ class GenreTrial(tune.Trainable):
             "best": self._best,
             "curve": self._curve,
             "precision": self._learner.precision,
+            _MEMORY_FAILURES: self._memory_failures,
         }
         state = self._learner.state()
         write_checkpoint(self._run, self._number, Checkpoint(progress, state, self._best_probabilities))
@@ -370,8 +431,19 @@ def _outcome_of(error: Exception) -> str:
         # A full scratch folder is reported as a cache that cannot be written.
         if isinstance(cause, OSError) and is_full(cause):
             return DISK_FULL
+        if isinstance(cause, InputsChangedError):
+            return INPUTS_CHANGED
         cause = cause.__cause__
     return FAIL
+
+
+def process_bytes() -> int:
+    """Return the resident memory of this process; 0 where the system has no ``/proc``."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _set_up_device(family: Family, *, deterministic: bool) -> bool:

@@ -134,6 +134,7 @@ def test_a_finished_run_cannot_be_resumed_or_overwritten(run: RunFolder) -> None
         ("melspec_cnn", 2.0, 2.0, 1, "on the first of its 2 reserved GPUs"),
         ("melspec_cnn", 0.0, 0.0, 4, ""),
         ("features_mlp", 2.0, 0.0, 4, ""),
+        ("features_mlp", 2.0, 0.5, 4, "--gpus-per-trial 0.5 will not make features_mlp faster"),
     ],
 )
 def test_idle_gpus_are_reported(

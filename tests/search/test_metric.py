@@ -88,6 +88,7 @@ def test_a_warm_start_takes_the_trials_with_the_lowest_loss(run: RunFolder, soft
     ranked = run.trials().sort_values("val_loss")["trial_id"].tolist()
     assert [trial for trial in ranked if trial in start["trials"]] == start["trials"]
     assert start["trials"][0] in ranked[:2]
+    assert start["n_trials"] == 7
 
 
 def test_a_metric_over_genres_needs_a_validated_track_of_each(small_cache: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_scores_are_scikit_learns(seed: int, n_classes: int, n_tracks: int) -> N
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # predicted genres without a track
         assert found.balanced_accuracy == pytest.approx(balanced_accuracy_score(truth, predicted))
-    f1 = f1_score(truth, predicted, labels=genres, average="macro", zero_division=0)
+    f1 = f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0)
     assert found.macro_f1 == pytest.approx(f1)
     assert found.log_loss == pytest.approx(log_loss(truth, np.maximum(probabilities, 1e-7), labels=genres))
 

@@ -27,7 +27,7 @@ def test_scores_are_scikit_learns(seed: int, n_classes: int, n_tracks: int) -> N
     chosen, certain = probabilities.argmax(axis=1), np.maximum(probabilities, 1e-7)
     assert judged["val_accuracy"] == np.mean(chosen == truth)
     assert judged["val_loss"] == pytest.approx(log_loss(truth, certain, labels=genres))
-    expected = f1_score(truth, chosen, labels=genres, average="macro", zero_division=0)
+    expected = f1_score(truth, chosen, labels=np.unique(truth), average="macro", zero_division=0)
     assert judged["val_macro_f1"] == pytest.approx(expected)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 import pytest
 
-from search.tune.stopper import NO_SPACE, NO_STORAGE, TARGET, Ending
+from search.tune.stopper import NO_INPUTS, NO_SPACE, NO_STORAGE, TARGET, Ending
 
 
 def make_ending(
@@ -56,6 +56,14 @@ def test_an_unreachable_bucket_is_reported_with_its_message() -> None:
     )
     ending("a", {"outcome": "UNREACHABLE", "val_accuracy": 0.0, "done": True, "error": traceback})
     assert (ending.reason, ending.details) == (NO_STORAGE, "cannot be reached (AWS Error)")
+
+
+def test_changed_inputs_are_reported_with_their_message() -> None:
+    ending = make_ending(target=None)
+    error = "Traceback (most recent call last):\ndata.errors.InputsChangedError: cache: its data changed\n"
+    ending("a", {"outcome": "INPUTS_CHANGED", "val_accuracy": 0.0, "done": True, "error": error})
+    assert (ending.reason, ending.details) == (NO_INPUTS, "cache: its data changed")
+    assert ending.stop_all()
 
 
 @pytest.mark.parametrize(

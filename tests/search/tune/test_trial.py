@@ -15,12 +15,12 @@ import spaces
 from data.dataset.scores import COLUMNS, METRICS, Metric, merit
 from data.dataset.splits import make_split
 from data.dataset.task import Task, search_task
-from data.errors import CacheError, RunError
+from data.errors import CacheError, InputsChangedError, RunError
 from search.storage.columns import EPOCH_METRICS
 from search.storage.run_folder import RunFolder
 from search.storage.rungs import Rungs
 from search.tune import trial as trial_module
-from search.tune.trial import GenreTrial
+from search.tune.trial import GenreTrial, NewWorkerNeededError
 from spaces.training.family import EpochOutcome
 from tests.support.rows import make_rows
 
@@ -45,7 +45,7 @@ def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
     # On any machine, trials report only at the rungs unless a test changes this.
     never = float("inf")
     pace: dict[str, Any] = {"patience": None, "report_seconds": never, "checkpoint_seconds": never}
-    pace |= {"deterministic": False, "metric": "accuracy"}
+    pace |= {"deterministic": False, "metric": "accuracy", "max_growth": never}
 
     class Local(GenreTrial):
         def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
@@ -257,15 +257,67 @@ def test_a_loss_that_is_not_finite_fails_the_trial(make: Maker) -> None:
     assert "the loss was not finite in epoch" in report["error"]
 
 
-def test_exhausted_memory_has_its_own_outcome(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def exhausted(*_: Any, **__: Any) -> None:
+    raise MemoryError("no more")
+
+
+@pytest.mark.parametrize("checkpoint_seconds", [0.0, float("inf")])
+def test_a_lack_of_memory_is_retried_once_in_a_new_worker(
+    make: Maker, monkeypatch: pytest.MonkeyPatch, checkpoint_seconds: float
+) -> None:
+    uninterrupted = make(trial_number=5)
+    for _ in range(3):
+        expected = uninterrupted.train()
+    trial = make(checkpoint_seconds=checkpoint_seconds)
+    trial.train()
+    monkeypatch.setattr(trial._learner, "run_epoch", exhausted)
+    with pytest.raises(NewWorkerNeededError, match="out of memory; the trial is repeated once"):
+        trial.train()
+    retried = make(checkpoint_seconds=checkpoint_seconds)
+    while not (report := retried.train())["done"]:
+        pass
+    for name in ("outcome", "epoch", "best_epoch", "val_loss"):
+        assert report[name] == expected[name]
+
+
+def test_a_second_lack_of_memory_has_its_own_outcome(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     trial = make()
-
-    def exhausted(*_: Any, **__: Any) -> None:
-        raise MemoryError("no more")
-
-    monkeypatch.setattr(type(trial._family), "learner", exhausted)
-    report = trial.train()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(trial._family), "learner", exhausted)
+        with pytest.raises(NewWorkerNeededError):
+            trial.train()
+    retried = make()
+    retried._ready()
+    monkeypatch.setattr(retried._learner, "run_epoch", exhausted)
+    report = retried.train()
     assert (report["outcome"], report["done"]) == ("OOM", True)
+    # The next trial of the process has its own retry.
+    retried.reset_config({**CONFIG, "trial_number": 7, "trial_id": "next"})
+    monkeypatch.setattr(type(trial._family), "learner", exhausted)
+    with pytest.raises(NewWorkerNeededError):
+        retried.train()
+
+
+def test_a_process_that_has_grown_is_replaced(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = iter((100, 149, 151))
+    monkeypatch.setattr(trial_module, "process_bytes", lambda: next(sizes))
+    trial = make(max_growth=50)
+    for number in (5, 6):
+        assert trial.reset_config({**CONFIG, "trial_number": number})
+        assert trial.train()["epoch"] == 2
+    assert trial.reset_config({**CONFIG, "trial_number": 7})
+    with pytest.raises(NewWorkerNeededError, match="grown"):
+        trial.train()
+
+
+def test_inputs_that_changed_suspend_the_search(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(*_: Any, **__: Any) -> None:
+        raise InputsChangedError("cache: its data changed after the search started")
+
+    trial = make()
+    monkeypatch.setattr(type(trial._family), "learner", changed)
+    report = trial.train()
+    assert (report["outcome"], report["done"]) == ("INPUTS_CHANGED", True)
 
 
 @pytest.mark.parametrize(
