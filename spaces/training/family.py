@@ -137,6 +137,8 @@ class Family(ABC):
     """Configuration of the published network, a point of the space."""
     PORTFOLIO: ClassVar[Sequence[Config]] = ()
     """Configurations that did well on other data; a search tries them after the BASELINE."""
+    pretrained: ClassVar[bool] = False
+    """Whether its networks begin with pretrained weights, which ``--weights`` names."""
     weights: Mapping[str, str] = MappingProxyType({})
     """SHA-256 of the pretrained weights by network, as a run records it; empty without pretrained weights."""
 
