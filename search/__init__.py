@@ -1,7 +1,8 @@
 """Hyperparameter search with Ray Tune and Optuna.
 
 `SearchSettings` has the options of the command line under the same names. `run_search`, `resume_search` and
-`extend_search` correspond to the command ``python -m search.run``.
+`extend_search` correspond to the command ``python -m search.run``; `search_families`, `resume_families` and
+`extend_families` to the same command with several families.
 
 Examples
 --------
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.api import extend_search, resume_search, run_search
+    from search.rounds.api import extend_families, resume_families, search_families
     from search.settings import SearchSettings
 
 try:
@@ -36,7 +38,17 @@ except Exception as error:  # whatever another project's module named data raise
         name=__name__,
     ) from error
 
-__all__ = ["SearchSettings", "extend_search", "resume_search", "run_search"]
+_OF_FAMILIES = ("extend_families", "resume_families", "search_families")
+
+__all__ = [
+    "SearchSettings",
+    "extend_families",
+    "extend_search",
+    "resume_families",
+    "resume_search",
+    "run_search",
+    "search_families",
+]
 
 require_own(__name__, "spaces")
 
@@ -47,6 +59,10 @@ def __getattr__(name: str) -> Any:
         from search.settings import SearchSettings
 
         return SearchSettings
+    if name in _OF_FAMILIES:
+        from search.rounds import api as several
+
+        return getattr(several, name)
     if name in __all__:
         from search import api
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import spaces
 from data.analysis.kinds import EMBEDDED, FEATURE_KIND
 from data.cache.cache import Cache
 from data.console import err
-from data.dataset.task import search_task
+from data.dataset.task import Task, search_task
 from data.errors import CacheError, RunError, SettingsError
-from search.plan import make_plan
+from search.plan import check_start, make_plan
+from search.progress.stages import Stages
 from search.settings import SearchSettings
 from search.storage.lock import claimed
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
 from search.storage.study import count_started, open_study, repair_journal
 from search.tune.resources import concurrent_trials, ray_cluster
+from search.warming import warming
 
 
 def run_search(settings: SearchSettings) -> RunFolder:
@@ -39,15 +41,27 @@ def run_search(settings: SearchSettings) -> RunFolder:
     HarnessError
         If the search cannot start; nothing is written then.
     """
-    plan = make_plan(settings)
-    for note in plan.notes:
-        err().print(note, highlight=False, soft_wrap=True)
-    with _cluster(settings) as concurrent, claimed(plan.run, new=True):
-        from search.driver import search
+    with Stages() as stage:
+        stage("Reading the data")
+        start = check_start(settings)
+        stage("Starting Ray")
+        with (
+            warming(start.cache, [start.kind]) as wait_until_warm,
+            _cluster(settings) as concurrent,
+            contextlib.ExitStack() as lock,
+        ):
+            stage("Splitting the tracks")
+            wait_until_warm()
+            from search.driver import search
 
-        plan.run.write_split(plan.split)
-        plan.run.write_info(plan.info)
-        return search(plan.run, plan.info, settings, plan.task, concurrent)
+            plan = make_plan(settings, start)
+            print_notes(plan.notes)
+            lock.enter_context(claimed(plan.run, new=True))
+            plan.run.write_split(plan.split)
+            plan.run.write_info(plan.info)
+            stage("Starting the first trials")
+            stage.close()
+            return search(plan.run, plan.info, settings, plan.task, concurrent)
 
 
 def resume_search(
@@ -193,29 +207,78 @@ def _continue(
     **reserved: float | None,
 ) -> RunFolder:
     """Continue a run with its own settings, except for those that are not None here."""
-    overrides = {name: value for name, value in reserved.items() if value is not None}
     # Fails before the lock file is created if the run does not exist.
     run.info()
-    with claimed(run, new=False):
+    with Stages() as stage, claimed(run, new=False):
+        stage(f"Reading the data of {run.name}")
         # Read inside the lock, because another process may have been searching until now.
         info = changed(run.info())
-        settings = SearchSettings.checked(**{**info.settings, "address": address, **overrides})
-        where = info.cache.uri if cache is None else cache
-        data = _opened(where, option, run)
-        reads = spaces.get(info.family).reads
-        if not info.cache.is_in(data, reads):
-            raise CacheError(f"{option} {run.name}: {where} holds different data than when the run started")
-        family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
-        family.check_recorded()
-        task = search_task(data.rows(info.cache.kind(reads)), run.split())
+        info, settings, task = reopened(option, run, info, cache=cache, address=address, **reserved)
         repair_journal(run)
+        stage("Starting Ray")
         with _cluster(settings) as concurrent:
             from search.driver import search
 
-            place = info.cache.model_copy(update={"uri": data.folder.uri})
-            info = info.model_copy(update={"status": "running", "ended": None, "cache": place})
             run.write_info(info)
+            stage("Starting the first trials")
+            stage.close()
             return search(run, info, settings, task, concurrent)
+
+
+def reopened(
+    option: str,
+    run: RunFolder,
+    info: RunInfo,
+    *,
+    cache: str | None = None,
+    address: str | None = None,
+    **reserved: float | None,
+) -> tuple[RunInfo, SearchSettings, Task]:
+    """Read the data of an existing run and check that it is still the same.
+
+    Parameters
+    ----------
+    option : str
+        ``--resume`` or ``--extend``, for messages.
+    run : RunFolder
+        The run, which this process has locked.
+    info : RunInfo
+        Its record.
+    cache, address, **reserved
+        As in `resume_search`.
+
+    Returns
+    -------
+    info : RunInfo
+        The record of a run that is being searched.
+    settings : SearchSettings
+        The run's settings.
+    task : Task
+        The rows that trials see, by the run's own split.
+
+    Raises
+    ------
+    CacheError
+        If the cache is not the one with which the run started.
+    """
+    overrides = {name: value for name, value in reserved.items() if value is not None}
+    settings = SearchSettings.checked(**{**info.settings, "address": address, **overrides})
+    where = info.cache.uri if cache is None else cache
+    data = _opened(where, option, run)
+    reads = spaces.get(info.family).reads
+    if not info.cache.is_in(data, reads):
+        raise CacheError(f"{option} {run.name}: {where} holds different data than when the run started")
+    family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
+    family.check_recorded()
+    task = search_task(data.rows(info.cache.kind(reads)), run.split())
+    place = info.cache.model_copy(update={"uri": data.folder.uri})
+    return info.model_copy(update={"status": "running", "ended": None, "cache": place}), settings, task
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    """Print what the user should know before the search starts."""
+    for note in notes:
+        err().print(note, highlight=False, soft_wrap=True)
 
 
 def _opened(where: str, option: str, run: RunFolder) -> Cache:
@@ -236,6 +299,12 @@ def _cluster(settings: SearchSettings) -> Iterator[int]:
     environment says so before the import.
     """
     with ray_cluster(settings.address) as resources:
+        concurrent = concurrent_trials(
+            resources,
+            cpus=settings.cpus_per_trial,
+            gpus=settings.gpus_per_trial,
+            wanted=settings.max_concurrent,
+        )
         idle = sum(node.get("GPU", 0.0) for node in resources)
         if (
             idle
@@ -259,9 +328,4 @@ def _cluster(settings: SearchSettings) -> Iterator[int]:
                 " stay idle",
                 highlight=False,
             )
-        yield concurrent_trials(
-            resources,
-            cpus=settings.cpus_per_trial,
-            gpus=settings.gpus_per_trial,
-            wanted=settings.max_concurrent,
-        )
+        yield concurrent

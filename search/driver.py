@@ -13,7 +13,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,8 +26,9 @@ from ray.tune.search import ConcurrencyLimiter
 import spaces
 from data.console import err
 from data.dataset.task import Task
+from data.io.activity import forget_activities
 from search.plan import now, space_of, starting_points
-from search.progress.live_view import LiveView
+from search.progress.live_view import FamilyLine, LiveView
 from search.progress.loggers import make_loggers
 from search.sampling.samplers import make_sampler
 from search.settings import SearchSettings
@@ -57,7 +58,15 @@ _MIN_FREE_BYTES = 256 << 10
 """A disk with less free space counts as full."""
 
 
-def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, concurrent: int) -> RunFolder:
+def search(
+    run: RunFolder,
+    info: RunInfo,
+    settings: SearchSettings,
+    task: Task,
+    concurrent: int,
+    *,
+    families: Sequence[FamilyLine] = (),
+) -> RunFolder:
     """Run the remaining trials of the study, then update the record in any case.
 
     Parameters
@@ -72,6 +81,8 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
         The rows that trials see.
     concurrent : int
         Number of concurrent trials.
+    families : sequence of FamilyLine
+        The families of a search over several, for the view.
 
     Raises
     ------
@@ -81,7 +92,7 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
     started_trials, info = _prepare_study(run, info, settings)
     ended = [trial for trial in started_trials if trial.state.is_finished()]
     started = time.monotonic()
-    tuner, searcher, ending = _tuner(run, info, settings, task, concurrent, started_trials)
+    tuner, searcher, ending = _tuner(run, info, settings, task, concurrent, started_trials, families)
     failure: Exception | None = None
     try:
         if len(ended) < info.trials and ending.reason is None:
@@ -91,6 +102,7 @@ def search(run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, 
         failure = error
     finally:
         err().show_cursor()
+        forget_activities(run.folder)
     suspension = None
     if ending.reason == NO_STORAGE:
         suspension = out_of_reach(run, ending.details)
@@ -203,6 +215,7 @@ def _tuner(
     task: Task,
     concurrent: int,
     started_trials: list[FrozenTrial],
+    families: Sequence[FamilyLine],
 ) -> tuple[tune.Tuner, TruthfulOptunaSearch, Ending]:
     """Combine searcher, scheduler, recorder and view for the remaining trials."""
     ended = [trial for trial in started_trials if trial.state.is_finished()]
@@ -250,6 +263,8 @@ def _tuner(
                     time_budget=budget,
                     ended=len(ended),
                     best=max(scores, default=0.0),
+                    families=families,
+                    folder=run.folder,
                 ),
                 *make_loggers(
                     run.name,

@@ -59,17 +59,43 @@ class Plan:
     notes: list[str] = field(default_factory=list)
 
 
-def make_plan(settings: SearchSettings) -> Plan:
-    """Open the cache, split its tracks and prepare the record.
+@dataclass(frozen=True)
+class Start:
+    """What is checked before Ray starts: the name of the run, and the head of the cache.
+
+    Attributes
+    ----------
+    run : RunFolder
+        The run to create.
+    cache : Cache
+        The open cache; its inputs are not read yet.
+    kind : str
+        The kind of input that the family reads of it.
+    """
+
+    run: RunFolder
+    cache: Cache
+    kind: Kind
+
+
+def check_start(settings: SearchSettings, cache: Cache | None = None) -> Start:
+    """Check settings and name, and open the cache.
+
+    Parameters
+    ----------
+    settings : SearchSettings
+        The settings of the search.
+    cache : Cache, optional
+        The cache of the settings, if it is open already.
 
     Raises
     ------
-    CacheError, SplitError
-        If the data is missing or cannot be split as requested.
+    CacheError
+        If the cache is missing, or has no input for the family.
     SettingsError
-        If the settings contradict each other, or name a parameter that the space does not have.
+        If the settings contradict each other.
     RunError
-        If a run of that name exists, or the run of ``--warm-start`` does not fit.
+        If a run of that name exists.
     """
     settings.check()
     # The random suffix keeps the names of two searches of the same second apart.
@@ -81,9 +107,32 @@ def make_plan(settings: SearchSettings) -> Plan:
             f"--tensorboard cannot be used with --runs {settings.runs}, because its events are local files;"
             " use --mlflow URI"
         )
-    cache = open_cache(settings)
+    cache = open_cache(settings) if cache is None else cache
+    return Start(run, cache, cache.kind_of(spaces.get(settings.family).reads))
+
+
+def make_plan(settings: SearchSettings, start: Start | None = None) -> Plan:
+    """Open the cache, split its tracks and prepare the record.
+
+    Parameters
+    ----------
+    settings : SearchSettings
+        The settings of the search.
+    start : Start, optional
+        What `check_start` returned for them.
+
+    Raises
+    ------
+    CacheError, SplitError
+        If the data is missing or cannot be split as requested.
+    SettingsError
+        If the settings contradict each other, or name a parameter that the space does not have.
+    RunError
+        If a run of that name exists, or the run of ``--warm-start`` does not fit.
+    """
+    start = check_start(settings) if start is None else start
+    run, cache, kind = start.run, start.cache, start.kind
     family = spaces.get(settings.family)
-    kind = cache.kind_of(family.reads)
     rows = cache.rows(kind)
     family = family.for_search(
         rows.X.shape[1:],
@@ -128,7 +177,7 @@ def make_plan(settings: SearchSettings) -> Plan:
     task, rungs = search_task(rows, split), settings.rungs
     check_metric(settings.metric, task.track_label[task.validated], task.classes)
     info = RunInfo(
-        name=name,
+        name=run.name,
         family=settings.family,
         status="running",
         cache=CacheRef.of(cache, kind),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,11 +14,14 @@ from data.dataset.class_weights import CLASS_WEIGHTS
 from data.dataset.scores import METRICS
 from data.errors import SettingsError
 from data.field_options import field_option
+from search.rounds.families import ALL, is_several, requested_families
 from search.sampling.samplers import SEARCHERS
 from search.settings import SearchSettings
+from search.storage.search_record import is_search
 from search.tune.schedulers import SCHEDULERS
 
 if TYPE_CHECKING:
+    from search.rounds.api import FamilySearch
     from search.storage.run_folder import RunFolder
 
 _INTERRUPTED = 130
@@ -36,10 +38,14 @@ _option = partial(field_option, SearchSettings)
 
 
 @click.command(cls=Command)
-@click.option("--family", metavar="NAME", help=f"Model family: {', '.join(spaces.names())}.")
+@click.option(
+    "--family",
+    metavar="NAME",
+    help=f"Model family: {', '.join(spaces.names())}; several separated by commas, or all.",
+)
 @_option("cache", "Cache of data.prepare.  [default: the demo data set]", metavar="DIR_OR_URI")
 @_option("name", "Name of the run.  [default: family and time]", metavar="RUN")
-@_option("trials", "Number of trials, including the BASELINE.", metavar="N")
+@_option("trials", "Number of trials, including the BASELINE; per family if there are several.", metavar="N")
 @_option("max_epochs", "Maximum number of epochs per trial.", metavar="N")
 @_option(
     "folds",
@@ -73,7 +79,11 @@ _option = partial(field_option, SearchSettings)
 @_option("patience", "End a trial after N epochs without improvement.", metavar="N")
 @_option("target", "End the search at this validation accuracy.", metavar="A")
 @_option("stagnation", "End the search after N complete trials without improvement.", metavar="N")
-@_option("time_budget", "End the search after this time.", metavar="SECONDS")
+@_option(
+    "time_budget",
+    "End the search after this time.  [default: none; 3600 for several families without --trials]",
+    metavar="SECONDS",
+)
 @_option("max_concurrent", "Concurrent trials.  [default: as many as fit]", metavar="N")
 @_option("cpus_per_trial", "CPU cores per trial.", metavar="X")
 @_option(
@@ -105,30 +115,50 @@ _option = partial(field_option, SearchSettings)
 @_option("mlflow", "Log to MLflow.", metavar="URI")
 @_option("wandb", "Log to Weights & Biases.", metavar="PROJECT")
 def main(resume: str | None, extend: str | None, family: str | None, **options: Any) -> None:
-    """Search for the best configuration of a model family."""
+    """Search for the best configuration of a model family, or of several."""
     if resume is not None or extend is not None:
-        run = _continue(resume, extend, family)
-    else:
-        if family is None:
-            raise SettingsError(f"--family is missing; the families are {', '.join(spaces.names())}")
-        settings = SearchSettings.checked(family=family, **options)
-        if settings.cache is None:
-            click.echo("No --cache: searching on the demo data set, which is SYNTHETIC music.")
-        from search.api import run_search
+        sys.exit(_continue(resume, extend, family))
+    if family is None:
+        raise SettingsError(f"--family is missing; the families are {', '.join(spaces.names())}, or {ALL}")
+    if is_several(family):
+        sys.exit(_search_several(family, options))
+    settings = SearchSettings.checked(family=family, **options)
+    _say_if_demo(settings.cache)
+    from search.api import run_search
 
-        run = run_search(settings)
-    sys.exit(_summarise(run))
+    sys.exit(_summarise(run_search(settings)))
 
 
-def _continue(resume: str | None, extend: str | None, family: str | None) -> RunFolder:
-    """Resume or extend an existing run with its own settings."""
+def _search_several(families: str, options: dict[str, Any]) -> int:
+    """Search several families within one budget."""
+    requested_families(families)
+    if "trials" not in _typed_options():
+        options = {**options, "trials": None}
+    _say_if_demo(options["cache"])
+    from search.rounds.api import search_families
+
+    return _summarise_search(search_families(families, **options))
+
+
+def _say_if_demo(cache: str | None) -> None:
+    if cache is None:
+        click.echo("No --cache: searching on the demo data set, which is SYNTHETIC music.")
+
+
+def _typed_options() -> dict[str, Any]:
+    """Return the options that the user typed."""
     context = click.get_current_context()
-    typed_options = {
+    return {
         name: value
         for name, value in context.params.items()
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     }
-    option, name = ("--resume", resume) if resume is not None else ("--extend", extend)
+
+
+def _continue(resume: str | None, extend: str | None, family: str | None) -> int:
+    """Resume or extend an existing search with its own settings."""
+    typed_options = _typed_options()
+    option, name = ("--resume", resume) if resume is not None else ("--extend", str(extend))
     allowed = ["resume", "extend", "family", *_PLACE_OPTIONS]
     if extend is not None:
         allowed += ["trials", "time_budget"]
@@ -136,55 +166,52 @@ def _continue(resume: str | None, extend: str | None, family: str | None) -> Run
         if name_of_option not in allowed or (resume is not None and name_of_option == "extend"):
             typed = ("no-" if value is False else "") + name_of_option.replace("_", "-")
             raise SettingsError(f"--{typed} cannot be used with {option}: the run keeps its own settings")
-    if extend is not None and "trials" not in typed_options:
+    runs = click.get_current_context().params["runs"]
+    where = {key: typed_options[key] for key in _PLACE_OPTIONS if key in typed_options}
+    added = {key: typed_options[key] for key in ("trials", "time_budget") if key in typed_options}
+    if is_search(runs, str(name)):
+        if family is not None:
+            raise SettingsError(
+                f"--family cannot be used with {option} {name}, a search over several families"
+            )
+        from search.rounds.api import extend_families, resume_families
+
+        if resume is not None:
+            return _summarise_search(resume_families(resume, **where))
+        return _summarise_search(extend_families(str(name), **added, **where))
+    if extend is not None and "trials" not in added:
         raise SettingsError(f"--extend {extend}: --trials is missing; give the number of additional trials")
     from search.api import check_family, extend_search, resume_search
 
-    where = {key: typed_options[key] for key in _PLACE_OPTIONS if key in typed_options}
-    check_family(str(name), family, runs=context.params["runs"])
+    check_family(str(name), family, runs=runs)
     if resume is not None:
-        return resume_search(resume, **where)
-    return extend_search(
-        str(name), trials=typed_options["trials"], time_budget=typed_options.get("time_budget"), **where
-    )
+        return _summarise(resume_search(resume, **where))
+    return _summarise(extend_search(str(name), **added, **where))
 
 
 def _summarise(run: RunFolder) -> int:
     """Print the result of the search and the next command; return the exit status."""
-    from search.storage.run_folder import first_failure
+    from search.summary import has_score, run_lines
 
-    info, trials = run.info(), run.trials()
-    states = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
-    click.echo(f"Run {info.name}: {len(trials)} trials ({states}).")
-    scored = trials["val_accuracy"].notna().any()
-    if scored:
-        best, baseline = trials["val_accuracy"].max(), trials["val_accuracy"].iloc[0]
-        marked = " on SYNTHETIC data" if info.cache.synthetic else ""
-        reference = f"{baseline:.1%}" if baseline == baseline else "without a score"
-        click.echo(
-            f"Best validation accuracy {best:.1%}{marked}; BASELINE {reference};"
-            f" {info.n_validated} tracks validated, {info.n_test} in the locked test set."
-        )
-    warm = info.warm_start or {}
-    if warm.get("test_tracks_seen"):
-        click.echo(
-            f"Warning: {warm['test_tracks_seen']} test tracks were used by run {warm['run']!r}, which"
-            " warm-started this search: a test score will be too high."
-        )
-    if info.reason in ("target", "stagnation", "time budget"):
-        click.echo(
-            f"Ended early by --{info.reason.replace(' ', '-')}; --extend {run.typed} --trials N adds trials."
-        )
-    if info.status == "finished":
-        if scored:
-            click.echo(
-                f"Next: python -m results.export {run.typed} --out {shlex.quote(f'exports/{info.name}')}"
-            )
-            return 0
-        click.echo(f"No trial has a score; {first_failure(trials)}", err=True)
-        return _NO_SCORE
-    click.echo(f"Interrupted. Resume with: python -m search.run --resume {run.typed}")
-    return _INTERRUPTED
+    _print_lines(run_lines(run))
+    if run.info().status != "finished":
+        return _INTERRUPTED
+    return 0 if has_score(run) else _NO_SCORE
+
+
+def _summarise_search(search: FamilySearch) -> int:
+    """Print the result of a search over several families; return the exit status."""
+    from search.summary import has_score, search_lines
+
+    _print_lines(search_lines(search))
+    if search.record().status != "finished":
+        return _INTERRUPTED
+    return 0 if any(map(has_score, search.runs())) else _NO_SCORE
+
+
+def _print_lines(lines: list[str]) -> None:
+    for line in lines:
+        click.echo(line, err=line.startswith("No trial"))
 
 
 if __name__ == "__main__":

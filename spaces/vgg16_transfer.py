@@ -41,6 +41,7 @@ class VGG16Transfer(Family):
     name: ClassVar[str] = "vgg16_transfer"
     reads: ClassVar[Kind] = "image"
     default_folds: ClassVar[int] = 1
+    pretrained: ClassVar[bool] = True
     BASELINE: ClassVar[Config] = {
         "backbone": "vgg16",
         "weights": _DEFAULT_WEIGHTS,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ray.tune import Callback
@@ -15,12 +18,40 @@ from rich.table import Table
 from rich.text import Text
 
 from data.console import err
+from data.io.activity import activities
 from data.io.extras import install_command
+from data.io.folder import Folder
 from search.outcomes import COMPLETE, FAILED, RUNNING
 from search.tune.trial import TRIAL_NUMBER, accuracy
 
 _N_BEST = 5
 """Number of trials in the table of the best."""
+_LOOK_SECONDS = 2.0
+"""Time between two looks at what workers are doing."""
+_SAY_SECONDS = 15.0
+"""Time between two such lines where there is no terminal."""
+
+
+@dataclass(frozen=True)
+class FamilyLine:
+    """A family in the view of a search over several.
+
+    Attributes
+    ----------
+    family : str
+        Its name.
+    trials : int
+        Trials that have ended.
+    best : float or None
+        Its best score so far.
+    state : str
+        ``training``, ``waiting`` or ``stopped``.
+    """
+
+    family: str
+    trials: int
+    best: float | None
+    state: str
 
 
 class LiveView(Callback):
@@ -40,11 +71,25 @@ class LiveView(Callback):
         Number of trials that ended in earlier sessions.
     best : float
         Best accuracy of those trials.
+    families : sequence of FamilyLine
+        The families of a search over several, which are drawn above the trials.
+    folder : Folder, optional
+        Folder of the run, in which workers say what a long step is doing.
     """
 
     def __init__(
-        self, title: str, *, trials: int, time_budget: float | None, ended: int = 0, best: float = 0.0
+        self,
+        title: str,
+        *,
+        trials: int,
+        time_budget: float | None,
+        ended: int = 0,
+        best: float = 0.0,
+        families: Sequence[FamilyLine] = (),
+        folder: Folder | None = None,
     ) -> None:
+        self._folder = folder
+        self._families = tuple(families)
         self._title = title
         self._total = trials
         self._budget = time_budget
@@ -62,6 +107,8 @@ class LiveView(Callback):
         self._bar = self._progress.add_task(self._title, total=self._total, completed=self._done)
         self._trials: list[Trial] = []
         self._warned = False
+        self._activities: list[str] = []
+        self._looked = self._said = -math.inf
         # Redrawn at a fixed rate, not with each report.
         self._live = Live(
             console=self._console, refresh_per_second=4, transient=True, get_renderable=self._drawing
@@ -70,11 +117,24 @@ class LiveView(Callback):
             self._live.start()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in ("_title", "_total", "_budget", "_before", "_best")}
+        names = ("_title", "_total", "_budget", "_before", "_best", "_families", "_folder")
+        return {name: self.__dict__[name] for name in names}
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """Restore the terminal."""
         self._live.stop()
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Look now and then what trials that have not reported an epoch are doing."""
+        passed = time.monotonic()
+        waiting = any(trial.status == Trial.RUNNING and not _epochs(trial) for trial in trials)
+        if self._folder is None or passed < self._looked + _LOOK_SECONDS:
+            return
+        self._looked = passed
+        self._activities = activities(self._folder) if waiting else []
+        if self._activities and not self._console.is_terminal and passed > self._said + _SAY_SECONDS:
+            self._said = passed
+            self._console.print("; ".join(self._activities), highlight=False, soft_wrap=True)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -105,8 +165,9 @@ class LiveView(Callback):
         self._progress.update(self._bar, completed=self._done)
         if self._console.is_terminal:
             return
+        training = next((f"{line.family}: " for line in self._families if line.state == "training"), "")
         self._console.print(
-            f"trial {_number(trial)} {_word(trial, ended=True)} after {_epochs(trial)} epochs:"
+            f"{training}trial {_number(trial)} {_word(trial, ended=True)} after {_epochs(trial)} epochs:"
             f" {_accuracy(trial):.1%}; best {self._best:.1%}; {self._done}/{self._total} done,"
             f" {self._left()} left",
             highlight=False,
@@ -128,8 +189,15 @@ class LiveView(Callback):
                 name = "BASELINE" if _number(trial) == 0 else str(_number(trial))
                 word = _word(trial, ended=trial.trial_id in self._ended)
                 table.add_row(name, f"{_accuracy(trial):.1%}", str(_epochs(trial)), word)
-        status = Text(f"{running} running; {counts or 'none ended yet'}; about {self._left()} left")
-        return Group(self._progress, status, table)
+        lines = [f"{running} running; {counts or 'none ended yet'}; about {self._left()} left"]
+        status = Text("\n".join([*lines, *self._activities]))
+        if not self._families:
+            return Group(self._progress, status, table)
+        families = Table("family", "trials", "best", "state", box=None, pad_edge=False)
+        for line in self._families:
+            best_score = "-" if line.best is None else f"{line.best:.1%}"
+            families.add_row(line.family, str(line.trials), best_score, line.state)
+        return Group(families, self._progress, status, table)
 
     def _left(self) -> str:
         passed = time.monotonic() - self._started

@@ -19,6 +19,7 @@ from data.dataset.epoch_predictions import EpochPredictions
 from data.dataset.scores import COLUMNS, PROBABILITY_FLOOR, Metric, merit, score
 from data.dataset.task import Task
 from data.errors import HarnessError, InputsChangedError, RunError
+from data.io.activity import shown_in
 from data.io.folder import is_full
 from search.outcomes import COMPLETE, DISK_FULL, FAIL, FAILED, INPUTS_CHANGED, OOM, RUNNING, UNREACHABLE
 from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -171,7 +172,8 @@ class GenreTrial(tune.Trainable):
         started = time.monotonic()
         outcome, error = RUNNING, ""
         try:
-            outcome = self._advance(started)
+            with shown_in(self._run.folder):
+                outcome = self._advance(started)
             if outcome != FAIL:
                 self._save(started, ended=outcome == COMPLETE)
         except Exception as failure:  # noqa: BLE001 - any exception becomes the outcome of the trial

@@ -140,6 +140,8 @@ class Family(ABC):
     n_neighbours: ClassVar[int] = 0
     """Number of neighbours of the BASELINE that a search tries after the portfolio, in place of the random
     configurations with which samplers begin."""
+    pretrained: ClassVar[bool] = False
+    """Whether its networks begin with pretrained weights, which ``--weights`` names."""
     weights: Mapping[str, str] = MappingProxyType({})
     """SHA-256 of the pretrained weights by network, as a run records it; empty without pretrained weights."""
 

@@ -53,9 +53,9 @@ def test_the_command_with_all_options(
     assert info.settings["searcher"] == "random"
     assert info.portfolio == []
     assert info.settings["cpus_per_trial"] == 0.5
-    assert re.search(
-        r"Best validation accuracy \d+\.\d%; BASELINE \d+\.\d%; 45 tracks validated", result.output
-    )
+    assert re.search(r"^Best: cli:\d, validation accuracy \d+\.\d% \[\d+\.\d%, \d+", result.output, re.M)
+    assert re.search(r"45 tracks validated, 15 in the locked test set\.", result.output)
+    assert re.search(r"^Settings: activation=\w+ averaging=", result.output, re.M)
     assert f"python -m results.export cli --runs {tmp_path}/runs --out" in result.output
     assert "3/3 done" in result.stderr
 
@@ -123,8 +123,9 @@ def test_bad_input_prints_one_line_and_writes_nothing(
     command = [paths.get(argument, argument) for argument in arguments]
     result = search(*command, "--runs", runs)
     assert result.exit_code == 2, result.output
-    assert message in result.stderr
-    assert result.stderr.strip().count("\n") == 0
+    *stages, error = result.stderr.strip().splitlines()
+    assert message in error
+    assert all(stage.endswith(" ...") for stage in stages)
     assert not runs.exists()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from data.cache.fingerprints import fingerprint
 from data.cache.rows import Origin
 from data.dataset.task import tensors_at
+from data.io.activity import report_activity
 from data.io.scratch import make_room, making, scratch_folder, used
 from spaces.training.device import gpu_names
 from spaces.training.transfer import weights as pretrained
@@ -124,5 +125,6 @@ def _compute(frozen: Frozen, target: Path) -> None:
     with target.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
         for start in range(0, len(images), _BATCH_SIZE):
+            report_activity(f"{start} of {len(images)} images through the frozen {frozen.backbone}, once")
             batch = np.asarray(images[start : start + _BATCH_SIZE])
             file.write(prefix.predict_on_batch(batch).astype("<f4").tobytes())

@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import copy
 import io
+import pickle
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from search.progress import live_view
-from search.progress.live_view import LiveView
+from data.io.activity import report_activity, shown_in
+from data.io.folder import Folder
+from search.progress import live_view, stages
+from search.progress.live_view import FamilyLine, LiveView
+from search.progress.stages import Stages
 
 
 def trial(number: int, accuracy: float, epoch: int, outcome: str = "RUNNING") -> Any:
@@ -101,3 +107,40 @@ def test_a_gpu_that_tensorflow_does_not_see_is_reported_once(monkeypatch: pytest
     text = " ".join(drawn_text(view).split())
     assert text.count("TensorFlow sees no GPU on") == 1
     assert "no GPU on b, although trials reserve one" in text
+
+
+def test_long_steps_and_families_are_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), force_terminal=False, width=100)
+    monkeypatch.setattr(live_view, "err", lambda: console)
+    families = [FamilyLine("vgg16_transfer", 0, None, "training"), FamilyLine("softmax", 12, 0.75, "stopped")]
+    view = LiveView("night", trials=4, time_budget=None, families=families, folder=Folder.at(tmp_path))
+    view = pickle.loads(pickle.dumps(view))
+    view.setup(total_num_samples=4)
+    with shown_in(Folder.at(tmp_path)):
+        report_activity("80 of 300 pictures")
+        waiting = SimpleNamespace(
+            trial_id="t0", config={"trial_number": 0}, status="RUNNING", last_result=None
+        )
+        view.on_step_begin(1, [waiting])  # type: ignore[list-item]
+        view.on_step_begin(1, [waiting])  # type: ignore[list-item]
+    view.on_trial_complete(1, [trial(0, 0.5, 3)], trial(0, 0.5, 3, "COMPLETE"))
+    console.print(view._drawing())
+    text = drawn_text(view)
+    assert text.count("80 of 300 pictures") == 2
+    assert "vgg16_transfer: trial 0 complete after 3 epochs: 50.0%" in text
+    assert re.search(r"softmax +12 +75\.0% +stopped", text)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_stages_before_the_first_trial(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+    monkeypatch.setattr(stages, "err", lambda: console)
+    with Stages() as stage:
+        stage("Reading the data")
+        stage("Starting Ray")
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "Starting Ray ..." in text or terminal
+    assert (text == "Reading the data ...\nStarting Ray ...\n") != terminal
+    # Another live view can be drawn afterwards.
+    console.status("next").start()

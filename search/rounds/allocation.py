@@ -1,0 +1,61 @@
+"""Which family gets how many trials next, as functions of plain numbers.
+
+The BASELINEs of all families come first. Then each family in turn gets a slice of the time; a family that is
+surely worse than the leader gets no more. A round is a number of trials, not a time: a trial that ran when
+the time of a slice was up would have to be cut.
+"""
+
+from __future__ import annotations
+
+from data.dataset.paired_tests import Paired
+
+MIN_TRIALS = 10
+"""Trials of a family before it may be stopped."""
+TRIALS_PER_ROUND = 10
+"""Trials of a round in a search without a time budget."""
+SHORTEST_ROUND = 5.0
+"""Seconds left below which no round starts: its workers would need them to start."""
+_SLICES = 6
+"""Rounds per family into which a time budget is cut."""
+_SHORTEST_SLICE = 20.0
+"""Seconds of a round at least, so that the start of its workers is a small share of it."""
+
+
+def slice_seconds(time_budget: float, n_families: int) -> float:
+    """Return the length of a family's round, in seconds."""
+    return max(_SHORTEST_SLICE, time_budget / (_SLICES * n_families))
+
+
+def round_trials(
+    *, ended: int, seconds: float, slice_length: float | None, concurrent: int, wanted: int | None
+) -> int:
+    """Return the number of trials of a family's next round; 0 if it has all that were wanted.
+
+    Parameters
+    ----------
+    ended : int
+        Trials of the family that have ended.
+    seconds : float
+        Time that its rounds took so far.
+    slice_length : float or None
+        Length of a round in seconds; None without a time budget.
+    concurrent : int
+        Trials that run at the same time.
+    wanted : int or None
+        Trials of the family altogether; None for no limit.
+    """
+    if ended == 0:
+        # The BASELINE; the cores that it leaves idle train the next configurations.
+        trials = concurrent
+    elif slice_length is None:
+        trials = max(TRIALS_PER_ROUND, concurrent)
+    else:
+        trials = max(concurrent, int(slice_length * ended / max(seconds, 1e-3)))
+    return trials if wanted is None else max(0, min(trials, wanted - ended))
+
+
+def is_surely_worse(against_leader: Paired | None, *, ended: int) -> bool:
+    """Return whether a family may be stopped, given its best trial's comparison with the leader's."""
+    if against_leader is None or ended < MIN_TRIALS:
+        return False
+    return against_leader.distinct and against_leader.difference < 0

@@ -1,0 +1,247 @@
+"""Run a search over several families: their BASELINEs, then rounds, on one Ray and within one budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+
+from data.console import err
+from data.dataset.task import Task
+from search.driver import search
+from search.judgement import JudgedTrial, best_trial
+from search.plan import now
+from search.progress.live_view import FamilyLine
+from search.progress.stages import Stages
+from search.rounds.allocation import MIN_TRIALS, SHORTEST_ROUND, is_surely_worse, round_trials, slice_seconds
+from search.settings import SearchSettings
+from search.storage.run_folder import RunFolder
+from search.storage.search_record import SearchRecord, write_record
+from search.storage.study import count_ended, count_started, create_study
+from search.tune.stopper import STAGNATION, TARGET
+
+_ALL_TRIALS = "all trials"
+
+
+@dataclass
+class Entrant:
+    """A family in a search over several.
+
+    Attributes
+    ----------
+    run : RunFolder
+        Its run, which this process has locked.
+    settings : SearchSettings
+        The settings of the run.
+    task : Task
+        The rows that its trials see.
+    concurrent : int
+        Trials that run at the same time.
+    started, ended : int
+        Trials that were started, and that have ended.
+    seconds : float
+        Time of its rounds so far.
+    best : JudgedTrial or None
+        Its best trial so far.
+    """
+
+    run: RunFolder
+    settings: SearchSettings
+    task: Task
+    concurrent: int
+    started: int = 0
+    ended: int = 0
+    seconds: float = 0.0
+    best: JudgedTrial | None = field(default=None, repr=False)
+
+    @property
+    def family(self) -> str:
+        """Name of the family."""
+        return self.settings.family
+
+    def read(self) -> None:
+        """Read how far the run is."""
+        study = create_study(self.run, optuna.samplers.RandomSampler(seed=0))
+        self.started, self.ended = count_started(study), count_ended(study)
+        self.seconds = self.run.info().seconds
+        if self.ended:
+            self.best = best_trial(self.run)
+
+    def train(self, trials: int, *, seconds_left: float | None, lines: Sequence[FamilyLine]) -> str | None:
+        """Train some more trials; return why the run ended, ``interrupted`` after Ctrl-C.
+
+        Parameters
+        ----------
+        trials : int
+            Number of trials to end.
+        seconds_left : float or None
+            Seconds after which training stops, wherever it is.
+        lines : sequence of FamilyLine
+            What the view shows of the families.
+        """
+        info = self.run.info()
+        budget = None if seconds_left is None else info.seconds + seconds_left
+        settings = self.settings.model_copy(update={"time_budget": budget})
+        info = info.model_copy(
+            update={
+                "status": "running",
+                "ended": None,
+                "reason": None,
+                "trials": max(self.started, self.ended + trials),
+                "settings": {**info.settings, "time_budget": budget},
+            }
+        )
+        self.run.write_info(info)
+        search(self.run, info, settings, self.task, self.concurrent, families=tuple(lines))
+        self.read()
+        return self.run.info().reason
+
+
+def play(runs: str | Path, record: SearchRecord, entrants: Sequence[Entrant]) -> SearchRecord:
+    """Give the time to the families in rounds until it is used, or all have their trials.
+
+    Parameters
+    ----------
+    runs : str or Path
+        Folder of the runs.
+    record : SearchRecord
+        Record of the search.
+    entrants : sequence of Entrant
+        Its families, whose runs this process has locked.
+
+    Returns
+    -------
+    SearchRecord
+        The record at the end, which is stored; ``interrupted`` if the user stopped the search.
+    """
+    rounds = _Rounds(runs, record, entrants)
+    try:
+        rounds.play()
+    except KeyboardInterrupt:
+        # Between two rounds, where Tune does not listen.
+        rounds.interrupted = True
+    return rounds.close()
+
+
+class _Rounds:
+    """The rounds of one session."""
+
+    def __init__(self, runs: str | Path, record: SearchRecord, entrants: Sequence[Entrant]) -> None:
+        self.interrupted = False
+        self._runs = runs
+        self._record = record
+        self._entrants = entrants
+        self._began = time.monotonic()
+        self._stopped = dict(record.stopped)
+        self._reached = False
+
+    def play(self) -> None:
+        for entrant in self._entrants:
+            entrant.read()
+        # An interrupted round first: its unfinished trials resume from their checkpoints.
+        for entrant in self._entrants:
+            if entrant.started > entrant.ended and not self._is_over():
+                self._train(entrant, entrant.started - entrant.ended)
+        for entrant in self._entrants:
+            if entrant.ended == 0 and not self._is_over():
+                self._train(entrant, self._wanted(entrant))
+        while not self._is_over():
+            trained = False
+            for entrant in self._entrants:
+                if entrant.family in self._stopped or self._is_over():
+                    continue
+                trials = self._wanted(entrant)
+                if trials:
+                    trained = True
+                    self._train(entrant, trials)
+                    self._stop_losers()
+            if not trained:
+                return
+
+    def close(self) -> SearchRecord:
+        """Write the records of the end."""
+        for entrant in self._entrants:
+            info = entrant.run.info()
+            if info.status == "running":
+                # It never had a turn.
+                entrant.run.write_info(info.model_copy(update={"status": "interrupted", "ended": now()}))
+        status = "interrupted" if self.interrupted else "finished"
+        return self._write(status=status, ended=now())
+
+    @property
+    def _seconds(self) -> float:
+        return self._record.seconds + time.monotonic() - self._began
+
+    def _left(self) -> float | None:
+        budget = self._record.time_budget
+        return None if budget is None else budget - self._seconds
+
+    def _is_over(self) -> bool:
+        left = self._left()
+        return self.interrupted or self._reached or (left is not None and left < SHORTEST_ROUND)
+
+    def _wanted(self, entrant: Entrant) -> int:
+        budget = self._record.time_budget
+        playing = len(self._entrants) - len(self._stopped)
+        return round_trials(
+            ended=entrant.ended,
+            seconds=entrant.seconds,
+            slice_length=None if budget is None else slice_seconds(budget, max(1, playing)),
+            concurrent=entrant.concurrent,
+            wanted=self._record.trials,
+        )
+
+    def _train(self, entrant: Entrant, trials: int) -> None:
+        with Stages() as stage:
+            stage(f"{entrant.family}: {trials} {'more ' if entrant.ended else ''}trials")
+        reason = entrant.train(trials, seconds_left=self._left(), lines=self._lines(entrant))
+        self.interrupted = reason == "interrupted"
+        self._reached = reason == TARGET
+        if reason == STAGNATION:
+            self._stop(entrant, f"no progress over {entrant.settings.stagnation} trials")
+        self._write(status="running")
+
+    def _stop_losers(self) -> None:
+        """Give no more time to families that are surely worse than the leader, or have no score at all."""
+        scored = [entrant.best for entrant in self._entrants if entrant.best is not None]
+        leader = max(scored, key=lambda best: best.merit, default=None)
+        for entrant in self._entrants:
+            if entrant.family in self._stopped or entrant.ended < MIN_TRIALS:
+                continue
+            if entrant.best is None:
+                self._stop(entrant, f"none of its {entrant.ended} trials has a score")
+            elif leader is not None and leader is not entrant.best:
+                test = entrant.best.against(leader)
+                if test is not None and is_surely_worse(test, ended=entrant.ended):
+                    self._stop(
+                        entrant,
+                        f"its best is surely below {leader.name}: {100 * test.difference:+.1f} points"
+                        f" [{100 * test.low:+.1f}, {100 * test.high:+.1f}] after {entrant.ended} trials",
+                    )
+
+    def _stop(self, entrant: Entrant, reason: str) -> None:
+        self._stopped[entrant.family] = reason
+        err().print(f"{entrant.family} gets no more trials: {reason}", highlight=False, soft_wrap=True)
+
+    def _lines(self, current: Entrant) -> list[FamilyLine]:
+        return [
+            FamilyLine(
+                entrant.family,
+                trials=entrant.ended,
+                best=entrant.best.score if entrant.best is not None else None,
+                state="training"
+                if entrant is current
+                else ("stopped" if entrant.family in self._stopped else "waiting"),
+            )
+            for entrant in self._entrants
+        ]
+
+    def _write(self, *, status: str, ended: str | None = None) -> SearchRecord:
+        record = self._record.model_copy(
+            update={"status": status, "seconds": self._seconds, "stopped": self._stopped, "ended": ended}
+        )
+        write_record(self._runs, record)
+        return record

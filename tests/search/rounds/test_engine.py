@@ -1,0 +1,152 @@
+"""The rounds with trials that are trained in this process, in place of Ray's workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+import spaces
+from data.dataset.scores import score
+from data.dataset.task import Task
+from data.dataset.track_scores import track_probabilities
+from search.plan import make_plan, now
+from search.rounds.api import FamilySearch
+from search.rounds.engine import Entrant, play
+from search.settings import SearchSettings
+from search.storage.run_folder import RunFolder
+from search.storage.run_info import RunInfo
+from search.storage.search_record import SearchRecord, read_record
+from search.storage.study import create_study
+from search.storage.tables import write_tables
+from search.summary import search_lines
+from tests.support.softmax import Softmax
+
+EPOCHS = 3
+
+
+class Driver:
+    """Train the trials that a round asks for; note the rounds, and interrupt one of them."""
+
+    def __init__(self, interrupt: int | None = None) -> None:
+        self.rounds: list[tuple[str, int]] = []
+        self._interrupt = interrupt
+
+    def __call__(
+        self, run: RunFolder, info: RunInfo, settings: SearchSettings, task: Task, *_: Any, **__: Any
+    ) -> RunFolder:
+        study = create_study(run, optuna.samplers.RandomSampler(seed=0))
+        known = len(study.get_trials(deepcopy=False))
+        self.rounds.append((info.family, info.trials - known))
+        if len(self.rounds) == self._interrupt:
+            raise KeyboardInterrupt
+        for number in range(known, info.trials):
+            if number == 0:
+                study.enqueue_trial(info.baseline)
+            train(run, study, spaces.get(info.family), task)
+        write_tables(run, study)
+        ended = {
+            "status": "finished",
+            "reason": "all trials",
+            "seconds": info.seconds + 100.0,
+            "ended": now(),
+        }
+        run.write_info(info.model_copy(update=ended))
+        return run
+
+
+def train(run: RunFolder, study: optuna.Study, family: Any, task: Task) -> None:
+    trial = study.ask()
+    family.space(trial, EPOCHS)
+    learner = family.learner(trial.params, task, seed=0)
+    outcome = [learner.run_epoch(epoch) for epoch in range(EPOCHS)][-1]
+    probabilities = track_probabilities(task, outcome.probabilities)
+    validated = task.validated
+    truth = task.track_label[validated]
+    attributes = {
+        "trial_id": f"id{trial.number}",
+        "best_epoch": EPOCHS,
+        "epochs": EPOCHS,
+        **score(probabilities, truth).columns(),
+    }
+    for name, value in attributes.items():
+        trial.set_user_attr(name, value)
+    labels = [task.classes[genre] for genre in truth]
+    run.write_predictions(
+        f"id{trial.number}", task.track_id[validated], labels, task.classes, probabilities, EPOCHS
+    )
+    study.tell(trial, attributes["val_accuracy"])
+
+
+def start(cache: Path, runs: Path, **limits: Any) -> tuple[SearchRecord, list[Entrant]]:
+    entrants = []
+    for family in ("weak_softmax", "softmax"):
+        settings = SearchSettings.checked(
+            family=family, cache=str(cache), runs=str(runs), name=f"pair-{family}", max_epochs=EPOCHS, folds=5
+        )
+        plan = make_plan(settings)
+        plan.run.write_split(plan.split)
+        plan.run.write_info(plan.info)
+        entrants.append(Entrant(plan.run, settings, plan.task, concurrent=2))
+    families = [entrant.family for entrant in entrants]
+    record = SearchRecord(
+        name="pair",
+        families=families,
+        status="running",
+        created=now(),
+        **{"trials": None, "time_budget": None, **limits},
+    )
+    return record, entrants
+
+
+def test_baselines_first_and_no_more_for_the_loser(
+    softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Driver()
+    monkeypatch.setattr("search.rounds.engine.search", driver)
+    record, entrants = start(small_cache, tmp_path, trials=16)
+    ended = play(tmp_path, record, entrants)
+    assert driver.rounds[:2] == [("weak_softmax", 2), ("softmax", 2)]
+    assert driver.rounds[2:] == [("weak_softmax", 10), ("softmax", 10), ("softmax", 4)]
+    assert ended == read_record(tmp_path, "pair")
+    assert (ended.status, list(ended.stopped)) == ("finished", ["weak_softmax"])
+    assert ended.stopped["weak_softmax"].startswith("its best is surely below pair-softmax:")
+    lines = search_lines(FamilySearch("pair", str(tmp_path)))
+    assert lines[1].startswith("  softmax: ")
+    assert lines[2].startswith("  weak_softmax: ")
+    assert "; stopped: its best is surely below" in lines[2]
+    assert any(line.startswith("Against pair-weak_softmax:") for line in lines)
+    assert f"--extend pair --runs {tmp_path} --time-budget 3600" in lines[-1]
+
+
+def test_an_interruption_between_rounds_is_recorded_and_resumed(
+    softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Driver(interrupt=2)
+    monkeypatch.setattr("search.rounds.engine.search", driver)
+    record, entrants = start(small_cache, tmp_path, trials=3)
+    interrupted = play(tmp_path, record, entrants)
+    assert interrupted.status == "interrupted"
+    assert [entrant.run.info().status for entrant in entrants] == ["finished", "interrupted"]
+    resumed = play(tmp_path, interrupted, entrants)
+    # The BASELINE that is missing comes before any further round.
+    assert driver.rounds[2:] == [("softmax", 2), ("weak_softmax", 1), ("softmax", 1)]
+    assert resumed.status == "finished"
+    assert resumed.seconds > interrupted.seconds
+
+
+def test_a_budget_of_seconds_ends_the_rounds(
+    softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Driver()
+    monkeypatch.setattr("search.rounds.engine.search", driver)
+    record, entrants = start(small_cache, tmp_path, time_budget=120.0)
+    # All but a few seconds were used in earlier sessions.
+    ended = play(tmp_path, record.model_copy(update={"seconds": 114.0}), entrants)
+    # At 50 seconds per trial, a slice of 20 holds what runs at the same time.
+    assert {trials for _, trials in driver.rounds} == {2}
+    assert driver.rounds[:2] == [("weak_softmax", 2), ("softmax", 2)]
+    assert ended.status == "finished"
+    assert ended.seconds >= 115.0

@@ -1,0 +1,136 @@
+"""The last lines of a search, from the files of a run that are written without a search."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.dataset.choice_correction import correct_for_choice
+from data.dataset.epoch_predictions import SUFFIX, EpochPredictions
+from data.dataset.intervals import accuracy_interval
+from data.dataset.splits import Split
+from data.dataset.track_groups import TrackGroups
+from search.judgement import JudgedTrial, baseline_trial, best_trial, corrected_best
+from search.storage.columns import HISTORY_COLUMNS, TRIAL_COLUMNS
+from search.storage.run_folder import RunFolder
+from search.summary import has_score, run_lines
+from tests.support.runs import make_info
+
+GENRES = ["blues", "disco", "metal"]
+N = 150
+TRUTH = np.arange(N) % len(GENRES)
+GROUPS = np.arange(N) // 3
+
+
+def right_on(n_right: int, seed: int) -> np.ndarray:
+    """Predicted genres of which `n_right` are right, at random places."""
+    order = np.random.default_rng(seed).permutation(N)
+    predicted = TRUTH.copy()
+    predicted[order[n_right:]] = (TRUTH[order[n_right:]] + 1) % len(GENRES)
+    return predicted
+
+
+def write_run(folder: Path, name: str, n_right: list[int], **info: object) -> RunFolder:
+    """Write a run with one trial per number of tracks that it classifies correctly; 0 is a failed trial."""
+    run = RunFolder.at(folder, name)
+    run.write_info(make_info(name, n_validated=N, n_test=30, **info))
+    tracks = np.array([f"t{number:03d}" for number in range(N)], dtype=object)
+    labels = np.array(GENRES, dtype=object)[TRUTH]
+    groups = np.array([f"artist {number}" for number in GROUPS], dtype=object)
+    run.write_split(Split(tracks, np.arange(N) % 5, labels, groups))
+    rows = []
+    for number, right in enumerate(n_right):
+        row = dict.fromkeys(TRIAL_COLUMNS) | {"trial_id": f"id{number}", "status": "FAIL", "epochs": 0}
+        row |= {"error": "Traceback\nValueError: no", "config.units": 16 + number, "config.decay": None}
+        if right:
+            probabilities = 0.1 + 0.7 * np.eye(len(GENRES))[right_on(right, number)]
+            run.write_predictions(f"id{number}", tracks, labels, tuple(GENRES), probabilities, 3)
+            row |= {"status": "COMPLETE", "best_epoch": 3, "val_accuracy": right / N, "val_loss": 1.0}
+            row["error"] = None
+        rows.append(row)
+    run.write_tables(pd.DataFrame(rows), pd.DataFrame(columns=list(HISTORY_COLUMNS)))
+    return run
+
+
+def trial(found: JudgedTrial | None) -> JudgedTrial:
+    assert found is not None
+    return found
+
+
+def test_the_best_trial_with_interval_and_paired_difference(tmp_path: Path) -> None:
+    run = write_run(tmp_path, "night run", [75, 120, 0, 117])
+    best, baseline = trial(best_trial(run)), trial(baseline_trial(run))
+    assert (best.name, best.score, best.config) == ("night run:1", 0.8, {"units": 17})
+    groups = TrackGroups.of([str(number) for number in GROUPS])
+    low, high = (float(bound) for bound in accuracy_interval(right_on(120, 1) == TRUTH, groups))
+    assert best.interval() == pytest.approx((low, high))
+    test = best.against(baseline)
+    assert test is not None
+    assert (test.n, test.n_groups, test.distinct) == (N, 50, True)
+    expected = correct_for_choice(
+        [right_on(n_right, number)[None] for number, n_right in ((1, 120), (3, 117), (0, 75))],
+        TRUTH,
+        groups,
+        n_classes=3,
+    )
+    corrected = corrected_best(run)
+    assert corrected is not None
+    assert corrected.corrected == pytest.approx(expected.corrected)
+    assert corrected.corrected < 0.8
+
+    lines = run_lines(run)
+    assert lines[0] == "Run night run: 4 trials (3 COMPLETE, 1 FAIL)."
+    assert lines[1].startswith(f"Best: night run:1, validation accuracy 80.0% [{low:.1%}, {high:.1%}]; ")
+    assert lines[1].endswith("% after correction for choosing among 3 trials.")
+    assert lines[2].startswith("BASELINE 50.0%; difference in accuracy +30.0 points [+")
+    assert lines[2].endswith("; 150 tracks validated, 30 in the locked test set.")
+    assert lines[3] == "Settings: units=17"
+    # The commands can be pasted.
+    command = shlex.split(lines[4].removeprefix("Next: "))
+    assert command[2:] == [
+        "results.export",
+        "night run",
+        "--runs",
+        str(tmp_path),
+        "--out",
+        "exports/night run",
+    ]
+
+
+def test_too_few_tracks_are_reported(tmp_path: Path) -> None:
+    line = run_lines(write_run(tmp_path, "close", [110, 112]))[2]
+    assert line.startswith("BASELINE 73.3%; difference in accuracy +1.3 points [-")
+    assert "150 tracks are too few to tell the two apart (p = " in line
+    baseline = run_lines(write_run(tmp_path, "none", [112, 110]))
+    assert baseline[2].startswith("No trial is better than the BASELINE, none:0;")
+    failed = write_run(tmp_path, "failed", [0, 0])
+    assert not has_score(failed)
+    assert run_lines(failed)[-1] == "No trial has a score; the first failed by: ValueError: no"
+    half = run_lines(write_run(tmp_path, "half", [110, 0], status="interrupted"))
+    assert half[-1] == f"Interrupted. Resume with: python -m search.run --resume half --runs {tmp_path}"
+
+
+def test_the_choice_of_the_epoch_is_corrected_where_epochs_are_stored(tmp_path: Path) -> None:
+    run = write_run(tmp_path, "epochs", [110, 120])
+    for number, n_right in enumerate((110, 120)):
+        epochs = EpochPredictions(N)
+        for epoch in range(3):
+            epochs.add(np.eye(3)[right_on(n_right - epoch, number)])
+        (run.folder / "predictions").write_table(f"id{number}{SUFFIX}", epochs.table())
+    corrected = corrected_best(run)
+    assert corrected is not None
+    assert (corrected.epochs, corrected.n_trials, corrected.n_configurations) == (True, 2, 8)
+    assert "choosing among 2 trials and their epochs" in run_lines(run)[1]
+
+
+def test_the_score_of_another_metric(tmp_path: Path) -> None:
+    run = write_run(tmp_path, "loss", [110, 120], settings={"metric": "log_loss"})
+    best = trial(best_trial(run))
+    low, high = best.interval()
+    assert low < high
+    line = run_lines(run)[1]
+    assert line.startswith("Best: loss:0, validation log loss 1.000 [")
