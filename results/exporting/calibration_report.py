@@ -1,4 +1,4 @@
-"""Calibrate an export: fit the temperature, describe it in the model card, plot the reliability."""
+"""Calibrate an export: fit the temperature and plot the reliability."""
 
 from __future__ import annotations
 
@@ -37,40 +37,6 @@ def fitted_calibration(
     except CalibrationError as error:
         click.echo(f"Warning: the probabilities are exported without calibration: {error}.", err=True)
         return None
-
-
-def calibration_section(calibration: Calibration | None) -> str:
-    """Write the card's section about the probabilities."""
-    if calibration is None:
-        return (
-            "## Probabilities\n\nThe probabilities are not calibrated, because no temperature could be"
-            " fitted: a prediction with 90 % may be wrong more often than once in ten."
-        )
-    lines = [
-        "## Probabilities",
-        "",
-        f"Calibrated by temperature scaling: T = {calibration.temperature:.2f}, fitted on the validated"
-        " tracks and applied to the mean over the segments. It changes no predicted genre. `results.predict`"
-        " applies it; the outputs of the network itself, in every format, are not calibrated.",
-        "",
-        "| | expected calibration error | log loss |",
-        "| --- | ---: | ---: |",
-        f"| before | {100 * calibration.ece_before:.1f} % | {calibration.loss_before:.3f} |",
-        f"| after | {100 * calibration.ece_after:.1f} % | {calibration.loss_after:.3f} |",
-        "",
-        "The values after calibration are cross-fitted: each track uses a temperature fitted without it.",
-        "",
-        f"![reliability]({RELIABILITY})",
-        "",
-        "Effect of `results.predict --min-confidence P` on the validated tracks:",
-        "",
-        "| P | tracks with a prediction | their accuracy |",
-        "| ---: | ---: | ---: |",
-    ]
-    for row in calibration.coverage:
-        accuracy = "" if row.accuracy is None else f"{100 * row.accuracy:.1f} %"
-        lines.append(f"| {row.threshold:g} | {100 * row.coverage:.0f} % ({row.n} tracks) | {accuracy} |")
-    return "\n".join(lines)
 
 
 def plot_reliability(path: Path, calibration: Calibration, title: str) -> None:
