@@ -152,13 +152,14 @@ def _make(
     with cluster(workers), threadpool_limits(1):
         for _ in spread(partial(_write_track, folder=audio, seed=seed), missing, workers=workers):
             pass
+        for style in STYLES:
+            # A writer that was killed may have left the beginning of a track.
+            (audio / style).remove_unfinished()
         preparation = Preparation.plan(
             folder.uri, find_files(audio.local), _parameters(), source="demo", encoders=encoders
         )
         for _ in preparation.run(workers=workers, address=None, strict=True):
             pass
-    for style in STYLES:
-        (audio / style).remove_unfinished()
     preparation.finish()
 
 

@@ -17,7 +17,6 @@ from data.field_options import field_option
 from search.rounds.families import ALL, is_several, requested_families
 from search.sampling.samplers import SEARCHERS
 from search.settings import SearchSettings
-from search.storage.search_record import is_search
 from search.tune.schedulers import SCHEDULERS
 
 if TYPE_CHECKING:
@@ -169,6 +168,8 @@ def _continue(resume: str | None, extend: str | None, family: str | None) -> int
     runs = click.get_current_context().params["runs"]
     where = {key: typed_options[key] for key in _PLACE_OPTIONS if key in typed_options}
     added = {key: typed_options[key] for key in ("trials", "time_budget") if key in typed_options}
+    from search.storage.search_record import is_search
+
     if is_search(runs, str(name)):
         if family is not None:
             raise SettingsError(

@@ -10,12 +10,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from data.errors import HarnessError
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 _SEPARATORS = ",;\t|"
 _MAX_FIELD = 1 << 24
@@ -63,7 +63,7 @@ class TableFile:
         where = f"{option} {path}"
         try:
             if path.suffix.lower() == ".parquet":
-                return cls(path, option, error, tuple(pq.read_schema(path).names))
+                return cls(path, option, error, tuple(_parquet(path).schema_arrow.names))
             if path.suffix.lower() in (".jsonl", ".ndjson", ".json"):
                 return cls(path, option, error, _json_columns(path), _encoding=_encoding(path))
             encoding = _encoding(path)
@@ -72,7 +72,7 @@ class TableFile:
             raise error(f"{where}: no such file") from cause
         except OSError as cause:
             raise error(f"{where}: cannot be read ({cause.strerror or cause})") from cause
-        except (pa.ArrowInvalid, ValueError, csv.Error) as cause:
+        except (ValueError, csv.Error) as cause:
             raise error(f"{where}: not a table in CSV, TSV, JSON lines or Parquet ({cause})") from cause
         if not any(header):
             raise error(f"{where}: not a table: it has no header")
@@ -120,14 +120,14 @@ class TableFile:
                 )
         except OSError as cause:
             raise self.error(f"{where}: cannot be read ({cause.strerror or cause})") from cause
-        except (pa.ArrowInvalid, ValueError, csv.Error) as cause:
+        except (ValueError, csv.Error) as cause:
             raise self.error(f"{where}: damaged ({cause})") from cause
 
     def _cells(self) -> Iterator[tuple[int, list[str]]]:
         suffix = self.path.suffix.lower()
         if suffix == ".parquet":
             number = 0
-            for batch in pq.ParquetFile(self.path).iter_batches(_BATCH):
+            for batch in _parquet(self.path).iter_batches(_BATCH):
                 for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     number += 1
                     yield number, [_text(value) for value in values]
@@ -146,6 +146,13 @@ class TableFile:
                 for row in reader:
                     if any(row):
                         yield reader.line_num, row
+
+
+def _parquet(path: Path) -> pq.ParquetFile:
+    # Imported here, because `search.run --help` imports this module.
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path)
 
 
 def _text(value: Any) -> str:

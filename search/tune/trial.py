@@ -222,6 +222,9 @@ class GenreTrial(tune.Trainable):
             if checkpoint is None or checkpoint.progress[TRIAL_ID] != self._name:
                 progress = {TRIAL_ID: self._name, "epoch": 0, "seconds": 0.0, "best": {}, "curve": []}
                 checkpoint = Checkpoint(progress, {})
+            if checkpoint.progress.get(_MEMORY_FAILURES):
+                # A network that cannot even be built fails before it is restored.
+                return
             progress = {**checkpoint.progress, _MEMORY_FAILURES: 1}
             write_checkpoint(self._run, self._number, replace(checkpoint, progress=progress))
         except (OSError, RunError):

@@ -19,6 +19,7 @@ from search.storage.study import open_study
 from spaces.melspec_cnn import MelspecCNN
 from spaces.training.family import Family
 from tests.support.collection import clip
+from tests.support.error_lines import error_line
 from tests.support.tensors import write_tensor_cache
 
 pytestmark = pytest.mark.slow
@@ -104,7 +105,7 @@ def test_a_cache_without_tensors_is_reported_in_one_line(
     options = ["--family", family, "--cache", str(small_cache), "--runs", str(runs)]
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 2
-    assert result.stderr.count("\n") == 1
+    assert error_line(result.stderr).startswith("Error: ")
     kind = family.removesuffix("_cnn")
     assert f"has no {kind} tensors; make them with 'python -m data.prepare" in result.stderr
     assert f"--{kind}'" in result.stderr
@@ -115,4 +116,6 @@ def test_too_few_groups_for_the_folds_are_reported(cache: Path, tmp_path: Path) 
     options = ["--family", "melspec_cnn", "--cache", str(cache), "--runs", str(tmp_path), "--folds", "20"]
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 2
-    assert "genre 'blues' has 9 independent groups of tracks, fewer than the 20 parts" in result.stderr
+    assert (
+        "genre 'blues' has 9 independent groups of tracks, fewer than the 20 requested parts" in result.stderr
+    )

@@ -16,4 +16,5 @@ def test_metrics_of_a_small_example() -> None:
     assert metrics["genres"]["blues"] == {"precision": 0.5, "recall": 1.0, "n": 1}
     assert metrics["genres"]["disco"]["recall"] == pytest.approx(2 / 3)
     assert metrics["genres"]["metal"] == {"precision": 0.0, "recall": 0.0, "n": 0}
-    assert metrics["macro_f1"] == pytest.approx((2 / 3 + 0.8 + 0) / 3)
+    # A genre without tracks does not count.
+    assert metrics["macro_f1"] == pytest.approx((2 / 3 + 0.8) / 2)

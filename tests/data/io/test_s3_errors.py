@@ -13,6 +13,7 @@ from data.io.folder import Folder
 from data.io.s3_errors import bucket_failure
 from results import leaderboard
 from search.run import main as search
+from tests.support.error_lines import error_line
 
 _DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
@@ -48,7 +49,7 @@ def refusing(bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
 
 def assert_refused(result: Result, *texts: str) -> None:
     assert result.exit_code == 2, result.output
-    assert result.stderr.strip().count("\n") == 0, result.stderr
+    assert error_line(result.stderr).startswith("Error: ")
     for text in texts:
         assert text in result.stderr
 
