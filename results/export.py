@@ -205,7 +205,7 @@ def _selected(
 ) -> tuple[Trial, int | None, ChoiceCorrection | None]:
     """Find the trial to export, the number of compared trials, and its corrected score.
 
-    Number and correction are None for a trial of one run, of which the export itself knows both.
+    Number and correction are None for a trial of one run: the export itself knows both then.
     """
     from results.evaluation.trials import find_trial
     from results.ranking.boards import boards

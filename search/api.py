@@ -19,7 +19,7 @@ from search.storage.lock import claimed
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
 from search.storage.study import count_started, open_study, repair_journal
-from search.tune.resources import concurrent_trials, ray_cluster
+from search.tune.resources import Resources, concurrent_trials, ray_cluster
 from search.warming import warming
 
 
@@ -291,6 +291,16 @@ def _opened(where: str, option: str, run: RunFolder) -> Cache:
         ) from error
 
 
+def concurrent_by_settings(resources: Sequence[Resources], settings: SearchSettings) -> int:
+    """Return how many trials with these settings can run at the same time; see `concurrent_trials`."""
+    return concurrent_trials(
+        resources,
+        cpus=settings.cpus_per_trial,
+        gpus=settings.gpus_per_trial,
+        wanted=settings.max_concurrent,
+    )
+
+
 @contextlib.contextmanager
 def _cluster(settings: SearchSettings) -> Iterator[int]:
     """Connect to Ray and yield the number of concurrent trials.
@@ -299,12 +309,7 @@ def _cluster(settings: SearchSettings) -> Iterator[int]:
     environment says so before the import.
     """
     with ray_cluster(settings.address) as resources:
-        concurrent = concurrent_trials(
-            resources,
-            cpus=settings.cpus_per_trial,
-            gpus=settings.gpus_per_trial,
-            wanted=settings.max_concurrent,
-        )
+        concurrent = concurrent_by_settings(resources, settings)
         idle = sum(node.get("GPU", 0.0) for node in resources)
         if (
             idle

@@ -8,23 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.dataset.choice_correction import Corrected, correct_for_choice
+from data.dataset.choice_correction import MAX_TRIALS, Corrected, correct_for_choice
 from data.dataset.epoch_predictions import SUFFIX, read_epochs
 from data.dataset.intervals import accuracy_interval, mean_interval, metric_interval
 from data.dataset.paired_tests import Paired, paired
 from data.dataset.scores import COLUMNS, Metric, merit, track_losses
 from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError
+from search.storage.ranking import scored
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SCORED = ("COMPLETE", "PRUNED")
-"""States of trials with a score; a stopped trial counts with its best epoch."""
-_MAX_CORRECTED = 200
-"""The correction repeats the choice among this many of the best trials; worse ones would never win."""
 _CONFIG = "config."
 
 
@@ -101,31 +98,17 @@ class JudgedTrial:
         return paired(self.right[own], other.right[others], TrackGroups.of(self.group[own]))
 
 
-def metric_of(info: RunInfo) -> Metric:
-    """Return the metric by which a run chooses."""
-    metric: Metric = info.settings.get("metric", "accuracy")
-    return metric
-
-
-def ranked(trials: pd.DataFrame, metric: Metric) -> pd.DataFrame:
-    """Return the trials that have a score, best first: by the metric, then by the loss."""
-    column = COLUMNS[metric]
-    scored = trials[trials["status"].isin(_SCORED) & trials[column].notna()]
-    return scored.sort_values([column, "val_loss"], ascending=[metric == "log_loss", True], kind="stable")
-
-
 def best_trial(run: RunFolder) -> JudgedTrial | None:
     """Read the best trial of a run; None if no trial has a score."""
     info, trials = run.info(), run.trials()
-    order = ranked(trials, metric_of(info))
-    return next(_judged(run, info, order.head(1)), None)
+    return next(_judged(run, info, scored(trials, info.metric).head(1)), None)
 
 
 def baseline_trial(run: RunFolder) -> JudgedTrial | None:
     """Read the BASELINE of a run; None if it has no score."""
     info, trials = run.info(), run.trials()
-    scored = ranked(trials, metric_of(info))
-    return next(_judged(run, info, scored[scored.index == 0]), None)
+    order = scored(trials, info.metric)
+    return next(_judged(run, info, order[order.index == 0]), None)
 
 
 def _judged(run: RunFolder, info: RunInfo, rows: pd.DataFrame) -> Iterator[JudgedTrial | None]:
@@ -141,7 +124,7 @@ def _judged(run: RunFolder, info: RunInfo, rows: pd.DataFrame) -> Iterator[Judge
 
 
 def _read(run: RunFolder, info: RunInfo, row: pd.Series[Any], group_of: Mapping[str, str]) -> JudgedTrial:
-    metric = metric_of(info)
+    metric = info.metric
     frame = run.predictions(str(row["trial_id"]), int(row["best_epoch"]))
     number = {genre: index for index, genre in enumerate(info.classes)}
     track_id = frame["track_id"].to_numpy(str)
@@ -171,7 +154,7 @@ def corrected_best(run: RunFolder) -> Corrected | None:
         None if there was nothing to choose from.
     """
     info, trials = run.info(), run.trials()
-    order = ranked(trials, metric_of(info)).head(_MAX_CORRECTED)
+    order = scored(trials, info.metric).head(MAX_TRIALS)
     candidates = list(_judged(run, info, order))
     available = [candidate for candidate in candidates if candidate is not None]
     if len(available) < 2 or candidates[0] is None:

@@ -14,9 +14,8 @@ from search.judgement import (
     baseline_trial,
     best_trial,
     corrected_best,
-    metric_of,
-    ranked,
 )
+from search.storage.ranking import scored
 from search.storage.run_folder import RunFolder, first_failure
 from search.storage.run_info import RunInfo
 
@@ -71,30 +70,30 @@ def search_lines(search: FamilySearch) -> list[str]:
     """
     record, runs = search.record(), search.runs()
     best = {run.name: best_trial(run) for run in runs if _has_trials(run)}
-    scored = sorted(
+    scored_runs = sorted(
         (run for run in runs if best.get(run.name) is not None),
         key=lambda run: -_merit(best[run.name]),
     )
     minutes, seconds = divmod(round(record.seconds), 60)
     lines = [f"Search {record.name}: {len(runs)} families in {minutes}:{seconds:02d}."]
-    in_order = [*scored, *(run for run in runs if run not in scored)]
+    in_order = [*scored_runs, *(run for run in runs if run not in scored_runs)]
     lines += [_family_line(run, best.get(run.name), record.stopped) for run in in_order]
     lines += [f"  {family}: left out: {reason}" for family, reason in record.left_out.items()]
-    if scored:
-        lines += _best_lines(scored[0], scored[0].info())
-        lines += _against_others([best[run.name] for run in scored])
+    if scored_runs:
+        lines += _best_lines(scored_runs[0], scored_runs[0].info())
+        lines += _against_others([best[run.name] for run in scored_runs])
     if record.status != "finished":
         resume = f"{command_name('search.run')} --resume {search.typed}"
         return [*lines, f"Interrupted. Resume with: {resume}"]
-    if not scored:
+    if not scored_runs:
         return [*lines, "No trial of any family has a score; 'results.report' shows the reasons."]
     extend = f"{command_name('search.run')} --extend {search.typed} --time-budget 3600"
-    return [*lines, *_next_lines(scored[0], runs), f"      {extend}"]
+    return [*lines, *_next_lines(scored_runs[0], runs), f"      {extend}"]
 
 
 def has_score(run: RunFolder) -> bool:
     """Return whether any trial of a run has a score."""
-    return _has_trials(run) and not ranked(run.trials(), metric_of(run.info())).empty
+    return _has_trials(run) and not scored(run.trials()).empty
 
 
 def _has_trials(run: RunFolder) -> bool:
@@ -111,8 +110,7 @@ def _best_lines(run: RunFolder, info: RunInfo) -> list[str]:
     marked = " on SYNTHETIC data" if info.cache.synthetic else ""
     tracks = f"{info.n_validated} tracks validated, {info.n_test} in the locked test set"
     if best is None:
-        metric = metric_of(info)
-        row = ranked(run.trials(), metric).iloc[0]
+        row = scored(run.trials(), info.metric).iloc[0]
         score = _value(float(row["val_accuracy"]), "accuracy")
         return [f"Best validation accuracy {score}{marked}, without stored predictions; {tracks}."]
     low, high = best.interval()
@@ -120,10 +118,10 @@ def _best_lines(run: RunFolder, info: RunInfo) -> list[str]:
     text = f"Best: {best.name}, {_WORDS[best.metric]} {_value(best.score, best.metric)}"
     text += f" [{_value(low, best.metric)}, {_value(high, best.metric)}]{marked}"
     if corrected is not None:
-        n_scored = len(ranked(run.trials(), best.metric))
+        n_scored = len(scored(run.trials()))
         chosen = f"{n_scored} trials" + (" and their epochs" if corrected.epochs else "")
         if corrected.n_trials < n_scored:
-            chosen += f", of which {corrected.n_trials} are used"
+            chosen += f"; only {corrected.n_trials} are used"
         shown = _value(corrected.corrected, best.metric)
         text += f"; {shown} after correction for choosing among {chosen}"
     lines = [f"{text}.", _baseline_line(best, baseline, tracks)]

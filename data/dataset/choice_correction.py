@@ -22,6 +22,9 @@ _MAX_DRAWS = 20_000_000
 """Maximum size of the matrix of draws; larger data needs fewer resamples."""
 _CHUNK = 512
 
+MAX_TRIALS = 200
+"""The choice is repeated among this many of the best trials; worse ones would never win."""
+
 
 @dataclass(frozen=True)
 class Corrected:

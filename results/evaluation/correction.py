@@ -9,16 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data.dataset.choice_correction import Corrected, correct_for_choice
+from data.dataset.choice_correction import MAX_TRIALS, Corrected, correct_for_choice
 from data.dataset.epoch_predictions import SUFFIX, read_epochs
 from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError, RunError
 from results.evaluation.groups import groups_by_track
-from results.evaluation.trials import Trial, scored
+from results.evaluation.trials import Trial
+from search.storage.ranking import scored
 from search.storage.run_folder import RunFolder, require_epoch
 
-MAX_TRIALS = 200
-"""The correction repeats the selection among this many of the best trials; worse ones would never win."""
 _READERS = 8
 
 
@@ -75,7 +74,7 @@ class ChoiceCorrection:
             f" {self.n_ranked} {selected_from}"
         )
         if self.n_ranked > MAX_TRIALS:
-            text += f", of which the {self.corrected.n_trials} best are used"
+            text += f"; only the {self.corrected.n_trials} best are used"
         if not self.corrected.epochs:
             text += " (the choice of the epoch is not corrected)"
         if self.n_unread:

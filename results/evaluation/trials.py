@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from data.dataset.scores import COLUMNS, Metric, sign
+from data.dataset.scores import Metric
 from data.errors import RunError
 from data.io.command_names import command_name
+from search.storage.ranking import SCORED, scored
 from search.storage.run_folder import RunFolder, first_failure
 from search.storage.run_info import RunInfo
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 BASELINE, BEST = "baseline", "best"
 """Names of trial 0 and of the best trial in commands: ``RUN:baseline`` is ``RUN:0``."""
-
-SCORED = ("COMPLETE", "PRUNED")
-"""States of ranked trials; a stopped trial counts with its best epoch."""
 
 _CONFIG = "config."
 
@@ -41,7 +39,7 @@ class Trial:
     trial_id : str
         Name of the trial's files.
     status : str
-        One of `SCORED`.
+        One of `search.storage.ranking.SCORED`.
     best_epoch : int
         The epoch, from 1, with the best score by the run's metric.
     val_accuracy : float
@@ -72,18 +70,6 @@ class Trial:
     def baseline(self) -> bool:
         """Whether the trial is the BASELINE."""
         return self.number == 0
-
-
-def has_score(trials: pd.DataFrame) -> pd.Series[bool]:
-    """Mask of the trials that are ranked."""
-    return trials["status"].isin(SCORED) & trials["val_accuracy"].notna()
-
-
-def scored(trials: pd.DataFrame, metric: Metric = "accuracy") -> pd.DataFrame:
-    """Return the ranked trials, best first: by the metric of their run, then by loss."""
-    return trials[has_score(trials)].sort_values(
-        [COLUMNS[metric], "val_loss"], ascending=[sign(metric) < 0, True], kind="stable"
-    )
 
 
 def find_trial(run: RunFolder, wanted: str | None = None) -> Trial:

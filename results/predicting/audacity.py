@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from data.audio.decode import load
 from data.errors import OutputError
+from data.io.folder import Folder
 from results.model.prediction import Prediction
 
 
@@ -45,14 +45,10 @@ def write_label_track(prediction: Prediction, folder: str | Path) -> Path:
     """
     target = Path(folder) / f"{Path(prediction.path).name}.txt"
     text = label_track(prediction, load(prediction.path).duration_s)
-    scratch = target.with_name(f".tmp-{os.getpid()}-{target.name}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             raise OutputError(f"{target}: exists already and is not replaced; name another --audacity")
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(target)
+        Folder.at(target.parent).write(target.name, text.encode())
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         raise OutputError(f"{target}: cannot be written ({error.strerror or error})") from error
     return target

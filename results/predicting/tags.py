@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import shutil
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from data.errors import OutputError
-from data.io.folder import printable
+from data.io.folder import Folder, printable
 
 TABLE = "genre-tags.csv"
 """Name of the table in the current folder."""
@@ -107,13 +108,11 @@ class TagTable:
     def __exit__(self, *exception: object) -> None:
         if exception[0] is not None:
             return
-        scratch = self.path.with_name(f".tmp-{os.getpid()}-{TABLE}")
+        text = io.StringIO(newline="")
+        table = csv.writer(text)
+        table.writerow(("file", "genre_tag", "predicted_genre", "confidence"))
+        table.writerows(self._rows)
         try:
-            with scratch.open("x", newline="", encoding="utf-8") as file:
-                table = csv.writer(file)
-                table.writerow(("file", "genre_tag", "predicted_genre", "confidence"))
-                table.writerows(self._rows)
-            scratch.replace(self.path)
+            Folder.at(self.path.parent).write(self.path.name, text.getvalue().encode())
         except OSError as error:
-            scratch.unlink(missing_ok=True)
             raise OutputError(f"{self.path}: cannot be written ({error.strerror or error})") from error

@@ -13,8 +13,8 @@ from data.dataset.scores import Metric, merit
 from data.dataset.splits import TEST
 from data.errors import HarnessError, RunError
 from results.evaluation.columns import read_columns
-from results.evaluation.trials import SCORED
 from results.ranking.comparison import correct_tracks
+from search.storage.ranking import SCORED
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import CacheRef, RunInfo
 

@@ -13,10 +13,10 @@ from results.evaluation.trials import (
     config_of,
     existing_run,
     find_trial,
-    has_score,
     trial_number,
 )
 from results.ranking.boards import boards
+from search.storage.ranking import has_score
 from search.storage.run_folder import RunFolder
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import spaces
 from data.analysis.kinds import EMBEDDED, FEATURE_KIND
 from data.errors import CacheError, HarnessError, RunError, SettingsError
-from search.api import print_notes, reopened
+from search.api import concurrent_by_settings, print_notes, reopened
 from search.plan import check_start, make_plan, now, open_cache
 from search.progress.stages import Stages
 from search.rounds.families import ALL, requested_families
@@ -21,7 +21,7 @@ from search.storage.lock import claimed, refuse_existing
 from search.storage.run_folder import RunFolder
 from search.storage.search_record import SearchRecord, read_record, run_of, write_record
 from search.storage.study import repair_journal
-from search.tune.resources import Resources, concurrent_trials, ray_cluster
+from search.tune.resources import ray_cluster
 from search.warming import warming
 
 _Result = TypeVar("_Result")
@@ -121,7 +121,7 @@ def search_families(families: str | Sequence[str], **options: Any) -> FamilySear
             print_notes([f"{family} is left out: {reason}" for family, reason in reasons.items()])
             entrants = []
             for own, plan in plans:
-                concurrent = _concurrent(resources, own)
+                concurrent = concurrent_by_settings(resources, own)
                 locks.enter_context(claimed(plan.run, new=True))
                 entrants.append(Entrant(plan.run, own, plan.task, concurrent))
             for _, plan in plans:
@@ -248,7 +248,7 @@ def _continue(
             from search.rounds.engine import Entrant, play
 
             entrants = [
-                Entrant(run, settings, task, _concurrent(resources, settings))
+                Entrant(run, settings, task, concurrent_by_settings(resources, settings))
                 for run, _, settings, task in parts
             ]
             for run, info, _, _ in parts:
@@ -297,12 +297,3 @@ def _possible(
         errors = list(left_out.values())
         raise next((error for error in errors if isinstance(error, SettingsError)), errors[0])
     return results
-
-
-def _concurrent(resources: Sequence[Resources], settings: SearchSettings) -> int:
-    return concurrent_trials(
-        resources,
-        cpus=settings.cpus_per_trial,
-        gpus=settings.gpus_per_trial,
-        wanted=settings.max_concurrent,
-    )

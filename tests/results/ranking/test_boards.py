@@ -304,7 +304,7 @@ def test_the_correction_says_how_many_trials_it_uses(tmp_path: Path) -> None:
         write_judgement(written, f"t{number}", 50 + number)
     ((board,), _) = boards(str(tmp_path))
     assert board.correction is not None
-    assert "among 250 trials, of which the 3 best are used" in board.correction.sentence()
+    assert "among 250 trials; only the 3 best are used" in board.correction.sentence()
 
 
 def test_runs_are_ranked_by_their_metric(tmp_path: Path) -> None:
