@@ -318,6 +318,8 @@ def test_the_options_reach_the_application(exported: Path, monkeypatch: pytest.M
 
     seen: dict[str, Any] = {}
     monkeypatch.setattr(app_module, "application", lambda *_, **options: seen.update(options))
+    # It closes the handlers of other libraries, whose stream is pytest's and not that of the CliRunner.
+    monkeypatch.setattr(uvicorn.Config, "configure_logging", lambda _: None)
     monkeypatch.setattr(
         uvicorn.Server, "run", lambda _, sockets: seen.update(address=sockets[0].getsockname()[0])
     )
