@@ -6,13 +6,16 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from data.collection.source_file import SourceFile
 from data.io.names import normalised
 
 TAGS = ("artist", "album", "albumartist", "genre")
 """Tags that can be read, under mutagen's names for all formats ("easy" tags)."""
+_ID3_FRAMES = {"artist": "TPE1", "album": "TALB", "albumartist": "TPE2", "genre": "TCON"}
+"""The frames of the ID3 standard (id3.org, version 2.4.0) that hold these tags."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def read_tag(files: Iterable[SourceFile], tag: str) -> TagValues:
             value = (
                 PurePosixPath(file.track_id).parent.as_posix() if tag == "folder" else _value(file.path, tag)
             )
-        except _UnreadableError:
+        except UnreadableTagsError:
             result.unreadable.append(file.track_id)
             continue
         if value:
@@ -98,42 +101,77 @@ def tag_coverage(paths: Sequence[str], limit: int = 200) -> dict[str, int] | Non
             continue
         counts["files"] += 1
         for tag in TAGS:
-            with suppress(_UnreadableError):
+            with suppress(UnreadableTagsError):
                 counts[tag] += bool(_value(path, tag))
     return counts if counts["files"] else None
 
 
-class _UnreadableError(Exception):
+class UnreadableTagsError(Exception):
     """The tags of a file are damaged."""
 
 
-def _value(path: str, tag: str) -> str:
-    """Return the value of a tag of one file; empty if the file has none.
+def tag_values(path: str | Path, *names: str) -> list[list[str]]:
+    """Read tags of one file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    *names : str
+        Some of `TAGS`.
+
+    Returns
+    -------
+    list of list of str
+        All values of each tag, empty if the file does not have it.
 
     Raises
     ------
-    _UnreadableError
+    UnreadableTagsError
         If the tags are damaged.
     """
     import mutagen
+    from mutagen.id3 import ID3
 
     try:
-        tags = mutagen.File(path, easy=True)
+        file = mutagen.File(path, easy=True)
+        tags = None if file is None else file.tags
+        if isinstance(tags, ID3):
+            return [_id3_values(tags, name) for name in names]
     except Exception as error:  # mutagen's parsers raise errors of many kinds at damaged files
-        raise _UnreadableError from error
-    if not tags:
-        return ""
-    value = _first(tags, tag)
+        raise UnreadableTagsError from error
+    return [_easy_values(tags, name) for name in names]
+
+
+def _id3_values(tags: Any, name: str) -> list[str]:
+    """Values in ID3 frames: WAV and AIFF have no "easy" tags."""
+    frames = tags.getall(_ID3_FRAMES[name])
+    return [str(value) for frame in frames for value in (frame.genres if name == "genre" else frame.text)]
+
+
+def _easy_values(tags: Any, name: str) -> list[str]:
+    try:
+        return [str(value) for value in (tags.get(name) if tags else None) or ()]
+    except (KeyError, ValueError):
+        return []
+
+
+def _value(path: str, tag: str) -> str:
+    """Return the first value of a tag of one file, stripped and in NFC; empty if the file has none.
+
+    Raises
+    ------
+    UnreadableTagsError
+        If the tags are damaged.
+    """
+    (values,) = tag_values(path, tag)
+    value = _first(values)
     if tag == "album" and value:
-        artist = _first(tags, "albumartist") or _first(tags, "artist")
-        return f"{artist}: {value}" if artist else value
+        album_artist, artist = map(_first, tag_values(path, "albumartist", "artist"))
+        owner = album_artist or artist
+        return f"{owner}: {value}" if owner else value
     return value
 
 
-def _first(tags: object, tag: str) -> str:
-    """First value of a tag, stripped and in NFC."""
-    try:
-        values = tags.get(tag) or [""]  # type: ignore[attr-defined]
-    except (KeyError, ValueError):
-        return ""
-    return normalised(str(values[0])).strip()
+def _first(values: Sequence[str]) -> str:
+    return normalised(values[0]).strip() if values else ""

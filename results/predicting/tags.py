@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
+from data.collection.tags import UnreadableTagsError, tag_values
 from data.errors import OutputError
 from data.io.folder import Folder, printable
 
@@ -19,19 +20,11 @@ TABLE = "genre-tags.csv"
 
 def read_genre_tag(path: str | Path) -> str:
     """Return the genre tag of a song; empty if it has none or its tags cannot be read."""
-    import mutagen
-    from mutagen.id3 import ID3
-
     try:
-        # WAV and AIFF have no "easy" tags, only ID3 frames.
-        song = mutagen.File(path, easy=True)
-    except (mutagen.MutagenError, OSError):
+        (values,) = tag_values(path, "genre")
+    except UnreadableTagsError:
         return ""
-    if song is None or song.tags is None:
-        return ""
-    if isinstance(song.tags, ID3):
-        return "; ".join(genre for frame in song.tags.getall("TCON") for genre in frame.genres)
-    return "; ".join(song.tags.get("genre", []))
+    return "; ".join(values)
 
 
 def write_genre_tag(path: str | Path, genre: str) -> None:

@@ -6,8 +6,11 @@ import mutagen
 import numpy as np
 import pytest
 import soundfile
+from mutagen.id3 import TALB, TCON, TPE1, TPE2
 
 from data.collection.collect import Layout, collect
+from data.collection.source_file import SourceFile
+from data.collection.tags import TAGS, read_tag, tag_values
 from data.errors import SettingsError
 
 
@@ -43,6 +46,20 @@ def test_groups_from_tags(library: Path, tag: str, groups: dict[str, str]) -> No
     collected = collect(library, Layout(groups_from=tag))
     assert collected.groups == groups
     assert collected.notes == [f"1 files have no {tag}, such as pop/d.mp3"]
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff"])
+def test_id3_frames_of_wav_and_aiff_files(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    song(path)
+    file = mutagen.File(path)
+    file.add_tags()
+    for frame, value in ((TPE1, "Queen"), (TPE2, "Various"), (TALB, "Live"), (TCON, "(17)")):
+        file.tags.add(frame(encoding=3, text=[value]))
+    file.save()
+    assert tag_values(path, *TAGS) == [["Queen"], ["Live"], ["Various"], ["Rock"]]
+    source = SourceFile(path.name, "rock", str(path), size=0, mtime_ns=0)
+    assert read_tag([source], "album").values == {path.name: "Various: Live"}
 
 
 def test_groups_from_folders(library: Path) -> None:
