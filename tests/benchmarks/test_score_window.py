@@ -15,7 +15,7 @@ def test_the_average_is_over_the_last_epochs() -> None:
 def test_averaging_helps_if_epochs_are_noisy() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(3, size=200)
-    curves = [np.eye(3)[truth] + rng.normal(scale=1.5, size=(30, 200, 3)) for _ in range(3)]
+    curves = [{1: np.eye(3)[truth] + rng.normal(scale=1.5, size=(30, 200, 3))} for _ in range(3)]
     frame = compare(curves, truth, [1, 9], halves=20, seed=0).set_index("window")
     assert frame.loc[1, "held out"] == frame.loc[1, "held out, last epoch"]
     assert frame.loc[9, "held out"] > frame.loc[1, "held out"] + 20
