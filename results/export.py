@@ -51,7 +51,7 @@ _SPARE_CANDIDATES = 20
     type=click.Choice(FORMATS),
     multiple=True,
     default=("keras",),
-    help="Additional format, checked against .keras on real inputs; may be repeated.",
+    help="Additional format, checked against .keras on real inputs; can be repeated.",
 )
 @click.option(
     "--cache",
