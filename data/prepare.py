@@ -197,7 +197,7 @@ def main(
         )
         with claimed(Folder.at(cache)):
             gtzan.prepare(features_csv, cache, groups)
-        out().print(f"{cache}: the published table, without audio", highlight=False)
+        out().print(f"{cache}: made from the published table, without audio", highlight=False)
         return
     from data.pipeline.planner import Preparation
 
