@@ -12,7 +12,9 @@ the tracks of its score, so the columns are comparable:
 - ``held out``: score of the same averaged probabilities on the other half;
 - ``held out, last epoch``: score of the network of the chosen epoch alone, as a plain refit gives;
 - ``held out, mean weights``: score of one network with the mean of the weights of the window's epochs, only
-  with ``--average-weights``.
+  with ``--average-weights``;
+- ``one trial, chosen on`` and ``one trial, held out``: mean over the configurations if each chooses its own
+  epoch; then the same for the BASELINE.
 
 Run it with ``python -m benchmarks.score_window --features-csv features_30_sec.csv``, GTZAN's published table.
 ``--store FOLDER`` keeps the probabilities, so that another call compares other windows without training.
@@ -21,6 +23,8 @@ Run it with ``python -m benchmarks.score_window --features-csv features_30_sec.c
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
 import os
 import tempfile
 import time
@@ -35,7 +39,6 @@ import pandas as pd
 from benchmarks.portfolio import draw_configurations
 from benchmarks.tables import features_task
 from benchmarks.uncertainty import markdown
-from data.dataset.score_window import window_epochs
 
 _FOLDS, _TEST_FRACTION = 5, 0.2
 
@@ -49,7 +52,7 @@ Arrays of float16, shape (n_epochs, n_tracks, n_classes). Entry 1 is the network
 
 def epochs_of(window: float, horizon: int) -> int:
     """Return the number of epochs in a window, which is a number of epochs or a share of `horizon`."""
-    return window_epochs(window, horizon) if window < 1 else int(window)
+    return max(1, math.ceil(window * horizon - 1e-9)) if window < 1 else int(window)
 
 
 def train(
@@ -179,6 +182,13 @@ def compare(
             mean_weights = [by_window[window] for by_window in configurations if window in by_window]
             if mean_weights:
                 row["held out, mean weights"] = _mean_accuracy(_right(mean_weights, truth), best, other)
+        starts = np.cumsum([0, *map(len, curves)])
+        own_epochs = [
+            first + merit[:, first:end].argmax(axis=1) for first, end in itertools.pairwise(starts.tolist())
+        ]
+        for name, chosen in (("one trial", own_epochs), ("BASELINE", own_epochs[:1])):
+            for part, mask in (("chosen on", ~other), ("held out", other)):
+                row[f"{name}, {part}"] = np.mean([_mean_accuracy(right, epochs, mask) for epochs in chosen])
         rows.append(row)
     frame = pd.DataFrame(rows)
     frame.iloc[:, 1:] *= 100

@@ -2,8 +2,7 @@
 
 The best of many single epochs is partly luck: neighbouring epochs of a network differ by about a point. A
 trial is therefore scored by the mean probabilities of a few consecutive epochs, and exactly these are
-stored, compared, corrected and combined in ensembles. The window is a share of the trial's own horizon, so
-that a trial of 100 epochs chooses among no more independent scores than one of 30.
+stored, compared, corrected and combined in ensembles.
 """
 
 from __future__ import annotations
@@ -15,23 +14,24 @@ import numpy as np
 
 from data.errors import RunError
 
-SCORE_WINDOW = 0.15
-"""Share of a trial's epochs in the window; chosen by ``benchmarks/score_window.py``."""
+SCORE_WINDOW = 5
+"""Number of epochs in the window; chosen by ``benchmarks/score_window.py``."""
 
-_TOLERANCE = 1e-9
+_MAX_SHARE = 6
+"""A window is at most one in this many of a trial's epochs, rounded up: short ones improve quickly."""
 
 
-def window_epochs(share: float, horizon: int) -> int:
+def window_epochs(score_window: int, horizon: int) -> int:
     """Return the number of epochs in the window of a trial.
 
     Parameters
     ----------
-    share : float
-        Share of the trial's epochs; 0 for the rule of older runs, one epoch.
+    score_window : int
+        Maximum number of epochs; 1 for the rule of older runs, single epochs.
     horizon : int
         Number of epochs of the trial's configuration.
     """
-    return max(1, math.ceil(share * horizon - _TOLERANCE))
+    return max(1, min(score_window, math.ceil(horizon / _MAX_SHARE)))
 
 
 class ScoreWindow:

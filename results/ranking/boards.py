@@ -238,9 +238,9 @@ def _board(groups: Sequence[Group], top: int) -> Board:
 
 def _single_epoch_runs(group: Group) -> list[str]:
     """Name the runs that score single epochs, if others score windows of epochs."""
-    if not any(info.score_window for info in group.infos):
+    if all(info.score_window == 1 for info in group.infos):
         return []
-    return [run.name for run, info in zip(group.runs, group.infos, strict=True) if not info.score_window]
+    return [run.name for run, info in zip(group.runs, group.infos, strict=True) if info.score_window == 1]
 
 
 def _family_order(ranking: _Ranking, rows_of: Mapping[str, Sequence[int]]) -> FamilyOrder:

@@ -169,9 +169,9 @@ class RunInfo(BaseModel):
         ``share`` of each trial's own epochs; ``epochs`` in runs that were begun in format 1.
     rung_min_epochs : int
         Epochs that a trial trains at least before a decision.
-    score_window : float
-        Share of a trial's epochs whose mean probabilities are scored (`data.dataset.score_window`); 0, for a
-        single epoch, in runs that were begun before format 3.
+    score_window : int
+        Maximum number of epochs whose mean probabilities are scored (`data.dataset.score_window`); 1 in runs
+        that were begun before format 3.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -207,7 +207,7 @@ class RunInfo(BaseModel):
     rungs: list[float] = []
     rung_unit: RungUnit = "share"
     rung_min_epochs: int = 1
-    score_window: float = 0.0
+    score_window: int = 1
     narrowed: dict[str, Any] = {}
     weights: dict[str, str] = {}
 

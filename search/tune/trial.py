@@ -85,7 +85,7 @@ class GenreTrial(tune.Trainable):
         run: RunFolder,
         seed: int,
         metric: Metric,
-        score_window: float,
+        score_window: int,
         rungs: Rungs,
         patience: int | None,
         report_seconds: float,
@@ -103,8 +103,8 @@ class GenreTrial(tune.Trainable):
             The data, the family, the folder of the run and the seed of the search.
         metric : str
             Metric that chooses the best epoch and that scheduler and sampler see.
-        score_window : float
-            Share of a trial's epochs whose mean probabilities are scored; 0 for single epochs.
+        score_window : int
+            Maximum number of epochs whose mean probabilities are scored; 1 for single epochs.
         rungs : Rungs
             Where the scheduler decides, so that the trial must report.
         patience : int or None

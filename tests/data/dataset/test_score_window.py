@@ -8,19 +8,11 @@ from data.errors import RunError
 
 
 @pytest.mark.parametrize(
-    ("share", "horizon", "n_epochs"),
-    [
-        (0.0, 100, 1),
-        (0.15, 1, 1),
-        (0.15, 6, 1),
-        (0.15, 10, 2),
-        (0.15, 30, 5),
-        (0.15, 100, 15),
-        (0.07, 100, 7),
-    ],
+    ("score_window", "horizon", "n_epochs"),
+    [(1, 100, 1), (5, 1, 1), (5, 6, 1), (5, 10, 2), (5, 20, 4), (5, 30, 5), (5, 100, 5), (9, 100, 9)],
 )
-def test_the_window_is_a_share_of_the_trial(share: float, horizon: int, n_epochs: int) -> None:
-    assert window_epochs(share, horizon) == n_epochs
+def test_the_window_is_limited_by_the_horizon(score_window: int, horizon: int, n_epochs: int) -> None:
+    assert window_epochs(score_window, horizon) == n_epochs
 
 
 @pytest.fixture

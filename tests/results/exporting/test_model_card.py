@@ -54,12 +54,12 @@ def test_the_card_says_which_epochs_were_averaged(exported: Path, made_runs: Pat
     trial = named_trial("first", str(made_runs))
     metrics = json.loads((exported / "metrics.json").read_text())
     for window, sentence in (
-        (0.0, "The best validation epoch was 3; the exported network was trained for as many epochs."),
-        (0.5, "its weights are the mean of the last 2."),
+        (1, "The best validation epoch was 3; the exported network was trained for as many epochs."),
+        (5, "its weights are the mean of the last 2."),
     ):
         info = trial.info.model_copy(update={"score_window": window})
         card = model_card(
-            dataclasses.replace(trial, info=info),
+            dataclasses.replace(trial, info=info, config={**trial.config, "epochs": 12}),
             read_config(exported, BundleConfig),
             metrics,
             n_trained=10,

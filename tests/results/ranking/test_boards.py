@@ -325,7 +325,7 @@ def test_runs_that_score_single_epochs_are_named_beside_newer_ones(tmp_path: Pat
     write_scores(tmp_path, "older", [0.6])
     ((board,), _) = boards(str(tmp_path))
     assert not any("single epochs" in note for note in notes(board))
-    write_scores(tmp_path, "new", [0.6], score_window=0.15)
+    write_scores(tmp_path, "new", [0.6], score_window=5)
     ((board,), _) = boards(str(tmp_path))
     assert sorted(board.single_epoch_runs) == ["old", "older"]
     (note,) = [note for note in notes(board) if "single epochs" in note]

@@ -30,7 +30,7 @@ def test_a_run_of_format_1_can_be_continued_with_its_rungs(
         del content[name]
     info = RunInfo.model_validate({**content, "format": 1})
     assert (info.format, info.stopping) == (FORMAT, Rungs(epochs, "epochs"))
-    assert info.score_window == 0
+    assert info.score_window == 1
     # As a search that resumes the run checks them.
     continued = SearchSettings.checked(**info.settings)
     assert (continued.brackets, continued.metric) == (options.get("brackets", 1), "accuracy")
@@ -42,5 +42,5 @@ def test_a_run_of_format_2_keeps_the_scores_of_single_epochs() -> None:
     content = make_info("old", rungs=[0.25, 0.75]).model_dump()
     del content["score_window"]
     info = RunInfo.model_validate({**content, "format": 2})
-    assert (info.format, info.score_window, info.stopping) == (FORMAT, 0, Rungs((0.25, 0.75)))
+    assert (info.format, info.score_window, info.stopping) == (FORMAT, 1, Rungs((0.25, 0.75)))
     assert RunInfo.model_validate(info.model_dump()) == info

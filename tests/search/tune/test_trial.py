@@ -46,7 +46,7 @@ def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
     # On any machine, trials report only at the rungs unless a test changes this.
     never = float("inf")
     pace: dict[str, Any] = {"patience": None, "report_seconds": never, "checkpoint_seconds": never}
-    pace |= {"deterministic": False, "metric": "accuracy", "max_growth": never, "score_window": 0.0}
+    pace |= {"deterministic": False, "metric": "accuracy", "max_growth": never, "score_window": 1}
     pace |= {"family": FAMILY}
 
     class Local(GenreTrial):
@@ -393,7 +393,7 @@ def trained(trial: GenreTrial) -> tuple[dict[str, Any], list[dict[str, float]]]:
             return report, curve
 
 
-WINDOW = {"score_window": 0.15, "epochs": 30, "learning_rate": 0.03}
+WINDOW = {"score_window": 5, "epochs": 30, "learning_rate": 0.03}
 """A window of five epochs."""
 
 
@@ -424,9 +424,9 @@ def test_a_resumed_trial_has_the_same_window(make: Maker, run: RunFolder, family
     if family != "softmax":
         options = {
             "family": spaces.get(family),
-            "score_window": 0.5,
+            "score_window": 5,
             **spaces.get(family).BASELINE,
-            "epochs": 6,
+            "epochs": 12,
         }
     expected, curve = trained(make(trial_number=5, **options))
     predictions = run.predictions("local")
@@ -441,7 +441,7 @@ def test_a_resumed_trial_has_the_same_window(make: Maker, run: RunFolder, family
 
 
 def test_a_checkpoint_without_the_window_is_not_used(make: Maker, capsys: pytest.CaptureFixture[str]) -> None:
-    make(**{**WINDOW, "score_window": 0.0}, **CHECKPOINT_ALWAYS).train()
+    make(**{**WINDOW, "score_window": 1}, **CHECKPOINT_ALWAYS).train()
     assert make(**WINDOW, report_seconds=0.0).train()["epoch"] == 1
     assert "restarts from its first epoch: the checkpoint lacks the probabilities" in capsys.readouterr().err
 
