@@ -26,6 +26,10 @@ def weights(*shape: int) -> tf.Tensor:
 WEIGHTS = HiddenLayer(weights(INPUTS, UNITS), weights(3, UNITS), weights(2, UNITS))
 
 
+def assert_close(actual: tf.Tensor, expected: tf.Tensor) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4)
+
+
 def kind(activation: str, normalisation: str) -> Kind:
     numbers = ACTIVATIONS.index(activation), NORMALISATIONS.index(normalisation)
     return Kind(*map(tf.constant, numbers))
@@ -70,23 +74,20 @@ def test_a_hidden_layer_equals_keras_layers(activation: str, normalisation: str,
         loss = tf.reduce_sum(expected * UPSTREAM[fold, :COUNTED])
     expected_x, *expected_gradients = tape.gradient(loss, [x, *reference.trainable_variables])
 
-    close = {"rtol": 1e-3, "atol": 1e-4}
-    np.testing.assert_allclose(y[fold, :COUNTED], expected, **close)
-    np.testing.assert_allclose(
-        layers.hidden_for_evaluation(X, WEIGHTS, numbers)[fold], expected_evaluation, **close
-    )
-    np.testing.assert_allclose(d_x[fold, :COUNTED], expected_x, **close)
+    assert_close(y[fold, :COUNTED], expected)
+    assert_close(layers.hidden_for_evaluation(X, WEIGHTS, numbers)[fold], expected_evaluation)
+    assert_close(d_x[fold, :COUNTED], expected_x)
     assert not d_x[fold, COUNTED:].numpy().any()
     assert len(expected_gradients) == n_trained
     gradients = [d_kernel[fold], *tf.unstack(d_vectors[fold])]
     for ours, theirs in zip(gradients, expected_gradients, strict=False):
-        np.testing.assert_allclose(ours, theirs, **close)
+        assert_close(ours, theirs)
     for untrained in gradients[n_trained:]:
         assert not untrained.numpy().any()
     expected_moments = (
         reference.layers[1].get_weights()[2:] if normalisation == "batch" else WEIGHTS.moments[fold]
     )
-    np.testing.assert_allclose(moments[fold], expected_moments, **close)
+    assert_close(moments[fold], expected_moments)
 
 
 def test_each_fold_has_its_own_dense_layer() -> None:
