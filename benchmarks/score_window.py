@@ -84,10 +84,13 @@ class DensePredictor:
     def __init__(self, family: Any, learner: Any, config: dict[str, Any], task: Any) -> None:
         import tensorflow as tf
 
-        from spaces.training.dense.forward_pass import ForwardPass
+        from spaces.training.dense.forward_pass import Form
+        from spaces.training.dense.network import Architecture
 
-        self._learner, self._activation = learner, config.get("activation", "relu")
-        self._forward = ForwardPass(config["layers"], config.get("normalisation", "none"))
+        units = tuple(config[f"units_{layer}"] for layer in range(1, config["layers"] + 1))
+        kind = {name: config[name] for name in ("activation", "normalisation") if name in config}
+        self._form = Form.of(Architecture(task.X.shape[1], len(task.classes), units, **kind))
+        self._learner = learner
         self._sizes = [len(fold.valid) for fold in task.folds]
         x = np.zeros((len(task.folds), max(self._sizes), task.X.shape[1]), np.float32)
         for number, fold in enumerate(task.folds):
@@ -98,20 +101,20 @@ class DensePredictor:
 
     def weights(self) -> list[np.ndarray]:
         """Return the current weights of all folds: the last arrays of the learner's state."""
+        from spaces.training.dense.weights import MAX_LAYERS
+
         state = self._learner.state()
-        n_arrays = len(state) - 1
-        n_weights = len(self._forward.ranks)
+        n_arrays, n_weights = len(state) - 1, 3 * MAX_LAYERS + 2
         return [state[str(position)] for position in range(n_arrays - n_weights, n_arrays)]
 
     def __call__(self, weights: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Return the probabilities of each fold's validation rows."""
         import tensorflow as tf
 
-        from spaces.training.dense.network import ACTIVATIONS
+        from spaces.training.dense.forward_pass import logits
 
         tensors = [tf.constant(values) for values in weights]
-        position = tf.constant(ACTIVATIONS.index(self._activation))
-        probabilities = tf.nn.softmax(self._forward.logits(tensors, self._x, position)).numpy()
+        probabilities = tf.nn.softmax(logits(tensors, self._x, self._form)).numpy()
         return tuple(probabilities[fold, :size] for fold, size in enumerate(self._sizes))
 
 
