@@ -116,7 +116,9 @@ def copy_encoder(source: Folder, target: Path) -> None:
 
 @contextmanager
 def copied_files(folder: Folder, name: str, embedding: Embedding) -> Iterator[Path]:
-    """Yield a local folder with the files that `EncoderFiles.copy_to` copied; a bucket's are fetched once.
+    """Yield a local folder with the files that `EncoderFiles.copy_to` copied.
+
+    Files in a bucket are downloaded once.
 
     Parameters
     ----------
@@ -224,7 +226,7 @@ def _onnx(path: Path, rate: int | None, seconds: float | None) -> EncoderFiles:
 
 
 def _digest(paths: Sequence[Path]) -> str:
-    """SHA-256 hex digest of the concatenated files."""
+    """Return the SHA-256 of the concatenated files, in hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:
         try:
