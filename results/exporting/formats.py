@@ -110,13 +110,14 @@ def write_formats(
     expected = np.asarray(model.predict(X, verbose=0))
     scale = max(1.0, float(np.abs(expected).max()))
     differences = {}
+    inference = _inference(model, X)
     with tempfile.TemporaryDirectory() as scratch:
         saved = folder / NAMES["savedmodel"] if "savedmodel" in requested else Path(scratch) / "saved"
         for name in requested:
             target = folder / NAMES[name]
             try:
                 with _silence():
-                    outputs = _WRITERS[name](_Conversion(model, target, saved, X, description))
+                    outputs = _WRITERS[name](_Conversion(inference, target, saved, X, description))
             except Exception as error:  # converters pass on any error
                 reason = (str(error).splitlines() or [""])[0]
                 raise ExportError(
@@ -129,6 +130,20 @@ def write_formats(
                     f" {len(X)} rows; the tolerance is {_TOLERANCE[name] * scale:.0e}"
                 )
     return differences
+
+
+def _inference(model: keras.Model, X: np.ndarray) -> keras.Model:
+    """Wrap a network so that no layer is converted in training mode.
+
+    Keras's image layers, such as ``Resizing``, are called with ``training=True`` by default and pass it on to
+    the layers after them. Batch normalisation would then use the statistics of the batch.
+    """
+    import keras
+
+    inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype)
+    inference = keras.Model(inputs, model(inputs, training=False))
+    inference(X[:1])  # Keras exports only models that have been called
+    return inference
 
 
 @dataclass(frozen=True)

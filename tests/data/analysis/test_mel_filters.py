@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import librosa
 import numpy as np
 import pytest
+from librosa.filters import mel
 from scipy.signal import get_window
 
 from data.analysis import mel_filters as module
@@ -20,7 +20,7 @@ PARAMETERS = [
 
 @pytest.mark.parametrize("parameters", PARAMETERS)
 def test_the_filters_are_bit_by_bit_those_of_librosa(parameters: dict[str, float]) -> None:
-    expected = librosa.filters.mel(**parameters)
+    expected = mel(**parameters)
     filters = slaney_filters(**parameters)
     assert filters.dtype == expected.dtype == np.float32
     assert np.array_equal(filters, expected)
