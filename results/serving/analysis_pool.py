@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.errors import AudioError, HarnessError
+from data.errors import HarnessError
 from results.model.reader import ModelInputs, Reader
 from results.serving.spectrogram import spectrogram_png
 
@@ -118,6 +118,3 @@ def _import_libraries() -> None:
     from data.analysis.stft import mel_bank
 
     mel_bank(22050, 2048, 128, 0.0, 11025.0)
-
-
-__all__ = ["AnalysedUpload", "AnalysisPool", "AudioError", "analyse"]
