@@ -13,8 +13,9 @@ import soundfile
 from click.testing import CliRunner
 
 from data import inspect, prepare
+from data.analysis.colour_maps import colour_table
 from data.analysis.parameters import Melspec, Picture
-from data.analysis.spectrograms import colour_table, image, melspec, window_starts
+from data.analysis.spectrograms import image, melspec, window_starts
 from data.analysis.stft import Spectrum
 from data.cache.cache import Cache
 from data.cache.format import how_to_make
