@@ -420,7 +420,7 @@ def test_a_trial_is_scored_by_its_window(make: Maker, run: RunFolder) -> None:
 
 @pytest.mark.parametrize("family", ["softmax", "features_mlp"])
 def test_a_resumed_trial_has_the_same_window(make: Maker, run: RunFolder, family: str) -> None:
-    options = dict(WINDOW)
+    options: dict[str, Any] = dict(WINDOW)
     if family != "softmax":
         options = {
             "family": spaces.get(family),
