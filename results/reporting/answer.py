@@ -122,7 +122,7 @@ def round_ticks(low: float, high: float) -> list[int]:
 def other_notes(board: Board, answered: Answer) -> list[str]:
     """Return the notes of a leaderboard that are not in its answer or at the head of the page."""
     said = {*answered.notes, SYNTHETIC}
-    return [note for note in notes(board) if note not in said]
+    return [note for note in notes(board, in_report=True) if note not in said]
 
 
 def _sentence(board: Board, winner: Entry, baseline: Entry | None) -> str:

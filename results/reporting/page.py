@@ -33,7 +33,7 @@ from search.storage.run_folder import RunFolder, last_words
 _MAX_ERROR_CHARACTERS = 300
 """Maximum length of an error in the report."""
 _ANY_WIDTH = 10_000
-_EXTRA = ("epochs", "parameters", "time", "status")
+_EXTRA = ("family", "epochs", "parameters", "time", "status")
 """Columns of the leaderboard that a narrow screen leaves out."""
 
 
@@ -45,7 +45,7 @@ def report(runs: str, names: Sequence[str], *, audio: AudioChoice = "clips") -> 
     runs : str
         Path or URI of the folder of runs.
     names : sequence of str
-        Names of the runs, in the order of the report.
+        Names of runs, or of searches over several families, in the order of the report.
     audio : str
         ``clips`` embeds short clips of the winner's mistakes, where the audio is known; ``none`` does not.
 
@@ -59,9 +59,9 @@ def report(runs: str, names: Sequence[str], *, audio: AudioChoice = "clips") -> 
     RunError
         If a run does not exist or has no scored trial.
     """
-    names = run_names(names, runs)
-    all_runs, unscored = _read_runs(runs, names)
-    ranked, _ = boards(runs, names=names)
+    expanded = run_names(names, runs)
+    all_runs, unscored = _read_runs(runs, expanded)
+    ranked, _ = boards(runs, names=expanded)
     winners = {board.entries[0].run for board in ranked}
     described = [facts.facts(run_data) for run_data in all_runs]
     shared = facts.shared(described)

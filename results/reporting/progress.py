@@ -48,8 +48,9 @@ def best_so_far(runs: Sequence[RunData]) -> Figure:
     timed = all(set(run_data.scored["trial_id"]) <= run_data.ended.keys() for run_data in runs)
     best_first = sorted(runs, key=lambda run_data: -run_data.scored["val_accuracy"].max())
     data: list[dict[str, Any]] = []
-    for number, run_data in enumerate(best_first):
-        x, frame = _order(run_data, timed)
+    orders = [_order(run_data, timed) for run_data in best_first]
+    end = max(float(x[-1]) for x, _ in orders)
+    for number, (run_data, (x, frame)) in enumerate(zip(best_first, orders, strict=True)):
         score = 100 * frame["val_accuracy"].to_numpy()
         best = np.maximum.accumulate(score)
         steps = np.unique([0, *np.flatnonzero(np.diff(best)) + 1, len(best) - 1])
@@ -68,8 +69,9 @@ def best_so_far(runs: Sequence[RunData]) -> Figure:
                 "type": "scatter",
                 "mode": "lines",
                 "name": name,
-                "x": numbers(x[steps]),
-                "y": numbers(best[steps]),
+                # A run keeps its best until the end of the axis.
+                "x": numbers([*x[steps], end]),
+                "y": numbers([*best[steps], best[-1]]),
                 "line": line,
                 "hovertemplate": f"{name}: %{{y:.1f}} %<extra></extra>",
             }
