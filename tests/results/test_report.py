@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from click.testing import CliRunner, Result
 from results.report import main
 from search.storage.run_folder import RunFolder
 from tests.support.audible import audible_run
-from tests.support.axe import violations
+from tests.support.axe import SCREENS, violations
 from tests.support.browser import chromium, watched
 from tests.support.runs import write_scores
+from tests.support.waiting import wait_until
 
 
 def run(*arguments: str) -> Result:
@@ -138,9 +140,8 @@ def test_every_plot_is_drawn_without_an_error(
         opened.goto(path.as_uri(), timeout=120_000)
         opened.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
         names += opened.locator(".plot").evaluate_all("all => all.map(plot => plot.id)")
-        opened.wait_for_function(
-            "[...document.querySelectorAll('.plot')].every(plot => plot.querySelector('.main-svg'))"
-        )
+        drawn = "[...document.querySelectorAll('.plot')].every(plot => plot.querySelector('.main-svg'))"
+        wait_until(partial(opened.evaluate, drawn), what="all plots are drawn")
         # Every plot has marks, not only axes.
         empty = opened.locator(".plot").evaluate_all(
             "all => all.filter(plot => !plot.querySelector('.point, .points path, .js-line, image'))"
@@ -164,17 +165,18 @@ def test_a_mistake_can_be_played(browser: Any, heard: Path) -> None:
     opened = browser.new_page(offline=True)
     opened.goto((heard / "report.html").as_uri(), timeout=120_000)
     opened.evaluate("document.querySelector('audio').play()")
-    opened.wait_for_function("document.querySelector('audio').currentTime > 0.2")
+    playing = "document.querySelector('audio').currentTime > 0.2"
+    wait_until(lambda: opened.evaluate(playing), what="the clip is playing")
     opened.close()
 
 
 @pytest.mark.slow
 def test_the_reports_are_accessible(browser: Any, heard: Path, page: Path) -> None:
-    for path in (heard / "report.html", page):
+    for path, screens in ((heard / "report.html", SCREENS), (page, SCREENS[-1:])):
         opened = browser.new_page(offline=True)
         opened.goto(path.as_uri(), timeout=120_000)
         opened.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
-        assert violations(opened) == []
+        assert violations(opened, screens) == []
         opened.close()
 
 

@@ -73,7 +73,7 @@ def audible_run(root: Path, name: str = "heard") -> RunFolder:
     truth = np.array([GENRES.index(label) for label in labels])
     for number in range(N_TRIALS):
         probabilities = rng.dirichlet(np.full(3, 0.4), len(tracks))
-        right = rng.random(len(tracks)) < accuracy[number] - 0.25
+        right = rng.random(len(tracks)) < accuracy[number] - 0.5
         probabilities[right] = 0.1
         probabilities[right, truth[right]] = 0.8
         run.write_predictions(f"t{number}", np.array(tracks, dtype=object), labels, GENRES, probabilities)
