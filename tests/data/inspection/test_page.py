@@ -75,7 +75,7 @@ def test_the_page_holds_tables_players_and_suspicious_clips(folder: Path) -> Non
         ".wav 7",
         "MB in all",
         "of 6 files that",
-        "none known: tracks of",
+        "none named: tracks of",
     ):
         assert text in table
 
