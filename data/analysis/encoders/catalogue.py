@@ -122,7 +122,9 @@ def copy_encoder(source: Folder, target: Path) -> None:
 
 @contextmanager
 def copied_files(encoders: str, name: str, embedding: Embedding) -> Iterator[Path]:
-    """Yield a local folder with the files that `EncoderFiles.copy_to` copied; a bucket's are fetched once.
+    """Yield a local folder with the files that `EncoderFiles.copy_to` copied.
+
+    Files in a bucket are downloaded once.
 
     Parameters
     ----------
@@ -250,7 +252,7 @@ def _copied_onnx_files(folder: Path) -> list[Path]:
 
 
 def _digest(paths: Sequence[Path]) -> str:
-    """SHA-256 hex digest of the concatenated files."""
+    """Return the SHA-256 of the concatenated files, in hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:
         try:

@@ -236,8 +236,8 @@ def test_a_cache_without_tensors_names_the_command_that_adds_them(tmp_path: Path
         _ = cache.melspec
     command = str(caught.value).split("'")[1].replace("DIR", str(audio)).split()
     assert command[:3] == ["python", "-m", "data.prepare"]
-    done = CliRunner().invoke(prepare.main, command[3:])
-    assert done.exit_code == 0, done.output
+    plain = CliRunner().invoke(prepare.main, command[3:])
+    assert plain.exit_code == 0, plain.output
     assert len(Cache.open(tmp_path / "cache").melspec.X) > 0
 
 
