@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from results.reporting.listening import AudioChoice
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extra="search")
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder of the runs.")
 @click.option("--out", metavar="FILE.html", default="report.html", help="File to write.")

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from data.analysis.kinds import Kind
-from data.dataset.task import Task
 from data.errors import RunError, SettingsError
 
 if TYPE_CHECKING:
     import keras
     import optuna
+
+    from data.dataset.task import Task
 
 Config = Mapping[str, Any]
 """A configuration: values of the parameters of a family's space, by name."""
