@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data.analysis.spectrograms import colour_table
+from data.analysis.colour_maps import colour_table
 from results.reporting.figure import SCALE, Figure, axis, numbers
 from results.reporting.scale import Scale
 
