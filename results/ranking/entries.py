@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from data.dataset.scores import Metric
 from results.evaluation.correction import Candidate, ChoiceCorrection
 from search.storage.run_info import RunInfo
 
@@ -77,17 +78,20 @@ class FamilyOrder:
 
     Attributes
     ----------
-    accuracies : dict of str to float
-        Accuracy of each family's winner on the common tracks, best first.
+    scores : dict of str to float
+        Score of each family's winner on the common tracks, by the metric of the runs, best first.
     n_common : int
         Number of tracks that all winners validated.
     n_validated : dict of str to int
         Number of tracks on which each family ranks its trials.
+    metric : str
+        The metric.
     """
 
-    accuracies: dict[str, float]
+    scores: dict[str, float]
     n_common: int
     n_validated: dict[str, int]
+    metric: Metric = "accuracy"
 
 
 @dataclass(frozen=True)

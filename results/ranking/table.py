@@ -239,7 +239,10 @@ def _order_note(board: Board) -> str:
     order = board.family_order
     if order is None:
         return ""
-    winners = ", ".join(f"{family} {100 * accuracy:.1f} %" for family, accuracy in order.accuracies.items())
+    winners = ", ".join(
+        f"{family} {_decimal(score) if order.metric == 'log_loss' else _percent(score)}"
+        for family, score in order.scores.items()
+    )
     within = ", ".join(f"{family} on {n}" for family, n in order.n_validated.items())
     return (
         f"Families are ordered by their best trials on the {order.n_common} tracks that all of them"
