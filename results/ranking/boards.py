@@ -203,9 +203,7 @@ def _board(groups: Sequence[Group], top: int) -> Board:
             for family in dict.fromkeys(ranking.info(row).family for row in rows)
         }
         family_order = _family_order(ranking, rows_of)
-        entries = [
-            entry for family in family_order.scores for entry in ranking.entries(rows_of[family], top)
-        ]
+        entries = [entry for family in family_order.scores for entry in ranking.entries(rows_of[family], top)]
         rows = sorted(rows, key=lambda row: row != rows_of[next(iter(family_order.scores))][0])
     else:
         entries = ranking.entries(rows, top)
@@ -232,6 +230,7 @@ def _board(groups: Sequence[Group], top: int) -> Board:
         family_order=family_order,
         runs=[run.name for run in joined.runs],
         candidates=candidates[:MAX_CANDIDATES],
+        metric=joined.metric,
     )
 
 

@@ -123,6 +123,8 @@ class Board:
         Names of the ranked runs.
     candidates : list of Candidate
         The best scored trials, at most `MAX_CANDIDATES`, from which an ensemble is selected.
+    metric : str
+        The metric that ranks the trials.
     """
 
     number: int
@@ -136,3 +138,4 @@ class Board:
     family_order: FamilyOrder | None = None
     runs: list[str] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
+    metric: Metric = "accuracy"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from data.dataset.scores import METRIC_WORDS, Metric
 from data.errors import SettingsError
 from results.evaluation.descriptions import split
 from results.evaluation.groups import INDEPENDENT
@@ -108,9 +109,12 @@ def columns_named(names: Iterable[str]) -> list[Column]:
     return [by_name[name] for name in wanted]
 
 
-def default_columns() -> list[Column]:
-    """Return the columns of a wide table."""
-    return list(_DEFAULT)
+def default_columns(metric: Metric = "accuracy") -> list[Column]:
+    """Return the columns of a wide table, with the metric that ranks the trials."""
+    if metric == "accuracy":
+        return list(_DEFAULT)
+    (ranked_by,) = (column for column in _COLUMNS if column.name == metric)
+    return [*_DEFAULT[:2], ranked_by, *_DEFAULT[2:]]
 
 
 def fitting_columns(board: Board, width: int) -> tuple[list[Column], dict[str, str]]:
@@ -132,7 +136,7 @@ def fitting_columns(board: Board, width: int) -> tuple[list[Column], dict[str, s
     """
     constant: dict[str, str] = {}
     columns = []
-    for column in _DEFAULT:
+    for column in default_columns(board.metric):
         cells = {column.cell(entry) for entry in board.entries}
         if column.name in _DROPPED_FIRST and column.name != "lift" and len(cells) == 1:
             constant[column.heading] = cells.pop()
@@ -200,6 +204,10 @@ def notes(board: Board, ensemble: str = "") -> list[str]:
         lines.append(f"Separate table: {board.why}.")
     if board.family_order is not None:
         lines.append(_order_note(board))
+    if board.metric != "accuracy":
+        lines.append(
+            f"Trials rank by {METRIC_WORDS[board.metric]}; tests and the correction are of accuracy."
+        )
     if any(entry.tied for entry in board.entries):
         tracks = f"on the same {board.info.n_validated} tracks"
         if board.family_order is not None:

@@ -12,7 +12,6 @@ from data.errors import SettingsError
 from data.pipeline.ray_map import cluster
 from tests.support.paths import ROOT
 
-
 _TIMED_OUT = (
     "The current node timed out during startup. This could happen because some of the raylet failed to"
     " startup or the GCS has become overloaded."
