@@ -74,7 +74,6 @@ def test_rows_of_a_moving_window_are_those_of_that_part_alone(tmp_path: Path, ki
     assert length == {"features": 2.0, "melspec": 0.5, "image": 1.0}[kind]
     X, start_s = of_file(tmp_path / "a.wav", PARAMETERS, kind, hop_s=1.5)
     assert start_s[:3].tolist() == [0, 1.5, 3.0]
-    assert bool(start_s[-1] + length == 5.0) is (kind == "features")
     part = y[round(1.5 * SR) : round((1.5 + length) * SR)]
     soundfile.write(tmp_path / "part.wav", part, SR, subtype="FLOAT")
     alone = PARAMETERS.model_copy(update={"segment_seconds": length})
