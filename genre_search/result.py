@@ -8,6 +8,7 @@ import click
 
 import spaces
 from data.errors import SettingsError
+from data.io.extras import check_installed
 from data.io.terminal import err
 from results.opened_run import OpenedRun
 
@@ -68,6 +69,7 @@ def run_search(family: str | None = None, **options: Any) -> SearchResult:
     >>> result.best_config  # doctest: +SKIP
     {'units_1': 240, 'dropout': 0.3, ...}
     """
+    check_installed("search")
     from search.api import run_search as search
     from search.settings import SearchSettings
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import click
 
 from data.console import Command
-from data.io.extras import check_installed
 from results.serving.local_socket import LOOPBACK, listen
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extra="dashboard")
 @click.argument("run", metavar="RUN")
 @click.option("--runs", metavar="DIR", default="runs", help="Folder of the runs, on this machine.")
 @click.option(
@@ -17,7 +16,6 @@ from results.serving.local_socket import LOOPBACK, listen
 )
 def main(run: str, runs: str, port: int) -> None:
     """Show the study of a finished or running RUN in optuna-dashboard on 127.0.0.1, read-only."""
-    check_installed(("optuna_dashboard",), "dashboard")
     from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
     from results.serving.study_dashboard import dashboard_app

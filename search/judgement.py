@@ -1,4 +1,4 @@
-"""How good the best trial of a run is and how sure that is, from the stored out-of-fold predictions."""
+"""The score of a run's best trial and its uncertainty, from the stored out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class JudgedTrial:
     trial_id : str
         Name of the trial's files.
     metric : str
-        The metric by which the run chooses.
+        The metric by which the run selects trials and epochs.
     score : float
         The trial's score by that metric.
     config : dict
@@ -121,7 +121,7 @@ def baseline_trial(run: RunFolder) -> JudgedTrial | None:
 
 
 def _judged(run: RunFolder, info: RunInfo, rows: pd.DataFrame) -> Iterator[JudgedTrial | None]:
-    """Read the predictions of trials, given their rows; None where they are missing or of another epoch."""
+    """Read the predictions of trials by their rows; yield None if they are missing or of another epoch."""
     split = run.split()
     groups = split.track_id if split.group is None else split.group
     group_of = {str(track): str(group) for track, group in zip(split.track_id, groups, strict=True)}
@@ -160,7 +160,7 @@ def corrected_best(run: RunFolder) -> Corrected | None:
     Returns
     -------
     Corrected or None
-        None if there was nothing to choose from.
+        None if the run has fewer than two trials with predictions, or one group of tracks.
     """
     info, trials = run.info(), run.trials()
     order = scored(trials, info.metric).head(MAX_TRIALS)

@@ -93,7 +93,7 @@ def export_ensemble(
     runs: str,
     among: int,
     cache: str | None = None,
-    formats: Sequence[str] = (),
+    formats: Sequence[str] | None = (),
     weights: Sequence[float] | None = None,
     selection: str = "",
 ) -> dict[str, Any]:

@@ -127,12 +127,12 @@ def select(candidates: Sequence[Candidate], *, seed: int = 0) -> SelectedEnsembl
     usable: list[Candidate] = []
     predictions: list[_Predictions] = []
     for candidate in candidates:
-        read = _read(candidate)
-        if read is not None and not any(
-            np.array_equal(read.probabilities, other.probabilities) for other in predictions
+        prediction = _read(candidate)
+        if prediction is not None and not any(
+            np.array_equal(prediction.probabilities, other.probabilities) for other in predictions
         ):
             usable.append(candidate)
-            predictions.append(read)
+            predictions.append(prediction)
     if len(usable) < 2:
         raise RunError(f"--ensemble: {len(usable)} trials with stored predictions are too few; search more")
     common = sorted(set.intersection(*(set(prediction.track_id) for prediction in predictions)))

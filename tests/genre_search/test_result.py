@@ -25,11 +25,11 @@ from tests.support.runs import write_judgement, write_scores
     ],
 )
 def test_wrong_options_give_the_line_of_the_command(options: dict[str, Any], typed: list[str]) -> None:
-    done = CliRunner().invoke(main, ["--family", "features_mlp", *typed])
-    assert done.exit_code == 2
+    command = CliRunner().invoke(main, ["--family", "features_mlp", *typed])
+    assert command.exit_code == 2
     with pytest.raises(SettingsError) as refused:
         genre_search.run_search("features_mlp", **options)
-    assert done.stderr.splitlines()[-1] == f"Error: {refused.value}"
+    assert command.stderr.splitlines()[-1] == f"Error: {refused.value}"
 
 
 def test_the_family_is_required() -> None:
@@ -70,8 +70,8 @@ def test_a_search_in_a_running_notebook_kernel(tmp_path: Path) -> None:
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    shown = notebook.cells[2].outputs[0]["data"]
-    assert "<table" in shown["text/html"]
-    assert "SearchResult small: features_mlp, finished; 3 trials; best small:" in shown["text/plain"]
+    output = notebook.cells[2].outputs[0]["data"]
+    assert "<table" in output["text/html"]
+    assert "SearchResult small: features_mlp, finished; 3 trials; best small:" in output["text/plain"]
     assert notebook.cells[3].outputs[0]["text"] == "3 3 True\n"
     assert "OpenedRun small" in notebook.cells[4].outputs[0]["text"]
