@@ -13,7 +13,7 @@ from rich.text import Text
 from data.dataset.scores import METRIC_WORDS
 from data.io.sparkline import sparkline
 from search.outcomes import RUNNING
-from search.progress.state import FamilyProgress, TrialLine, clock
+from search.progress.state import FamilyProgress, TrialLine, clock, counted
 
 WIDE = 110
 """Width in characters from which counts by status and settings are shown."""
@@ -83,13 +83,13 @@ def _head(families: Sequence[FamilyProgress], frame: Frame, width: int) -> Rende
         len(family.ended) + family.missing if family.missing is not None else None for family in families
     ]
     total = sum(number for number in totals if number is not None)
-    counted = None not in totals and total > 0
+    is_limited = None not in totals and total > 0
     left = "" if frame.left is None else f", {clock(frame.left)} left"
     if frame.time_budget is not None:
         left = f" of {clock(frame.time_budget)}{left}"
-    text = f"{n_ended}/{total} trials; " if counted else f"{n_ended} trials; "
+    text = f"{n_ended}/{total} trials; " if is_limited else f"{counted(n_ended, 'trial')}; "
     text += f"{clock(frame.passed)} passed{left}"
-    share = n_ended / total if counted else 0.0
+    share = n_ended / total if is_limited else 0.0
     if frame.time_budget is not None:
         share = max(share, frame.passed / frame.time_budget)
     title = Text(frame.title, style="bold", no_wrap=True, overflow="ellipsis")

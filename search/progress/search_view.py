@@ -14,7 +14,7 @@ from data.console import err
 from data.io.activity import activities
 from data.io.folder import Folder
 from search.progress.drawing import Frame, draw
-from search.progress.state import STARTING, STOPPED, FamilyProgress, TrialLine, clock, seconds_left
+from search.progress.state import STARTING, STOPPED, FamilyProgress, TrialLine, clock, counted, seconds_left
 
 _LOOK_SECONDS = 2.0
 """Time between two looks at what workers are doing."""
@@ -97,13 +97,13 @@ class SearchView:
         progress.end(trial, line)
         if self._console.is_terminal:
             return
-        epochs = f"{line.epoch} epoch{'' if line.epoch == 1 else 's'}"
         score = "no score" if line.score is None else progress.text(line.score)
-        total = "" if progress.total is None else f"/{progress.total}"
+        n_ended = len(progress.ended)
+        trials = counted(n_ended, "trial") if progress.total is None else f"{n_ended}/{progress.total} trials"
         parts = [
-            f"{progress.name(line)} {line.status} after {epochs}: {score}",
+            f"{progress.name(line)} {line.status} after {counted(line.epoch, 'epoch')}: {score}",
             *self._best_parts(progress),
-            f"{len(progress.ended)}{total} trials",
+            trials,
         ]
         left = self.left()
         if left is not None:
@@ -150,7 +150,8 @@ class SearchView:
         """Print what earlier sessions reached."""
         if progress.ended:
             best = "; ".join(self._best_parts(progress)) or "no score yet"
-            self.print(f"{progress.run}: {len(progress.ended)} trials so far ({progress.counts()}); {best}")
+            trials = counted(len(progress.ended), "trial")
+            self.print(f"{progress.run}: {trials} so far ({progress.counts()}); {best}")
 
     def _drawing(self) -> Group:
         frame = Frame(

@@ -78,7 +78,7 @@ def test_the_time_left_is_that_of_the_whole_budget(tmp_path: Path, text: io.Stri
     with view:
         live.on_trial_complete(1, [], trial(0, 0.5, 3, "COMPLETE"))
     assert text.getvalue() == (
-        "night:0 COMPLETE after 3 epochs: 50.0%; best 50.0% (night:0); 1 trials; 50:00 left\n"
+        "night:0 COMPLETE after 3 epochs: 50.0%; best 50.0% (night:0); 1 trial; 50:00 left\n"
     )
 
 
@@ -125,7 +125,7 @@ def test_the_leader_of_several_families_is_named(tmp_path: Path, text: io.String
         families[1].pause()
     lines = text.getvalue().splitlines()
     assert lines[1].endswith(
-        "best 40.0% (night-weak_softmax:0); leader 70.0% (night-softmax:0); 1 trials; 1:00:00 left"
+        "best 40.0% (night-weak_softmax:0); leader 70.0% (night-softmax:0); 1 trial; 1:00:00 left"
     )
     assert lines[2:] == ["weak_softmax gets no more trials: its best is surely below night-softmax:0"]
     assert (families[1].state, families[1].missing) == ("stopped", 0)
