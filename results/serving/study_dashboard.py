@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -117,7 +117,12 @@ def _without_offers(app: WSGIApplication) -> WSGIApplication:
         # A browser that knows the original page must get this one.
         plain = {name: value for name, value in environ.items() if not name.startswith("HTTP_IF_")}
         started: list[Any] = []
-        body = app({**plain, "REQUEST_METHOD": "GET"}, lambda *head: started.extend(head) or _no_write)
+
+        def start(*head: Any) -> Callable[[bytes], None]:
+            started.extend(head)
+            return _no_write
+
+        body = app({**plain, "REQUEST_METHOD": "GET"}, start)
         page = b"".join(body).replace(
             b"</head>", f'<script defer src="{_SCRIPT}"></script></head>'.encode(), 1
         )
