@@ -193,6 +193,7 @@ def write_model(
         trial_id=trial.trial_id,
         config=trial.config,
         epochs=trial.best_epoch,
+        averaged_epochs=trial.score_epochs,
         seed=info.seed,
         synthetic=info.cache.synthetic,
         cache_fingerprint=info.cache.data,

@@ -43,6 +43,8 @@ class BundleConfig(BaseModel):
         The configuration of the trial.
     epochs : int
         Number of epochs of the final training.
+    averaged_epochs : int
+        Number of its last epochs whose weights were averaged.
     seed : int
         Seed of the run and of the final training.
     synthetic : bool
@@ -65,6 +67,7 @@ class BundleConfig(BaseModel):
     trial_id: str
     config: dict[str, Any]
     epochs: int
+    averaged_epochs: int = 1
     seed: int
     synthetic: bool
     cache_fingerprint: str

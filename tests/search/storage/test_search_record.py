@@ -29,7 +29,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 7}, r"search\.json: format 7, but this version reads format 1; use the version"),
+        ({"format": 7}, r"search\.json: format 7, but this version reads format 1; a newer version"),
         ({"families": "all"}, r"search\.json: families: input should be a valid list; use the version"),
     ],
 )
