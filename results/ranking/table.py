@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from data.dataset.scores import METRIC_WORDS, Metric
 from data.errors import SettingsError
 from results.evaluation.descriptions import split
@@ -161,9 +163,9 @@ def ensemble_cells(ensemble: SelectedEnsemble, columns: Sequence[Column]) -> lis
 
 
 def table_width(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> int:
-    """Compute the width of a table in characters, including its borders."""
+    """Compute the width of a table in terminal cells, of which some characters take two, with its borders."""
     widths = [
-        max(len(column.heading), *(len(cells[number]) for cells in rows))
+        max(cell_len(column.heading), *(cell_len(cells[number]) for cells in rows))
         for number, column in enumerate(columns)
     ]
     return sum(widths) + _BORDER * len(columns) + 1
@@ -187,7 +189,7 @@ def _test(board: Board) -> str:
     return "exact McNemar test" if board.n_groups is None else f"sign-flip test over {board.n_groups} groups"
 
 
-def notes(board: Board, ensemble: str = "") -> list[str]:
+def notes(board: Board, ensemble: str = "", *, in_report: bool = False) -> list[str]:
     """Write the notes that readers need to interpret the numbers.
 
     Parameters
@@ -196,6 +198,8 @@ def notes(board: Board, ensemble: str = "") -> list[str]:
         The board.
     ensemble : str
         The sentence about the best ensemble; empty if there is none.
+    in_report : bool
+        Whether the reader has the report, which lists the trials that failed.
     """
     lines = []
     if board.info.cache.synthetic:
@@ -242,7 +246,8 @@ def notes(board: Board, ensemble: str = "") -> list[str]:
         )
     shown = f"{len(board.entries)} of {board.ranked} scored trials are shown"
     if board.unranked:
-        shown += f"; without a score: {board.unranked} (results.report gives the reasons)"
+        reasons = "" if in_report else " (results.report gives the reasons)"
+        shown += f"; without a score: {board.unranked}{reasons}"
     lines.append(f"{shown}.")
     return lines
 
