@@ -64,8 +64,8 @@ class ImageCNN(Family):
         "epochs": 20,
     }
     # The best of seven configurations that were designed by hand. Group normalisation replaces the moving
-    # statistics of batch normalisation, which need more steps than a small collection has. Chosen on the
-    # development half of 299 recordings, in one split (60 %); on the other half, 73 % where the BASELINE had 27.
+    # statistics of batch normalisation, which need more steps than a small collection has. Chosen on one
+    # split of the development half of 299 recordings (60 %); on the other half 73 %, the BASELINE 27 %.
     PORTFOLIO: ClassVar[tuple[Config, ...]] = (
         {
             "size": 150,
