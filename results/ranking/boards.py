@@ -11,7 +11,7 @@ import numpy as np
 from data.dataset.intervals import LEVEL, accuracy_interval, wilson
 from data.dataset.paired_tests import sign_flip_test
 from data.dataset.scores import COLUMNS as SCORES
-from data.dataset.scores import sign
+from data.dataset.scores import merit, sign
 from data.dataset.track_groups import TrackGroups
 from data.errors import RunError
 from data.io.command_names import command_name
@@ -26,7 +26,7 @@ from results.ranking.comparable import (
     has_score,
     read_runs,
 )
-from results.ranking.comparison import correct_tracks
+from results.ranking.comparison import TrackPredictions
 from results.ranking.entries import MAX_CANDIDATES, Board, Entry, FamilyOrder
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
@@ -203,10 +203,8 @@ def _board(groups: Sequence[Group], top: int) -> Board:
             for family in dict.fromkeys(ranking.info(row).family for row in rows)
         }
         family_order = _family_order(ranking, rows_of)
-        entries = [
-            entry for family in family_order.accuracies for entry in ranking.entries(rows_of[family], top)
-        ]
-        rows = sorted(rows, key=lambda row: row != rows_of[next(iter(family_order.accuracies))][0])
+        entries = [entry for family in family_order.scores for entry in ranking.entries(rows_of[family], top)]
+        rows = sorted(rows, key=lambda row: row != rows_of[next(iter(family_order.scores))][0])
     else:
         entries = ranking.entries(rows, top)
     by_name = {run.name: (run, info) for run, info in zip(joined.runs, joined.infos, strict=True)}
@@ -233,6 +231,7 @@ def _board(groups: Sequence[Group], top: int) -> Board:
         runs=[run.name for run in joined.runs],
         single_epoch_runs=_single_epoch_runs(joined),
         candidates=candidates[:MAX_CANDIDATES],
+        metric=joined.metric,
     )
 
 
@@ -245,21 +244,21 @@ def _single_epoch_runs(group: Group) -> list[str]:
 
 def _family_order(ranking: _Ranking, rows_of: Mapping[str, Sequence[int]]) -> FamilyOrder:
     """Order families by their best trials on the tracks that all of these validated."""
-    correct = {}
+    predictions = {}
     for family, rows in rows_of.items():
         candidate = ranking.candidate(rows[0])
-        correct[family] = correct_tracks(
+        predictions[family] = TrackPredictions.read(
             candidate.run, candidate.trial_id, list(candidate.classes), candidate.best_epoch
         )
-    common = set.intersection(*({*tracks} for tracks in correct.values()))
-    accuracies = {
-        family: sum(tracks[track] for track in common) / len(common) for family, tracks in correct.items()
-    }
-    in_order = sorted(accuracies, key=lambda family: -accuracies[family])
+    common = sorted(set.intersection(*({*each.row} for each in predictions.values())))
+    metric = ranking.group.metric
+    scores = {family: each.scores(common).value(metric) for family, each in predictions.items()}
+    in_order = sorted(scores, key=lambda family: -merit(scores[family], metric))
     return FamilyOrder(
-        {family: accuracies[family] for family in in_order},
+        {family: scores[family] for family in in_order},
         len(common),
-        {family: len(correct[family]) for family in in_order},
+        {family: len(predictions[family].row) for family in in_order},
+        metric,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
+from data.dataset.scores import METRIC_WORDS, Metric
 from data.errors import SettingsError
 from results.evaluation.descriptions import split
 from results.evaluation.groups import INDEPENDENT
@@ -110,9 +111,12 @@ def columns_named(names: Iterable[str]) -> list[Column]:
     return [by_name[name] for name in wanted]
 
 
-def default_columns() -> list[Column]:
-    """Return the columns of a wide table."""
-    return list(_DEFAULT)
+def default_columns(metric: Metric = "accuracy") -> list[Column]:
+    """Return the columns of a wide table, with the metric that ranks the trials."""
+    if metric == "accuracy":
+        return list(_DEFAULT)
+    (ranked_by,) = (column for column in _COLUMNS if column.name == metric)
+    return [*_DEFAULT[:2], ranked_by, *_DEFAULT[2:]]
 
 
 def fitting_columns(board: Board, width: int) -> tuple[list[Column], dict[str, str]]:
@@ -134,7 +138,7 @@ def fitting_columns(board: Board, width: int) -> tuple[list[Column], dict[str, s
     """
     constant: dict[str, str] = {}
     columns = []
-    for column in _DEFAULT:
+    for column in default_columns(board.metric):
         cells = {column.cell(entry) for entry in board.entries}
         if column.name in _DROPPED_FIRST and column.name != "lift" and len(cells) == 1:
             constant[column.heading] = cells.pop()
@@ -204,6 +208,10 @@ def notes(board: Board, ensemble: str = "", *, in_report: bool = False) -> list[
         lines.append(f"Separate table: {board.why}.")
     if board.family_order is not None:
         lines.append(_order_note(board))
+    if board.metric != "accuracy":
+        lines.append(
+            f"Trials rank by {METRIC_WORDS[board.metric]}; tests and the correction are of accuracy."
+        )
     if any(entry.tied for entry in board.entries):
         tracks = f"on the same {board.info.n_validated} tracks"
         if board.family_order is not None:
@@ -249,7 +257,10 @@ def _order_note(board: Board) -> str:
     order = board.family_order
     if order is None:
         return ""
-    winners = ", ".join(f"{family} {100 * accuracy:.1f} %" for family, accuracy in order.accuracies.items())
+    winners = ", ".join(
+        f"{family} {_decimal(score) if order.metric == 'log_loss' else _percent(score)}"
+        for family, score in order.scores.items()
+    )
     within = ", ".join(f"{family} on {n}" for family, n in order.n_validated.items())
     return (
         f"Families are ordered by their best trials on the {order.n_common} tracks that all of them"
