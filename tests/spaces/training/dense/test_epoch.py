@@ -121,7 +121,7 @@ def test_all_networks_share_one_trace(compiled: CompiledEpoch) -> None:
     assert compiled.trace_count == 1
 
 
-def test_a_network_deeper_than_usual_has_its_own_compiled_epoch(MAX_LAYERS) -> None:
+def test_a_network_deeper_than_usual_has_its_own_compiled_epoch() -> None:
     architecture = Architecture(4, 3, (8, 7, 6, 5), "tanh", "layer")
     compiled = compiled_epoch(4)
     state, loss, _, _ = run(compiled, architecture=architecture)
