@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from data.dataset.scores import Metric
 from data.errors import RunError
 from data.io.command_names import command_name
+from search.storage.columns import config_of
 from search.storage.ranking import SCORED, scored
 from search.storage.run_folder import RunFolder, first_failure
 from search.storage.run_info import RunInfo
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 BASELINE, BEST = "baseline", "best"
 """Names of trial 0 and of the best trial in commands: ``RUN:baseline`` is ``RUN:0``."""
-
-_CONFIG = "config."
 
 
 @dataclass(frozen=True)
@@ -175,39 +174,3 @@ def existing_run(runs: str, name: str) -> RunFolder:
             f"no run {name!r} in {runs}; {hint}'{command_name('results.leaderboard')}' lists the runs"
         )
     return run
-
-
-def config_of(row: Mapping[str, Any], space: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration of a row of ``trials.parquet``, with the types of the search space.
-
-    The table stores integers as floats and missing values as NaN if some trials lack a parameter.
-
-    Parameters
-    ----------
-    row : mapping
-        A row; the configuration is stored under ``config.NAME``.
-    space : mapping
-        Optuna distributions as JSON content, by parameter name, as in ``run.json``.
-    """
-    config = {}
-    for key, value in row.items():
-        if not key.startswith(_CONFIG) or value is None or value != value:
-            continue
-        name = key.removeprefix(_CONFIG)
-        plain = value.item() if hasattr(value, "item") else value
-        config[name] = _as_suggested(plain, space.get(name))
-    return config
-
-
-def _as_suggested(value: Any, distribution: Mapping[str, Any] | None) -> Any:
-    """Convert a value to the type that its distribution suggests."""
-    if distribution is None:
-        return value
-    attributes = distribution["attributes"]
-    match distribution["name"]:
-        case "IntDistribution":
-            return int(value)
-        case "FloatDistribution":
-            return float(value)
-        case _:
-            return next((choice for choice in attributes["choices"] if choice == value), value)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from data.dataset.choice_correction import MAX_TRIALS
 from data.dataset.intervals import LEVEL, accuracy_interval, wilson
 from data.dataset.paired_tests import sign_flip_test
 from data.dataset.scores import COLUMNS as SCORES
 from data.dataset.scores import sign
 from data.dataset.track_groups import TrackGroups
 from data.errors import RunError
-from results.evaluation.correction import Candidate, correct_best
+from results.evaluation.correction import correct_best
 from results.evaluation.groups import groups_by_track, track_groups
 from results.ranking.comparable import (
     COLUMNS,
@@ -25,8 +26,8 @@ from results.ranking.comparable import (
     has_score,
     read_runs,
 )
-from results.ranking.comparison import correct_tracks
 from results.ranking.entries import MAX_CANDIDATES, Board, Entry, FamilyOrder
+from search.storage.predictions import Candidate, PredictionReader
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
 
@@ -218,7 +219,7 @@ def _board(groups: Sequence[Group], top: int) -> Board:
         )
         for number, (entry, tracks) in enumerate(zip(entries, correct, strict=True))
     ]
-    candidates = [ranking.candidate(row) for row in rows]
+    candidates = [ranking.candidate(row) for row in rows[:MAX_TRIALS]]
     return Board(
         number=1,
         info=by_name[entries[0].run][1] if family_order else joined.infos[0],
@@ -227,7 +228,7 @@ def _board(groups: Sequence[Group], top: int) -> Board:
         ranked=len(rows),
         unranked=len(ranking.run_of_row) - len(rows),
         n_groups=_group_count(correct, group_of),
-        correction=correct_best(candidates, group_of),
+        correction=correct_best(candidates, group_of, n_ranked=len(rows)),
         family_order=family_order,
         runs=[run.name for run in joined.runs],
         candidates=candidates[:MAX_CANDIDATES],
@@ -239,9 +240,10 @@ def _family_order(ranking: _Ranking, rows_of: Mapping[str, Sequence[int]]) -> Fa
     correct = {}
     for family, rows in rows_of.items():
         candidate = ranking.candidate(rows[0])
-        correct[family] = correct_tracks(
-            candidate.run, candidate.trial_id, list(candidate.classes), candidate.best_epoch
+        read = PredictionReader().read(
+            candidate.run, candidate.trial_id, candidate.classes, candidate.best_epoch
         )
+        correct[family] = read.correct()
     common = set.intersection(*({*tracks} for tracks in correct.values()))
     accuracies = {
         family: sum(tracks[track] for track in common) / len(common) for family, tracks in correct.items()

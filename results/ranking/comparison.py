@@ -11,10 +11,9 @@ from data.dataset.intervals import accuracy_interval
 from data.dataset.paired_tests import Paired, paired
 from data.dataset.track_groups import TrackGroups
 from data.errors import RunError
-from results.evaluation.columns import read_columns
 from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.trials import Trial
-from search.storage.run_folder import RunFolder
+from search.storage.predictions import PredictionReader
 
 
 @dataclass(frozen=True)
@@ -102,8 +101,10 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
             f"--compare: {a.run.name} and {b.run.name} are on different data"
             f" ({a.info.cache.uri} and {b.info.cache.uri}), so their tracks cannot be paired"
         )
+    reader = PredictionReader()
     correct_a, correct_b = (
-        correct_tracks(trial.run, trial.trial_id, trial.info.classes, trial.best_epoch) for trial in (a, b)
+        reader.read(trial.run, trial.trial_id, trial.info.classes, trial.best_epoch).correct()
+        for trial in (a, b)
     )
     common = sorted(correct_a.keys() & correct_b.keys())
     if not common:
@@ -123,22 +124,3 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
         left_out=len(correct_a.keys() ^ correct_b.keys()),
         intervals={side: (float(low[number]), float(high[number])) for number, side in enumerate(("a", "b"))},
     )
-
-
-def correct_tracks(run: RunFolder, trial_id: str, classes: list[str], epoch: int) -> dict[str, bool]:
-    """Whether a trial classifies each validated track correctly, at the epoch of its score.
-
-    Raises
-    ------
-    RunError
-        If the trial's predictions were not stored.
-    """
-    names = [f"p.{genre}" for genre in classes]
-    columns = read_columns(run, f"predictions/{trial_id}.parquet", ["track_id", "label", *names], epoch)
-    predicted = np.array([columns[name] for name in names], dtype=np.float64).argmax(axis=0)
-    return {
-        track: classes[number] == label
-        for track, label, number in zip(
-            columns["track_id"], columns["label"], predicted.tolist(), strict=True
-        )
-    }

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from data.errors import RunError
-from results.evaluation.trials import config_of, find_trial, named_trial
+from results.evaluation.trials import find_trial, named_trial
+from search.storage.columns import config_of
 from search.storage.run_folder import RunFolder
 from tests.support.runs import AVERAGED, EPOCHS, FAMILY, WIDE, write_scores
 
