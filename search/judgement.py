@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from data.dataset.choice_correction import Corrected
 from data.dataset.intervals import accuracy_interval, mean_interval, metric_interval
 from data.dataset.paired_tests import Paired, paired
-from data.dataset.scores import COLUMNS, Metric, merit, track_losses
+from data.dataset.scores import COLUMNS, Metric, merit, score, track_losses
 from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError
 from search.storage.choice import correct_choice
@@ -109,6 +110,19 @@ def baseline_trial(run: RunFolder) -> JudgedTrial | None:
     info, trials = run.info(), run.trials()
     order = scored(trials, info.metric)
     return next(_judged(run, info, order[order.index == 0]), None)
+
+
+def in_order(trials: Sequence[JudgedTrial]) -> list[JudgedTrial]:
+    """Order trials, best first: by their scores, or on the tracks that all validated if these differ."""
+    if len({trial.track_id.tobytes() for trial in trials}) <= 1:
+        return sorted(trials, key=lambda trial: -trial.merit)
+    common = reduce(np.intersect1d, [trial.track_id for trial in trials])
+
+    def merit_on_common(trial: JudgedTrial) -> float:
+        rows = np.isin(trial.track_id, common)
+        return merit(score(trial.probabilities[rows], trial.truth[rows]).value(trial.metric), trial.metric)
+
+    return sorted(trials, key=lambda trial: -(merit_on_common(trial) if len(common) else trial.merit))
 
 
 def _judged(run: RunFolder, info: RunInfo, rows: pd.DataFrame) -> Iterator[JudgedTrial | None]:

@@ -140,7 +140,10 @@ def trial_number(run: str, trials: pd.DataFrame, wanted: str | None, metric: Met
         return ids.index(wanted)
     if wanted.isdecimal() and int(wanted) < len(ids):
         return int(wanted)
-    near = str(len(ids) - 1) if wanted.isdecimal() else nearest(wanted, [BEST, BASELINE, *ids])
+    # The id of a trial in its files is named only for something like it.
+    near = next(iter(get_close_matches(wanted, [BEST, BASELINE, *ids], n=1)), BEST)
+    if wanted.isdecimal():
+        near = str(len(ids) - 1)
     raise RunError(
         f"run {run!r}: no trial {wanted!r}; the nearest name is {run}:{near}; the trials are numbered 0 to"
         f" {len(ids) - 1}"
