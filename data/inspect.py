@@ -49,7 +49,7 @@ def main(
     html: Path | None,
     as_json: bool,
 ) -> None:
-    """Show files, genres, lengths, what was skipped and why, bad clips, and recordings that occur twice."""
+    """Show the genres and lengths of a cache, its skipped files, bad clips, and duplicate recordings."""
     if html is not None and cache is None:
         raise SettingsError(f"--html {html}: needs --cache")
     if music_tags is not None and cache is None:

@@ -84,7 +84,8 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
     "--labels",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Table of labels (csv, tsv, jsonl, parquet; FMA's tracks.csv) of the files below --audio.",
+    help="Table of labels of the files below --audio: csv, tsv, jsonl, parquet, or tracks.csv of the Free"
+    " Music Archive.",
 )
 @click.option(
     "--label-column", metavar="NAME", help="Column of --labels with the genre.  [default: label or genre]"
@@ -97,7 +98,11 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
     metavar="NAME",
     help="Column of --labels with the partition: train, valid, test, or folds.  [default: split or fold]",
 )
-@click.option("--subset", type=click.Choice(("small", "medium", "large", "full")), help="Subset of FMA.")
+@click.option(
+    "--subset",
+    type=click.Choice(("small", "medium", "large", "full")),
+    help="Subset of the Free Music Archive.",
+)
 @click.option("--labels-from", type=click.Choice(("genre",)), help="Tag that names the genre.")
 @click.option("--flat", is_flag=True, help="Ignore subfolders of the genre folders.")
 @click.option("--merge-labels", is_flag=True, help="Join genres that differ in case, spaces or hyphens only.")
@@ -129,7 +134,7 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
     "embeddings",
     metavar="musicnn|FILE.onnx",
     multiple=True,
-    help="Cache vectors of a pretrained encoder too; may be given several times.",
+    help="Also cache vectors of a pretrained encoder; can be repeated.",
 )
 @click.option(
     "--embedding-weights",
@@ -192,7 +197,7 @@ def main(
         )
         with claimed(Folder.at(cache)):
             gtzan.prepare(features_csv, cache, groups)
-        out().print(f"{cache}: the published table, without audio", highlight=False)
+        out().print(f"{cache}: made from the published table, without audio", highlight=False)
         return
     from data.pipeline.planner import Preparation
 

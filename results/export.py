@@ -10,6 +10,7 @@ import click
 
 from data.console import Command
 from data.errors import RunError, SettingsError
+from data.io.command_names import command_name
 
 if TYPE_CHECKING:
     from results.evaluation.correction import ChoiceCorrection
@@ -50,7 +51,7 @@ _SPARE_CANDIDATES = 20
     type=click.Choice(FORMATS),
     multiple=True,
     default=("keras",),
-    help="Additional format, checked against .keras on real inputs; may be repeated.",
+    help="Additional format, checked against .keras on real inputs; can be repeated.",
 )
 @click.option(
     "--cache",
@@ -197,7 +198,7 @@ def _print_metrics(metrics: dict[str, Any], out: str, synthetic: bool) -> None:
             f"{name} accuracy{suffix}: {100 * scores['accuracy']:.1f} %"
             f" [{100 * scores['low']:.1f}, {100 * scores['high']:.1f}], {scores['n']} tracks"
         )
-    click.echo(f"Exported to {out}. Next: python -m results.predict {shlex.quote(str(out))} AUDIO...")
+    click.echo(f"Exported to {out}. Next: {command_name('results.predict')} {shlex.quote(str(out))} AUDIO...")
 
 
 def _selected(

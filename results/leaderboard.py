@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     nargs=2,
     help="Compare two trials with a paired test; each is RUN (its best), RUN:4 or RUN:baseline.",
 )
-@click.option("--wide", is_flag=True, help="Show all columns, also if they do not fit the terminal.")
+@click.option("--wide", is_flag=True, help="Show all columns, even if they do not fit the terminal.")
 @click.option("--columns", metavar="A,B", help="Show these columns; a wrong name lists all.")
 def main(
     names: tuple[str, ...],

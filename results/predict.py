@@ -28,8 +28,7 @@ SOME_FAILED = 1
     "output_format",
     type=click.Choice(["table", "json", "csv"]),
     default=None,
-    show_default="table",
-    help="One line per song: a table, JSON with all segments, or CSV.",
+    help="One line per song: a table, JSON with all segments, or CSV.  [default: table]",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
@@ -37,8 +36,7 @@ SOME_FAILED = 1
     metavar="K",
     type=click.IntRange(1),
     default=None,
-    show_default="1 in a table, otherwise all",
-    help="Number of genres per song.",
+    help="Number of genres per song.  [default: 1 in a table, otherwise all]",
 )
 @click.option("--timeline", is_flag=True, help="Show the genre over time below each song of the table.")
 @click.option(

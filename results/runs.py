@@ -113,7 +113,7 @@ def delete_command(names: tuple[str, ...], runs: str, yes: bool) -> None:
 @click.option("--delete", is_flag=True, help="Delete each run once its archive is complete.")
 @_YES
 def archive_command(names: tuple[str, ...], runs: str, target: str, delete: bool, yes: bool) -> None:
-    """Pack each run into DIR/RUN.tar.gz; ``tar -xzf`` in the folder of runs unpacks it again."""
+    """Pack each run into DIR/RUN.tar.gz. To unpack it, run tar -xzf in the folder of runs."""
     folders = [_local_run(runs, name) for name in names]
     if delete:
         _confirm("Archive and delete", runs, names, yes)

@@ -29,7 +29,7 @@ _GRACE_S = 30
     "--allow-host",
     metavar="NAME",
     multiple=True,
-    help="Accept requests under this host name too. Can be repeated.",
+    help="Also accept requests under this host name; can be repeated.",
 )
 @click.option(
     "--max-megabytes",
@@ -57,8 +57,7 @@ _GRACE_S = 30
     metavar="N",
     type=click.IntRange(0),
     default=None,
-    show_default="number of cores",
-    help="Processes that decode and analyse songs; 0 uses the server's own process.",
+    help="Processes that decode and analyse songs; 0 uses the server's own process.  [default: all cores]",
 )
 @click.option(
     "--min-confidence",

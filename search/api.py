@@ -12,6 +12,7 @@ from data.cache.cache import Cache
 from data.console import err
 from data.dataset.task import Task, search_task
 from data.errors import CacheError, RunError, SettingsError
+from data.io.command_names import command_name
 from search.plan import check_start, make_plan
 from search.progress.stages import Stages
 from search.searched_run import SearchedRun
@@ -100,8 +101,8 @@ def resume_search(
     def unfinished(info: RunInfo) -> RunInfo:
         if info.status == "finished":
             raise RunError(
-                f"--resume {name}: the run is finished; 'python -m results.leaderboard' shows it and"
-                f" --extend {name} --trials N adds trials"
+                f"--resume {name}: the run is finished; '{command_name('results.leaderboard')}' shows it"
+                f" and --extend {name} --trials N adds trials"
             )
         return info
 
@@ -157,7 +158,7 @@ def extend_search(
 
     def extended(info: RunInfo) -> RunInfo:
         if info.status != "finished":
-            raise RunError(f"--extend {name}: the run is not finished; resume it by --resume {run.typed}")
+            raise RunError(f"--extend {name}: the run is not finished; resume it with --resume {run.typed}")
         study = open_study(run)
         started, known = count_started(study), len(study.get_trials(deepcopy=False))
         total = started + trials
@@ -289,7 +290,7 @@ def _opened(where: str, option: str, run: RunFolder) -> Cache:
         return Cache.open(where)
     except CacheError as error:
         raise CacheError(
-            f"{option} {run.name}: the run's data is not at {where}; give its current place by --cache"
+            f"{option} {run.name}: the run's data is not at {where}; give its current place with --cache"
             f" ({error})"
         ) from error
 
@@ -321,7 +322,7 @@ def _cluster(settings: SearchSettings) -> Iterator[int]:
         ):
             err().print(
                 f"{idle:g} GPUs stay unused, because trials use only what they reserve. Reserve a quarter of"
-                " a GPU by --gpus-per-trial 0.25",
+                " a GPU with --gpus-per-trial 0.25",
                 highlight=False,
             )
         if settings.gpus_per_trial and spaces.get(settings.family).reads in (FEATURE_KIND, EMBEDDED):

@@ -94,7 +94,7 @@ _option = partial(field_option, SearchSettings)
 @_option("runs", "Folder or URI of the runs.", metavar="DIR_OR_URI")
 @_option("seed", "Seed of split, sampler, initial weights, shuffling and augmentation.", metavar="N")
 @_option("deterministic", "Use deterministic operations only, which repeat on a GPU.")
-@_option("set", "Fix a parameter; may be repeated.", metavar="KEY=VALUE", multiple=True)
+@_option("set", "Fix a parameter; can be repeated.", metavar="KEY=VALUE", multiple=True)
 @_option("space", "File with other ranges: low, high, log or choices per parameter.", metavar="FILE.yaml")
 @_option("warm_start", "Start with the best configurations of an earlier run.", metavar="RUN")
 @_option(

@@ -16,7 +16,7 @@ from data.dataset.task import Task
 from spaces.training.dense.network import ACTIVATIONS, NORMALISATIONS, Architecture
 from spaces.training.dense.scalers import SCALERS, apply_scaler
 from spaces.training.family import Config, Family, Learner
-from spaces.training.learning_rates import OPTIMIZERS, SCHEDULES
+from spaces.training.optimizer_space import learning_rate, suggest_optimizer, weight_decay
 
 if TYPE_CHECKING:
     import optuna
@@ -142,13 +142,7 @@ class FeaturesMLP(Family):
 
     def suggest_training(self, trial: optuna.Trial, max_epochs: int, *, batch_sizes: Sequence[int]) -> None:
         """Suggest the training parameters."""
-        if trial.suggest_categorical("optimizer", OPTIMIZERS) == "sgd":
-            trial.suggest_float("sgd_learning_rate", 3e-3, 1e-1, log=True)
-        else:
-            trial.suggest_float("learning_rate", 3e-4, 2e-2, log=True)
-        trial.suggest_categorical("schedule", SCHEDULES)
-        if trial.suggest_categorical("decay", (False, True)):
-            trial.suggest_float("weight_decay", 1e-4, 1.0, log=True)
+        suggest_optimizer(trial, rates=(3e-4, 2e-2), sgd_rates=(3e-3, 1e-1))
         trial.suggest_categorical("batch_size", batch_sizes)
         trial.suggest_float("label_smoothing", 0.0, 0.3)
         trial.suggest_float("mixup", 0.0, 0.8)
@@ -172,13 +166,13 @@ class FeaturesMLP(Family):
             batch_size=config["batch_size"],
             optimizer=config["optimizer"],
             schedule=config["schedule"],
-            learning_rate=config["sgd_learning_rate" if config["optimizer"] == "sgd" else "learning_rate"],
+            learning_rate=learning_rate(config),
             epochs=config["epochs"],
             averaging=config["averaging"],
             knobs=Knobs(
                 label_smoothing=config["label_smoothing"],
                 mixup=config["mixup"],
-                weight_decay=config["weight_decay"] if config["decay"] else 0.0,
+                weight_decay=weight_decay(config),
                 input_dropout=config["input_dropout"],
                 dropout=config.get("dropout", 0.0),
             ),

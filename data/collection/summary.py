@@ -12,8 +12,8 @@ from data.collection.collect import Collected
 from data.io.folder import Folder
 
 NO_GROUPS = (
-    "none known: tracks of one artist may be on both sides of a split, which made accuracies about eight"
-    " points too high on the recordings of the guide; name them with --groups or --groups-from artist"
+    "none named: tracks of one artist may be on both sides of a split, which makes accuracies too high (by"
+    " about eight points in one measurement); name them with --groups or --groups-from artist"
 )
 """Message where no group is known; the figure is that of docs/results.md, section "Leakage"."""
 

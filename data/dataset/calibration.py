@@ -227,8 +227,8 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = BINS) 
 
 def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
     """Compute the expected calibration error: the mean gap between confidence and accuracy."""
-    n = sum(part.n for part in bins)
-    return sum(part.n * abs(part.confidence - part.accuracy) for part in bins) / max(n, 1)
+    n = sum(entry.n for entry in bins)
+    return sum(entry.n * abs(entry.confidence - entry.accuracy) for entry in bins) / max(n, 1)
 
 
 def coverage_table(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _ASIDE = "--splits none sets the cache's partition aside"
-_WORD_ORDER = {partition.TEST: 0, partition.VALID: 1}
+_SIDE_ORDER = {partition.TEST: 0, partition.VALID: 1}
 """A group on several sides stays on the first of these, so that a published test set stays whole."""
 
 
@@ -81,18 +81,18 @@ def given_split(
     sides : mapping of str to str
         Side of each track that has one; see `data.cache.partition`.
     folds : int or None
-        Number of folds that the user asks for; None for no such wish.
+        Number of folds that the user requests; None for the default.
     test_fraction : float or None
-        Fraction of the locked test set that the user asks for; None for no such wish.
+        Fraction of the locked test set that the user requests; None for the default.
     default_folds, default_test_fraction : number
-        What holds without a wish.
+        Used where the user requests nothing and the partition leaves it open.
     seed : int
-        Seed of the shuffling, where tracks are dealt.
+        Seed of the shuffling of tracks that are dealt.
 
     Raises
     ------
     SplitError
-        If the partition cannot be used, or a wish contradicts it.
+        If the partition cannot be used, or a requested number contradicts it.
     """
     names = tracks["track_id"].tolist()
     side = np.array([sides.get(name, "") for name in names], dtype=object)
@@ -132,15 +132,15 @@ def given_split(
 def _one_side_per_group(side: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Keep one side per group: test before valid before the side with most of its tracks."""
     sides_of: dict[str, Counter[str]] = {}
-    for name, where in zip(group.tolist(), side.tolist(), strict=True):
-        if where:
-            sides_of.setdefault(name, Counter())[where] += 1
+    for name, track_side in zip(group.tolist(), side.tolist(), strict=True):
+        if track_side:
+            sides_of.setdefault(name, Counter())[track_side] += 1
     chosen = {
-        name: min(counts, key=lambda where: (_WORD_ORDER.get(where, 2), -counts[where], where))
+        name: min(counts, key=lambda option: (_SIDE_ORDER.get(option, 2), -counts[option], option))
         for name, counts in sides_of.items()
     }
     return np.array(
-        [where if chosen.get(name) == where else "" for name, where in zip(group, side, strict=True)],
+        [own if chosen.get(name) == own else "" for name, own in zip(group, side, strict=True)],
         dtype=object,
     )
 

@@ -200,8 +200,8 @@ def require_training_tracks(split: Split) -> None:
 
 
 def _split_of(tracks: pd.DataFrame, fold: np.ndarray) -> Split:
-    names = {column: tracks[column].to_numpy(object) for column in ("track_id", "label", "group")}
-    return Split(fold=fold, **names)
+    columns = {name: tracks[name].to_numpy(object) for name in ("track_id", "label", "group")}
+    return Split(fold=fold, **columns)
 
 
 def _parts(

@@ -20,7 +20,8 @@ def command_name(module: str) -> str:
     """
     context = click.get_current_context(silent=True)
     root = context.find_root() if context is not None else None
-    if root is None or not isinstance(root.command, click.Group):
+    if root is None or not isinstance(root.command, click.Group) or str(root.info_name).startswith("python "):
+        # Not a command of the group; `results.runs` is a group of its own.
         return f"python -m {module}"
     package, _, name = module.partition(".")
     return f"{root.info_name} {package if name == 'run' else name}"

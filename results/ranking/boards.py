@@ -15,6 +15,7 @@ from data.dataset.scores import COLUMNS as SCORES
 from data.dataset.scores import sign
 from data.dataset.track_groups import TrackGroups
 from data.errors import RunError
+from data.io.command_names import command_name
 from results.evaluation.correction import correct_best
 from results.evaluation.groups import groups_by_track, track_groups
 from results.ranking.comparable import (
@@ -64,7 +65,7 @@ def boards(
     readable_runs = read_runs(RunFolder.all(runs), names)
     if not readable_runs:
         raise RunError(
-            f"--runs {runs}: no runs found; start one with 'python -m search.run --family NAME"
+            f"--runs {runs}: no runs found; start one with '{command_name('search.run')} --family NAME"
             f" --runs {shlex.quote(str(runs))}'"
         )
     family_runs = [

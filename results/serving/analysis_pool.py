@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.errors import AudioError, HarnessError
+from data.errors import HarnessError
 from results.model.reader import ModelInputs, Reader
 from results.serving.spectrogram import spectrogram_png
 
@@ -115,6 +115,3 @@ def _import_libraries() -> None:
     import librosa  # noqa: F401
     import soxr  # noqa: F401
     from scipy import fft  # noqa: F401
-
-
-__all__ = ["AnalysedUpload", "AnalysisPool", "AudioError", "analyse"]

@@ -1,8 +1,8 @@
 """Which family gets how many trials next, as functions of plain numbers.
 
 The BASELINEs of all families come first. Then each family in turn gets a slice of the time; a family that is
-surely worse than the leader gets no more. A round is a number of trials, not a time: a trial that ran when
-the time of a slice was up would have to be cut.
+surely worse than the leader gets no more. A round is a number of trials, not a time, because a time limit
+would cut the trials that run when it ends.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ MIN_TRIALS = 10
 TRIALS_PER_ROUND = 10
 """Trials of a round in a search without a time budget."""
 SHORTEST_ROUND = 5.0
-"""Seconds left below which no round starts: its workers would need them to start."""
+"""If fewer seconds are left, no round starts, because its workers need that long to start."""
 _SLICES = 6
 """Rounds per family into which a time budget is cut."""
 _SHORTEST_SLICE = 20.0
-"""Seconds of a round at least, so that the start of its workers is a small share of it."""
+"""Minimum length of a round in seconds, so that the start of its workers is a small share of it."""
 
 
 def slice_seconds(time_budget: float, n_families: int) -> float:
@@ -29,7 +29,7 @@ def slice_seconds(time_budget: float, n_families: int) -> float:
 def round_trials(
     *, ended: int, seconds: float, slice_length: float | None, concurrent: int, wanted: int | None
 ) -> int:
-    """Return the number of trials of a family's next round; 0 if it has all that were wanted.
+    """Return the number of trials of a family's next round; 0 if it has all requested trials.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def round_trials(
     concurrent : int
         Trials that run at the same time.
     wanted : int or None
-        Trials of the family altogether; None for no limit.
+        Total number of trials of the family; None for no limit.
     """
     if ended == 0:
         # The BASELINE; the cores that it leaves idle train the next configurations.

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import spaces
 from data.analysis.kinds import EMBEDDED, FEATURE_KIND
 from data.errors import CacheError, HarnessError, RunError, SettingsError
+from data.io.command_names import command_name
 from search.api import concurrent_by_settings, print_notes, reopened
 from search.judgement import JudgedTrial, best_trial, in_order
 from search.plan import check_start, make_plan, now, open_cache
@@ -104,7 +105,7 @@ def search_families(families: str | Sequence[str], **options: Any) -> FamilySear
     for option, typed, refused in _OF_ONE_FAMILY:
         value = options.get(option)
         if value is not None and (refused is None or value == refused):
-            raise SettingsError(f"{typed} cannot be used with several families; name one by --family")
+            raise SettingsError(f"{typed} cannot be used with several families; name one with --family")
     trials, budget = options.pop("trials", None), options.pop("time_budget", None)
     if trials is None and budget is None:
         budget = DEFAULT_SECONDS
@@ -164,7 +165,7 @@ def search_families(families: str | Sequence[str], **options: Any) -> FamilySear
 
 
 def resume_families(name: str, *, runs: str = "runs", **where: Any) -> FamilySearch:
-    """Resume an interrupted search: unfinished trials first, then rounds within what is left of the budget.
+    """Resume an interrupted search: unfinished trials first, then rounds within the rest of the budget.
 
     Parameters
     ----------
@@ -184,8 +185,8 @@ def resume_families(name: str, *, runs: str = "runs", **where: Any) -> FamilySea
     def unfinished(record: SearchRecord) -> SearchRecord:
         if record.status == "finished":
             raise RunError(
-                f"--resume {name}: the search is finished; 'python -m results.leaderboard' shows it and"
-                f" --extend {name} --time-budget SECONDS adds time"
+                f"--resume {name}: the search is finished; '{command_name('results.leaderboard')}' shows it"
+                f" and --extend {name} --time-budget SECONDS adds time"
             )
         return record
 
@@ -225,7 +226,7 @@ def extend_families(
 
     def extended(record: SearchRecord) -> SearchRecord:
         if record.status != "finished":
-            raise RunError(f"--extend {name}: the search is not finished; resume it by --resume {name}")
+            raise RunError(f"--extend {name}: the search is not finished; resume it with --resume {name}")
         wanted = None
         if trials is not None:
             counted = [len(run_of(runs, name, family).trials()) for family in record.families]
@@ -283,7 +284,7 @@ def _continue(
 def _settings_of(
     family: str, options: dict[str, Any], *, name: str, trials: int | None, time_budget: float | None
 ) -> SearchSettings:
-    """Make the settings of one family; what only other families can use is left out."""
+    """Make the settings of one family, without options that only other families can use."""
     own = {key: value for key, value in options.items() if key != "runs" or value is not None}
     member = spaces.get(family)
     if not member.pretrained:
@@ -304,7 +305,7 @@ def _possible(
     left_out: dict[str, HarnessError],
     can_leave_out: bool,
 ) -> list[tuple[SearchSettings, _Result]]:
-    """Do something for each family; of ``all`` families, leave out those that the data does not allow."""
+    """Call a function for each family; with ``all``, leave out families that the data does not allow."""
     results = []
     for own in settings:
         try:
@@ -314,7 +315,7 @@ def _possible(
                 raise
             left_out[own.family] = error
     if not results:
-        # A wrong setting, which no family takes, says more than what the data lacks for one of them.
+        # A wrong setting concerns all families, a missing input only one.
         errors = list(left_out.values())
         raise next((error for error in errors if isinstance(error, SettingsError)), errors[0])
     return results

@@ -35,7 +35,7 @@ def grid_points(space: SearchSpace, *, most: int | None = None) -> list[dict[str
     if most is not None and len(points) > most:
         raise SettingsError(
             f"--searcher grid: the grid has more than {most} configurations besides the BASELINE; fix"
-            " parameters by --set, narrow them by --space, or raise --trials"
+            " parameters with --set, narrow them with --space, or raise --trials"
         )
     return points
 

@@ -68,7 +68,7 @@ def claimed(run: RunFolder, *, new: bool) -> Iterator[None]:
     except OSError as error:
         raise RunError(
             f"{run.folder.uri}: this run cannot be written ({error.strerror or error}); continue it as the"
-            " user who owns it, or copy the folder to where you can write and name that by --runs"
+            " user who owns it, or copy the folder to where you can write and give its place with --runs"
         ) from error
     with lock:
         try:
@@ -113,5 +113,5 @@ def inputs_changed(run: RunFolder, details: str) -> RunError:
 def _taken(run: RunFolder) -> RunError:
     return RunError(
         f"--name {run.name}: {run.folder.uri} exists already; choose another name,"
-        f" or resume it by --resume {run.typed}"
+        f" or resume it with --resume {run.typed}"
     )

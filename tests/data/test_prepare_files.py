@@ -60,7 +60,7 @@ def test_bad_files_are_skipped_with_their_reasons(tmp_path: Path) -> None:
     assert table.exit_code == 0
     assert "genre0/cut.wav: cut short" in table.output
 
-    # The second time the parts, and of the whole cache the manifest, know the files already.
+    # The second and third runs read the reasons from stored parts and from the manifest.
     for known in (tmp_path / "strict", tmp_path / "strict", cache):
         strict = run("--audio", audio, "--cache", known, "--strict")
         assert strict.exit_code == 2

@@ -111,7 +111,7 @@ def test_an_estimate_of_time_and_disk(tmp_path: Path) -> None:
     assert estimate([replace(files[0], path="gone.wav")], Parameters()) is None
 
 
-def test_given_groups_and_copies_stay_together(tmp_path: Path) -> None:
+def test_named_groups_and_copies_stay_together(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=4)
     shutil.copy(audio / "genre0" / "genre0.00000.wav", audio / "genre1" / "copy.wav")
     y = clip(5, 12.0)
@@ -137,7 +137,7 @@ def test_given_groups_and_copies_stay_together(tmp_path: Path) -> None:
     assert (shown["named"], shown["codecs"]) == (2, {"flac": 1, "pcm_16": 10})
 
 
-def test_given_groups_outlast_a_rerun_until_others_are_given(tmp_path: Path) -> None:
+def test_named_groups_are_kept_until_others_are_named(tmp_path: Path) -> None:
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     groups = tmp_path / "groups.csv"
     groups.write_text("file,group\ngenre0/genre0.00000.wav,Ella\ngenre0/genre0.00001.wav,Ella\n")
@@ -156,7 +156,7 @@ def test_given_groups_outlast_a_rerun_until_others_are_given(tmp_path: Path) -> 
     assert [row["given_group"] for row in manifest(cache).values()] == [None] * 3 + ["Duke"] + [None] * 2
 
 
-def test_a_cache_that_does_not_say_which_groups_were_given(tmp_path: Path) -> None:
+def test_a_cache_of_an_older_version_does_not_store_which_groups_were_named(tmp_path: Path) -> None:
     audio, cache = make_collection(tmp_path / "audio"), tmp_path / "cache"
     prepared(audio, cache)
     path = cache / "manifest.parquet"
@@ -218,7 +218,7 @@ def test_groups_that_name_a_part_of_the_files_are_reported_and_strictly_refused(
     assert message in refused.stderr
 
 
-def test_genres_that_differ_in_spelling_are_warned_of(tmp_path: Path) -> None:
+def test_genres_that_differ_in_case_only_cause_a_warning(tmp_path: Path) -> None:
     audio = make_collection(tmp_path / "audio", tracks=2)
     (audio / "genre0").rename(audio / "Genre1")
     result = prepared(audio, tmp_path / "cache")

@@ -174,7 +174,7 @@ def test_an_interrupted_search_keeps_its_trials_and_resumes(
     kept = before[before["status"] != "RUNNING"]
     assert 0 < len(kept) < 30
     refused = search("--extend", "cut", "--trials", 3, "--runs", tmp_path)
-    assert "--extend cut: the run is not finished; resume it by --resume cut" in refused.stderr
+    assert "--extend cut: the run is not finished; resume it with --resume cut" in refused.stderr
 
     result = search("--resume", "cut", "--max-concurrent", 2, "--runs", tmp_path)
     assert result.exit_code == 0, result.output

@@ -1,6 +1,9 @@
+"""Transfer learning on VGG16 with an eighth of its filters, and some tests on the real one."""
+
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,7 @@ import keras
 import numpy as np
 import optuna
 import pytest
+from keras.applications import VGG16
 
 import spaces
 from data.dataset.task import Task
@@ -19,6 +23,7 @@ from spaces.training.transfer.frozen_outputs import Frozen, frozen_outputs
 from spaces.training.transfer.heads import _set_statistics, _stages, build_head
 from spaces.training.transfer.weights import NONE
 from spaces.vgg16_transfer import VGG16Transfer
+from tests.support.narrow_vgg16 import narrow_vgg16
 from tests.support.pictures import picture_cache, picture_task
 
 FAMILY = VGG16Transfer(NONE, dict.fromkeys(BACKBONES, NONE))
@@ -27,13 +32,28 @@ UNFROZEN = {"training": "unfrozen", "unfrozen_blocks": 1, "unfrozen_learning_rat
 IN_TURN = {**UNFROZEN, "training": "in_turn", "head_share": 0.4, "learning_rate": 1e-2, "epochs": 5}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def narrow_backbone() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.applications, "VGG16", narrow_vgg16)
+        yield
+
+
+@pytest.fixture
+def real_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
+    """Images whose stored outputs are those of the real VGG16."""
+    monkeypatch.setattr(keras.applications, "VGG16", VGG16)
+    return picture_task(picture_cache(tmp_path / "cache"), folds=2)
+
+
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
     return picture_task(picture_cache(tmp_path_factory.mktemp("pictures") / "cache"), folds=2)
 
 
 def predict(model: Any, task: Task, fold: int) -> np.ndarray:
-    return np.asarray(model.predict(task.X[task.folds[fold].valid], verbose=0))
+    # Without `predict`, which would compile each network for a single batch.
+    return np.asarray(model(task.X[task.folds[fold].valid], training=False))
 
 
 @pytest.mark.parametrize(
@@ -52,6 +72,17 @@ def predict(model: Any, task: Task, fold: int) -> np.ndarray:
 def test_the_fitted_network_predicts_from_images_what_the_head_predicted_from_cached_outputs(
     task: Task, change: dict[str, Any], tmp_path: Path
 ) -> None:
+    check_fitted_network(task, change, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_fitted_network_of_the_real_backbone_predicts_the_same(real_task: Task, tmp_path: Path) -> None:
+    check_fitted_network(real_task, IN_TURN, tmp_path)
+    assert FAMILY.learner(FROZEN, real_task, seed=0).fitted().model.count_params() > 14_000_000
+
+
+def check_fitted_network(task: Task, change: dict[str, Any], folder: Path) -> None:
+    """Train for three epochs; compare the exported network with the last predictions."""
     learner = FAMILY.learner({**FROZEN, **change}, task, seed=0)
     for epoch in range(3):
         outcome = learner.run_epoch(epoch)
@@ -60,8 +91,8 @@ def test_the_fitted_network_predicts_from_images_what_the_head_predicted_from_ca
         probabilities = predict(fitted.model, task, fold)
         np.testing.assert_allclose(probabilities, outcome.probabilities[fold], atol=1e-5)
     assert outcome.probabilities[0].std() > 0
-    fitted.model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    fitted.model.save(folder / "model.keras")
+    loaded = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
     np.testing.assert_allclose(predict(loaded, task, 1), probabilities, atol=1e-6)
     assert not any(isinstance(layer, keras.layers.Lambda) for layer in loaded.layers)
     assert FAMILY.prepare(task.X[:2], fitted.preparation).dtype == np.uint8
@@ -239,7 +270,7 @@ def test_images_that_are_too_small_are_refused(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.slow
-def test_a_search_records_the_weights(ray_cluster: None, tmp_path: Path, task: Task) -> None:
+def test_a_search_records_the_weights(ray_cluster: None, tmp_path: Path, real_task: Task) -> None:
     from results.evaluation.trials import find_trial
     from results.exporting.refit import refit
     from search import SearchSettings, run_search
@@ -247,8 +278,8 @@ def test_a_search_records_the_weights(ray_cluster: None, tmp_path: Path, task: T
 
     settings = SearchSettings.checked(
         family="vgg16_transfer",
-        cache=task.X.origin.cache,
-        runs=str(tmp_path),
+        cache=real_task.X.origin.cache,
+        runs=str(tmp_path / "runs"),
         name="small",
         trials=3,
         max_epochs=2,
@@ -267,7 +298,8 @@ def test_a_search_records_the_weights(ray_cluster: None, tmp_path: Path, task: T
 
 
 def test_missing_weights_are_refused_before_the_search_writes_anything(tmp_path: Path, task: Task) -> None:
-    from search import SearchSettings, run_search
+    from search import SearchSettings
+    from search.plan import make_plan
 
     settings = SearchSettings.checked(
         family="vgg16_transfer",
@@ -277,7 +309,7 @@ def test_missing_weights_are_refused_before_the_search_writes_anything(tmp_path:
         weights="nowhere.h5",
     )
     with pytest.raises(SettingsError, match=r"nowhere\.h5: no such file"):
-        run_search(settings)
+        make_plan(settings)
     assert not list(tmp_path.iterdir())
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spaces.training.family import Config
-from spaces.training.learning_rates import OPTIMIZERS, SCHEDULES
+from spaces.training.optimizer_space import learning_rate, suggest_optimizer, weight_decay
 
 if TYPE_CHECKING:
     import keras
@@ -68,13 +68,7 @@ class Recipe:
 
 def suggest_training(trial: optuna.Trial, max_epochs: int) -> None:
     """Suggest the training parameters that `recipe_of` reads."""
-    if trial.suggest_categorical("optimizer", OPTIMIZERS) == "sgd":
-        trial.suggest_float("sgd_learning_rate", 1e-3, 1e-1, log=True)
-    else:
-        trial.suggest_float("learning_rate", 3e-5, 5e-3, log=True)
-    trial.suggest_categorical("schedule", SCHEDULES)
-    if trial.suggest_categorical("decay", (False, True)):
-        trial.suggest_float("weight_decay", 1e-4, 1.0, log=True)
+    suggest_optimizer(trial, rates=(3e-5, 5e-3), sgd_rates=(1e-3, 1e-1))
     trial.suggest_float("label_smoothing", 0.0, 0.2)
     trial.suggest_float("mixup", 0.0, 0.4)
     trial.suggest_int("time_masks", 0, 2)
@@ -97,13 +91,12 @@ def recipe_of(config: Config, *, pieces: int = 1, shift: bool = False) -> Recipe
     """
     from spaces.training.convolution.augmentation import Augmentation
 
-    rate = config["sgd_learning_rate" if config["optimizer"] == "sgd" else "learning_rate"]
     return Recipe(
-        stages=(Stage(config["epochs"], rate),),
+        stages=(Stage(config["epochs"], learning_rate(config)),),
         optimizer=config["optimizer"],
         batch_size=config["batch_size"],
         schedule=config["schedule"],
-        weight_decay=config["weight_decay"] if config["decay"] else 0.0,
+        weight_decay=weight_decay(config),
         label_smoothing=config["label_smoothing"],
         augment=Augmentation(
             time_masks=config["time_masks"],

@@ -56,7 +56,7 @@ def test_predictions_stay_the_same(seed: int, temperature: float) -> None:
 def test_the_calibration_error_of_a_small_table() -> None:
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
     bins = reliability(probabilities, np.array([0, 1, 0, 0]), bins=10)
-    assert [part.n for part in bins] == [0, 0, 0, 0, 0, 2, 0, 0, 2, 0]
+    assert [entry.n for entry in bins] == [0, 0, 0, 0, 0, 2, 0, 0, 2, 0]
     # 0.9 claimed and half right; 0.6 claimed and all right.
     assert calibration_error(bins) == pytest.approx((0.4 + 0.4) / 2)
 

@@ -44,7 +44,7 @@ def test_one_trial_needs_no_correction() -> None:
 
 
 def test_groups_are_not_separated() -> None:
-    # Each trial is right on some of the few groups by chance: what a choice on them finds does not repeat.
+    # Each trial is right on some of the few groups by chance, so the best is not better on other groups.
     rng = np.random.default_rng(0)
     groups = TrackGroups.of(np.repeat([f"g{number}" for number in range(12)], 20))
     truth = np.zeros(240, dtype=np.int64)

@@ -48,7 +48,7 @@ def test_a_much_better_model_is_selected_alone() -> None:
 
 
 def test_the_cross_fitted_score_is_lower_than_that_of_the_selection() -> None:
-    # Models of pure noise: what a selection finds among them does not repeat.
+    # Models of pure noise: a selection that is good on some tracks is not better on others.
     rng = np.random.default_rng(0)
     truth = rng.integers(0, K, N)
     noise = rng.dirichlet(np.ones(K), size=(30, N))

@@ -74,7 +74,7 @@ def test_the_sign_flip_test_equals_the_enumeration_of_all_signs(by_group: list[i
 def test_groups_of_one_track_lead_to_the_mcnemar_test() -> None:
     rng = np.random.default_rng(0)
     difference = rng.choice([-1, 0, 1], size=300, p=[0.1, 0.75, 0.15])
-    # One group of two tracks that agree makes no difference, but takes the way over groups.
+    # One group of two tracks that agree changes nothing, but makes the test use groups.
     groups = TrackGroups.of([*map(str, range(300)), "pair", "pair"])
     assert groups.clustered
     expected = mcnemar(int((difference == 1).sum()), int((difference == -1).sum()))

@@ -35,36 +35,36 @@ def single(count: int) -> pd.DataFrame:
 
 
 def test_three_sides_are_used_as_they_are() -> None:
-    given = split_of(single(8), "ttttvvee")
-    assert given.split.fold.tolist() == [TRAIN] * 4 + [0, 0, TEST, TEST]
-    assert given.summary() == (
+    dealt = split_of(single(8), "ttttvvee")
+    assert dealt.split.fold.tolist() == [TRAIN] * 4 + [0, 0, TEST, TEST]
+    assert dealt.summary() == (
         "Tracks by the partition of the cache: 4 training, 2 validation, 2 test;"
         " --splits none sets the cache's partition aside"
     )
 
 
 def test_numbers_are_folds_in_their_order() -> None:
-    given = split_of(single(10), "3377aa--tt".replace("a", "1"))
-    assert given.split.fold.tolist() == [1, 1, 2, 2, 0, 0, UNUSED, UNUSED, TRAIN, TRAIN]
-    assert given.without_side == ["06", "07"]
-    assert "in 3 folds; 2 tracks have no side, such as 06" in given.summary()
+    dealt = split_of(single(10), "3377aa--tt".replace("a", "1"))
+    assert dealt.split.fold.tolist() == [1, 1, 2, 2, 0, 0, UNUSED, UNUSED, TRAIN, TRAIN]
+    assert dealt.without_side == ["06", "07"]
+    assert "in 3 folds; 2 tracks have no side, such as 06" in dealt.summary()
 
 
-def test_training_tracks_are_dealt_where_no_validation_is_named() -> None:
-    given = split_of(single(24), "t" * 20 + "eeee", folds=5)
-    assert given.split.n_folds == 5
-    assert given.split.fold[20:].tolist() == [TEST] * 4
-    assert (given.split.fold[:20] >= 0).all()
+def test_training_tracks_are_dealt_if_no_validation_is_named() -> None:
+    dealt = split_of(single(24), "t" * 20 + "eeee", folds=5)
+    assert dealt.split.n_folds == 5
+    assert dealt.split.fold[20:].tolist() == [TEST] * 4
+    assert (dealt.split.fold[:20] >= 0).all()
     locked = split_of(single(40), "t" * 40, test_fraction=0.25)
     assert locked.split.test.sum() == 10
 
 
 def test_a_group_on_two_sides_never_leaks() -> None:
-    given = split_of(tracks_of("x", "y", "x", "y", "x", "z", "p", "q"), "tttvette")
+    dealt = split_of(tracks_of("x", "y", "x", "y", "x", "z", "p", "q"), "tttvette")
     # The group x is in test, y in valid: their other tracks are not used.
-    assert given.left_out == ["00", "01", "02"]
-    assert given.split.fold.tolist()[:5] == [UNUSED, UNUSED, UNUSED, 0, TEST]
-    assert "3 tracks are left out because their group is also on another side, such as 00" in given.summary()
+    assert dealt.left_out == ["00", "01", "02"]
+    assert dealt.split.fold.tolist()[:5] == [UNUSED, UNUSED, UNUSED, 0, TEST]
+    assert "3 tracks are left out because their group is also on another side, such as 00" in dealt.summary()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,9 @@ def test_a_group_on_two_sides_never_leaks() -> None:
         ("t-t-vvee", {}, "genre 'b' has no training track"),
     ],
 )
-def test_what_cannot_be_used_or_contradicts(sides: str, options: dict[str, float], message: str) -> None:
+def test_unusable_partitions_and_contradicting_options_are_refused(
+    sides: str, options: dict[str, float], message: str
+) -> None:
     with pytest.raises(SplitError, match=message) as caught:
         split_of(single(8), sides, **options)  # type: ignore[arg-type]
     assert "--splits none" in str(caught.value)

@@ -76,7 +76,7 @@ def test_hold_out_trains_on_the_rest() -> None:
     assert not split.test.any()
 
 
-def test_seed_decides() -> None:
+def test_the_seed_determines_the_split() -> None:
     tracks = tracks_of({"a": 30, "b": 30})
     first, again, other = (make_split(tracks, folds=3, test_fraction=0.2, seed=seed) for seed in (1, 1, 2))
     assert np.array_equal(first.fold, again.fold)
@@ -84,7 +84,7 @@ def test_seed_decides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "options", "said"),
+    ("counts", "options", "message"),
     [
         ({"a": 3, "b": 30}, {"folds": 5}, "--folds 5: genre 'a' has 3 .*; use --folds 3 or fewer, or add"),
         ({"a": 3, "b": 30}, {"folds": 1}, "--folds 1: genre 'a' has 3 .*; use --folds 2 to 3, or add"),
@@ -104,8 +104,8 @@ def test_seed_decides() -> None:
         ),
     ],
 )
-def test_bad_requests(counts: dict[str, int], options: dict[str, float], said: str) -> None:
-    with pytest.raises(SplitError, match=said):
+def test_bad_requests(counts: dict[str, int], options: dict[str, float], message: str) -> None:
+    with pytest.raises(SplitError, match=message):
         make_split(tracks_of(counts), **{"test_fraction": 0.0, "seed": 0, **options})  # type: ignore[arg-type]
 
 
@@ -133,7 +133,7 @@ def test_published_partition(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ([("a/000", "training")], "line 2: 'training' is not one of train, valid, test"),
         ([("a/000", "train"), ("nowhere", "valid")], "line 3: no track 'nowhere'"),
@@ -146,8 +146,8 @@ def test_published_partition(tmp_path: Path) -> None:
         ([("a/000", "train"), ("b/000", "valid")], "genre 'b' has no track in train"),
     ],
 )
-def test_bad_partitions(tmp_path: Path, rows: list[tuple[str, str]], said: str) -> None:
-    with pytest.raises(SplitError, match=said):
+def test_bad_partitions(tmp_path: Path, rows: list[tuple[str, str]], message: str) -> None:
+    with pytest.raises(SplitError, match=message):
         read_split(written(tmp_path / "split.csv", rows), tracks_of({"a": 4, "b": 4}, group_size=2))
 
 

@@ -19,7 +19,7 @@ def test_vote_is_the_mean_of_the_segments() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 10), st.integers(1, 40))
-def test_scores_are_scikit_learns(seed: int, n_classes: int, n_tracks: int) -> None:
+def test_scores_equal_those_of_scikit_learn(seed: int, n_classes: int, n_tracks: int) -> None:
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(n_classes), size=n_tracks)
     truth = rng.integers(n_classes, size=n_tracks)

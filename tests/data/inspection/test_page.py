@@ -65,7 +65,7 @@ def test_the_page_holds_tables_players_and_suspicious_clips(tmp_path: Path) -> N
         ".wav 7",
         "MB in all",
         "of 6 files that",
-        "none known: tracks of",
+        "none named: tracks of",
     ):
         assert text in table
 

@@ -20,6 +20,12 @@ def test_a_command_started_by_python_names_its_siblings_alike() -> None:
     assert lines == ["python -m data.prepare", "python -m search.run", "python -m results.leaderboard"]
 
 
+def test_a_group_started_by_python_names_its_siblings_alike() -> None:
+    group = click.Group("main", commands=[click.Command("list", callback=shown)])
+    lines = CliRunner().invoke(group, ["list"], prog_name="python -m results.runs").output.splitlines()
+    assert lines == ["python -m data.prepare", "python -m search.run", "python -m results.leaderboard"]
+
+
 def test_a_command_of_the_group_names_its_siblings_alike() -> None:
     group = click.Group("genre-search", commands=[click.Command("inspect", callback=shown)])
     lines = CliRunner().invoke(group, ["inspect"], prog_name="genre-search").output.splitlines()
