@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -74,10 +75,12 @@ def correct_choice(
     used = candidates[:MAX_TRIALS]
     if len(used) < 2:
         return None
-    reader, with_epochs = PredictionReader(), metric != "log_loss"
-    local = all(candidate.run.folder.is_local for candidate in used)
-    with ThreadPoolExecutor(1 if local else _READERS) as threads:
-        read = list(threads.map(lambda candidate: _read(reader, candidate, with_epochs), used))
+    work = partial(_read, PredictionReader(), with_epochs=metric != "log_loss")
+    if all(candidate.run.folder.is_local for candidate in used):
+        read = list(map(work, used))
+    else:
+        with ThreadPoolExecutor(_READERS) as threads:
+            read = list(threads.map(work, used))
     if read[0] is None:
         return None
     available = [each for each in read if each is not None]
@@ -101,7 +104,7 @@ def correct_choice(
 
 
 def _read(
-    reader: PredictionReader, candidate: Candidate, with_epochs: bool
+    reader: PredictionReader, candidate: Candidate, *, with_epochs: bool
 ) -> tuple[Predictions, np.ndarray | None] | None:
     """Read the predictions of a trial, and of its epochs; None if they are missing or unreadable."""
     try:
