@@ -52,7 +52,8 @@ bench: $(VENV)/.installed-dev  ## run the short benchmarks
 COMPILE := uv pip compile --universal --fork-strategy fewest --python-version 3.11 --no-header --no-annotate --upgrade
 lock:  ## update the lock files (needs uv)
 	$(COMPILE) --extra dev pyproject.toml --output-file requirements-dev.lock
-	$(COMPILE) --constraints requirements-dev.lock pyproject.toml --output-file requirements.lock
+	$(COMPILE) --constraints requirements-dev.lock --extra search --extra onnx pyproject.toml --output-file requirements.lock
+	$(COMPILE) --constraints requirements-dev.lock --extra serve pyproject.toml --output-file requirements-predict.lock
 	$(COMPILE) --constraints requirements-dev.lock --extra bench pyproject.toml --output-file requirements-bench.lock
 
 $(BIN)/python:

@@ -1,7 +1,8 @@
 """Compare scores of a trial by one epoch with scores by the mean probabilities of several epochs.
 
 A trial's score is that of its best epoch. Chosen among a hundred epochs, it is optimistic, and the epoch may
-be lucky instead of good. The mean of the probabilities of the last W epochs varies less. The program
+be lucky instead of good. The mean of the probabilities of the last W epochs varies less. W is a number of
+epochs, or, below 1, a share of the configuration's own number of epochs. The program
 trains the BASELINE, the portfolio and random configurations on the searchable tracks, with the search's own
 folds, and stores the out-of-fold probabilities of every epoch. Then it chooses trial and epoch on one half of
 the tracks and scores the choice on the other half, for many random halves and each W. The choice never sees
@@ -9,7 +10,11 @@ the tracks of its score, so the columns are comparable:
 
 - ``chosen on``: score on the half that chose, which is optimistic;
 - ``held out``: score of the same averaged probabilities on the other half;
-- ``held out, last epoch``: score of the network of the chosen epoch alone, as a plain refit gives.
+- ``held out, last epoch``: score of the network of the chosen epoch alone, as a plain refit gives;
+- ``held out, mean weights``: score of one network with the mean of the weights of the window's epochs, only
+  with ``--average-weights``;
+- ``one trial, chosen on`` and ``one trial, held out``: mean over the configurations if each chooses its own
+  epoch; then the same for the BASELINE.
 
 Run it with ``python -m benchmarks.score_window --features-csv features_30_sec.csv``, GTZAN's published table.
 ``--store FOLDER`` keeps the probabilities, so that another call compares other windows without training.
@@ -18,9 +23,13 @@ Run it with ``python -m benchmarks.score_window --features-csv features_30_sec.c
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
 import os
 import tempfile
 import time
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,32 +43,94 @@ from benchmarks.uncertainty import markdown
 _FOLDS, _TEST_FRACTION = 5, 0.2
 
 
-def train(config: dict[str, Any], task: Any, *, family: str, seed: int) -> np.ndarray:
-    """Return the out-of-fold probabilities of all epochs of a configuration.
+Curves = dict[float, np.ndarray]
+"""Out-of-fold probabilities after each epoch, by the window over whose epochs the weights are averaged.
 
-    Returns
-    -------
-    ndarray of float16, shape (n_epochs, n_tracks, n_classes)
-    """
+Arrays of float16, shape (n_epochs, n_tracks, n_classes). Entry 1 is the networks as trained.
+"""
+
+
+def epochs_of(window: float, horizon: int) -> int:
+    """Return the number of epochs in a window, which is a number of epochs or a share of `horizon`."""
+    return max(1, math.ceil(window * horizon - 1e-9)) if window < 1 else int(window)
+
+
+def train(
+    config: dict[str, Any], task: Any, *, family: str, seed: int, weight_windows: Sequence[float] = ()
+) -> Curves:
+    """Train all epochs of a configuration and predict after each."""
     import spaces
     from data.dataset.track_scores import track_probabilities
 
     learner = spaces.get(family).learner(config, task, seed=seed)
-    epochs = [
-        track_probabilities(task, learner.run_epoch(epoch).probabilities) for epoch in range(config["epochs"])
-    ]
-    return np.array(epochs, dtype=np.float16)
+    predict = DensePredictor(spaces.get(family), learner, config, task) if weight_windows else None
+    lengths = {window: epochs_of(window, config["epochs"]) for window in weight_windows}
+    last_weights: deque[list[np.ndarray]] = deque(maxlen=max(lengths.values(), default=1))
+    curves: dict[float, list[np.ndarray]] = {window: [] for window in (1, *weight_windows)}
+    for epoch in range(config["epochs"]):
+        curves[1].append(track_probabilities(task, learner.run_epoch(epoch).probabilities))
+        if predict is not None:
+            last_weights.append(predict.weights())
+            for window, length in lengths.items():
+                recent = zip(*list(last_weights)[-length:], strict=True)
+                probabilities = predict([np.mean(values, axis=0) for values in recent])
+                curves[window].append(track_probabilities(task, probabilities))
+    return {window: np.array(epochs, dtype=np.float16) for window, epochs in curves.items()}
 
 
-def stored(folder: Path, number: int, config: dict[str, Any], task: Any, **options: Any) -> np.ndarray:
+class DensePredictor:
+    """Predicts the validation rows of all folds with given weights of dense networks."""
+
+    def __init__(self, family: Any, learner: Any, config: dict[str, Any], task: Any) -> None:
+        import tensorflow as tf
+
+        from spaces.training.dense.forward_pass import Form
+        from spaces.training.dense.network import Architecture
+
+        units = tuple(config[f"units_{layer}"] for layer in range(1, config["layers"] + 1))
+        kind = {name: config[name] for name in ("activation", "normalisation") if name in config}
+        self._form = Form.of(Architecture(task.X.shape[1], len(task.classes), units, **kind))
+        self._learner = learner
+        self._sizes = [len(fold.valid) for fold in task.folds]
+        x = np.zeros((len(task.folds), max(self._sizes), task.X.shape[1]), np.float32)
+        for number, fold in enumerate(task.folds):
+            x[number, : len(fold.valid)] = family.prepare(
+                task.X[fold.valid], learner.fitted(number).preparation
+            )
+        self._x = tf.constant(x)
+
+    def weights(self) -> list[np.ndarray]:
+        """Return the current weights of all folds: the last arrays of the learner's state."""
+        from spaces.training.dense.weights import MAX_LAYERS
+
+        state = self._learner.state()
+        n_arrays, n_weights = len(state) - 1, 3 * MAX_LAYERS + 2
+        return [state[str(position)] for position in range(n_arrays - n_weights, n_arrays)]
+
+    def __call__(self, weights: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Return the probabilities of each fold's validation rows."""
+        import tensorflow as tf
+
+        from spaces.training.dense.forward_pass import logits
+
+        tensors = [tf.constant(values) for values in weights]
+        probabilities = tf.nn.softmax(logits(tensors, self._x, self._form)).numpy()
+        return tuple(probabilities[fold, :size] for fold, size in enumerate(self._sizes))
+
+
+def stored(folder: Path, number: int, config: dict[str, Any], task: Any, **options: Any) -> Curves:
     """Return what `train` returns, from the folder if an earlier call wrote it there."""
-    file = folder / f"{options['family']}-{options['seed']}-{number}.npy"
+    windows = options.get("weight_windows", ())
+    suffix = "-weights-" + "-".join(map(str, windows)) if windows else ""
+    file = folder / f"{options['family']}-{options['seed']}-{number}{suffix}.npz"
     if not file.exists():
         unfinished = file.with_suffix(".part")
         with unfinished.open("wb") as stream:
-            np.save(stream, train(config, task, **options))
+            curves = train(config, task, **options)
+            np.savez(stream, allow_pickle=False, **{str(window): curve for window, curve in curves.items()})
         unfinished.rename(file)
-    return np.asarray(np.load(file))
+    with np.load(file) as arrays:
+        return {float(window): arrays[window] for window in arrays.files}
 
 
 def averaged(probabilities: np.ndarray, window: int) -> np.ndarray:
@@ -71,17 +142,32 @@ def averaged(probabilities: np.ndarray, window: int) -> np.ndarray:
 
 
 def compare(
-    curves: list[np.ndarray], truth: np.ndarray, windows: list[int], halves: int, seed: int
+    configurations: list[Curves], truth: np.ndarray, windows: list[float], halves: int, seed: int
 ) -> pd.DataFrame:
-    """Return one row per window: mean accuracies over random halves, in percent."""
+    """Return one row per window: mean accuracies over random halves, in percent.
+
+    Parameters
+    ----------
+    configurations : list of dict
+        The probabilities of each configuration, from `train`.
+    truth : ndarray of int, shape (n_tracks,)
+        Genre of each track.
+    windows : list of float
+        Numbers of epochs, or shares of each configuration's epochs.
+    halves : int
+        Number of random halves.
+    seed : int
+        Seed of the halves.
+    """
+    curves = [curves_of_weights[1] for curves_of_weights in configurations]
     rng = np.random.default_rng(seed)
     chosen_by = rng.permuted(np.arange(halves * len(truth)).reshape(halves, -1) % 2 == 0, axis=1)
     weights = np.concatenate([chosen_by, ~chosen_by]).astype(np.float32)
-    last = np.concatenate([curve.argmax(axis=2) == truth for curve in curves])
+    last = _right(curves, truth)
     rows = []
     for window in windows:
-        smooth = [averaged(curve, window) for curve in curves]
-        right = np.concatenate([curve.argmax(axis=2) == truth for curve in smooth])
+        smooth = [averaged(curve, epochs_of(window, len(curve))) for curve in curves]
+        right = _right(smooth, truth)
         loss = np.concatenate(
             [-np.log(np.maximum(curve[:, np.arange(len(truth)), truth], 1e-7)) for curve in smooth]
         ).astype(np.float32)
@@ -89,21 +175,37 @@ def compare(
         merit = weights @ right.T.astype(np.float32) - 1e-3 * (weights @ loss.T) / len(truth)
         best = merit.argmax(axis=1)
         other = weights == 0
-        rows.append(
-            {
-                "window": window,
-                "chosen on": np.mean(
-                    [right[row][~mask].mean() for row, mask in zip(best, other, strict=True)]
-                ),
-                "held out": np.mean([right[row][mask].mean() for row, mask in zip(best, other, strict=True)]),
-                "held out, last epoch": np.mean(
-                    [last[row][mask].mean() for row, mask in zip(best, other, strict=True)]
-                ),
-            }
-        )
+        row = {
+            "window": window,
+            "chosen on": _mean_accuracy(right, best, ~other),
+            "held out": _mean_accuracy(right, best, other),
+            "held out, last epoch": _mean_accuracy(last, best, other),
+        }
+        if len(configurations[0]) > 1:
+            mean_weights = [by_window[window] for by_window in configurations if window in by_window]
+            if mean_weights:
+                row["held out, mean weights"] = _mean_accuracy(_right(mean_weights, truth), best, other)
+        starts = np.cumsum([0, *map(len, curves)])
+        own_epochs = [
+            first + merit[:, first:end].argmax(axis=1) for first, end in itertools.pairwise(starts.tolist())
+        ]
+        for name, chosen in (("one trial", own_epochs), ("BASELINE", own_epochs[:1])):
+            for part, mask in (("chosen on", ~other), ("held out", other)):
+                row[f"{name}, {part}"] = np.mean([_mean_accuracy(right, epochs, mask) for epochs in chosen])
+        rows.append(row)
     frame = pd.DataFrame(rows)
     frame.iloc[:, 1:] *= 100
     return frame
+
+
+def _right(curves: list[np.ndarray], truth: np.ndarray) -> np.ndarray:
+    """Return whether each track is predicted correctly, by epochs of all configurations."""
+    return np.concatenate([curve.argmax(axis=2) == truth for curve in curves])
+
+
+def _mean_accuracy(right: np.ndarray, chosen: np.ndarray, masks: np.ndarray) -> float:
+    """Return the mean over halves of the accuracy of the chosen row on the masked tracks."""
+    return float(np.mean([right[row][mask].mean() for row, mask in zip(chosen, masks, strict=True)]))
 
 
 def main() -> None:
@@ -115,8 +217,11 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=30, help="random configurations per seed")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--max-epochs", type=int, default=100)
-    parser.add_argument("--windows", type=int, nargs="+", default=[1, 2, 3, 5, 9, 15])
+    parser.add_argument("--windows", type=float, nargs="+", default=[1, 2, 5, 15, 0.05, 0.1, 0.15, 0.2])
     parser.add_argument("--halves", type=int, default=200, help="random halves of the tracks")
+    parser.add_argument(
+        "--average-weights", type=float, nargs="+", default=[], help="windows that also average the weights"
+    )
     parser.add_argument("--store", help="folder for the probabilities of all epochs")
     options = parser.parse_args()
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1"}
@@ -137,7 +242,15 @@ def main() -> None:
             task = features_task(cache, folds=_FOLDS, test_fraction=_TEST_FRACTION, seed=seed)
             started = time.process_time()
             curves = [
-                stored(store, number, config, task, family=options.family, seed=seed)
+                stored(
+                    store,
+                    number,
+                    config,
+                    task,
+                    family=options.family,
+                    seed=seed,
+                    weight_windows=options.average_weights,
+                )
                 for number, config in enumerate(configs)
             ]
             frame = compare(curves, task.track_label[task.validated], options.windows, options.halves, seed)

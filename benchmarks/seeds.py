@@ -6,7 +6,8 @@ difference of the first and the last is the optimism of the search; a better sea
 
 Run it with ``python -m benchmarks.seeds --features-csv features_30_sec.csv`` (100 s per seed on two idle
 cores). ``--tree DIR``, which may be repeated, runs the program of another checkout, so that two versions are
-compared on the same seeds and machine. ``--runs DIR`` keeps the runs: another call adds the missing seeds.
+compared on the same seeds and machine. ``--runs DIR`` keeps the runs: another call resumes an interrupted
+search and adds the missing seeds.
 Options after ``--`` are passed to ``search.run``.
 """
 
@@ -28,17 +29,30 @@ from benchmarks.uncertainty import markdown
 
 
 def command(tree: Path, module: str, *arguments: str) -> None:
-    """Run a module of a checkout with its own virtual environment, if it has one."""
+    """Run a module of a checkout with its own virtual environment, if it has one.
+
+    The virtual environment may belong to another checkout, whose packages Ray's workers would import.
+    """
     python = tree / ".venv" / "bin" / "python"
     program = str(python) if python.exists() else sys.executable
-    subprocess.run([program, "-m", module, *arguments], cwd=tree, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [program, "-m", module, *arguments],
+        cwd=tree,
+        env=os.environ | {"PYTHONPATH": str(tree)},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def measure(tree: Path, cache: str, runs: Path, seed: int, options: list[str]) -> dict[str, float]:
     """Search, export and score with one seed; return accuracies in percent, NaN for a missing correction."""
     name, exported = f"seed-{seed}", runs / f"export-{seed}"
     if not (exported / "metrics.json").exists():
-        if not (runs / name).exists():
+        if (runs / name).exists():
+            resume = ["--resume", name, "--runs", str(runs)]
+            if json.loads((runs / name / "run.json").read_text(encoding="utf-8"))["status"] != "finished":
+                command(tree, "search.run", *resume)
+        else:
             data = ["--family", "features_mlp", "--cache", cache, "--runs", str(runs), "--name", name]
             command(tree, "search.run", *data, "--seed", str(seed), *options)
         command(tree, "results.export", name, "--runs", str(runs), "--out", str(exported))

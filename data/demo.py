@@ -186,7 +186,7 @@ def _write_track(track: tuple[str, int], folder: Folder, seed: int) -> None:
     (folder / style).write(_name(style, number), content.getvalue())
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extra="search")
 @click.option("--cache", metavar="DIR", default=CACHE, help="Folder of the data set.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the music.")
 @click.option("--tracks", type=click.IntRange(min=1), default=TRACKS, help="Tracks per style.")

@@ -21,7 +21,7 @@ _BAR = 40
 """Characters of the bar of a tag that is certain."""
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extra="search")
 @click.option("--cache", metavar="DIR_OR_URI", help="The cache.")
 @click.option(
     "--music-tags",

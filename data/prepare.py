@@ -50,7 +50,7 @@ _EMBEDDING = ("embeddings", *_EMBEDDING_DETAILS)
 """Options of pretrained encoders."""
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extra="search")
 @click.option(
     "--audio",
     metavar="DIR",

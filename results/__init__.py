@@ -31,6 +31,8 @@ except Exception as error:  # whatever another project's module named data raise
         name=__name__,
     ) from error
 
+from data.io.extras import check_installed
+
 __all__ = ["leaderboard", "load", "open_run"]
 
 require_own(__name__, "spaces", "search")
@@ -38,6 +40,9 @@ require_own(__name__, "spaces", "search")
 
 def load(folder: str | Path) -> Classifier | Ensemble:
     """Load an exported model or ensemble, which predicts the genre of audio files.
+
+    Keras evaluates it where TensorFlow is installed, otherwise onnxruntime; the environment variable
+    ``GENRE_SEARCH_RUNTIME`` (``keras`` or ``onnx``) selects one.
 
     Raises
     ------
@@ -64,7 +69,10 @@ def open_run(name: str, runs: str | Path = "runs") -> OpenedRun:
     ------
     RunError
         If it does not exist; the message contains the nearest name.
+    SettingsError
+        If the extra ``search`` is not installed.
     """
+    check_installed("search")
     from results.opened_run import OpenedRun
 
     return OpenedRun(name, runs)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from data.console import Command
-from data.io.extras import check_installed
 from results.serving.local_socket import LOOPBACK, OWN_NAMES, host_name, listen
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 _READ_METHODS = frozenset({"GET", "HEAD"})
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extra="dashboard")
 @click.argument("run", metavar="RUN")
 @click.option("--runs", metavar="DIR", default="runs", help="Folder of the runs, on this machine.")
 @click.option(
@@ -26,7 +25,6 @@ _READ_METHODS = frozenset({"GET", "HEAD"})
 )
 def main(run: str, runs: str, port: int) -> None:
     """Show the study of a finished or running RUN in optuna-dashboard on 127.0.0.1, read-only."""
-    check_installed(("optuna_dashboard",), "dashboard")
     from results.evaluation.study import storage
     from search.storage.run_folder import RunFolder
 

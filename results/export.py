@@ -27,7 +27,7 @@ _SPARE_CANDIDATES = 20
 """Additional candidates for an ensemble, which replace trials without stored predictions."""
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extra="search")
 @click.argument("run", default=BEST, metavar="[RUN | RUN:TRIAL | best]")
 @click.option("--out", metavar="DIR", required=True, help="Folder to create.")
 @click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder of the runs.")
@@ -50,8 +50,9 @@ _SPARE_CANDIDATES = 20
     "formats",
     type=click.Choice(FORMATS),
     multiple=True,
-    default=("keras",),
-    help="Additional format, checked against .keras on real inputs; can be repeated.",
+    show_default="keras, and onnx where the extra onnx is installed",
+    help="Format, checked against .keras on real inputs; can be repeated. With keras alone, no other is"
+    " written.",
 )
 @click.option(
     "--cache",
@@ -78,7 +79,9 @@ def main(
     """
     from results.exporting.writer import export_trial
 
-    additional_formats = tuple(dict.fromkeys(name for name in formats if name != "keras"))
+    additional_formats = (
+        tuple(dict.fromkeys(name for name in formats if name != "keras")) if formats else None
+    )
     if ensemble:
         if top is not None:
             raise SettingsError("--ensemble selects the number of members; leave out --top")
@@ -111,7 +114,7 @@ def _export_top(
     runs: str,
     trial_id: str | None,
     cache: str | None,
-    formats: tuple[str, ...],
+    formats: tuple[str, ...] | None,
 ) -> None:
     """Export an ensemble of the best trials with equal weights."""
     from results.exporting.ensemble_writer import choose_members, export_ensemble
@@ -140,7 +143,7 @@ def _export_ensemble(
     runs: str,
     trial_id: str | None,
     cache: str | None,
-    formats: tuple[str, ...],
+    formats: tuple[str, ...] | None,
 ) -> None:
     """Select members and weights on the validated tracks, and export the ensemble."""
     from results.evaluation.trials import find_trial

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from results.ranking.table import Column
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extra="search")
 @click.argument("names", metavar="[RUN...]", nargs=-1)
 @click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder of the runs.")
 @click.option("--family", metavar="NAME", help="Show only the runs of one model family.")

@@ -155,7 +155,7 @@ class OpenedRun:
         out: str | Path,
         trial: str | int = "best",
         *,
-        formats: Sequence[str] = (),
+        formats: Sequence[str] | None = None,
         cache: str | None = None,
     ) -> Classifier | Ensemble:
         """Train a trial on training + validation tracks, evaluate it once on the test set, and export it.
@@ -166,8 +166,9 @@ class OpenedRun:
             Folder to create.
         trial : str or int
             See `trial`.
-        formats : sequence of str
-            Additional formats: ``onnx``, ``tflite``, ``savedmodel``.
+        formats : sequence of str, optional
+            Additional formats: ``onnx``, ``tflite``, ``savedmodel``. The default is ``onnx`` where the extra
+            of that name is installed.
         cache : str, optional
             Location of the run's cache, if it was moved.
 

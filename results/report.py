@@ -7,7 +7,7 @@ import click
 from data.console import Command
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extra="search")
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder of the runs.")
 @click.option("--out", metavar="FILE.html", default="report.html", help="File to write.")

@@ -30,7 +30,7 @@ def main() -> None:
     """List, rename, delete and archive runs."""
 
 
-@main.command("list", cls=Command)
+@main.command("list", cls=Command, extra="search")
 @_RUNS
 def list_command(runs: str) -> None:
     """List all runs with their size and the runs that they warm-started."""
@@ -65,7 +65,7 @@ def list_command(runs: str) -> None:
     out().print(table)
 
 
-@main.command("rename", cls=Command)
+@main.command("rename", cls=Command, extra="search")
 @click.argument("run")
 @click.argument("new_name")
 @_RUNS
@@ -93,7 +93,7 @@ def rename_command(run: str, new_name: str, runs: str) -> None:
     click.echo(f"Renamed {run} to {new_name}.")
 
 
-@main.command("delete", cls=Command)
+@main.command("delete", cls=Command, extra="search")
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @_RUNS
 @_YES
@@ -106,7 +106,7 @@ def delete_command(names: tuple[str, ...], runs: str, yes: bool) -> None:
         click.echo(f"Deleted {run.name}.")
 
 
-@main.command("archive", cls=Command)
+@main.command("archive", cls=Command, extra="search")
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @_RUNS
 @click.option("--to", "target", metavar="DIR", required=True, help="Folder of the archives.")

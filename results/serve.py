@@ -7,14 +7,13 @@ import os
 import click
 
 from data.console import Command
-from data.io.extras import check_installed
 from results.serving.local_socket import LOOPBACK, listen
 
 _GRACE_S = 30
 """Seconds that running predictions get when the server is stopped."""
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extra="serve")
 @click.argument("export_dir", metavar="EXPORT_DIR")
 @click.option(
     "--port", metavar="N", type=click.IntRange(0, 65535), default=8000, help="Port; 0 for a free one."
@@ -78,7 +77,6 @@ def main(
     min_confidence: float,
 ) -> None:
     """Serve an export: a page for songs, POST /predict, /model, /healthz, /metrics and /openapi.json."""
-    check_installed(("fastapi", "uvicorn", "multipart", "prometheus_client"), "serve")
     import results
 
     model = results.load(export_dir)

@@ -7,7 +7,7 @@ import click
 from data.console import Command
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extra="search")
 @click.argument("reference", metavar="RUN[:TRIAL]")
 @click.option("--runs", metavar="DIR_OR_URI", default="runs", help="Folder of the runs.")
 def main(reference: str, runs: str) -> None:

@@ -38,6 +38,8 @@ except Exception as error:  # whatever another project's module named data raise
         name=__name__,
     ) from error
 
+from data.io.extras import check_installed
+
 _OF_FAMILIES = ("extend_families", "resume_families", "search_families")
 
 __all__ = [
@@ -59,6 +61,8 @@ def __getattr__(name: str) -> Any:
         from search.settings import SearchSettings
 
         return SearchSettings
+    if name in __all__:
+        check_installed("search")
     if name in _OF_FAMILIES:
         from search.rounds import api as several
 

@@ -184,6 +184,7 @@ def _trainable(settings: SearchSettings, run: RunFolder, info: RunInfo, task: Ta
         run=run,
         seed=settings.seed,
         metric=settings.metric,
+        score_window=info.score_window,
         rungs=info.stopping,
         patience=settings.patience,
         report_seconds=REPORT_SECONDS,

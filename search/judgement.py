@@ -1,4 +1,4 @@
-"""How good the best trial of a run is and how sure that is, from the stored out-of-fold predictions."""
+"""The score of a run's best trial and its uncertainty, from the stored out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class JudgedTrial:
     trial_id : str
         Name of the trial's files.
     metric : str
-        The metric by which the run chooses.
+        The metric by which the run selects trials and epochs.
     score : float
         The trial's score by that metric.
     config : dict
@@ -126,7 +126,7 @@ def in_order(trials: Sequence[JudgedTrial]) -> list[JudgedTrial]:
 
 
 def _judged(run: RunFolder, info: RunInfo, rows: pd.DataFrame) -> Iterator[JudgedTrial | None]:
-    """Read the predictions of trials, given their rows; None where they are missing or of another epoch."""
+    """Read the predictions of trials by their rows; yield None if they are missing or of another epoch."""
     group_of, reader = _groups(run), PredictionReader()
     for number, row in rows.iterrows():
         epoch, trial_id = int(row["best_epoch"]), str(row["trial_id"])
@@ -163,7 +163,7 @@ def corrected_best(run: RunFolder) -> Corrected | None:
     Returns
     -------
     Corrected or None
-        None if there was nothing to choose from.
+        None if the run has fewer than two trials with predictions, or one group of tracks.
     """
     info = run.info()
     candidates = candidates_of(run, info, run.trials())

@@ -15,6 +15,7 @@ from data.cache.fingerprints import fingerprint
 from data.cache.partition import stored_sides
 from data.dataset.deal import Deal, stored_deal, stored_folds, usable_tracks
 from data.dataset.partition import GivenSplit, given_split
+from data.dataset.score_window import SCORE_WINDOW
 from data.dataset.scores import check_metric
 from data.dataset.splits import Split, read_split
 from data.dataset.task import Task, missing_inputs, search_task
@@ -207,6 +208,7 @@ def make_plan(settings: SearchSettings, start: Start | None = None) -> Plan:
         warm_start=warm,
         portfolio=portfolio,
         rungs=list(rungs.values),
+        score_window=SCORE_WINDOW,
         rung_unit=rungs.unit,
         rung_min_epochs=rungs.min_epochs,
     )

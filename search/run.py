@@ -36,7 +36,7 @@ _option = partial(field_option, SearchSettings)
 """Return the click option of a setting."""
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extra="search")
 @click.option(
     "--family",
     metavar="NAME",

@@ -207,14 +207,14 @@ class SearchSettings(BaseModel):
         self._check_scheduler()
         if self.searcher == "grid" and self.warm_start is not None:
             raise SettingsError("--warm-start cannot be used with --searcher grid, which tries every point")
-        for option, module, extra, is_used in (
-            ("--searcher gp", "torch", "gp", self.searcher == "gp"),
-            ("--tensorboard", "tensorboardX", "tensorboard", self.tensorboard),
-            ("--mlflow", "mlflow", "mlflow", self.mlflow is not None),
-            ("--wandb", "wandb", "wandb", self.wandb is not None),
+        for option, extra, is_used in (
+            ("--searcher gp", "gp", self.searcher == "gp"),
+            ("--tensorboard", "tensorboard", self.tensorboard),
+            ("--mlflow", "mlflow", self.mlflow is not None),
+            ("--wandb", "wandb", self.wandb is not None),
         ):
             if is_used:
-                check_installed((module,), extra, option=option)
+                check_installed(extra, option=option)
 
     def _check_scheduler(self) -> None:
         if self.patience is not None and self.patience > self.max_epochs:

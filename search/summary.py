@@ -1,4 +1,4 @@
-"""The last lines of a search: the best trial, how good and how sure, and what to run next."""
+"""The last lines of a search: the best trial, its score with uncertainty, and the next commands."""
 
 from __future__ import annotations
 

@@ -10,12 +10,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from data.analysis.kinds import EMBEDDED, EMBEDDING_PREFIX, FEATURE_KIND, Kind, kinds_in
-from data.dataset.task import Task
 from spaces.features_mlp import FeaturesMLP
 from spaces.training.family import Config, Learner
 
 if TYPE_CHECKING:
     import optuna
+
+    from data.dataset.task import Task
 
 _DEFAULT_ENCODER = "musicnn"
 _SCALERS = ("standard", "robust")

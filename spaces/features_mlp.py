@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from data.analysis.kinds import Kind
-from data.dataset.task import Task
 from spaces.training.dense.network import ACTIVATIONS, NORMALISATIONS, Architecture
 from spaces.training.dense.scalers import SCALERS, apply_scaler
 from spaces.training.family import Config, Family, Learner
@@ -20,6 +19,8 @@ from spaces.training.optimizer_space import learning_rate, suggest_optimizer, we
 
 if TYPE_CHECKING:
     import optuna
+
+    from data.dataset.task import Task
 
 
 class FeaturesMLP(Family):

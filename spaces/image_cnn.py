@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from data.analysis.kinds import Kind
-from data.dataset.task import Task
 from spaces.training.convolution.network import build, set_statistics, standardised, suggest_network
 from spaces.training.convolution.recipe import recipe_of, suggest_training
 from spaces.training.family import Config, Family, Learner
@@ -21,6 +20,8 @@ from spaces.training.family import Config, Family, Learner
 if TYPE_CHECKING:
     import keras
     import optuna
+
+    from data.dataset.task import Task
 
 _WHITE = 255.0
 """Maximum value of a colour channel."""

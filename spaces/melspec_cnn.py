@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from data.analysis.kinds import Kind
-from data.dataset.task import Task
 from spaces.training.convolution.network import build, set_statistics, standardised, suggest_network
 from spaces.training.convolution.recipe import recipe_of, suggest_training
 from spaces.training.family import Config, Family, Learner
@@ -20,6 +19,8 @@ from spaces.training.family import Config, Family, Learner
 if TYPE_CHECKING:
     import keras
     import optuna
+
+    from data.dataset.task import Task
 
 _BAND, _CHANNEL = 1, -1
 """Axes whose positions each have their own mean and variance."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from data.analysis.kinds import Kind
-from data.dataset.task import Task, TensorRows
 from data.errors import SettingsError
 from spaces.training.family import Config, Family, Learner
 from spaces.training.learning_rates import OPTIMIZERS, SCHEDULES
@@ -22,6 +21,8 @@ from spaces.training.transfer.backbones import BACKBONES, check_size
 
 if TYPE_CHECKING:
     import optuna
+
+    from data.dataset.task import Task
 
 
 _DEFAULT_WEIGHTS = "imagenet"
@@ -143,6 +144,7 @@ class VGG16Transfer(Family):
 
     def learner(self, config: Config, task: Task, *, seed: int) -> Learner:
         """Create the untrained heads of a configuration, one per fold, on the outputs of the frozen part."""
+        from data.dataset.task import TensorRows
         from spaces.training.transfer.frozen_outputs import Frozen
         from spaces.training.transfer.heads import Heads
 

@@ -28,9 +28,13 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the files that contain slow tests, so that parallel processes end at about the same time."""
+    """Start with the files that take longest, so that parallel processes end at about the same time.
+
+    These are the files that contain slow tests, then those that search with Ray.
+    """
     slow_files = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow_files)
+    ray_files = {item.path for item in items if "ray_cluster" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (item.path not in slow_files, item.path not in ray_files))
 
 
 @pytest.fixture(scope="session")

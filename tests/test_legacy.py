@@ -78,8 +78,8 @@ def test_the_cache_is_read() -> None:
 
 
 def test_the_cache_is_inspected() -> None:
-    found = json.loads(answer(data.inspect.main, "--cache", "old/cache", "--json"))
-    assert found["genres"] == {"blues": 8, "disco": 8, "metal": 8}
+    content = json.loads(answer(data.inspect.main, "--cache", "old/cache", "--json"))
+    assert content["genres"] == {"blues": 8, "disco": 8, "metal": 8}
 
 
 def test_the_runs_keep_their_rungs_in_epochs() -> None:
@@ -95,8 +95,8 @@ def test_the_runs_keep_their_rungs_in_epochs() -> None:
 def test_the_runs_are_ranked() -> None:
     table = answer(results.leaderboard.main, "--runs", "old/runs", "--format", "csv")
     entries = list(csv.DictReader(io.StringIO(table)))
-    found = {(entry["run"], entry["trial_id"]): float(entry["val_accuracy"]) for entry in entries}
-    assert found == pytest.approx(ACCURACIES)
+    accuracies = {(entry["run"], entry["trial_id"]): float(entry["val_accuracy"]) for entry in entries}
+    assert accuracies == pytest.approx(ACCURACIES)
     baselines = {entry["trial_id"] for entry in entries if entry["baseline"] == "True"}
     assert baselines == {"a28bfc5f", "6d20eb54"}
 

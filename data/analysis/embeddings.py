@@ -15,8 +15,8 @@ from data.analysis.encoders.pooling import pool
 from data.analysis.kinds import EMBEDDING_PREFIX
 from data.analysis.parameters import Embedding
 from data.errors import EncoderError
-from data.io.folder import Folder
 from data.io.keras_import import import_keras
+from data.io.runtime import Runtime, network_runtime
 
 ENCODERS = "encoders"
 """Folder of a cache or an export that contains one folder per encoder."""
@@ -59,7 +59,7 @@ def segment_vectors(
     """
     vectors = {}
     for name, embedding in embeddings.items():
-        encoder = _opened(encoders, name, embedding)
+        encoder = _opened(encoders, name, embedding, network_runtime())
         y = audio[embedding.sample_rate]
         ends = np.minimum(np.round(bounds * (embedding.sample_rate / sr)).astype(np.int64), len(y))
         try:
@@ -103,11 +103,11 @@ def open_encoders(embeddings: Mapping[str, Embedding], encoders: str, *, one_cor
             tf.config.threading.set_inter_op_parallelism_threads(1)
             tf.config.set_visible_devices([], "GPU")
     for name, embedding in embeddings.items():
-        _opened(encoders, name, embedding)
+        _opened(encoders, name, embedding, network_runtime())
 
 
 @lru_cache(maxsize=_MAX_OPEN_ENCODERS)
-def _opened(encoders: str, name: str, embedding: Embedding) -> Encoder:
+def _opened(encoders: str, name: str, embedding: Embedding, runtime: Runtime) -> Encoder:
     """Open an encoder once per process; this imports TensorFlow or onnxruntime."""
-    with copied_files(Folder.at(encoders) / name, name, embedding) as folder:
-        return open_encoder(folder, name, embedding)
+    with copied_files(encoders, name, embedding) as folder:
+        return open_encoder(folder, name, embedding, runtime=runtime)

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from data.analysis.colour_maps import colour_table
 from data.analysis.parameters import Melspec, Parameters, Picture, Windows
-from data.analysis.spectrograms import colour_table
 from data.errors import SettingsError
 from data.field_options import field_default
 from data.io.documents import Problem

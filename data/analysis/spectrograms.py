@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from PIL import Image
 
+from data.analysis.colour_maps import colour_table
 from data.analysis.parameters import Melspec, Parameters, Picture, Windows
 from data.analysis.stft import TOP_DB, Spectrum, mel_bank
-from data.errors import SettingsError
 
 
 def tensors_of(spectrum: Spectrum, parameters: Parameters) -> dict[str, np.ndarray]:
@@ -64,24 +62,6 @@ def image(spectrum: Spectrum, parameters: Picture) -> np.ndarray:
         )
         pictures.append(colours[np.clip(np.rint(np.asarray(resized)), 0, 255).astype(np.uint8)])
     return np.stack(pictures)
-
-
-@cache
-def colour_table(name: str) -> np.ndarray:
-    """Colours of a matplotlib colour map, uint8, shape (256, 3).
-
-    Raises
-    ------
-    SettingsError
-        If no colour map has this name.
-    """
-    import matplotlib as mpl
-
-    try:
-        colormap = mpl.colormaps[name]
-    except KeyError as error:
-        raise SettingsError(f"--colormap {name}: matplotlib has no such colour map; try magma") from error
-    return np.asarray(colormap(np.arange(256) / 255, bytes=True)[:, :3])
 
 
 def window_frames(seconds: float, *, sr: int, hop_length: int) -> int:

@@ -11,6 +11,8 @@ from functools import cache, cached_property
 
 import numpy as np
 
+from data.analysis.mel_filters import mel_filters
+
 TOP_DB = 80.0
 """Levels are at most this many dB below the maximum, as in librosa."""
 _POWER_FLOOR = 1e-10
@@ -132,17 +134,18 @@ def _overlap_add(frames: np.ndarray, hop_length: int) -> np.ndarray:
 @cache
 def hann(n: int) -> np.ndarray:
     """Periodic Hann window, float32, shape (n,)."""
-    from scipy.signal import get_window
+    return _frozen(hann_window(n).astype(np.float32))
 
-    return _frozen(get_window("hann", n, fftbins=True).astype(np.float32))
+
+def hann_window(n: int) -> np.ndarray:
+    """Periodic Hann window, float64, shape (n,): that of ``scipy.signal``, whose import takes long."""
+    return np.asarray(0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, n + 1)))[:-1]
 
 
 @cache
 def mel_bank(sr: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> np.ndarray:
     """Mel filter bank of librosa, transposed: float32, shape (1 + n_fft // 2, n_mels)."""
-    from librosa.filters import mel
-
-    bank = mel(sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
+    bank = mel_filters(sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
     return _frozen(np.ascontiguousarray(bank.T))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.analysis.stft import Spectrum, framed
+from data.analysis.stft import Spectrum, framed, hann_window
 
 _WINDOW_SECONDS = 8.0
 _START_BPM = 120.0
@@ -18,14 +18,13 @@ def tempo(spectrum: Spectrum) -> float:
     weighted by a log-normal prior around 120.
     """
     from scipy import fft
-    from scipy.signal import get_window
 
     onsets = onset_strength(spectrum)
     if not onsets.any():
         return 0.0
     n_lags = int(_WINDOW_SECONDS * spectrum.sr / spectrum.hop_length)
     padded = np.pad(onsets, n_lags // 2, mode="linear_ramp", end_values=0)
-    frames = framed(padded, n_lags, 1)[: len(onsets)] * get_window("hann", n_lags)
+    frames = framed(padded, n_lags, 1)[: len(onsets)] * hann_window(n_lags)
     n_fft = fft.next_fast_len(2 * n_lags - 1, real=True)
     transform = fft.rfft(frames, n=n_fft, axis=1)
     power = np.square(transform.real) + np.square(transform.imag)

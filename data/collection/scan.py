@@ -17,8 +17,8 @@ from data.errors import SettingsError
 from data.io.folder import printable
 from data.io.names import label_key, normalised, similar_labels
 
-_DEEPEST_ROOT = 4
-"""Folders below the given one that may enclose the genre folders."""
+_MAX_ROOT_DEPTH = 4
+"""Maximum number of nested folders from the given one to the genre folders."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,14 @@ def scan_folder(
     flat : bool
         Whether only files directly in the genre folders count; by default their subfolders are searched too.
     merge_labels : bool
-        Whether genres that differ in case, spaces or hyphens only become one, under the most common spelling.
+        Whether to join genres that differ only in case, spaces or hyphens, under the most common spelling.
     min_tracks : int
         Genres with fewer files are left out.
 
     Raises
     ------
     SettingsError
-        If the folder is missing or not a folder, or holds no such file, or files of one genre only.
+        If the folder is missing or not a folder, or it has no such files, or files of one genre only.
     """
     endings = frozenset(suffixes)
     folder = folder.expanduser()
@@ -155,7 +155,7 @@ def scan_all(folder: Path, option: str) -> Scan:
 
 
 def with_genres(scan: Scan, *, merge_labels: bool, min_tracks: int) -> Scan:
-    """Join spellings of one genre, if asked, and leave out genres with few files; see `scan_folder`."""
+    """Join spellings of one genre if requested, and leave out genres with few files; see `scan_folder`."""
     files = _merged(scan.files) if merge_labels else scan.files
     counts = Counter(file.label for file in files)
     rare = sorted(label for label, count in counts.items() if count < min_tracks)
@@ -188,7 +188,7 @@ def _scan_genres(root: Path, endings: frozenset[str], *, flat: bool) -> Scan:
 
 
 def _sides_with_genres(root: Path, endings: frozenset[str]) -> list[Path]:
-    """Return the folders ``train``, ``test`` and so on if they enclose the genre folders; else nothing."""
+    """Return the folders ``train``, ``test`` and so on that enclose the genre folders, if there are any."""
     sides = partition_folders(root)
     for side in sides:
         if has_files(side, endings):
@@ -204,7 +204,7 @@ def _entries_of_all(folders: Iterable[Path]) -> list[os.DirEntry[str]]:
 
 
 def partition_folders(folder: Path) -> list[Path]:
-    """Return the subfolders of a folder if their names are the sides of a partition; else nothing.
+    """Return the subfolders of a folder if their names are the sides of a partition, otherwise none.
 
     Hugging Face's audiofolder has such folders, ``train`` and ``test``.
     """
@@ -222,7 +222,7 @@ def sides_by_folder(folder: Path, files: Iterable[SourceFile]) -> dict[str, str]
 
 def _root(folder: Path, inner: str, endings: frozenset[str]) -> Path:
     """Genre folders' parent: the folder, or the one below that is named `inner` or encloses all music."""
-    for _ in range(_DEEPEST_ROOT):
+    for _ in range(_MAX_ROOT_DEPTH):
         if (folder / inner).is_dir():
             return folder / inner
         musical = musical_folders(folder, endings)
@@ -234,7 +234,7 @@ def _root(folder: Path, inner: str, endings: frozenset[str]) -> Path:
 
 
 def _merged(files: list[SourceFile]) -> list[SourceFile]:
-    """Give files whose genres differ in spelling only the most common spelling."""
+    """Give genres that differ only in spelling the most common spelling."""
     counts = Counter(file.label for file in files)
     spelling: dict[str, str] = {}
     for label in sorted(counts, key=lambda label: (-counts[label], label)):
@@ -248,7 +248,7 @@ def require_genres(scan: Scan, option: str, endings: Iterable[str] = SUFFIXES) -
     Raises
     ------
     SettingsError
-        If there are fewer, or the genres are the numbered folders of FMA.
+        If there are fewer, or the genres are the numbered folders of the Free Music Archive.
     """
     genres = sorted({file.label for file in scan.files})
     if not genres:
@@ -258,10 +258,10 @@ def require_genres(scan: Scan, option: str, endings: Iterable[str] = SUFFIXES) -
         )
     if len(genres) == 1:
         raise SettingsError(
-            f"{option} {scan.root}: only one genre ({genres[0]}); a classifier needs at least two folders"
+            f"{option} {scan.root}: only one genre ({genres[0]}); a classifier needs at least two"
         )
     if all(len(genre) == 3 and genre.isdigit() for genre in genres):
         raise SettingsError(
             f"{option} {scan.root}: the folders {genres[0]}, {genres[1]}, ... are numbers, not genres;"
-            " for FMA, give its table with --labels tracks.csv"
+            " for the Free Music Archive, give its table with --labels tracks.csv"
         )

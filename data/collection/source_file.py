@@ -18,17 +18,18 @@ class SourceFile:
     Attributes
     ----------
     track_id : str
-        Its path relative to the genre folders' parent, with ``/``, in NFC, as `printable` gives it.
+        Its path relative to the genre folders' parent, separated by ``/``, in printable characters and in
+        Unicode's composed form (NFC).
     label : str
-        Its genre: the name of the first folder, likewise.
+        Its genre: the name of the first folder, in the same form.
     path : str
-        Its path, as the system names it.
+        Its path in the file system.
     size : int
-        Bytes; -1 if the system does not say, as for a broken link.
+        Size in bytes; -1 if it is unknown, as for a broken link.
     mtime_ns : int
-        Time of the last change in nanoseconds since 1970; -1 likewise.
+        Time of the last change in nanoseconds since 1970; -1 if it is unknown.
     region : Region, optional
-        The part of the file that is this track; its time is then at the end of `track_id`.
+        The part of the file that is this track; its times are then at the end of `track_id`.
     """
 
     track_id: str
@@ -45,7 +46,7 @@ class SourceFile:
 
     @property
     def where(self) -> str:
-        """The file's path, and the time of the region in it."""
+        """The file's path, with the times of the region."""
         return self.path if self.region is None else f"{self.path}#{self.region}"
 
     def part(self, region: Region, label: str) -> SourceFile:

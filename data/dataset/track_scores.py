@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from data.dataset.scores import score
-from data.dataset.task import Task
+
+if TYPE_CHECKING:
+    from data.dataset.task import Task
 
 
 def vote(probabilities: np.ndarray, track: np.ndarray, n_tracks: int) -> np.ndarray:

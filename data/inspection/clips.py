@@ -31,7 +31,7 @@ class Clip:
     player : str
         MP3 as a data URI; empty if the file cannot be read now.
     picture : str
-        Log-mel spectrogram, PNG as a data URI; empty likewise.
+        Log-mel spectrogram, PNG as a data URI; empty in the same case.
     problem : str
         Why there is no player; empty if there is one.
     """

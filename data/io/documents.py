@@ -71,6 +71,8 @@ def require_format(
     number = content.get("format") if isinstance(content, dict) else None
     if number not in formats:
         readable = " and ".join(map(str, sorted(formats)))
+        if isinstance(number, int) and number > max(formats):
+            advice = f"a newer version wrote it: update genre-search, or {advice}"
         raise error(f"{where}: format {number}, but this version reads format {readable}; {advice}")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from data.dataset.score_window import window_epochs
 from data.dataset.scores import Metric
 from data.errors import RunError
 from data.io.command_names import command_name
@@ -40,7 +41,7 @@ class Trial:
     status : str
         One of `search.storage.ranking.SCORED`.
     best_epoch : int
-        The epoch, from 1, with the best score by the run's metric.
+        The epoch, from 1, with the best score by the run's metric: the last epoch of its window.
     val_accuracy : float
         Fraction of the validated tracks that are classified correctly at that epoch.
     best_of : int
@@ -64,6 +65,11 @@ class Trial:
     def name(self) -> str:
         """The trial as typed in commands: ``RUN:NUMBER``."""
         return f"{self.run.name}:{self.number}"
+
+    @property
+    def score_epochs(self) -> int:
+        """Number of epochs, up to the best epoch, whose mean probabilities were scored."""
+        return min(self.best_epoch, window_epochs(self.info.score_window, int(self.config["epochs"])))
 
     @property
     def baseline(self) -> bool:

@@ -30,6 +30,26 @@ def chain_formats(formats: Sequence[str]) -> list[str]:
     return [name for name in formats if name in _FORMATS]
 
 
+def build_encoder(weights: Path) -> keras.Model:
+    """Build MusiCNN alone, from log-mel patches (n, 187, 96), float32, to vectors (n, 1506).
+
+    Parameters
+    ----------
+    weights : Path
+        Folder with the encoder's files.
+    """
+    import_keras()
+    import keras
+    from keras import ops
+
+    from data.analysis.encoders.musicnn import load_network
+
+    network = load_network(find_weights(weights))
+    patches = keras.Input(network.input_shape[1:], name="log_mel")
+    outputs = network(patches)
+    return keras.Model(patches, ops.concatenate([outputs["maximum"], outputs["mean"]], axis=1))
+
+
 def build_chain(
     head: keras.Model, embedding: Embedding, scaler: Sequence[Mapping[str, Any]], weights: Path
 ) -> keras.Model:
@@ -52,16 +72,12 @@ def build_chain(
         Maps the log-mel patches of one segment, float32 of shape (n_patches, 187, 96) as returned by
         `data.analysis.encoders.musicnn.log_mel_patches`, to probabilities of shape (1, n_classes).
     """
-    import_keras()
+    encoder = build_encoder(weights)
     import keras
     from keras import ops
 
-    from data.analysis.encoders.musicnn import load_network
-
-    network = load_network(find_weights(weights))
-    patches = keras.Input(network.input_shape[1:], name="log_mel")
-    outputs = network(patches)
-    vectors = ops.concatenate([outputs["maximum"], outputs["mean"]], axis=1)
+    patches = keras.Input(encoder.input_shape[1:], name="log_mel")
+    vectors = encoder(patches)
     pooled = ops.mean(vectors, axis=0, keepdims=True)
     if embedding.pooling == "mean-std":
         deviation = ops.sqrt(ops.mean(ops.square(vectors - pooled), axis=0, keepdims=True))

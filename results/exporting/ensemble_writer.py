@@ -73,7 +73,7 @@ def choose_members(board: Board, count: int, runs: str) -> list[Trial]:
 def _identity(trial: Trial) -> tuple[Any, ...]:
     """Return what determines the exported network, given data and split."""
     info = trial.info
-    return info.family, trial.config, trial.best_epoch, info.seed, info.weights
+    return info.family, trial.config, trial.best_epoch, trial.score_epochs, info.seed, info.weights
 
 
 def _has_predictions(trial: Trial) -> bool:
@@ -93,7 +93,7 @@ def export_ensemble(
     runs: str,
     among: int,
     cache: str | None = None,
-    formats: Sequence[str] = (),
+    formats: Sequence[str] | None = (),
     weights: Sequence[float] | None = None,
     selection: str = "",
 ) -> dict[str, Any]:

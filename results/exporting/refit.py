@@ -14,6 +14,7 @@ from data.io.folder import Folder
 from data.io.keras_import import import_keras
 from results.evaluation.trials import Trial
 from spaces.training.family import Fitted
+from spaces.training.mean_weights import fitted_mean
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Refit:
 def refit(trial: Trial, *, cache: str | None = None) -> Refit:
     """Train a trial's configuration on training and validation tracks, with the run's seed.
 
-    The training stops at the trial's best epoch; the learning rate's schedule keeps its horizon.
+    The training stops at the trial's best epoch; the learning rate's schedule keeps its horizon. The weights
+    are averaged over the epochs whose mean probabilities were the trial's score.
 
     Parameters
     ----------
@@ -75,7 +77,6 @@ def refit(trial: Trial, *, cache: str | None = None) -> Refit:
     task = replace(refit_task(rows, split), class_weight=info.class_weight)
     import_keras()
     learner = family.learner(trial.config, task, seed=info.seed)
-    for epoch in range(trial.best_epoch):
-        learner.run_epoch(epoch)
+    fitted = fitted_mean(learner, epochs=trial.best_epoch, window=trial.score_epochs)
     locked = locked_task(rows, split) if info.n_test else None
-    return Refit(learner.fitted(), len(task.track_id), locked, task, kind, opened_cache.folder / ENCODERS)
+    return Refit(fitted, len(task.track_id), locked, task, kind, opened_cache.folder / ENCODERS)

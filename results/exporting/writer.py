@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-import spaces
 from data.analysis.embeddings import ENCODERS
 from data.analysis.encoders.catalogue import copy_encoder
 from data.analysis.feature_names import FEATURES
@@ -34,14 +33,14 @@ from results.exporting.calibration_report import (
     plot_reliability,
 )
 from results.exporting.confusion_plot import plot_confusion
-from results.exporting.encoder_chain import FOLDER as CHAIN
-from results.exporting.encoder_chain import build_chain, chain_formats, has_chain, noise_patches
-from results.exporting.formats import check_available, write_formats
+from results.exporting.formats import check_available
 from results.exporting.model_card import model_card
+from results.exporting.model_formats import write_model_formats
 from results.exporting.refit import Refit, refit
 from results.exporting.scoring_record import recorded_scoring
 from results.model import files
 from results.model.classifier import Classifier
+from results.model.network import KERAS_FILE
 from search.storage.provenance import library_versions
 from search.storage.run_info import RunInfo
 
@@ -56,7 +55,7 @@ def export_trial(
     runs: str,
     among: int | None = None,
     cache: str | None = None,
-    formats: Sequence[str] = (),
+    formats: Sequence[str] | None = (),
     correction: ChoiceCorrection | None = None,
 ) -> dict[str, Any]:
     """Export a trial.
@@ -74,8 +73,9 @@ def export_trial(
         best of them, else 1.
     cache : str, optional
         Location of the run's cache; by default that of ``run.json``.
-    formats : sequence of str
-        Additional formats; see `results.exporting.formats`.
+    formats : sequence of str or None
+        Additional formats; see `results.exporting.formats`. None for the default: the ONNX form, if its
+        libraries are installed and the network has one.
     correction : ChoiceCorrection, optional
         The trial's score corrected for its selection; by default from the trials of its run.
 
@@ -173,7 +173,7 @@ def write_model(
     trial: Trial,
     trained: Refit,
     folder: Path,
-    formats: Sequence[str],
+    formats: Sequence[str] | None,
     calibration: Calibration | None = None,
 ) -> files.BundleConfig:
     """Write the files that loading needs: network, configuration, preprocessing, labels.
@@ -184,7 +184,7 @@ def write_model(
     Raises
     ------
     ExportError
-        If an additional format cannot be written, or its outputs differ.
+        If an additional format that was asked for cannot be written, or its outputs differ.
     """
     info = trial.info
     config = files.BundleConfig(
@@ -193,6 +193,7 @@ def write_model(
         trial_id=trial.trial_id,
         config=trial.config,
         epochs=trial.best_epoch,
+        averaged_epochs=trial.score_epochs,
         seed=info.seed,
         synthetic=info.cache.synthetic,
         cache_fingerprint=info.cache.data,
@@ -213,29 +214,21 @@ def write_model(
         columns=list(FEATURES) if FEATURE_KIND in kinds else [],
         preparation=trained.fitted.preparation,
     )
-    trained.fitted.model.save(folder / files.MODEL)
+    trained.fitted.model.save(folder / KERAS_FILE)
     files.write_json(folder, files.CONFIG, config.model_dump(mode="json"))
     files.write_json(folder, files.PREPROCESS, preprocess.model_dump(mode="json"))
     files.write_json(folder, files.LABELS, info.classes)
-    if formats:
-        rows = trained.trained.X[np.arange(min(_CHECKED_ROWS, len(trained.trained.X)))]
-        inputs = spaces.get(info.family).prepare(rows, trained.fitted.preparation)
-        write_formats(trained.fitted.model, folder, formats, inputs)
-        _write_chain(trained, preprocess, folder, formats)
+    if formats is None or formats:
+        write_model_formats(
+            trained.fitted.model,
+            folder,
+            trained.trained.X[np.arange(min(_CHECKED_ROWS, len(trained.trained.X)))],
+            formats=formats,
+            config=config,
+            preprocess=preprocess,
+            labels=info.classes,
+        )
     return config
-
-
-def _write_chain(trained: Refit, preprocess: files.Preprocess, folder: Path, formats: Sequence[str]) -> None:
-    """Also write encoder and head as one network, if the model reads only that encoder and it allows this."""
-    joined_formats = chain_formats(formats)
-    name, embedding = next(iter(preprocess.parameters.embeddings.items()), ("", None))
-    scaler = trained.fitted.preparation.get("scaler", [])
-    if not joined_formats or embedding is None or preprocess.reads != f"{EMBEDDING_PREFIX}{name}":
-        return
-    if has_chain(embedding, scaler):
-        chain = build_chain(trained.fitted.model, embedding, scaler, folder / ENCODERS / name)
-        (folder / CHAIN).mkdir()
-        write_formats(chain, folder / CHAIN, joined_formats, noise_patches())
 
 
 def write_evaluation(

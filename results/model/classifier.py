@@ -15,18 +15,17 @@ from data.analysis.feature_names import FEATURES
 from data.analysis.kinds import FEATURE_KIND, kinds_in
 from data.analysis.segments import row_shape
 from data.dataset.calibration import apply_temperature
-from data.dataset.task import Inputs
 from data.dataset.track_scores import vote
 from data.errors import ExportError, HarnessError
 from data.io.command_names import command_name
 from results.model import files
+from results.model.network import Network, open_network
 from results.model.prediction import Prediction
 from results.model.predictor import Predictor
 from results.model.reader import ModelInputs, Reader
 
 if TYPE_CHECKING:
-    import keras
-
+    from data.dataset.task import Inputs
     from spaces.training.family import Family
 
 _BATCH_ROWS = 256
@@ -47,7 +46,7 @@ class Classifier(Predictor):
         Genres, in the order of the network's outputs.
     family : Family
         The model family.
-    model : keras.Model
+    network : Network
         The network, from prepared inputs to probabilities.
     encoders : str
         Folder of the encoders' files.
@@ -57,7 +56,7 @@ class Classifier(Predictor):
     preprocess: files.Preprocess
     labels: list[str]
     family: Family
-    model: keras.Model
+    network: Network
     encoders: str = ""
 
     @classmethod
@@ -86,7 +85,7 @@ class Classifier(Predictor):
                 " model again"
             )
         encoders = str((path / ENCODERS).absolute())
-        classifier = cls(config, preprocess, labels, family, files.read_model(path), encoders)
+        classifier = cls(config, preprocess, labels, family, open_network(path), encoders)
         classifier._check(path)
         open_encoders(preprocess.parameters.embeddings, encoders)
         return classifier
@@ -101,16 +100,16 @@ class Classifier(Predictor):
                 f"{path / files.PREPROCESS}: preparation does not match the family {self.family.name}"
                 f" ({type(error).__name__}: {error}); export the model again"
             ) from error
-        if self.model.input_shape[1:] != inputs.shape[1:]:
+        network = self.network
+        if not network.accepts(inputs.shape[1:]):
             raise ExportError(
-                f"{path / files.MODEL}: expects inputs of shape {self.model.input_shape[1:]}, but"
+                f"{path / network.file}: expects inputs of shape {network.input_shape}, but"
                 f" {files.PREPROCESS} produces {inputs.shape[1:]}; export the model again"
             )
-        n_outputs = self.model.output_shape[-1]
-        if n_outputs != len(self.labels):
+        if network.n_outputs != len(self.labels):
             raise ExportError(
-                f"{path / files.LABELS}: names {len(self.labels)} genres, but {files.MODEL} has"
-                f" {n_outputs} outputs; export the model again"
+                f"{path / files.LABELS}: names {len(self.labels)} genres, but {network.file} has"
+                f" {network.n_outputs} outputs; export the model again"
             )
 
     @property
@@ -136,7 +135,7 @@ class Classifier(Predictor):
         for first in range(0, len(X), _BATCH_ROWS):
             rows = X[np.arange(first, min(first + _BATCH_ROWS, len(X)))]
             inputs = self.family.prepare(rows, self.preprocess.preparation)
-            batches.append(np.asarray(self.model.predict_on_batch(inputs)))
+            batches.append(self.network.run(inputs))
         return np.concatenate(batches).astype(np.float64)
 
     @property

@@ -1,13 +1,14 @@
 """The files of an export: their content, reading and writing.
 
-Nothing is unpickled: the network is stored in Keras's own format and read in its safe mode, the rest is JSON.
+Nothing is unpickled: the network is stored in Keras's own format and in ONNX (see `results.model.network`),
+the rest is JSON.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,15 +16,10 @@ from data.analysis.parameters import Parameters
 from data.errors import ExportError
 from data.io import documents
 from data.io.documents import require_format
-from data.io.keras_import import import_keras
-
-if TYPE_CHECKING:
-    import keras
 
 FORMAT = 1
 """Version of the export format."""
 
-MODEL = "model.keras"
 CONFIG = "config.json"
 PREPROCESS = "preprocess.json"
 LABELS = "labels.json"
@@ -47,6 +43,8 @@ class BundleConfig(BaseModel):
         The configuration of the trial.
     epochs : int
         Number of epochs of the final training.
+    averaged_epochs : int
+        Number of its last epochs whose weights were averaged.
     seed : int
         Seed of the run and of the final training.
     synthetic : bool
@@ -69,6 +67,7 @@ class BundleConfig(BaseModel):
     trial_id: str
     config: dict[str, Any]
     epochs: int
+    averaged_epochs: int = 1
     seed: int
     synthetic: bool
     cache_fingerprint: str
@@ -163,27 +162,6 @@ def read_labels(folder: Path) -> list[str]:
     if not is_list_of_names or len(set(labels)) != len(labels) or len(labels) < 2:
         raise ExportError(f"{folder / LABELS}: not a list of distinct genres; export the model again")
     return list(labels)
-
-
-def read_model(folder: Path) -> keras.Model:
-    """Read ``model.keras`` in Keras's safe mode, which runs no code from the file.
-
-    Raises
-    ------
-    ExportError
-        If the file is missing or is not a complete Keras model.
-    """
-    path = folder / MODEL
-    if not path.is_file():
-        raise ExportError(f"{path}: missing, so the export is incomplete; export the model again")
-    import_keras()
-    import keras
-
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras passes on any error of zip, JSON, HDF5 and its layers
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ExportError(f"{path}: not a complete Keras model ({reason}); export the model again") from error
 
 
 def validated(kind: type[_Content], content: Any, path: Path) -> _Content:

@@ -232,8 +232,16 @@ def _board(groups: Sequence[Group], top: int) -> Board:
         correction=correct_best(candidates, group_of, n_ranked=len(rows)),
         family_order=family_order,
         runs=[run.name for run in joined.runs],
+        single_epoch_runs=_single_epoch_runs(joined),
         candidates=candidates[:MAX_CANDIDATES],
     )
+
+
+def _single_epoch_runs(group: Group) -> list[str]:
+    """Name the runs that score single epochs, if others score windows of epochs."""
+    if all(info.score_window == 1 for info in group.infos):
+        return []
+    return [run.name for run, info in zip(group.runs, group.infos, strict=True) if info.score_window == 1]
 
 
 def _family_order(ranking: _Ranking, rows_of: Mapping[str, Sequence[int]]) -> FamilyOrder:

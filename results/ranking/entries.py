@@ -118,6 +118,8 @@ class Board:
         How families were ordered; None if all trials validated the same tracks.
     runs : list of str
         Names of the ranked runs.
+    single_epoch_runs : list of str
+        Names of older runs whose scores are those of single epochs, if the others score windows of epochs.
     candidates : list of Candidate
         The best scored trials, at most `MAX_CANDIDATES`, from which an ensemble is selected.
     """
@@ -132,4 +134,5 @@ class Board:
     correction: ChoiceCorrection | None = None
     family_order: FamilyOrder | None = None
     runs: list[str] = field(default_factory=list)
+    single_epoch_runs: list[str] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)

@@ -105,12 +105,14 @@ def select(candidates: Sequence[Candidate], *, seed: int = 0) -> SelectedEnsembl
     reader = PredictionReader()
     for candidate in candidates:
         try:
-            read = reader.read(candidate.run, candidate.trial_id, candidate.classes, candidate.best_epoch)
+            prediction = reader.read(
+                candidate.run, candidate.trial_id, candidate.classes, candidate.best_epoch
+            )
         except (HarnessError, OSError):
             continue
-        if not any(np.array_equal(read.probabilities, other.probabilities) for other in predictions):
+        if not any(np.array_equal(prediction.probabilities, other.probabilities) for other in predictions):
             usable.append(candidate)
-            predictions.append(read)
+            predictions.append(prediction)
     if len(usable) < 2:
         raise RunError(f"--ensemble: {len(usable)} trials with stored predictions are too few; search more")
     common, rows = common_tracks(predictions)

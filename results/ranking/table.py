@@ -223,6 +223,11 @@ def notes(board: Board, ensemble: str = "") -> list[str]:
     )
     if any(entry.tied is None for entry in board.entries[1:]):
         lines.append("Some trials could not be tested against rank 1: their predictions are missing.")
+    if board.single_epoch_runs:
+        lines.append(
+            "Scores of single epochs, as in versions before run format 3, are slightly optimistic compared"
+            f" with those of several epochs: {', '.join(board.single_epoch_runs)}."
+        )
     if any(entry.status == "PRUNED" for entry in board.entries):
         lines.append(
             "PRUNED trials were stopped early; their score is that of their best epoch before the stop."

@@ -112,6 +112,9 @@ class AnalysisPool:
 
 
 def _import_libraries() -> None:
-    import librosa  # noqa: F401
     import soxr  # noqa: F401
     from scipy import fft  # noqa: F401
+
+    from data.analysis.stft import mel_bank
+
+    mel_bank(22050, 2048, 128, 0.0, 11025.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.analysis.spectrograms import colour_table
+from data.analysis.colour_maps import colour_table
 from data.analysis.stft import TOP_DB, Spectrum
 from data.audio.decode import load
 

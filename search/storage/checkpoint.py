@@ -22,6 +22,7 @@ from search.storage.run_folder import RunFolder
 _PROGRESS = "progress"
 _STATE = "state."
 _BEST = "best_probabilities"
+_RECENT = "recent_probabilities"
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,14 @@ class Checkpoint:
     best_probabilities : ndarray or None
         Probabilities of the validated tracks at the best epoch, shape (n_validated, n_classes): a resumed
         trial on a GPU may never reach the same score again. None in checkpoints of earlier versions.
+    recent_probabilities : ndarray or None
+        From `data.dataset.score_window.ScoreWindow.state`.
     """
 
     progress: dict[str, Any]
     state: Mapping[str, np.ndarray]
     best_probabilities: np.ndarray | None = None
+    recent_probabilities: np.ndarray | None = None
 
 
 def write_checkpoint(run: RunFolder, number: int, checkpoint: Checkpoint) -> None:
@@ -51,6 +55,8 @@ def write_checkpoint(run: RunFolder, number: int, checkpoint: Checkpoint) -> Non
     arrays = {_STATE + name: array for name, array in checkpoint.state.items()}
     if checkpoint.best_probabilities is not None:
         arrays[_BEST] = checkpoint.best_probabilities
+    if checkpoint.recent_probabilities is not None:
+        arrays[_RECENT] = checkpoint.recent_probabilities
     np.savez(content, allow_pickle=False, **{_PROGRESS: progress}, **arrays)
     _folder(run).write(_name(number), content.getvalue())
 
@@ -70,7 +76,7 @@ def read_checkpoint(run: RunFolder, number: int) -> Checkpoint | None:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             progress = json.loads(arrays[_PROGRESS].tobytes())
-            best = arrays[_BEST] if _BEST in arrays.files else None
+            best, recent = (arrays[name] if name in arrays.files else None for name in (_BEST, _RECENT))
             state = {
                 name.removeprefix(_STATE): arrays[name] for name in arrays.files if name.startswith(_STATE)
             }
@@ -78,7 +84,7 @@ def read_checkpoint(run: RunFolder, number: int) -> Checkpoint | None:
         raise RunError(
             f"{_folder(run).uri}/{_name(number)}: the checkpoint is truncated ({error})"
         ) from error
-    return Checkpoint(progress, state, best)
+    return Checkpoint(progress, state, best, recent)
 
 
 def remove_checkpoint(run: RunFolder, number: int) -> None:

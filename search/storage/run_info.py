@@ -15,10 +15,14 @@ from search.storage.rungs import LAST_SHARE, Rungs, RungUnit, rungs_of_format_1
 if TYPE_CHECKING:
     from data.cache.cache import Cache
 
-FORMAT = 2
-"""Version of the layout. In format 1, early stopping decided at epochs that were equal for all trials."""
+FORMAT = 3
+"""Version of the layout.
 
-READABLE_FORMATS = (1, FORMAT)
+In format 1, early stopping decided at epochs that were equal for all trials. Up to format 2, the score of a
+trial was that of a single epoch.
+"""
+
+READABLE_FORMATS = (1, 2, FORMAT)
 
 
 class CacheRef(BaseModel):
@@ -165,6 +169,9 @@ class RunInfo(BaseModel):
         ``share`` of each trial's own epochs; ``epochs`` in runs that were begun in format 1.
     rung_min_epochs : int
         Epochs that a trial trains at least before a decision.
+    score_window : int
+        Maximum number of epochs whose mean probabilities are scored (`data.dataset.score_window`); 1 in runs
+        that were begun before format 3.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -200,15 +207,18 @@ class RunInfo(BaseModel):
     rungs: list[float] = []
     rung_unit: RungUnit = "share"
     rung_min_epochs: int = 1
+    score_window: int = 1
     narrowed: dict[str, Any] = {}
     weights: dict[str, str] = {}
 
     @model_validator(mode="before")
     @classmethod
     def _upgrade(cls, content: Any) -> Any:
-        """Convert format 1; its runs keep the rungs with which they were begun."""
-        if not isinstance(content, dict) or content.get("format") != 1:
+        """Convert earlier formats; their runs keep the rules with which they were begun."""
+        if not isinstance(content, dict) or content.get("format") not in (1, 2):
             return content
+        if content["format"] == 2:
+            return {**content, "format": FORMAT}
         settings, max_epochs = content.get("settings", {}), content.get("max_epochs", 1)
         grace_period = settings.get("grace_period")
         rungs = rungs_of_format_1(

@@ -1,7 +1,7 @@
 """The record of a search over several families: ``search.json`` in the folder of that name.
 
-The search NAME owns one run per family, NAME-FAMILY, beside its own folder. Its record says what the runs do
-not: the common budget, and which families get no more trials.
+The search NAME owns one run per family, NAME-FAMILY, beside its own folder. Its record has what the runs do
+not store: the common budget, and the families that get no more trials.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from data.errors import RunError
+from data.io.documents import require_format, validated
 from search.storage.run_folder import RunFolder
 
 RECORD = "search.json"
@@ -84,15 +85,9 @@ def read_record(runs: str | Path, name: str) -> SearchRecord:
         content: Any = folder.read_json(RECORD)
     except FileNotFoundError as error:
         raise RunError(f"no search {name!r} ({folder.uri}/{RECORD} is missing)") from error
-    version = content.get("format") if isinstance(content, dict) else None
-    if version != FORMAT:
-        raise RunError(f"{folder.uri}/{RECORD}: format {version}, but this program reads {FORMAT}")
-    try:
-        return SearchRecord.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RunError(f"{folder.uri}/{RECORD}: {where}: {first['msg']}") from error
+    where, advice = f"{folder.uri}/{RECORD}", "use the version of the program that wrote it"
+    require_format(content, (FORMAT,), where=where, error=RunError, advice=advice)
+    return validated(SearchRecord, content, where=where, error=RunError, advice=advice)
 
 
 def write_record(runs: str | Path, record: SearchRecord) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from ray import tune
 
 from data.dataset.epoch_predictions import EpochPredictions
+from data.dataset.score_window import ScoreWindow, window_epochs
 from data.dataset.scores import COLUMNS, PROBABILITY_FLOOR, Metric, merit, score
 from data.dataset.task import Task
 from data.errors import HarnessError, InputsChangedError, RunError
@@ -67,8 +68,9 @@ class GenreTrial(tune.Trainable):
     """Train one configuration of a family on a task.
 
     Each report contains the metrics of the best epoch so far and, as ``curve``, every epoch since the
-    previous report. Trials report at the rungs, where a scheduler decides, and every few seconds, because a
-    report costs the driver more time than an epoch of a small network costs the trial.
+    previous report. The score of an epoch is that of the window of epochs that ends with it. Trials report at
+    the rungs, where a scheduler decides, and every few seconds, because a report costs the driver more time
+    than an epoch of a small network costs the trial.
 
     An exception does not end the actor; it becomes the outcome of the trial. A trial that a dead process or
     an interrupted search left unfinished resumes from its checkpoint.
@@ -83,6 +85,7 @@ class GenreTrial(tune.Trainable):
         run: RunFolder,
         seed: int,
         metric: Metric,
+        score_window: int,
         rungs: Rungs,
         patience: int | None,
         report_seconds: float,
@@ -100,6 +103,8 @@ class GenreTrial(tune.Trainable):
             The data, the family, the folder of the run and the seed of the search.
         metric : str
             Metric that chooses the best epoch and that scheduler and sampler see.
+        score_window : int
+            Maximum number of epochs whose mean probabilities are scored; 1 for single epochs.
         rungs : Rungs
             Where the scheduler decides, so that the trial must report.
         patience : int or None
@@ -118,6 +123,7 @@ class GenreTrial(tune.Trainable):
         self._run = run
         self._seed = seed
         self._metric = metric
+        self._score_window = score_window
         self._rungs = rungs
         self._patience = patience
         self._report_seconds = report_seconds
@@ -157,6 +163,7 @@ class GenreTrial(tune.Trainable):
         self._best_probabilities: np.ndarray | None = None
         self._predictions_are_saved = False
         self._epoch_predictions = EpochPredictions(len(self._task.validated))
+        self._window = self._new_window()
         self._learner: Learner | None = None
 
     def step(self) -> dict[str, Any]:
@@ -260,7 +267,9 @@ class GenreTrial(tune.Trainable):
                 self._epoch, self._curve, self._reported = 0, [], 0
                 self._best, self._best_probabilities = {}, None
                 self._epoch_predictions = EpochPredictions(len(truth))
+                self._window = self._new_window()
                 continue
+            probabilities = self._window.add(probabilities)
             row = {
                 "epoch": self._epoch,
                 **score(probabilities, truth).columns(),
@@ -287,6 +296,9 @@ class GenreTrial(tune.Trainable):
         """Return the sort key of an epoch: by the metric, then by the lower loss."""
         return (self._merit(row), -row["val_loss"]) if row else (-math.inf, -math.inf)
 
+    def _new_window(self) -> ScoreWindow:
+        return ScoreWindow(window_epochs(self._score_window, int(self._config[EPOCHS])))
+
     def _is_trained(self) -> bool:
         """Return whether training has ended: all epochs done, or no improvement within the patience.
 
@@ -308,6 +320,7 @@ class GenreTrial(tune.Trainable):
                 # For example a mixed-precision checkpoint from a GPU that is no longer available.
                 print(f"trial {self._number} restarts from its first epoch: {error}", file=sys.stderr)
                 learner = self._family.learner(self._config, self._task, seed=self._seed)
+                self._window = self._new_window()
             self._learner = learner
         return self._learner
 
@@ -332,6 +345,7 @@ class GenreTrial(tune.Trainable):
             return learner
         if checkpoint.progress.get("precision") == "float32":
             learner = learner.in_full_precision() or learner
+        self._window.restore(checkpoint.recent_probabilities, epoch=checkpoint.progress["epoch"])
         if checkpoint.state:
             learner.restore(checkpoint.state)
         self._memory_failures = checkpoint.progress.get(_MEMORY_FAILURES, 0)
@@ -394,7 +408,8 @@ class GenreTrial(tune.Trainable):
             _MEMORY_FAILURES: self._memory_failures,
         }
         state = self._learner.state()
-        write_checkpoint(self._run, self._number, Checkpoint(progress, state, self._best_probabilities))
+        checkpoint = Checkpoint(progress, state, self._best_probabilities, self._window.state())
+        write_checkpoint(self._run, self._number, checkpoint)
         ended = time.monotonic()
         self._due = ended + max(self._checkpoint_seconds, (ended - started_writing) / CHECKPOINT_SHARE)
 

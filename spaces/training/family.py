@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from data.analysis.kinds import Kind
-from data.dataset.task import Task
 from data.errors import RunError, SettingsError
 
 if TYPE_CHECKING:
     import keras
     import optuna
+
+    from data.dataset.task import Task
 
 Config = Mapping[str, Any]
 """A configuration: values of the parameters of a family's space, by name."""
@@ -46,15 +47,15 @@ STATE_FORMAT_KEY, STATE_FORMAT = "format", np.array(2)
 """Entry of `Learner.state` that holds the version of its layout; other versions are refused."""
 
 
-def check_state_format(state: Mapping[str, np.ndarray]) -> None:
-    """Check that a state has the current layout.
+def check_state_format(state: Mapping[str, np.ndarray], current: np.ndarray = STATE_FORMAT) -> None:
+    """Check that a state has the current layout of its learner.
 
     Raises
     ------
     RunError
         If another version of the program wrote the state.
     """
-    if STATE_FORMAT_KEY not in state or int(state[STATE_FORMAT_KEY]) != STATE_FORMAT:
+    if STATE_FORMAT_KEY not in state or int(state[STATE_FORMAT_KEY]) != current:
         raise RunError("the checkpoint was written by another version of the program")
 
 

@@ -171,8 +171,8 @@ def test_ignored_files_are_reported_and_strictly_refused(tmp_path: Path) -> None
     audio = make_collection(tmp_path / "audio", tracks=2, seconds=2)
     genre = next(path for path in sorted(audio.iterdir()) if path.is_dir())
     (genre / "song.mid").write_bytes(b"x")
-    done = prepared(audio, tmp_path / "cache")
-    assert f"ignored: 1 .mid (such as {genre.name}/song.mid)" in done.stdout
+    result = prepared(audio, tmp_path / "cache")
+    assert f"ignored: 1 .mid (such as {genre.name}/song.mid)" in result.stdout
     refused = run("--audio", audio, "--cache", tmp_path / "strict", "--strict")
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
     assert "1 .mid (such as genre0/song.mid) (--strict: fix or remove them)" in refused.stderr

@@ -129,7 +129,7 @@ def test_ray_up_prepares_an_aws_account_and_starts_instances(
         from ray.autoscaler._private.aws import utils
         from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 
-        # Ray caches boto's clients, and clients must not cross the border of the mock.
+        # Ray caches boto's clients; those from inside and outside of the mock must not be mixed.
         caches = (utils.resource_cache, utils.client_cache)
         for cache in caches:
             cache.cache_clear()
@@ -184,10 +184,10 @@ def test_ray_up_prepares_an_aws_account_and_starts_instances(
 
 
 def test_the_slurm_script_is_valid_shell() -> None:
-    done = subprocess.run(
+    process = subprocess.run(
         ["bash", "-n", str(ROOT / "deploy/slurm.sh")], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 def test_the_serving_image_runs_without_root_and_with_options_that_exist() -> None:

@@ -46,14 +46,14 @@ import sys, time, zipfile, json, pathlib
 import numpy as np
 folder = pathlib.Path(sys.argv[1])
 while True:
-    found = {}
+    epochs = {}
     for path in folder.glob("checkpoints/*.npz"):
         try:
             with np.load(path) as arrays:
-                found[path.stem] = json.loads(arrays["progress"].tobytes())["epoch"]
+                epochs[path.stem] = json.loads(arrays["progress"].tobytes())["epoch"]
         except (OSError, ValueError, zipfile.BadZipFile):
             continue
-    print(json.dumps(found), flush=True)
+    print(json.dumps(epochs), flush=True)
     time.sleep(0.5)
 """
 
@@ -97,12 +97,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hosts, d
         }
         up["first"].run("echo 'export CORES=2' >> ~/.bashrc")
         (shared / "onprem.yaml").write_text(configuration(made))
-        done = up["laptop"].run(
+        result = up["laptop"].run(
             f"ray get-auth-token --generate >/dev/null && cd {ROOT} && "
             f"ray up --yes --no-config-cache --disable-usage-stats {SHARED}/onprem.yaml",
             timeout=400,
         )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
         # The workers join some time after the head: the search is to find all of them there.
         wait_until(
             lambda: "cores 4.0" in up["head"].run(f"python -c '{_CORES}'").stdout,
@@ -182,8 +182,8 @@ def test_a_search_outlives_a_worker_and_uses_one_that_comes_late(
             lambda: actors(late) > 0, what="a trial on the late node", seconds=300, alive=job, every=0.5
         )
         hold.unlink()
-        said = job.communicate(timeout=600)[0]
-        assert job.returncode == 0, said
+        output = job.communicate(timeout=600)[0]
+        assert job.returncode == 0, output
     finally:
         for process in (dashboard, job):
             if process is not None and process.poll() is None:
@@ -195,9 +195,9 @@ def test_a_search_outlives_a_worker_and_uses_one_that_comes_late(
     trials = run.trials()
     assert len(trials) == TRIALS
     assert (trials["status"] == "COMPLETE").all(), trials
-    wanted = trials.set_index("trial_id")["config.epochs"]
+    expected = trials.set_index("trial_id")["config.epochs"]
     epochs = run.history().groupby("trial_id")["epoch"].agg(["count", "max"])
-    assert epochs.eq(wanted, axis=0).all(axis=None), epochs
+    assert epochs.eq(expected, axis=0).all(axis=None), epochs
     # A trial that was at work when its host died ended elsewhere, and went on from where its checkpoint was.
     nodes = {trial.number: trial.user_attrs["node"] for trial in open_study(run).trials}
     assert {nodes[int(number)] for number in begun} <= {"head", "second", "late"}, nodes
@@ -209,8 +209,8 @@ def test_a_search_outlives_a_worker_and_uses_one_that_comes_late(
 
 def test_ray_down_ends_it(cluster: tuple[Hosts, dict[str, Host]]) -> None:
     _, up = cluster
-    done = up["laptop"].run(f"ray down --yes {SHARED}/onprem.yaml", timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = up["laptop"].run(f"ray down --yes {SHARED}/onprem.yaml", timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
     wait_until(
         lambda: not any("raylet" in line or "gcs_server" in line for line in up["head"].processes()),
         what="the head's Ray stopped",

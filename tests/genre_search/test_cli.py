@@ -75,8 +75,8 @@ def test_help_names_every_command_and_imports_none() -> None:
         "import sys; from genre_search.cli import main; main(['--help'], standalone_mode=False);"
         "print(sorted(set(sys.modules) & {'data', 'search', 'results', 'numpy', 'ray', 'tensorflow'}))"
     )
-    done = run(ROOT, sys.executable, "-c", code)
-    *text, imported = done.stdout.splitlines()
+    result = run(ROOT, sys.executable, "-c", code)
+    *text, imported = result.stdout.splitlines()
     assert imported == "[]"
     listed = [line.split()[0] for line in text[text.index("Commands:") + 1 :]]
     assert listed == list(COMMANDS)
@@ -99,11 +99,11 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("module", ["search.run", "results.leaderboard"])
 def test_python_dash_m_names_the_module_that_hides_ours(tmp_path: Path, module: str, hidden: str) -> None:
     (tmp_path / f"{hidden}.py").write_text(TRAP)
-    done = run(tmp_path, sys.executable, "-m", module, "--help")
-    assert done.returncode != 0
-    assert len(done.stderr.splitlines()) == 1
-    assert f"the package '{hidden}' of genre-search is hidden by " in done.stderr
-    assert "use the command genre-search" in done.stderr
+    result = run(tmp_path, sys.executable, "-m", module, "--help")
+    assert result.returncode != 0
+    assert len(result.stderr.splitlines()) == 1
+    assert f"the package '{hidden}' of genre-search is hidden by " in result.stderr
+    assert "use the command genre-search" in result.stderr
 
 
 def check_prepare_search_and_leaderboard(script: Path, crowded: Path, cache: Path) -> None:

@@ -10,7 +10,10 @@ import pytest
 
 from data.cache.cache import Cache
 from results.evaluation.trials import find_trial
+from results.exporting.model_formats import write_model_formats
 from results.exporting.writer import export_trial
+from results.model import files
+from results.model.network import KERAS_FILE
 from search.storage.run_folder import RunFolder
 from tests.support.rows import make_rows, write_cache
 from tests.support.runs import AVERAGED, WIDE, make_run
@@ -60,6 +63,24 @@ def exported(made_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = Path(shutil.copytree(made_runs, folder / "runs"))
     export_trial(find_trial(RunFolder.at(runs, "first")), folder / "best", runs=str(runs))
     return folder / "best"
+
+
+@pytest.fixture(scope="session")
+def onnx_exported(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The export with its ONNX form."""
+    import keras
+
+    folder = Path(shutil.copytree(exported, tmp_path_factory.mktemp("onnx") / "best"))
+    write_model_formats(
+        keras.saving.load_model(folder / KERAS_FILE),
+        folder,
+        make_rows(tracks=4).X,
+        formats=("onnx",),
+        config=files.read_config(folder, files.BundleConfig),
+        preprocess=files.read_preprocess(folder),
+        labels=files.read_labels(folder),
+    )
+    return folder
 
 
 @pytest.fixture

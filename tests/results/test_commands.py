@@ -22,9 +22,11 @@ def test_help_needs_no_heavy_import(name: str) -> None:
         "except SystemExit as end:\n"
         f"    print(end.code, sorted(set({HEAVY!r}) & set(sys.modules)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "Usage:" in done.stdout
-    assert done.stdout.splitlines()[-1] == "0 []"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "Usage:" in result.stdout
+    assert result.stdout.splitlines()[-1] == "0 []"
 
 
 def test_results_take_of_the_search_only_when_a_scheduler_decides() -> None:
@@ -37,5 +39,7 @@ def test_results_take_of_the_search_only_when_a_scheduler_decides() -> None:
 
 def test_a_report_does_not_import_ray() -> None:
     code = "import sys, results.reporting.page; print('ray' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "False"

@@ -77,7 +77,7 @@ def test_bad_input_is_reported_in_one_line(tmp_path: Path) -> None:
         ("nobody", "no run 'nobody'"),
         ("young", "study.journal is missing; has its search started?"),
     ):
-        done = CliRunner().invoke(main, [name, "--runs", str(tmp_path), "--port", "0"])
-        assert done.exit_code == 2
-        (line,) = done.stderr.strip().splitlines()
+        result = CliRunner().invoke(main, [name, "--runs", str(tmp_path), "--port", "0"])
+        assert result.exit_code == 2
+        (line,) = result.stderr.strip().splitlines()
         assert message in line

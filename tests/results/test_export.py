@@ -27,20 +27,20 @@ def exported_trial(folder: Path) -> tuple[str, str]:
 
 
 def test_the_best_trial_of_a_run_is_exported(runs: Path, tmp_path: Path) -> None:
-    done = run("again", "--runs", str(runs), "--out", str(tmp_path / "out"))
-    assert done.exit_code == 0, done.output
+    result = run("again", "--runs", str(runs), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
     assert exported_trial(tmp_path / "out")[0] == "again"
-    assert "validation accuracy (SYNTHETIC data):" in done.stdout
-    assert "test accuracy (SYNTHETIC data):" in done.stdout
-    assert "results.predict" in done.stdout
+    assert "validation accuracy (SYNTHETIC data):" in result.stdout
+    assert "test accuracy (SYNTHETIC data):" in result.stdout
+    assert "results.predict" in result.stdout
     card = (tmp_path / "out" / "README.md").read_text()
     assert "The validation accuracy selected this trial among 2," in card
 
 
 def test_the_best_trial_of_all_runs_is_the_default(runs: Path, tmp_path: Path) -> None:
-    done = run("--runs", str(runs), "--out", str(tmp_path / "out"))
-    assert done.exit_code == 0, done.output
-    assert "the runs use different splits" in done.stderr
+    result = run("--runs", str(runs), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
+    assert "the runs use different splits" in result.stderr
     card = (tmp_path / "out" / "README.md").read_text()
     assert "The validation accuracy selected this trial among 7," in card
 
@@ -49,8 +49,8 @@ def test_a_renamed_run_is_exported(runs: Path, tmp_path: Path) -> None:
     for name in ("again", "untested"):
         shutil.rmtree(runs / name)
     (runs / "first").rename(runs / "old")
-    done = run("best", "--runs", str(runs), "--out", str(tmp_path / "out"))
-    assert done.exit_code == 0, done.output
+    result = run("best", "--runs", str(runs), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
     assert exported_trial(tmp_path / "out")[0] == "old"
 
 
@@ -61,23 +61,23 @@ def test_an_error_of_the_training_does_not_name_out(
         raise OSError("Reading from bucket 'music': AWS Error ACCESS_DENIED during GetObject operation")
 
     monkeypatch.setattr("results.exporting.writer.refit", refused)
-    done = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"))
-    assert done.exit_code == 2
-    assert "s3://music: refused (ACCESS_DENIED at GetObject)" in done.stderr
-    assert "--out" not in done.stderr
+    result = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    assert "s3://music: refused (ACCESS_DENIED at GetObject)" in result.stderr
+    assert "--out" not in result.stderr
     assert not (tmp_path / "out").exists()
 
 
 def test_a_trial_and_a_moved_cache(runs: Path, cache_dir: Path, tmp_path: Path) -> None:
     moved = str(shutil.copytree(cache_dir, tmp_path / "moved"))
     out = tmp_path / "out"
-    done = run("untested", "--trial", "BASELINE", "--cache", moved, "--runs", str(runs), "--out", str(out))
-    assert done.exit_code == 0, done.output
+    result = run("untested", "--trial", "BASELINE", "--cache", moved, "--runs", str(runs), "--out", str(out))
+    assert result.exit_code == 0, result.output
     assert exported_trial(out) == ("untested", "untested_00000")
     # It was not selected by its score.
     assert "selected this trial" not in (out / "README.md").read_text()
     assert json.loads((out / "config.json").read_text())["versions"] == library_versions()
-    assert "test accuracy" not in done.stdout
+    assert "test accuracy" not in result.stdout
 
 
 def test_of_runs_on_different_data_the_latest_or_the_named_is_exported(
@@ -85,24 +85,24 @@ def test_of_runs_on_different_data_the_latest_or_the_named_is_exported(
 ) -> None:
     created = "2026-01-03T00:00:00+00:00"
     make_run(runs, Cache.open(other_cache_dir), "other", [AVERAGED], created=created)
-    done = run("best", "--runs", str(runs), "--out", str(tmp_path / "latest"))
-    assert done.exit_code == 0, done.output
+    result = run("best", "--runs", str(runs), "--out", str(tmp_path / "latest"))
+    assert result.exit_code == 0, result.output
     assert exported_trial(tmp_path / "latest")[0] == "other"
-    assert "are on different data. Compared are those on the data of the latest run, " in done.stderr
-    assert f"--cache selects other data: {cache_dir}" in done.stderr
-    done = run("best", "--cache", str(cache_dir), "--runs", str(runs), "--out", str(tmp_path / "named"))
-    assert done.exit_code == 0, done.output
+    assert "are on different data. Compared are those on the data of the latest run, " in result.stderr
+    assert f"--cache selects other data: {cache_dir}" in result.stderr
+    result = run("best", "--cache", str(cache_dir), "--runs", str(runs), "--out", str(tmp_path / "named"))
+    assert result.exit_code == 0, result.output
     assert exported_trial(tmp_path / "named")[0] != "other"
-    assert "different data" not in done.stderr
+    assert "different data" not in result.stderr
 
 
 def test_runs_on_the_data_of_the_named_cache_must_exist(
     made_runs: Path, other_cache_dir: Path, tmp_path: Path
 ) -> None:
     where = ("--cache", str(other_cache_dir), "--runs", str(made_runs))
-    done = run("best", *where, "--out", str(tmp_path / "out"))
-    assert done.exit_code == 2
-    assert "no scored run in" in done.stderr
+    result = run("best", *where, "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    assert "no scored run in" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -119,23 +119,23 @@ def test_runs_on_the_data_of_the_named_cache_must_exist(
 def test_bad_input_is_reported_in_one_line(
     made_runs: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    done = run(*arguments, "--runs", str(made_runs), "--out", str(tmp_path / "out"))
-    assert done.exit_code == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.output
+    result = run(*arguments, "--runs", str(made_runs), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.output
     assert not (tmp_path / "out").exists()
 
 
 def test_a_run_without_a_score(tmp_path: Path) -> None:
     write_scores(tmp_path, "failed", [None])
-    done = run("failed", "--runs", str(tmp_path), "--out", str(tmp_path / "out"), "--debug")
-    assert type(done.exception).__name__ == "RunError"
+    result = run("failed", "--runs", str(tmp_path), "--out", str(tmp_path / "out"), "--debug")
+    assert type(result.exception).__name__ == "RunError"
 
 
 def test_out_must_be_given() -> None:
-    done = run("first")
-    assert done.exit_code == 2
-    assert "--out" in done.stderr
+    result = run("first")
+    assert result.exit_code == 2
+    assert "--out" in result.stderr
 
 
 def test_an_ensemble_is_selected_and_its_weights_are_stored(runs: Path, tmp_path: Path) -> None:
@@ -157,10 +157,10 @@ def test_an_ensemble_is_selected_and_its_weights_are_stored(runs: Path, tmp_path
             probabilities / probabilities.sum(axis=1, keepdims=True),
             int(trials["best_epoch"][number]),
         )
-    done = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"), "--ensemble")
-    assert done.exit_code == 0, done.output
-    assert "by cross-fitting, the best single trial" in done.stderr
-    assert "(recommended)" in done.stderr
+    result = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"), "--ensemble")
+    assert result.exit_code == 0, result.output
+    assert "by cross-fitting, the best single trial" in result.stderr
+    assert "(recommended)" in result.stderr
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert len(config["weights"]) == len(config["members"]) >= 2
     assert sum(config["weights"]) == pytest.approx(1)
@@ -182,16 +182,16 @@ def test_an_ensemble_is_selected_and_its_weights_are_stored(runs: Path, tmp_path
 def test_options_that_contradict_ensemble_are_refused(
     runs: Path, tmp_path: Path, options: list[str], message: str
 ) -> None:
-    done = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"), *options)
-    assert done.exit_code == 2
-    assert message in done.stderr
+    result = run("first", "--runs", str(runs), "--out", str(tmp_path / "out"), *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
 
 
 def test_an_ensemble_needs_stored_predictions(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", [0.5, 0.7])
-    done = run("a", "--runs", str(tmp_path), "--out", str(tmp_path / "out"), "--ensemble")
-    assert done.exit_code == 2
-    assert "--ensemble: 0 trials with stored predictions are too few" in done.stderr
+    result = run("a", "--runs", str(tmp_path), "--out", str(tmp_path / "out"), "--ensemble")
+    assert result.exit_code == 2
+    assert "--ensemble: 0 trials with stored predictions are too few" in result.stderr
 
 
 def test_the_card_describes_the_calibration(exported: Path) -> None:
@@ -214,8 +214,8 @@ def test_a_failed_calibration_is_reported(runs: Path, tmp_path: Path) -> None:
     tracks, labels = frame["track_id"].to_numpy(), frame["label"].to_numpy()
     folder.write_predictions("untested_00001", tracks, labels, genres, certain, epoch)
     out = tmp_path / "out"
-    done = run("untested:1", "--runs", str(runs), "--out", str(out))
-    assert done.exit_code == 0, done.output
-    assert "exported without calibration: no temperature can be fitted" in done.stderr
+    result = run("untested:1", "--runs", str(runs), "--out", str(out))
+    assert result.exit_code == 0, result.output
+    assert "exported without calibration: no temperature can be fitted" in result.stderr
     assert "no temperature could be fitted" in (out / "README.md").read_text()
     assert not (out / "calibration.json").exists()

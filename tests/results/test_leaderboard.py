@@ -25,25 +25,25 @@ def run(*arguments: str) -> Result:
 
 
 def test_the_table_shows_intervals_lift_and_baseline(made_runs: Path) -> None:
-    done = run("--runs", str(made_runs), "--top", "1")
-    assert done.exit_code == 0, done.output
+    result = run("--runs", str(made_runs), "--top", "1")
+    assert result.exit_code == 0, result.output
     for heading in ("rank", "family", "trial", "val accuracy [95 %]", "lift", "parameters", "time"):
-        assert heading in done.stdout
-    assert done.stdout.count("BASELINE") == 3
-    assert "SYNTHETIC data" in done.stdout
-    assert "another split" in done.stdout
-    assert "without a score: 1" in done.stdout
+        assert heading in result.stdout
+    assert result.stdout.count("BASELINE") == 3
+    assert "SYNTHETIC data" in result.stdout
+    assert "another split" in result.stdout
+    assert "without a score: 1" in result.stdout
 
 
 def test_real_data_is_not_called_synthetic(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", [0.5, 0.6], status="PRUNED")
-    done = run("--runs", str(tmp_path))
-    assert "SYNTHETIC" not in done.stdout
-    assert "PRUNED trials were stopped early" in done.stdout
-    assert "50.0 % [40.4, 59.6]" in done.stdout
-    assert "+10.0" in done.stdout
-    assert "1:15" in done.stdout
-    assert "1,234" in done.stdout
+    result = run("--runs", str(tmp_path))
+    assert "SYNTHETIC" not in result.stdout
+    assert "PRUNED trials were stopped early" in result.stdout
+    assert "50.0 % [40.4, 59.6]" in result.stdout
+    assert "+10.0" in result.stdout
+    assert "1:15" in result.stdout
+    assert "1,234" in result.stdout
 
 
 def test_brackets_in_a_name_are_printed_as_they_are(tmp_path: Path) -> None:
@@ -52,8 +52,8 @@ def test_brackets_in_a_name_are_printed_as_they_are(tmp_path: Path) -> None:
 
 
 def test_json(made_runs: Path) -> None:
-    done = run("--runs", str(made_runs), "--format", "json")
-    first, second = json.loads(done.stdout)
+    result = run("--runs", str(made_runs), "--format", "json")
+    first, second = json.loads(result.stdout)
     assert second["why"]
     assert first["synthetic"] is True
     entry = first["entries"][0]
@@ -73,22 +73,22 @@ def test_entries_without_a_significant_difference_are_marked(tmp_path: Path) -> 
         ("t3", None),  # its predictions were not stored
         ("t0", False),
     ]
-    done = run("--runs", str(tmp_path), "--format", "md")
-    assert "| 2 ~ | a:2 |" in done.stdout
-    assert "| 4 | a:0 |" in done.stdout
-    assert "~ does not differ significantly from rank 1: on the same 100 tracks" in done.stdout
-    assert "Some trials could not be tested against rank 1" in done.stdout
-    assert "The best scores 80.0 %, " in done.stdout
-    assert "correction for choosing among 4 trials (the choice of the epoch is not" in done.stdout
-    assert "the predictions of 1 are missing" in done.stdout
-    assert "No groups of tracks (artists, albums) are known" in done.stdout
+    result = run("--runs", str(tmp_path), "--format", "md")
+    assert "| 2 ~ | a:2 |" in result.stdout
+    assert "| 4 | a:0 |" in result.stdout
+    assert "~ does not differ significantly from rank 1: on the same 100 tracks" in result.stdout
+    assert "Some trials could not be tested against rank 1" in result.stdout
+    assert "The best scores 80.0 %, " in result.stdout
+    assert "correction for choosing among 4 trials (the choice of the epoch is not" in result.stdout
+    assert "the predictions of 1 are missing" in result.stdout
+    assert "No groups of tracks (artists, albums) are known" in result.stdout
 
 
 def test_a_single_trial_was_not_selected(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", [0.6])
-    done = run("--runs", str(tmp_path))
-    assert done.exit_code == 0, done.output
-    assert "the best of" not in done.stdout
+    result = run("--runs", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert "the best of" not in result.stdout
 
 
 def test_the_best_of_each_family_is_shown(tmp_path: Path) -> None:
@@ -112,45 +112,47 @@ def test_the_table_needs_no_heavy_import(made_runs: Path) -> None:
         "finally:\n"
         f"    print(sorted(set({HEAVY!r}) & set(sys.modules)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "BASELINE" in done.stdout
-    assert done.stdout.splitlines()[-1] == "[]"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "BASELINE" in result.stdout
+    assert result.stdout.splitlines()[-1] == "[]"
 
 
 def test_csv(made_runs: Path) -> None:
-    done = run("--runs", str(made_runs), "--format", "csv")
-    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    result = run("--runs", str(made_runs), "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert {row["table"] for row in rows} == {"1", "2"}
     assert {row["synthetic"] for row in rows} == {"True"}
     assert float(rows[0]["val_accuracy"]) > 0
 
 
 def test_markdown(made_runs: Path) -> None:
-    done = run("--runs", str(made_runs), "--format", "md")
-    assert "| rank | trial | family |" in done.stdout
-    assert done.stdout.count("**Table") == 2
-    assert "SYNTHETIC" in done.stdout
+    result = run("--runs", str(made_runs), "--format", "md")
+    assert "| rank | trial | family |" in result.stdout
+    assert result.stdout.count("**Table") == 2
+    assert "SYNTHETIC" in result.stdout
 
 
 def test_family(made_runs: Path) -> None:
     assert run("--runs", str(made_runs), "--family", "features_mlp").exit_code == 0
-    done = run("--runs", str(made_runs), "--family", "nobody")
-    assert done.exit_code == 2
-    assert "--family nobody: unknown" in done.stderr
+    result = run("--runs", str(made_runs), "--family", "nobody")
+    assert result.exit_code == 2
+    assert "--family nobody: unknown" in result.stderr
 
 
 def test_runs_without_a_score_are_named(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", [0.5])
     RunFolder.at(tmp_path, "young").write_info(make_info("young"))
-    done = run("--runs", str(tmp_path))
-    assert done.exit_code == 0
-    assert "young" in done.stderr
+    result = run("--runs", str(tmp_path))
+    assert result.exit_code == 0
+    assert "young" in result.stderr
 
 
 def test_no_runs_is_one_line_and_status_2(tmp_path: Path) -> None:
-    done = run("--runs", str(tmp_path))
-    assert done.exit_code == 2
-    assert done.stderr.strip().splitlines() == [
+    result = run("--runs", str(tmp_path))
+    assert result.exit_code == 2
+    assert result.stderr.strip().splitlines() == [
         f"Error: --runs {tmp_path}: no runs found; start one with"
         f" 'python -m search.run --family NAME --runs {tmp_path}'"
     ]
@@ -158,10 +160,10 @@ def test_no_runs_is_one_line_and_status_2(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["table", "md"])
 def test_compare_as_text(made_runs: Path, form: str) -> None:
-    done = run("--runs", str(made_runs), "--compare", "first", "untested:BASELINE", "--format", form)
-    assert done.exit_code == 0, done.output
+    result = run("--runs", str(made_runs), "--compare", "first", "untested:BASELINE", "--format", form)
+    assert result.exit_code == 0, result.output
     for part in ("exact McNemar test, p =", "paired bootstrap", "use different splits", "SYNTHETIC"):
-        assert part in done.stdout
+        assert part in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -180,9 +182,9 @@ def test_compare_names_trials_that_were_selected_on_the_same_tracks(
         written = write_scores(tmp_path, name, [count / 100 for count in n_correct])
         for number, count in enumerate(n_correct):
             write_judgement(written, f"t{number}", count)
-    done = run("--runs", str(tmp_path), "--compare", *sides)
-    assert done.exit_code == 0, done.output
-    assert message in done.stdout if message else "is the best of" not in done.stdout
+    result = run("--runs", str(tmp_path), "--compare", *sides)
+    assert result.exit_code == 0, result.output
+    assert message in result.stdout if message else "is the best of" not in result.stdout
 
 
 def test_compare_as_data(made_runs: Path) -> None:
@@ -198,32 +200,32 @@ def test_compare_as_data(made_runs: Path) -> None:
 
 
 def test_compare_with_an_unknown_run(made_runs: Path) -> None:
-    done = run("--runs", str(made_runs), "--compare", "first", "nobody")
-    assert done.exit_code == 2
-    assert "no run 'nobody'" in done.stderr
+    result = run("--runs", str(made_runs), "--compare", "first", "nobody")
+    assert result.exit_code == 2
+    assert "no run 'nobody'" in result.stderr
 
 
 def test_debug_keeps_the_traceback(tmp_path: Path) -> None:
-    done = run("--runs", str(tmp_path), "--debug")
-    assert type(done.exception).__name__ == "RunError"
+    result = run("--runs", str(tmp_path), "--debug")
+    assert type(result.exception).__name__ == "RunError"
 
 
 def test_named_runs(made_runs: Path) -> None:
-    done = run("again", "--runs", str(made_runs), "--format", "json")
-    (board,) = json.loads(done.stdout)
+    result = run("again", "--runs", str(made_runs), "--format", "json")
+    (board,) = json.loads(result.stdout)
     assert {entry["name"] for entry in board["entries"]} == {"again:0", "again:1"}
-    done = run("agian", "--runs", str(made_runs))
-    assert done.exit_code == 2
-    assert "the nearest name is 'again'" in done.stderr
+    result = run("agian", "--runs", str(made_runs))
+    assert result.exit_code == 2
+    assert "the nearest name is 'again'" in result.stderr
 
 
 def test_columns_are_selected_by_name(made_runs: Path) -> None:
     arguments = ("--runs", str(made_runs), "--format", "md", "--columns")
-    done = run(*arguments, "id,macro_f1,best_epoch")
-    assert "| rank | trial | id | macro F1 | best epoch |" in done.stdout
-    done = run(*arguments, "makro_f1")
-    assert done.exit_code == 2
-    assert "no column 'makro_f1'; did you mean macro_f1? The columns are rank, trial," in done.stderr
+    result = run(*arguments, "id,macro_f1,best_epoch")
+    assert "| rank | trial | id | macro F1 | best epoch |" in result.stdout
+    result = run(*arguments, "makro_f1")
+    assert result.exit_code == 2
+    assert "no column 'makro_f1'; did you mean macro_f1? The columns are rank, trial," in result.stderr
 
 
 @pytest.mark.parametrize(("width", "missing"), [(80, ["parameters"]), (60, ["parameters", "time", "epochs"])])
@@ -249,9 +251,9 @@ def test_a_narrow_terminal_leaves_columns_out_but_breaks_no_name(
 
 
 def test_notes_are_printed_once(made_runs: Path) -> None:
-    done = run("--runs", str(made_runs))
-    assert done.stdout.count("SYNTHETIC data: these numbers") == 1
-    assert done.stdout.count("No groups of tracks") == 1
+    result = run("--runs", str(made_runs))
+    assert result.stdout.count("SYNTHETIC data: these numbers") == 1
+    assert result.stdout.count("No groups of tracks") == 1
 
 
 def test_an_ensemble_has_a_row_of_its_own(tmp_path: Path) -> None:
@@ -265,9 +267,9 @@ def test_an_ensemble_has_a_row_of_its_own(tmp_path: Path) -> None:
         probabilities[np.arange(100) % 2 == number, 0] += 1
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         written.write_predictions(f"t{number}", tracks, labels, ("blues", "disco", "metal"), probabilities)
-    done = run("--runs", str(tmp_path))
-    assert "ensemble of 2" in done.stdout
-    assert "(recommended)" in done.stdout
+    result = run("--runs", str(tmp_path))
+    assert "ensemble of 2" in result.stdout
+    assert "(recommended)" in result.stdout
     (board,) = json.loads(run("--runs", str(tmp_path), "--format", "json").stdout)
     assert board["ensemble"]["recommended"] is True
     assert set(board["ensemble"]["members"]) == {"a:0", "a:1"}

@@ -24,24 +24,24 @@ def run(*arguments: str) -> Result:
 
 
 def test_a_song_is_one_line(exported: Path, song: Path) -> None:
-    done = run(str(exported), str(song), "--top", "3")
-    assert done.exit_code == 0, done.output
-    (line,) = done.stdout.splitlines()
+    result = run(str(exported), str(song), "--top", "3")
+    assert result.exit_code == 0, result.output
+    (line,) = result.stdout.splitlines()
     best, others = line.split(f" %  {song} (")
     ranked = [tuple(best.split()), *(text.removesuffix(" %").split() for text in others[:-1].split(", "))]
     assert {genre for genre, _ in ranked} == {"blues", "disco", "metal"}
     probabilities = [float(probability) for _, probability in ranked]
     assert probabilities == sorted(probabilities, reverse=True)
-    assert "SYNTHETIC" in done.stderr
+    assert "SYNTHETIC" in result.stderr
 
 
 def test_csv_and_a_summary(exported: Path, song: Path) -> None:
-    done = run(str(exported), str(song), "--format", "csv", "--top", "1")
-    head, row = done.stdout.splitlines()
+    result = run(str(exported), str(song), "--format", "csv", "--top", "1")
+    head, row = result.stdout.splitlines()
     assert head == "file,genre,confidence,genre_1,probability_1"
     assert row.startswith(f"{song},")
-    done = run(str(exported), str(song), str(song))
-    assert done.stdout.splitlines()[-1].startswith("2 songs: 2 ")
+    result = run(str(exported), str(song), str(song))
+    assert result.stdout.splitlines()[-1].startswith("2 songs: 2 ")
 
 
 def test_songs_are_copied_labelled_and_tagged(
@@ -49,9 +49,9 @@ def test_songs_are_copied_labelled_and_tagged(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     mine = str(shutil.copy(song, tmp_path / "mine.wav"))
-    done = run(str(exported), mine, "--copy-to", "sorted", "--audacity", "labels", "--write-tags", "files")
-    assert done.exit_code == 0, done.output
-    genre = done.stdout.split()[0]
+    result = run(str(exported), mine, "--copy-to", "sorted", "--audacity", "labels", "--write-tags", "files")
+    assert result.exit_code == 0, result.output
+    genre = result.stdout.split()[0]
     assert read_genre_tag(mine) == genre
     assert (tmp_path / "sorted" / genre / "mine.wav").is_file()
     assert (tmp_path / "labels" / "mine.wav.txt").read_text().startswith("0.000000\t2.000000\t")
@@ -73,18 +73,18 @@ def test_songs_are_copied_labelled_and_tagged(
     ],
 )
 def test_options_that_contradict_each_other(options: list[str], message: str) -> None:
-    done = run("nowhere", "song.wav", *options)
-    assert done.exit_code == 2
-    assert message in done.stderr
+    result = run("nowhere", "song.wav", *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
 
 
 def test_json_is_one_line_per_file(exported: Path, song: Path, tmp_path: Path) -> None:
     y, sr = soundfile.read(song)
     for suffix in ("flac", "ogg", "mp3"):
         soundfile.write(tmp_path / f"song.{suffix}", y, sr)
-    done = run(str(exported), "--json", str(song), *(str(file) for file in sorted(tmp_path.iterdir())))
-    assert done.exit_code == 0, done.output
-    records = [json.loads(line) for line in done.stdout.splitlines()]
+    result = run(str(exported), "--json", str(song), *(str(file) for file in sorted(tmp_path.iterdir())))
+    assert result.exit_code == 0, result.output
+    records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [Path(record["file"]).suffix for record in records] == [".wav", ".flac", ".mp3", ".ogg"]
     for record in records:
         assert record["genre"] == next(iter(record["probabilities"]))
@@ -99,16 +99,16 @@ def test_folders_and_globs(exported: Path, song: Path, tmp_path: Path) -> None:
     shutil.copy(song, tmp_path / "music" / "b.WAV")
     (inside / "cover.jpg").write_text("not audio")
     for argument in (str(tmp_path / "music"), str(tmp_path / "music" / "**" / "*.[wW]*")):
-        done = run(str(exported), argument, "--json")
-        assert done.exit_code == 0, done.output
-        names = sorted(Path(json.loads(line)["file"]).name for line in done.stdout.splitlines())
+        result = run(str(exported), argument, "--json")
+        assert result.exit_code == 0, result.output
+        names = sorted(Path(json.loads(line)["file"]).name for line in result.stdout.splitlines())
         assert names == ["a.wav", "b.WAV"]
 
 
 def test_a_broken_file_does_not_stop_the_others(exported: Path, song: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_text("not audio")
     (tmp_path / "empty").mkdir()
-    done = run(
+    result = run(
         str(exported),
         str(tmp_path / "broken.wav"),
         str(tmp_path / "gone.wav"),
@@ -116,37 +116,40 @@ def test_a_broken_file_does_not_stop_the_others(exported: Path, song: Path, tmp_
         str(tmp_path / "*.mp3"),
         str(song),
     )
-    assert done.exit_code == 1
-    assert str(song) in done.stdout
-    skipped = [line for line in done.stderr.splitlines() if line.startswith("Skipped: ")]
+    assert result.exit_code == 1
+    assert str(song) in result.stdout
+    skipped = [line for line in result.stderr.splitlines() if line.startswith("Skipped: ")]
     assert len(skipped) == 4
 
 
 def test_names_are_read_from_standard_input(exported: Path, song: Path, tmp_path: Path) -> None:
     shutil.copy(song, tmp_path / "b.wav")
     lines = f"{song}\n\n{tmp_path}/*.wav\n"
-    done = CliRunner().invoke(main, [str(exported), "-", "--json"], input=lines)
-    assert done.exit_code == 0, done.output
-    assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [str(song), f"{tmp_path}/b.wav"]
-    done = CliRunner().invoke(main, [str(exported), "-"], input="")
-    assert done.exit_code == 2
+    result = CliRunner().invoke(main, [str(exported), "-", "--json"], input=lines)
+    assert result.exit_code == 0, result.output
+    assert [json.loads(line)["file"] for line in result.stdout.splitlines()] == [
+        str(song),
+        f"{tmp_path}/b.wav",
+    ]
+    result = CliRunner().invoke(main, [str(exported), "-"], input="")
+    assert result.exit_code == 2
 
 
 def test_an_impossible_file_name_does_not_stop_the_others(exported: Path, song: Path) -> None:
     lines = f"{'x' * 300}.wav\nnul\0.wav\n{song}\n"
-    done = CliRunner().invoke(main, [str(exported), "-"], input=lines)
-    assert done.exit_code == 1, done.output
-    assert str(song) in done.stdout
-    long, nul = [line for line in done.stderr.splitlines() if line.startswith("Skipped: ")]
+    result = CliRunner().invoke(main, [str(exported), "-"], input=lines)
+    assert result.exit_code == 1, result.output
+    assert str(song) in result.stdout
+    long, nul = [line for line in result.stderr.splitlines() if line.startswith("Skipped: ")]
     assert "File name too long" in long
     assert r"'nul\x00.wav'" in nul
 
 
 def test_a_space_at_the_end_of_a_name_is_kept(exported: Path, song: Path, tmp_path: Path) -> None:
     odd = str(shutil.copy(song, tmp_path / "song.wav "))
-    done = CliRunner().invoke(main, [str(exported), "-", "--json"], input=f"{odd}\r\n")
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["file"] == odd
+    result = CliRunner().invoke(main, [str(exported), "-", "--json"], input=f"{odd}\r\n")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["file"] == odd
 
 
 def test_an_image_model_reads_images_from_a_folder(bundle_copy: Path, song: Path, tmp_path: Path) -> None:
@@ -157,25 +160,25 @@ def test_an_image_model_reads_images_from_a_folder(bundle_copy: Path, song: Path
     music.mkdir()
     shutil.copy(song, music)
     (music / "cover.PNG").write_text("not an image")
-    done = run(str(bundle_copy), str(music))
-    assert done.exit_code == 2
-    assert "cover.PNG" in done.stderr
-    assert "none of the 1 files could be read" in done.stderr
+    result = run(str(bundle_copy), str(music))
+    assert result.exit_code == 2
+    assert "cover.PNG" in result.stderr
+    assert "none of the 1 files could be read" in result.stderr
 
 
 def test_a_file_that_is_too_short_is_reported(exported: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "short.wav", [0.0] * 100, 22050)
-    done = run(str(exported), str(tmp_path / "short.wav"))
-    assert done.exit_code == 2
-    assert "short.wav: too short (100 samples at 22050 Hz" in done.stderr
+    result = run(str(exported), str(tmp_path / "short.wav"))
+    assert result.exit_code == 2
+    assert "short.wav: too short (100 samples at 22050 Hz" in result.stderr
 
 
 def test_a_long_track_has_a_timeline(exported: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     soundfile.write(tmp_path / "long.wav", 0.1 * rng.normal(size=70 * 22050), 22050)
-    done = run(str(exported), str(tmp_path / "long.wav"), "--timeline")
-    assert done.exit_code == 0, done.output
-    assert done.stdout.splitlines()[1].startswith("  0:00 ")
+    result = run(str(exported), str(tmp_path / "long.wav"), "--timeline")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[1].startswith("  0:00 ")
     content = json.loads(run(str(exported), str(tmp_path / "long.wav"), "--json").stdout)
     assert len(content["segments"]) == 2
     assert content["segments"][1]["start_s"] > 0
@@ -188,26 +191,26 @@ def test_equal_neighbouring_segments_are_merged() -> None:
 
 def test_nothing_readable_is_status_2(exported: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_text("not audio")
-    done = run(str(exported), str(tmp_path / "broken.wav"))
-    assert done.exit_code == 2
-    assert "none of the 1 files could be read" in done.stderr
+    result = run(str(exported), str(tmp_path / "broken.wav"))
+    assert result.exit_code == 2
+    assert "none of the 1 files could be read" in result.stderr
     (tmp_path / "empty").mkdir()
-    done = run(str(exported), str(tmp_path / "empty"))
-    assert done.exit_code == 2
-    assert "the arguments match no file" in done.stderr
+    result = run(str(exported), str(tmp_path / "empty"))
+    assert result.exit_code == 2
+    assert "the arguments match no file" in result.stderr
 
 
 def test_a_corrupt_export_is_reported_in_one_line(bundle_copy: Path, song: Path) -> None:
     (bundle_copy / "labels.json").unlink()
-    done = run(str(bundle_copy), str(song))
-    assert done.exit_code == 2
-    (line,) = done.stderr.strip().splitlines()
+    result = run(str(bundle_copy), str(song))
+    assert result.exit_code == 2
+    (line,) = result.stderr.strip().splitlines()
     assert f"{bundle_copy}/labels.json: missing" in line
 
 
 def test_debug_keeps_the_traceback(tmp_path: Path) -> None:
-    done = run(str(tmp_path / "nowhere"), "song.wav", "--debug")
-    assert type(done.exception).__name__ == "ExportError"
+    result = run(str(tmp_path / "nowhere"), "song.wav", "--debug")
+    assert type(result.exception).__name__ == "ExportError"
 
 
 @pytest.mark.slow
@@ -217,15 +220,15 @@ def test_a_file_name_that_is_not_valid_utf8_is_read(
 ) -> None:
     odd = os.fsencode(tmp_path) + b"/caf\xe9.wav"
     shutil.copy(song, os.fsdecode(odd))
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "results.predict", exported, odd if source == "argument" else "-", "--json"],
         input=odd + b"\n",
         capture_output=True,
         cwd=ROOT,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["file"].endswith(r"caf\xe9.wav")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["file"].endswith(r"caf\xe9.wav")
 
 
 def test_a_probability_below_the_minimum_confidence_is_unsure(exported: Path, song: Path) -> None:

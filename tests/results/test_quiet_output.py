@@ -4,8 +4,8 @@ from tests.support.processes import python
 
 
 def test_keras_comes_without_a_word() -> None:
-    done = python("from data.io.keras_import import import_keras; import_keras(); import keras")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    result = python("from data.io.keras_import import import_keras; import_keras(); import keras")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 def test_a_failed_import_is_not_hidden() -> None:
@@ -20,7 +20,7 @@ def test_a_failed_import_is_not_hidden() -> None:
         "from data.io.keras_import import import_keras\n"
         "import_keras()\n"
     )
-    done = python(code)
-    assert done.returncode == 1
-    assert "why it failed" in done.stderr
-    assert "ImportError: no keras" in done.stderr
+    result = python(code)
+    assert result.returncode == 1
+    assert "why it failed" in result.stderr
+    assert "ImportError: no keras" in result.stderr

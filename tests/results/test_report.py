@@ -18,8 +18,8 @@ def run(*arguments: str) -> Result:
 def page(made_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of two runs."""
     out = tmp_path_factory.mktemp("report") / "report.html"
-    done = run("first", "again", "--runs", str(made_runs), "--out", str(out))
-    assert done.exit_code == 0, done.output
+    result = run("first", "again", "--runs", str(made_runs), "--out", str(out))
+    assert result.exit_code == 0, result.output
     return out
 
 
@@ -73,8 +73,8 @@ def test_thousands_of_trials_keep_the_report_small(page: Path, tmp_path: Path) -
     accuracies: list[float | None] = [0.3 + 0.0001 * number for number in range(5000)]
     write_scores(tmp_path, "many", accuracies)
     out = tmp_path / "many.html"
-    done = run("many", "--runs", str(tmp_path), "--out", str(out))
-    assert done.exit_code == 0, done.output
+    result = run("many", "--runs", str(tmp_path), "--out", str(out))
+    assert result.exit_code == 0, result.output
     assert out.stat().st_size < page.stat().st_size + 400_000
     assert "is missing; it is written when a trial ends" in out.read_text()  # no predictions were stored
 
@@ -82,8 +82,8 @@ def test_thousands_of_trials_keep_the_report_small(page: Path, tmp_path: Path) -
 def test_names_are_escaped(tmp_path: Path) -> None:
     write_scores(tmp_path, "<img src=x onerror=alert(1)>", [0.5, 0.6])
     out = tmp_path / "out.html"
-    done = run("<img src=x onerror=alert(1)>", "--runs", str(tmp_path), "--out", str(out))
-    assert done.exit_code == 0, done.output
+    result = run("<img src=x onerror=alert(1)>", "--runs", str(tmp_path), "--out", str(out))
+    assert result.exit_code == 0, result.output
     assert "<img src=x" not in out.read_text()
 
 
@@ -95,9 +95,9 @@ def test_bad_input_is_one_line_and_writes_nothing(made_runs: Path, tmp_path: Pat
         (("first", "--runs", str(made_runs), "--out", str(tmp_path)), "this is a folder; name a file"),
     ):
         out = () if "--out" in arguments else ("--out", str(tmp_path / "out.html"))
-        done = run(*arguments, *out)
-        assert done.exit_code == 2
-        (line,) = done.stderr.strip().splitlines()
+        result = run(*arguments, *out)
+        assert result.exit_code == 2
+        (line,) = result.stderr.strip().splitlines()
         assert message in line
     assert not (tmp_path / "out.html").exists()
     assert run().exit_code == 2

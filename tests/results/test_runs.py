@@ -28,20 +28,20 @@ def folder(tmp_path: Path) -> Path:
 def test_the_list_shows_scores_sizes_and_dependents(folder: Path) -> None:
     (folder / "broken").mkdir()
     (folder / "broken" / "run.json").write_text('{"format": 99}')
-    done = run("list", "--runs", folder)
-    assert done.exit_code == 0, done.output
-    broken, first, second = done.stdout.splitlines()[1:]
+    result = run("list", "--runs", folder)
+    assert result.exit_code == 0, result.output
+    broken, first, second = result.stdout.splitlines()[1:]
     assert broken.split()[:2] == ["broken", "unreadable"]
     assert first.split()[:6] == ["first", "features_mlp", "finished", "3", "75.0", "%"]
     assert first.split()[-1] == "second"
     assert second.split()[:6] == ["second", "features_mlp", "finished", "1", "70.0", "%"]
-    assert "format 99" in done.stderr
+    assert "format 99" in result.stderr
     assert run("list", "--runs", folder / "nothing").exit_code == 2
 
 
 def test_a_run_is_renamed_and_its_dependents_follow(folder: Path) -> None:
-    done = run("rename", "first", "start", "--runs", folder)
-    assert done.exit_code == 0, done.output
+    result = run("rename", "first", "start", "--runs", folder)
+    assert result.exit_code == 0, result.output
     renamed = RunFolder.at(folder, "start")
     assert renamed.info().name == "start"
     assert len(renamed.trials()) == 3
@@ -60,29 +60,29 @@ def test_a_run_is_renamed_and_its_dependents_follow(folder: Path) -> None:
     ],
 )
 def test_a_name_that_cannot_be_used_is_one_line(folder: Path, name: str, message: str) -> None:
-    done = run("rename", "first", name, "--runs", folder)
-    assert done.exit_code == 2
-    assert message in done.stderr
+    result = run("rename", "first", name, "--runs", folder)
+    assert result.exit_code == 2
+    assert message in result.stderr
     assert RunFolder.at(folder, "first").info().name == "first"
 
 
 def test_nothing_is_deleted_without_confirmation(folder: Path) -> None:
-    done = run("delete", "first", "--runs", folder, answer="n\n")
-    assert done.exit_code == 1
-    assert "first: 3 trials, 0.0 MB, warm-started second" in done.stdout
+    result = run("delete", "first", "--runs", folder, answer="n\n")
+    assert result.exit_code == 1
+    assert "first: 3 trials, 0.0 MB, warm-started second" in result.stdout
     assert (folder / "first").is_dir()
-    done = run("delete", "first", "second", "--runs", folder, answer="y\n")
-    assert done.exit_code == 0, done.output
-    assert "Delete 2 runs?" in done.stdout
+    result = run("delete", "first", "second", "--runs", folder, answer="y\n")
+    assert result.exit_code == 0, result.output
+    assert "Delete 2 runs?" in result.stdout
     assert list(folder.iterdir()) == []
 
 
 def test_a_run_in_use_is_kept(folder: Path) -> None:
     with claimed(RunFolder.at(folder, "first"), new=False):
         for arguments in (("delete", "first", "--yes"), ("rename", "first", "start")):
-            done = run(*arguments, "--runs", folder)
-            assert done.exit_code == 2
-            assert "another process is searching" in done.stderr
+            result = run(*arguments, "--runs", folder)
+            assert result.exit_code == 2
+            assert "another process is searching" in result.stderr
     assert RunFolder.at(folder, "first").info().name == "first"
 
 
@@ -92,8 +92,8 @@ def test_an_archive_holds_the_whole_run_and_is_not_replaced(folder: Path, tmp_pa
         for path in (folder / "first").rglob("*")
         if path.is_file() and path.name != ".lock"
     }
-    done = run("archive", "first", "--runs", folder, "--to", tmp_path / "kept", "--delete", "--yes")
-    assert done.exit_code == 0, done.output
+    result = run("archive", "first", "--runs", folder, "--to", tmp_path / "kept", "--delete", "--yes")
+    assert result.exit_code == 0, result.output
     assert not (folder / "first").exists()
     with tarfile.open(tmp_path / "kept" / "first.tar.gz") as archive:
         archive.extractall(folder, filter="data")
@@ -111,6 +111,6 @@ def test_unknown_runs_and_buckets_are_one_line(folder: Path, monkeypatch: pytest
         (("delete", "third", "--runs", folder), "no run 'third'"),
         (("delete", "first", "--runs", "s3://bucket/runs"), "runs in a bucket are only listed"),
     ):
-        done = run(*arguments)
-        assert done.exit_code == 2
-        assert message in done.stderr
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert message in result.stderr

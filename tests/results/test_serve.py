@@ -294,23 +294,23 @@ def test_a_missing_extra_is_named(exported: Path) -> None:
         f"sys.argv = ['serve', {str(exported)!r}]\n"
         "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.strip() == "Error: fastapi not installed; run: pip install 'genre-search[serve]'"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr.strip() == "Error: fastapi not installed; run: pip install 'genre-search[serve]'"
 
 
 def test_a_port_in_use_is_reported_in_one_line(exported: Path) -> None:
     with listen("127.0.0.1", 0) as taken:
         taken.listen()
-        done = CliRunner().invoke(main, [str(exported), "--port", str(taken.getsockname()[1])])
-    assert done.exit_code == 2
-    assert "Address already in use; name another" in done.stderr
+        result = CliRunner().invoke(main, [str(exported), "--port", str(taken.getsockname()[1])])
+    assert result.exit_code == 2
+    assert "Address already in use; name another" in result.stderr
 
 
 def test_a_missing_export_is_reported_in_one_line(tmp_path: Path) -> None:
-    done = CliRunner().invoke(main, [str(tmp_path / "nowhere"), "--port", "0"])
-    assert done.exit_code == 2
-    assert "no such folder" in done.stderr
+    result = CliRunner().invoke(main, [str(tmp_path / "nowhere"), "--port", "0"])
+    assert result.exit_code == 2
+    assert "no such folder" in result.stderr
 
 
 def test_the_options_reach_the_application(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,9 +334,9 @@ def test_the_options_reach_the_application(exported: Path, monkeypatch: pytest.M
         "--min-confidence": 0.4,
     }
     words = [str(word) for pair in options.items() for word in pair]
-    done = CliRunner().invoke(main, [str(exported), *words])
-    assert done.exit_code == 0, done.output
-    assert done.output.startswith(f"Serving {exported} on http://127.0.0.2:")
+    result = CliRunner().invoke(main, [str(exported), *words])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(f"Serving {exported} on http://127.0.0.2:")
     assert seen == {
         "limits": Limits(5, 3, 4),
         "workers": 1,

@@ -16,8 +16,8 @@ def run(*arguments: str) -> Result:
 
 
 def test_a_trial_is_shown_with_configuration_scores_curve_and_confusion(made_runs: Path) -> None:
-    done = run("first:1", "--runs", str(made_runs))
-    assert done.exit_code == 0, done.output
+    result = run("first:1", "--runs", str(made_runs))
+    assert result.exit_code == 0, result.output
     for text in (
         "Trial first:1",
         "COMPLETE",
@@ -28,46 +28,46 @@ def test_a_trial_is_shown_with_configuration_scores_curve_and_confusion(made_run
         "1 blues",
         "SYNTHETIC",
     ):
-        assert text in done.stdout
-    assert "Run first" not in done.stdout
+        assert text in result.stdout
+    assert "Run first" not in result.stdout
 
 
 def test_a_run_is_shown_with_its_best_trial(made_runs: Path) -> None:
-    done = run("again", "--runs", str(made_runs))
-    assert done.exit_code == 0, done.output
-    assert "Run again" in done.stdout
-    assert "2 COMPLETE" in done.stdout
-    assert "best" in done.stdout
+    result = run("again", "--runs", str(made_runs))
+    assert result.exit_code == 0, result.output
+    assert "Run again" in result.stdout
+    assert "2 COMPLETE" in result.stdout
+    assert "best" in result.stdout
 
 
 def test_a_failed_trial_is_shown_with_its_error(made_runs: Path) -> None:
-    done = run("first:3", "--runs", str(made_runs))
-    assert done.exit_code == 0, done.output
-    assert "FAIL" in done.stdout
-    assert "ValueError: <too wide>" in done.stdout
-    assert "units_1" in done.stdout
+    result = run("first:3", "--runs", str(made_runs))
+    assert result.exit_code == 0, result.output
+    assert "FAIL" in result.stdout
+    assert "ValueError: <too wide>" in result.stdout
+    assert "units_1" in result.stdout
 
 
 def test_a_search_over_several_families_is_shown_with_the_best_of_all(tmp_path: Path) -> None:
     for family, n_correct in (("features_mlp", 60), ("melspec_cnn", 70)):
         written = write_scores(tmp_path, f"all-{family}", [n_correct / 100], family=family)
         write_judgement(written, "t0", n_correct)
-    done = run("all:best", "--runs", str(tmp_path))
-    assert done.exit_code == 0, done.output
-    assert "Trial all-melspec_cnn:0" in done.stdout
-    done = run("all:1", "--runs", str(tmp_path))
-    assert done.exit_code == 2
-    assert "name one of all-features_mlp:1, all-melspec_cnn:1" in done.stderr
+    result = run("all:best", "--runs", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert "Trial all-melspec_cnn:0" in result.stdout
+    result = run("all:1", "--runs", str(tmp_path))
+    assert result.exit_code == 2
+    assert "name one of all-features_mlp:1, all-melspec_cnn:1" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("reference", "message"), [("frist", "nearest name is 'first'"), ("first:9", "first:3")]
 )
 def test_a_wrong_name_is_answered_with_the_nearest(made_runs: Path, reference: str, message: str) -> None:
-    done = run(reference, "--runs", str(made_runs))
-    assert done.exit_code == 2
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
+    result = run(reference, "--runs", str(made_runs))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_the_curve_has_one_block_per_epoch_up_to_a_limit() -> None:

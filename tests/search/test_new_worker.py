@@ -11,6 +11,7 @@ from search import SearchSettings, driver, run_search
 from tests.support.softmax import Softmax
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_grown_is_replaced(
     ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

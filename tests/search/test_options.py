@@ -50,6 +50,7 @@ def test_a_grid_is_searched_completely_and_cannot_be_extended(run_with: Any, tmp
         extend_search("grid", trials=1, runs=str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_deterministic_search_trains_and_is_recorded(run_with: Any) -> None:
     run = run_with(family="features_mlp", name="exact", trials=2, scheduler="none", deterministic=True)
     assert run.info().settings["deterministic"]

@@ -61,9 +61,7 @@ def test_the_command_with_all_options(
     assert "3/3 done" in result.stderr
 
 
-def test_a_partition_from_a_file(
-    ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path: Path
-) -> None:
+def test_a_partition_from_a_file(small_cache: Path, tmp_path: Path) -> None:
     parts = ["train", "train", "valid", "test"]
     lines = [
         f"{genre}/{genre}.{number:05d},{parts[number % 4]}"
@@ -72,10 +70,10 @@ def test_a_partition_from_a_file(
     ]
     partition = tmp_path / "partition.csv"
     partition.write_text("\n".join(["track_id,split", *lines]))
-    options = ("--family", "softmax", "--cache", small_cache, "--runs", tmp_path, "--name", "partition")
-    result = search(*options, "--splits", partition, "--trials", 1, "--max-epochs", 2)
-    assert result.exit_code == 0, result.output
-    info = RunFolder.at(tmp_path, "partition").info()
+    settings = SearchSettings.checked(
+        family="features_mlp", cache=str(small_cache), runs=str(tmp_path), splits=str(partition)
+    )
+    info = make_plan(settings).info
     assert (info.folds, info.n_validated, info.n_test, info.test_fraction) == (1, 15, 15, None)
 
 

@@ -30,7 +30,7 @@ GROUPS = np.arange(N) // 3
 
 
 def right_on(n_right: int, seed: int) -> np.ndarray:
-    """Predicted genres of which `n_right` are right, at random places."""
+    """Return predicted genres; `n_right` of them, at random places, are right."""
     order = np.random.default_rng(seed).permutation(N)
     predicted = TRUTH.copy()
     predicted[order[n_right:]] = (TRUTH[order[n_right:]] + 1) % len(GENRES)
@@ -59,14 +59,14 @@ def write_run(folder: Path, name: str, n_right: list[int], **info: object) -> Ru
     return run
 
 
-def trial(found: JudgedTrial | None) -> JudgedTrial:
-    assert found is not None
-    return found
+def existing(trial: JudgedTrial | None) -> JudgedTrial:
+    assert trial is not None
+    return trial
 
 
 def test_the_best_trial_with_interval_and_paired_difference(tmp_path: Path) -> None:
     run = write_run(tmp_path, "night run", [75, 120, 0, 117])
-    best, baseline = trial(best_trial(run)), trial(baseline_trial(run))
+    best, baseline = existing(best_trial(run)), existing(baseline_trial(run))
     assert (best.name, best.score, best.config) == ("night run:1", 0.8, {"units": 17})
     groups = TrackGroups.of([str(number) for number in GROUPS])
     low, high = (float(bound) for bound in accuracy_interval(right_on(120, 1) == TRUTH, groups))
@@ -132,7 +132,7 @@ def test_the_choice_of_the_epoch_is_corrected_where_epochs_are_stored(tmp_path: 
 
 def test_the_score_of_another_metric(tmp_path: Path) -> None:
     run = write_run(tmp_path, "loss", [110, 120], settings={"metric": "log_loss"})
-    best = trial(best_trial(run))
+    best = existing(best_trial(run))
     low, high = best.interval()
     assert low < high
     line = run_lines(run)[1]
@@ -140,8 +140,8 @@ def test_the_score_of_another_metric(tmp_path: Path) -> None:
 
 
 def test_trials_on_different_tracks_are_ordered_on_those_of_all(tmp_path: Path) -> None:
-    whole = trial(best_trial(write_run(tmp_path, "whole", [75, 110])))
-    other = trial(best_trial(write_run(tmp_path, "other", [120, 75])))
+    whole = existing(best_trial(write_run(tmp_path, "whole", [75, 110])))
+    other = existing(best_trial(write_run(tmp_path, "other", [120, 75])))
     assert [each.run for each in in_order([whole, other])] == ["other", "whole"]
     # On the tracks of a hold-out, the one that is better on all tracks can be worse.
     rows = np.flatnonzero(whole.right & ~other.right)[:5]

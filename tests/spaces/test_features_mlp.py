@@ -179,14 +179,15 @@ def test_a_refit_on_all_rows_has_no_predictions() -> None:
     assert outcome.probabilities[0].shape == (0, 3)
 
 
-def test_networks_of_other_widths_are_not_compiled_again() -> None:
+def test_other_networks_are_not_compiled_again() -> None:
     task = task_of(folds=2, tracks=8)
     for config in (
         EVERY_OPTION,
         {**EVERY_OPTION, "units_1": 20, "activation": "silu", "optimizer": "rmsprop"},
+        {**EVERY_OPTION, "layers": 1, "normalisation": "layer"},
     ):
         FAMILY.learner(config, task, seed=0).run_epoch(0)
-    assert compiled_epoch(2, "batch").trace_count == 1
+    assert compiled_epoch().trace_count == 1
 
 
 def test_many_trials_leave_a_bounded_number_of_graphs() -> None:
@@ -196,11 +197,8 @@ def test_many_trials_leave_a_bounded_number_of_graphs() -> None:
         return sum(issubclass(type(candidate), FuncGraph) for candidate in gc.get_objects())
 
     task = task_of(folds=2, tracks=8)
-    # Compile every function that the configurations below need.
-    for layers in (1, 2):
-        for normalisation in ("none", "layer"):
-            config = {**EVERY_OPTION, "layers": layers, "normalisation": normalisation}
-            FAMILY.learner(config, task, seed=0).run_epoch(0)
+    # Compile the function that all configurations below share.
+    FAMILY.learner(EVERY_OPTION, task, seed=0).run_epoch(0)
     n_graphs = count_graphs()
     for number in range(8):
         config = {
@@ -217,9 +215,11 @@ def test_many_trials_leave_a_bounded_number_of_graphs() -> None:
 
 def test_a_checkpoint_of_an_earlier_version_is_refused() -> None:
     learner = FAMILY.learner(EVERY_OPTION, task_of(), seed=0)
-    state = {name: value for name, value in learner.state().items() if name != "format"}
-    with pytest.raises(RunError, match="another version of the program"):
-        learner.restore(state)
+    state = learner.state()
+    unversioned = {name: value for name, value in state.items() if name != "format"}
+    for earlier in (unversioned, {**state, "format": np.array(2)}):
+        with pytest.raises(RunError, match="another version of the program"):
+            learner.restore(earlier)
 
 
 def test_a_scaler_is_fitted_once_for_all_trials_of_a_task(monkeypatch: pytest.MonkeyPatch) -> None:

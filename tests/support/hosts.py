@@ -205,8 +205,8 @@ class Hosts:
         try:
             wait_until(sign.exists, what=f"host {name} was up", alive=process)
         except AssertionError as error:
-            said = (self.shared / f"log-{name}").read_text()
-            raise RuntimeError(f"host {name} did not come up: {said}") from error
+            log = (self.shared / f"log-{name}").read_text()
+            raise RuntimeError(f"host {name} did not come up: {log}") from error
         return host
 
     def down(self) -> None:
@@ -244,6 +244,6 @@ def hosts(shared: Path, profile: str) -> Iterator[Hosts]:
 
 
 def _ip(*arguments: str) -> None:
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+    result = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise RuntimeError(f"ip {' '.join(arguments)}: {result.stderr.strip()}")

@@ -1,4 +1,4 @@
-"""A search over Ray nodes of one machine, one of which is lost: ``python -m tests.support.nodes CACHE RUNS``.
+"""A search over Ray nodes on one machine that loses one: ``python -m tests.support.nodes CACHE RUNS``.
 
 It runs in a process of its own, because a process has one cluster. The GPUs are only counted. It prints the
 node that was lost and its replacement; the trials write notes into the run's folder.

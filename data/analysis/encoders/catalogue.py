@@ -9,19 +9,24 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from data.analysis.encoders import musicnn
 from data.analysis.encoders.base import Encoder
+from data.analysis.encoders.musicnn_onnx import FILE as ONNX_FORM
+from data.analysis.encoders.musicnn_onnx import OnnxMusicnn
 from data.analysis.encoders.musicnn_weights import find_weights
 from data.analysis.encoders.onnx import OnnxEncoder, files_of
 from data.analysis.encoders.pooling import POOLINGS
 from data.analysis.kinds import FEATURE_KIND, SPECTROGRAM_KINDS
 from data.analysis.parameters import Embedding
 from data.errors import EncoderError
+from data.io.extras import check_installed
 from data.io.folder import Folder
 from data.io.keras_import import import_keras
+from data.io.runtime import Runtime
 from data.io.scratch import making, scratch_folder, used
 
 MUSICNN = "musicnn"
@@ -87,6 +92,7 @@ def find_encoders(
         if value == MUSICNN:
             encoders.append(_musicnn(weights))
         elif value.lower().endswith(".onnx"):
+            check_installed("onnx", option=f"--embedding {value}", modules=("onnx",))
             encoders.append(_onnx(Path(value), rate, seconds))
         else:
             raise EncoderError(f"--embedding {value}: unknown; use {MUSICNN} or a FILE.onnx")
@@ -106,7 +112,7 @@ def copy_encoder(source: Folder, target: Path) -> None:
     """
     names = source.names()
     if not names:
-        raise _missing(source, source.path.rpartition("/")[2])
+        raise _missing(source.uri, source.path.rpartition("/")[2])
     target.mkdir(parents=True)
     for name in names:
         with source.reading(name) as stream, (target / name).open("wb") as file:
@@ -115,15 +121,17 @@ def copy_encoder(source: Folder, target: Path) -> None:
 
 
 @contextmanager
-def copied_files(folder: Folder, name: str, embedding: Embedding) -> Iterator[Path]:
-    """Yield a local folder with the files that `EncoderFiles.copy_to` copied; a bucket's are fetched once.
+def copied_files(encoders: str, name: str, embedding: Embedding) -> Iterator[Path]:
+    """Yield a local folder with the files that `EncoderFiles.copy_to` copied.
+
+    Files in a bucket are downloaded once.
 
     Parameters
     ----------
-    folder : Folder
-        Folder of the copies.
+    encoders : str
+        Path or URI of the folder with one folder per encoder.
     name : str
-        The encoder's name, for messages.
+        The encoder's name.
     embedding : Embedding
         Parameters that the files must match.
 
@@ -132,12 +140,17 @@ def copied_files(folder: Folder, name: str, embedding: Embedding) -> Iterator[Pa
     EncoderError
         If they are missing.
     """
+    if "://" not in encoders:
+        # Not as a `Folder`, because an installation that only predicts has no pyarrow.
+        path = Path(encoders).expanduser().absolute() / name
+        if not path.is_dir() or not any(path.iterdir()):
+            raise _missing(str(path), name)
+        yield path
+        return
+    folder = Folder.at(encoders) / name
     names = folder.names()
     if not names:
-        raise _missing(folder, name)
-    if folder.is_local:
-        yield folder.local
-        return
+        raise _missing(folder.uri, name)
     with tempfile.TemporaryDirectory() as temporary:
         for file in names:
             path = scratch_folder() / f"encoder-{embedding.sha256[:32]}-{file}"
@@ -149,7 +162,7 @@ def copied_files(folder: Folder, name: str, embedding: Embedding) -> Iterator[Pa
         yield Path(temporary)
 
 
-def open_encoder(folder: Path, name: str, embedding: Embedding) -> Encoder:
+def open_encoder(folder: Path, name: str, embedding: Embedding, *, runtime: Runtime = "keras") -> Encoder:
     """Open the encoder whose files are in a local folder.
 
     Parameters
@@ -160,6 +173,8 @@ def open_encoder(folder: Path, name: str, embedding: Embedding) -> Encoder:
         The encoder's name, for messages.
     embedding : Embedding
         Parameters that the files must match.
+    runtime : str
+        What evaluates MusiCNN; its ONNX form is part of exports only.
 
     Raises
     ------
@@ -167,19 +182,21 @@ def open_encoder(folder: Path, name: str, embedding: Embedding) -> Encoder:
         If a file is missing, or its content has changed since the cache was made.
     """
     if embedding.encoder == MUSICNN:
-        import_keras()
         weights = find_weights(folder)
         _require_same(_digest([weights.data, weights.index]), embedding, folder, name)
+        if runtime == "onnx" and ((folder / ONNX_FORM).is_file() or find_spec("tensorflow") is None):
+            return OnnxMusicnn(folder)
+        import_keras()
         return musicnn.Musicnn(weights)
-    _require_same(_digest(files_of(folder / _ONNX_FILE)), embedding, folder, name)
+    _require_same(_digest(_copied_onnx_files(folder)), embedding, folder, name)
     return OnnxEncoder(
         folder / _ONNX_FILE, sample_rate=embedding.sample_rate, seconds=embedding.patch_seconds
     )
 
 
-def _missing(folder: Folder, name: str) -> EncoderError:
+def _missing(folder: str, name: str) -> EncoderError:
     return EncoderError(
-        f"{folder.uri}: the files of encoder {name!r} are missing; copy the folder again, or prepare the"
+        f"{folder}: the files of encoder {name!r} are missing; copy the folder again, or prepare the"
         " cache in a new folder"
     )
 
@@ -223,8 +240,19 @@ def _onnx(path: Path, rate: int | None, seconds: float | None) -> EncoderFiles:
     return EncoderFiles(name, embedding, files)
 
 
+def _copied_onnx_files(folder: Path) -> list[Path]:
+    """List the copies of an ONNX file and of its tensors, in the order of `files_of`, which needs onnx."""
+    path = folder / _ONNX_FILE
+    if not path.is_file():
+        raise EncoderError(f"{path}: missing; copy the folder again")
+    others = [file for file in sorted(folder.iterdir()) if file != path and not _LICENCE.match(file.name)]
+    # The file names those of its tensors; other files, such as those of a file manager, are none of its own.
+    content = path.read_bytes() if others else b""
+    return [path, *(file for file in others if file.name.encode() in content)]
+
+
 def _digest(paths: Sequence[Path]) -> str:
-    """SHA-256 hex digest of the concatenated files."""
+    """Return the SHA-256 of the concatenated files, in hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:
         try:

@@ -26,7 +26,7 @@ LAYER = "maximum+mean"
 """Outputs of the network that form the vector."""
 DIMENSION = 1506
 """Length of a patch's vector: maximum and mean over the patch of 753 channels."""
-_BATCH = 16
+BATCH = 16
 """Patches per batch, with 145 MB of activations."""
 TAGS = (
     "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s",
@@ -78,7 +78,7 @@ class Musicnn(Encoder):
     def outputs(self, y: np.ndarray) -> dict[str, np.ndarray]:
         """All outputs of the network, each of shape (n_patches, ...); see `musicnn_network.build`."""
         patches = log_mel_patches(y)
-        pieces = [self._run(patches[first : first + _BATCH]) for first in range(0, len(patches), _BATCH)]
+        pieces = [self._run(patches[first : first + BATCH]) for first in range(0, len(patches), BATCH)]
         outputs = {name: np.concatenate([piece[name].numpy() for piece in pieces]) for name in pieces[0]}
         if not all(np.isfinite(values).all() for values in outputs.values()):
             raise EncoderError("musicnn: the network's output is not finite")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from data.analysis.encoders.base import Encoder
 from data.errors import EncoderError
+from data.io.onnx_session import first_line, open_session
 
 _EMBEDDING_NAMES = ("embedding", "embeddings")
 """Names of the output to use if a file has several."""
@@ -23,9 +23,6 @@ _BATCH = 8
 """Patches per batch."""
 _PROBE_SECONDS = 3.0
 """Length of the noise that tests an encoder without a fixed patch length."""
-
-_MAX_REASON = 240
-"""Maximum number of characters to show of an error of onnxruntime."""
 
 
 class OnnxEncoder(Encoder):
@@ -110,7 +107,7 @@ class OnnxEncoder(Encoder):
             (output,) = self._session.run([self._output], {self._input: np.ascontiguousarray(audio)})
         except Exception as error:  # the errors of onnxruntime have no common base class
             raise EncoderError(
-                f"{self._name}: fails on audio of shape {audio.shape} ({_first_line(error)});"
+                f"{self._name}: fails on audio of shape {audio.shape} ({first_line(error)});"
                 " set the length of a patch with --embedding-seconds, or export it with a dynamic axis"
             ) from error
         vectors = np.asarray(output, dtype=np.float32)
@@ -237,7 +234,7 @@ def files_of(path: str | Path) -> list[Path]:
     except OSError as error:
         raise EncoderError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:  # protobuf's errors
-        raise EncoderError(f"{path}: not an ONNX file ({_first_line(error)})") from error
+        raise EncoderError(f"{path}: not an ONNX file ({first_line(error)})") from error
     names = {
         ExternalDataInfo(tensor).location for tensor in model.graph.initializer if uses_external_data(tensor)
     }
@@ -250,16 +247,11 @@ def files_of(path: str | Path) -> list[Path]:
 def _session(path: Path) -> Any:
     if not path.is_file():
         raise EncoderError(f"{path}: no such file; --embedding takes musicnn or an ONNX file")
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    # Several worker processes share the cores.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # Several worker processes share the cores.
+        return open_session(path, threads=1)
     except Exception as error:  # the errors of onnxruntime have no common base class
-        raise EncoderError(f"{path}: onnxruntime cannot load it ({_first_line(error)})") from error
+        raise EncoderError(f"{path}: onnxruntime cannot load it ({first_line(error)})") from error
 
 
 def _number(text: str | None) -> float | None:
@@ -268,13 +260,3 @@ def _number(text: str | None) -> float | None:
         return None if text is None else float(text)
     except ValueError:
         return None
-
-
-def _first_line(error: Exception) -> str:
-    """Shorten an error of onnxruntime or protobuf: no codes, no source locations."""
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if opset := re.search(r"Opset (\d+) is under development.* is till opset (\d+)", text):
-        return f"it needs opset {opset[1]}, but onnxruntime supports opsets up to {opset[2]}; export it again"
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
-    text = re.sub(r"/\S+\.(?:h|cc):\d+ .*?\) ", "", text)
-    return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}..."

@@ -30,12 +30,8 @@ _VALUE_AND_SLOPE = (_relu, _gelu, _silu, _tanh)
 """Functions that return value and slope, in the order of `spaces.training.dense.network.ACTIVATIONS`."""
 
 
-def activate(x: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-    """Apply an activation.
-
-    The slope is computed together with the value and enters the gradient through ``value + slope * (x - x)``.
-    Two reasons: the gradient of a branch in the graph takes longer than a small layer, and the custom
-    gradient of `tf.nn.silu` would keep its graph for the lifetime of the process.
+def value_and_slope(x: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Apply an activation; return its values and its derivatives, both with the shape of `x`.
 
     Parameters
     ----------
@@ -44,7 +40,7 @@ def activate(x: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     number : tf.Tensor of int32, shape ()
         Position in `spaces.training.dense.network.ACTIVATIONS`.
     """
-    constant_x = tf.stop_gradient(x)
-    branches = [lambda function=function: function(constant_x) for function in _VALUE_AND_SLOPE]
-    value, slope = tf.switch_case(number, branches)
-    return tf.stop_gradient(value) + tf.stop_gradient(slope) * (x - constant_x)
+    value, slope = tf.switch_case(
+        number, [lambda function=function: function(x) for function in _VALUE_AND_SLOPE]
+    )
+    return value, slope

@@ -3,9 +3,8 @@
 ``Model.fit`` needs about 4 ms per step for networks of this size. The same step inside a compiled loop needs
 a tenth of that, and the fold axis trains all folds in one step; ``benchmarks/folds.py`` measures both.
 
-Compilation can take longer than training. The function is therefore compiled only once per number of hidden
-layers and normalisation; widths, folds, activation, optimizer, data, row order, rates and seeds are its
-arguments.
+Compilation can take longer than training. The function is therefore compiled only once per process; depth,
+widths, folds, activation, normalisation, optimizer, data, row order, rates and seeds are its arguments.
 """
 
 from __future__ import annotations
@@ -18,8 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from spaces.training.batching import Batches
-from spaces.training.dense.forward_pass import ForwardPass, TrainingPass
-from spaces.training.dense.network import ACTIVATIONS, Architecture
+from spaces.training.dense.forward_pass import Dropout, Form, TrainingPass, logits, position
+from spaces.training.dense.layers import HiddenLayer, Kind
+from spaces.training.dense.network import Architecture
+from spaces.training.dense.weights import MAX_LAYERS, packed, unpacked
 from spaces.training.learning_rates import OPTIMIZERS
 from spaces.training.mixup import mix_neighbours
 from spaces.training.optimizers import MAX_SLOTS, update
@@ -56,20 +57,18 @@ class CompiledEpoch:
 
     Parameters
     ----------
-    depth : int
-        Number of hidden layers.
-    normalisation : str
-        One of `spaces.training.dense.network.NORMALISATIONS`.
+    max_layers : int
+        Maximum number of hidden layers.
     """
 
-    def __init__(self, depth: int, normalisation: str) -> None:
-        self._forward = ForwardPass(depth, normalisation)
-        self._trained = self._forward.trained
-        self._weights = [_variable(rank) for rank in self._forward.ranks]
-        self._slots = [
-            [_variable(self._weights[position].shape.rank) for _ in range(MAX_SLOTS)]
-            for position in self._trained
-        ]
+    def __init__(self, max_layers: int = MAX_LAYERS) -> None:
+        self._max_layers = max_layers
+        n_weights = len(HiddenLayer._fields) * max_layers + 2
+        self._moments = list(range(2, n_weights - 2, 3))
+        self._trained = [number for number in range(n_weights) if number not in self._moments]
+        self._kernels = list(range(0, n_weights, 3))
+        self._weights = [_variable() for _ in range(n_weights)]
+        self._slots = [[_variable() for _ in range(MAX_SLOTS)] for _ in self._trained]
         self._steps = tf.Variable(0.0)
         self._variables = [*self._weights, *(slot for slots in self._slots for slot in slots), self._steps]
         number, integer = tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int32)
@@ -82,14 +81,14 @@ class CompiledEpoch:
                     for variable in [*self._variables, *self._weights]
                 ),
                 rows,
-                tf.TensorSpec([None, None], tf.int32),
+                tf.TensorSpec([None, None], tf.int64),
                 rows,
-                tf.TensorSpec([None, None, None], tf.int32),
+                tf.TensorSpec([None, None, None], tf.int64),
                 tf.TensorSpec([None, None, None], tf.float32),
                 tf.TensorSpec([None], tf.float32),
                 tf.TensorSpec([2], tf.int32),
                 number,
-                integer,
+                Form(integer, Kind(integer, integer)),
                 integer,
                 tf.TensorSpec([None, None], tf.float32),
                 (number,) * 5,
@@ -105,14 +104,16 @@ class CompiledEpoch:
 
     def initial_state(self, architecture: Architecture, seeds: Sequence[int]) -> State:
         """Draw initial weights from one seed per fold; the optimizer starts at zero."""
-        weights_by_fold = [architecture.initial_weights(seed) for seed in seeds]
+        weights_by_fold = [
+            packed(architecture.initial_weights(seed), architecture, self._max_layers) for seed in seeds
+        ]
         weights = [np.stack(values) for values in zip(*weights_by_fold, strict=True)]
         slots = [np.zeros_like(weights[position]) for position in self._trained for _ in range(MAX_SLOTS)]
         return tuple(map(tf.constant, (*weights, *slots, np.float32(0), *weights)))
 
-    def evaluation_weights(self, state: State, fold: int) -> list[np.ndarray]:
+    def evaluation_weights(self, architecture: Architecture, state: State, fold: int) -> list[np.ndarray]:
         """Return the averaged weights of a fold, in the order of the Keras model."""
-        return [value.numpy()[fold] for value in state[len(self._variables) :]]
+        return unpacked([value.numpy()[fold] for value in state[len(self._variables) :]], architecture)
 
     def run(
         self,
@@ -125,7 +126,7 @@ class CompiledEpoch:
         rates: np.ndarray,
         seed: tuple[int, int],
         keep: float,
-        activation: str,
+        architecture: Architecture,
         optimizer: str,
         knobs: Knobs,
         class_weights: np.ndarray | None = None,
@@ -138,7 +139,7 @@ class CompiledEpoch:
             Variables before the epoch.
         x, x_valid : tf.Tensor of float32, shape (n_folds, n, n_inputs) and (n_folds, n_valid, n_inputs)
             Prepared inputs, padded to the largest fold.
-        y : tf.Tensor of int32, shape (n_folds, n)
+        y : tf.Tensor of int64, shape (n_folds, n)
             Genre numbers; -1 for padding.
         batches : Batches
             Rows of each step.
@@ -148,8 +149,8 @@ class CompiledEpoch:
             Seed of the epoch's noise.
         keep : float
             Fraction of the previous average in the new average of the weights; 0 uses the current weights.
-        activation : str
-            One of `spaces.training.dense.network.ACTIVATIONS`.
+        architecture : Architecture
+            The networks.
         optimizer : str
             One of `spaces.training.learning_rates.OPTIMIZERS`.
         knobs : Knobs
@@ -176,20 +177,21 @@ class CompiledEpoch:
             knobs.dropout,
         )
         if class_weights is None:
-            # The last weight is the bias of the output layer, shape (n_folds, n_classes).
-            class_weights = np.ones(state[len(self._weights) - 1].shape, np.float32)
+            class_weights = np.ones((len(y), architecture.n_classes), np.float32)
         state, *results = self._run(
             state,
             x,
             y,
             x_valid,
-            tf.constant(batches.rows),
+            # All row numbers of the epoch in one transfer. They are int64 because TensorFlow keeps int32 in
+            # host memory, from which each step would copy its row numbers to a GPU.
+            tf.constant(batches.rows, tf.int64),
             tf.constant(batches.counts),
             tf.constant(rates, tf.float32),
             tf.constant(seed, tf.int32),
             tf.constant(keep, tf.float32),
-            tf.constant(_position(activation, ACTIVATIONS)),
-            tf.constant(_position(optimizer, OPTIMIZERS)),
+            Form.of(architecture),
+            position(optimizer, OPTIMIZERS),
             tf.constant(class_weights),
             tuple(tf.constant(value, tf.float32) for value in knob_values),
         )
@@ -207,7 +209,7 @@ class CompiledEpoch:
         rates: tf.Tensor,
         seed: tf.Tensor,
         keep: tf.Tensor,
-        activation: tf.Tensor,
+        form: Form,
         optimizer: tf.Tensor,
         class_weights: tf.Tensor,
         knobs: tuple[tf.Tensor, ...],
@@ -224,7 +226,7 @@ class CompiledEpoch:
                 counts[number],
                 tf.random.fold_in(seed, number),
                 rates[number],
-                activation,
+                form,
                 optimizer,
                 class_weights,
                 knobs,
@@ -237,14 +239,14 @@ class CompiledEpoch:
             keep * average + (1.0 - keep) * weight
             for average, weight in zip(state[n_variables:], trained[: len(self._weights)], strict=True)
         ]
-        predicted = tf.argmax(self._forward.logits(averages, x, activation), axis=2, output_type=tf.int32)
+        predicted = tf.argmax(_logits(averages, x, form), axis=2)
         correct = tf.cast(predicted == y, tf.float32)
         real = tf.cast(y >= 0, tf.float32)
         return (
             (*trained, *averages),
             total / tf.cast(steps, tf.float32),
             tf.reduce_sum(correct * real, axis=1) / tf.reduce_sum(real, axis=1),
-            tf.nn.softmax(self._forward.logits(averages, x_valid, activation)),
+            tf.nn.softmax(_logits(averages, x_valid, form)),
         )
 
     def _step(
@@ -254,14 +256,14 @@ class CompiledEpoch:
         counts: tf.Tensor,
         seed: tf.Tensor,
         rate: tf.Tensor,
-        activation: tf.Tensor,
+        form: Form,
         optimizer: tf.Tensor,
         class_weights: tf.Tensor,
         knobs: tuple[tf.Tensor, ...],
     ) -> tf.Tensor:
         """Take one optimizer step; return the loss of each fold."""
         smoothing, mixup, decay, input_dropout, dropout = knobs
-        n_classes = tf.shape(self._weights[-1].read_value())[1]
+        n_classes = tf.shape(class_weights)[1]
         target = tf.one_hot(y, n_classes) * (1.0 - smoothing) + smoothing / tf.cast(n_classes, tf.float32)
         # Padding rows have genre -1 and do not count.
         row_weights = tf.gather(class_weights, tf.maximum(y, 0), batch_dims=1)
@@ -273,44 +275,39 @@ class CompiledEpoch:
             lambda: mix_neighbours(rows, mixup, mixup_seed, row_axis=1, per_row=False),
             lambda: rows,
         )
-        training = TrainingPass(self._weights, counts[:, :, None], seed, input_dropout, dropout)
         weights = [weight.read_value() for weight in self._weights]
-        trained = [weights[position] for position in self._trained]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(trained)
-            logits = self._forward.logits(weights, x, activation, training)
-            losses = tf.nn.softmax_cross_entropy_with_logits(target, logits)
-            weighted = losses * row_weights * counts
-            fold_losses = tf.reduce_sum(weighted, axis=1) / tf.reduce_sum(counts, axis=1)
-            # The gradient of the sum is, for each fold, the gradient of its own mean loss.
-            loss = tf.reduce_sum(fold_losses)
-        gradients = tape.gradient(loss, trained)
-        with tf.control_dependencies(gradients):
-            for position in self._forward.kernels:
-                self._weights[position].assign_sub(rate * decay * weights[position])
+        networks = TrainingPass(weights, x, counts[:, :, None], form, Dropout(seed, input_dropout, dropout))
+        losses, slopes = tf.raw_ops.SoftmaxCrossEntropyWithLogits(
+            features=tf.reshape(networks.logits, [-1, n_classes]), labels=tf.reshape(target, [-1, n_classes])
+        )
+        shares = row_weights * counts / tf.reduce_sum(counts, axis=1, keepdims=True)
+        # The gradient of each fold is that of its own mean loss.
+        gradients = networks.gradients(tf.reshape(slopes, tf.shape(target)) * shares[:, :, None])
+        with tf.control_dependencies([*gradients, *networks.moments]):
+            for number, moments in zip(self._moments, networks.moments, strict=True):
+                self._weights[number].assign(moments)
+            for number in self._kernels:
+                self._weights[number].assign_sub(rate * decay * weights[number])
             step_number = self._steps.assign_add(1.0, read_value=True)
 
             def apply_updates(name: str) -> tf.Tensor:
-                for position, gradient, slots in zip(self._trained, gradients, self._slots, strict=True):
-                    update(name, self._weights[position], gradient, slots, rate, step_number)
+                for number, gradient, slots in zip(self._trained, gradients, self._slots, strict=True):
+                    update(name, self._weights[number], gradient, slots, rate, step_number)
                 return tf.constant(0)
 
             tf.switch_case(optimizer, [lambda name=name: apply_updates(name) for name in OPTIMIZERS])
-        return fold_losses
+        return tf.reduce_sum(tf.reshape(losses, tf.shape(shares)) * shares, axis=1)
+
+
+_logits = tf.function(logits, autograph=False)
 
 
 @cache
-def compiled_epoch(depth: int, normalisation: str) -> CompiledEpoch:
+def compiled_epoch(max_layers: int = MAX_LAYERS) -> CompiledEpoch:
     """Return the compiled epoch that all trials of the process share; it is kept, as few exist."""
-    return CompiledEpoch(depth, normalisation)
+    return CompiledEpoch(max_layers)
 
 
-def _variable(rank: int) -> tf.Variable:
-    """Create a variable with dimensions of any size."""
-    return tf.Variable(tf.zeros([1] * rank), shape=tf.TensorShape([None] * rank), dtype=tf.float32)
-
-
-def _position(name: str, names: Sequence[str]) -> int:
-    if name not in names:
-        raise ValueError(f"{name!r} is not one of {', '.join(names)}")
-    return names.index(name)
+def _variable() -> tf.Variable:
+    """Create a variable of rank 3 with dimensions of any size."""
+    return tf.Variable(tf.zeros([1, 1, 1]), shape=tf.TensorShape([None] * 3), dtype=tf.float32)

@@ -13,8 +13,8 @@ from spaces.training.batching import INITIAL, deal_batches, mixed_seed
 from spaces.training.dense.epoch import Knobs, compiled_epoch
 from spaces.training.dense.network import Architecture
 from spaces.training.dense.scalers import Scaler, apply_scaler, fit_scaler
+from spaces.training.dense.weights import MAX_LAYERS
 from spaces.training.family import (
-    STATE_FORMAT,
     STATE_FORMAT_KEY,
     EpochOutcome,
     Fitted,
@@ -23,6 +23,9 @@ from spaces.training.family import (
     network_mismatch,
 )
 from spaces.training.learning_rates import learning_rates
+
+_STATE_FORMAT = np.array(3)
+"""Version of the layout of `ScaledFolds.state`; 3 is the one of `spaces.training.dense.weights`."""
 
 _scalers_of_task: list[tuple[Task, dict[str, list[Scaler]]]] = []
 """The latest task with its scalers by name. Trials share them: some fits take longer than many epochs."""
@@ -97,7 +100,7 @@ class ScaledFolds(Learner):
         seed: int,
     ) -> None:
         self._architecture = architecture
-        self._compiled = compiled_epoch(len(architecture.units), architecture.normalisation)
+        self._compiled = compiled_epoch(max(MAX_LAYERS, len(architecture.units)))
         self._recipe = recipe
         self._seed = seed
         self._scalers = _fitted_scalers(recipe.scaler, task)
@@ -105,7 +108,7 @@ class ScaledFolds(Learner):
         self._valid_sizes = [len(fold.valid) for fold in task.folds]
         self._x = self._stacked(task, [fold.train for fold in task.folds])
         self._x_valid = self._stacked(task, [fold.valid for fold in task.folds])
-        y = np.full(self._x.shape[:2], -1, dtype=np.int32)
+        y = np.full(self._x.shape[:2], -1, dtype=np.int64)
         for number, fold in enumerate(task.folds):
             y[number, : len(fold.train)] = task.y[fold.train]
         self._y = tf.constant(y)
@@ -147,7 +150,7 @@ class ScaledFolds(Learner):
             seed=(mixed_seed(self._seed, epoch), epoch),
             # The first epochs have equal weights, so that the initial weights do not enter the average.
             keep=min(recipe.averaging, epoch / (epoch + 1)),
-            activation=self._architecture.activation,
+            architecture=self._architecture,
             optimizer=recipe.optimizer,
             knobs=recipe.knobs,
             class_weights=self._class_weights,
@@ -158,7 +161,7 @@ class ScaledFolds(Learner):
     def state(self) -> dict[str, np.ndarray]:
         """Return all variables by their position, and the format of this state."""
         arrays = {str(position): value.numpy() for position, value in enumerate(self._state)}
-        return {STATE_FORMAT_KEY: STATE_FORMAT, **arrays}
+        return {STATE_FORMAT_KEY: _STATE_FORMAT, **arrays}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore a state that `state` returned.
@@ -168,7 +171,7 @@ class ScaledFolds(Learner):
         RunError
             If the state has another format, other variables, or variables of other shapes.
         """
-        check_state_format(state)
+        check_state_format(state, _STATE_FORMAT)
         expected = {name: value.shape for name, value in self.state().items()}
         if {name: value.shape for name, value in state.items()} != expected:
             raise network_mismatch()
@@ -178,5 +181,5 @@ class ScaledFolds(Learner):
         """Return the current network of a fold, with its scaler."""
         knobs = self._recipe.knobs
         model = self._architecture.keras_model(input_dropout=knobs.input_dropout, dropout=knobs.dropout)
-        model.set_weights(self._compiled.evaluation_weights(self._state, fold))
+        model.set_weights(self._compiled.evaluation_weights(self._architecture, self._state, fold))
         return Fitted(model, {"scaler": self._scalers[fold]})

@@ -13,8 +13,9 @@ import soundfile
 from click.testing import CliRunner
 
 from data import inspect, prepare
+from data.analysis.colour_maps import colour_table
 from data.analysis.parameters import Melspec, Picture
-from data.analysis.spectrograms import colour_table, image, melspec, window_starts
+from data.analysis.spectrograms import image, melspec, window_starts
 from data.analysis.stft import Spectrum
 from data.cache.cache import Cache
 from data.cache.format import how_to_make
@@ -235,8 +236,8 @@ def test_a_cache_without_tensors_names_the_command_that_adds_them(tmp_path: Path
         _ = cache.melspec
     command = str(caught.value).split("'")[1].replace("DIR", str(audio)).split()
     assert command[:3] == ["python", "-m", "data.prepare"]
-    done = CliRunner().invoke(prepare.main, command[3:])
-    assert done.exit_code == 0, done.output
+    plain = CliRunner().invoke(prepare.main, command[3:])
+    assert plain.exit_code == 0, plain.output
     assert len(Cache.open(tmp_path / "cache").melspec.X) > 0
 
 

@@ -26,7 +26,7 @@ def copied(original: np.ndarray, rng: np.random.Generator, *, share: float = 0.6
 
 
 def collection() -> tuple[list[np.ndarray], list[list[int]]]:
-    """600 tracks of which some are copies of earlier ones."""
+    """Return 600 tracks; some are copies of earlier ones."""
     rng = np.random.default_rng(0)
     tracks = [sketch(rng) for _ in range(590)]
     copies = [(7, 590), (8, 591), (300, 592), (589, 593)]

@@ -186,7 +186,7 @@ def test_genres_with_few_tracks_are_left_out(tmp_path: Path) -> None:
 
 
 def test_folders_that_are_numbers_are_questioned(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"numbers, not genres; for FMA, give its table with --labels"):
+    with pytest.raises(SettingsError, match="numbers, not genres; for the Free Music Archive"):
         find_files(touch(tmp_path / "fma", "000/000002.mp3", "001/001001.mp3"))
     (warning,) = scan_folder(touch(tmp_path / "decades", "1970/a.wav", "1980/b.wav")).warnings()
     assert warning.startswith("all genres are numbers (1970, 1980, ...)")

@@ -42,8 +42,16 @@ def test_the_first_invalid_field_is_named(content: object, message: str) -> None
         validated(Document, content, **ADVICE)
 
 
-@pytest.mark.parametrize("content", [{"format": 4}, {}, ["format"], None])
+@pytest.mark.parametrize("content", [{"format": 2}, {}, ["format"], None])
 def test_another_format_is_refused(content: object) -> None:
     require_format({"format": 3}, (1, 3), **ADVICE)
     with pytest.raises(ExportError, match="this version reads format 1 and 3; export the model again"):
         require_format(content, (3, 1), **ADVICE)
+
+
+def test_a_newer_format_needs_a_newer_version() -> None:
+    with pytest.raises(
+        ExportError,
+        match=r"format 4, but this version reads format 1 and 3; a newer version wrote it: update",
+    ):
+        require_format({"format": 4}, (1, 3), **ADVICE)

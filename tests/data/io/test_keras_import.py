@@ -28,15 +28,15 @@ def test_the_users_keras_settings_change_nothing(backend: str, tmp_path: Path) -
     }
     (tmp_path / "keras.json").write_text(json.dumps(settings))
     environment = {"KERAS_HOME": str(tmp_path), **({"KERAS_BACKEND": backend} if backend else {})}
-    done = python(f"from data.io.keras_import import import_keras\nimport_keras()\n{_STATE}", **environment)
-    assert (done.stdout, done.stderr, done.returncode) == (_FIXED, "", 0)
+    result = python(f"from data.io.keras_import import import_keras\nimport_keras()\n{_STATE}", **environment)
+    assert (result.stdout, result.stderr, result.returncode) == (_FIXED, "", 0)
 
 
 def test_a_trial_and_a_program_that_imported_keras_first_have_the_same_settings(tmp_path: Path) -> None:
     (tmp_path / "keras.json").write_text(json.dumps({"image_data_format": "channels_first"}))
     code = f"import keras, spaces\nspaces.get('melspec_cnn').set_up(cpus=1, gpus=False)\n{_STATE}"
-    done = python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="tensorflow")
-    assert (done.stdout, done.returncode) == (_FIXED, 0), done.stderr
+    result = python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="tensorflow")
+    assert (result.stdout, result.returncode) == (_FIXED, 0), result.stderr
 
 
 def test_another_backend_of_the_calling_program_is_refused() -> None:
@@ -46,11 +46,11 @@ def test_another_backend_of_the_calling_program_is_refused() -> None:
         "from data.io.keras_import import import_keras\n"
         "try:\n    import_keras()\nexcept HarnessError as error:\n    print(error)\n"
     )
-    done = python(code)
-    assert done.stdout == (
+    result = python(code)
+    assert result.stdout == (
         "this process has imported Keras with the backend 'torch'; set KERAS_BACKEND=tensorflow"
         " before the first import of keras\n"
-    ), done.stderr
+    ), result.stderr
 
 
 def test_modules_that_keras_would_import_are_not_hidden() -> None:

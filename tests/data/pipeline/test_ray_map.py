@@ -75,7 +75,7 @@ def test_a_local_ray_listens_only_on_loopback_and_starts_with_a_long_tmpdir(
     temporary = tmp_path / ("x" * 100)
     temporary.mkdir()
     environment = {**os.environ, "LISTENING_TEST": "yes", "TMPDIR": str(temporary)}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", _LISTENING],
         capture_output=True,
         text=True,
@@ -83,7 +83,7 @@ def test_a_local_ray_listens_only_on_loopback_and_starts_with_a_long_tmpdir(
         cwd=ROOT,
         env=environment,
     )
-    addresses = done.stdout.split()
+    addresses = result.stdout.split()
     assert len(addresses) > 3
     # 127.0.0.1 in the notation of the kernel, also inside an IPv6 address.
     assert {address[-8:] for address in addresses} == {"0100007F"}

@@ -50,6 +50,25 @@ def test_the_card_names_the_faults_of_gtzan(exported: Path, made_runs: Path) -> 
     assert "selected this trial" not in card  # a single trial
 
 
+def test_the_card_says_which_epochs_were_averaged(exported: Path, made_runs: Path) -> None:
+    trial = named_trial("first", str(made_runs))
+    metrics = json.loads((exported / "metrics.json").read_text())
+    for window, sentence in (
+        (1, "The best validation epoch was 3; the exported network was trained for as many epochs."),
+        (5, "its weights are the mean of the last 2."),
+    ):
+        info = trial.info.model_copy(update={"score_window": window})
+        card = model_card(
+            dataclasses.replace(trial, info=info, config={**trial.config, "epochs": 12}),
+            read_config(exported, BundleConfig),
+            metrics,
+            n_trained=10,
+            among=1,
+            earlier_scorings=[],
+        )
+        assert sentence in card
+
+
 def test_the_card_of_an_image_model_mentions_no_audio(exported: Path, made_runs: Path) -> None:
     trial = named_trial("first", str(made_runs))
     data = trial.info.cache.model_copy(update={"source": "images", "parameters": {"from_pictures": True}})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -30,6 +31,22 @@ def test_it_trains_on_all_but_the_test_tracks_until_the_best_epoch(made_runs: Pa
         trained.fitted.model.get_weights(), learner.fitted().model.get_weights(), strict=True
     ):
         np.testing.assert_allclose(weights, expected, atol=1e-6)
+
+
+def test_the_weights_are_averaged_over_the_window_of_the_score(made_runs: Path) -> None:
+    single = named_trial("first:first_00002", str(made_runs))
+    assert single.score_epochs == 1
+    info = single.info.model_copy(update={"score_window": 5})
+    trial = dataclasses.replace(single, info=info, config={**single.config, "epochs": 12})
+    assert (trial.best_epoch, trial.score_epochs) == (2, 2)
+    rows = Cache.open(trial.info.cache.uri).features
+    learner = FAMILY.learner(trial.config, refit_task(rows, trial.run.split()), seed=trial.info.seed)
+    by_epoch = []
+    for epoch in range(2):
+        learner.run_epoch(epoch)
+        by_epoch.append(learner.fitted().model.get_weights())
+    for weights, *expected in zip(refit(trial).fitted.model.get_weights(), *by_epoch, strict=True):
+        np.testing.assert_allclose(weights, np.mean(expected, axis=0), atol=1e-6)
 
 
 def test_without_a_held_out_test_set_nothing_is_evaluated(made_runs: Path) -> None:

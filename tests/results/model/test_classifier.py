@@ -40,14 +40,14 @@ def test_a_moved_export_predicts_the_same_in_a_new_process(
         "song = classifier.predict(sys.argv[3])\n"
         "print(json.dumps([rows.tolist(), song.probabilities]))\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code, str(moved), str(tmp_path / "rows.npy"), str(song)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    rows, probabilities = json.loads(done.stdout)
+    rows, probabilities = json.loads(result.stdout)
     np.testing.assert_allclose(rows, expected, atol=1e-5)
     assert probabilities == pytest.approx(results.load(exported).predict(song).probabilities, abs=1e-5)
 

@@ -38,9 +38,9 @@ def ensemble_folder(runs_copy: Path) -> Path:
     """An exported ensemble of the two best trials of a run."""
     out = runs_copy.parent / "ensemble_folder"
     arguments = ["first", "--runs", str(runs_copy), "--out", str(out), "--top", "2", "--format", "savedmodel"]
-    done = CliRunner().invoke(main, arguments)
-    assert done.exit_code == 0, done.output
-    assert "test accuracy (SYNTHETIC data)" in done.stdout
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "test accuracy (SYNTHETIC data)" in result.stdout
     return out
 
 
@@ -79,14 +79,14 @@ def test_a_moved_ensemble_predicts_the_same_in_a_new_process(
 ) -> None:
     expected = results.load(ensemble_folder).predict(song)
     moved = shutil.copytree(ensemble_folder, tmp_path / "elsewhere")
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "results.predict", str(moved), str(song), "--json"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    prediction = json.loads(done.stdout)
+    prediction = json.loads(result.stdout)
     assert prediction["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
     by_member = [member.predict(song).probabilities for member in results.load(ensemble_folder).members]
     mean = np.array([np.mean([member[genre] for member in by_member]) for genre in expected.probabilities])
@@ -160,9 +160,9 @@ def test_a_vote_below_the_mean_of_its_members_causes_a_warning(
         "results.exporting.ensemble_writer.export_ensemble", lambda *_, **__: {"validation": scores}
     )
     out = str(tmp_path / "out")
-    done = CliRunner().invoke(main, ["first", "--runs", str(made_runs), "--out", out, "--top", "2"])
-    assert done.exit_code == 0, done.output
-    assert ("the vote has a lower validation accuracy than its members' mean" in done.stderr) is worse
+    result = CliRunner().invoke(main, ["first", "--runs", str(made_runs), "--out", out, "--top", "2"])
+    assert result.exit_code == 0, result.output
+    assert ("the vote has a lower validation accuracy than its members' mean" in result.stderr) is worse
 
 
 def test_bad_input_is_reported_in_one_line(made_runs: Path, ensemble_folder: Path, tmp_path: Path) -> None:
@@ -172,9 +172,9 @@ def test_bad_input_is_reported_in_one_line(made_runs: Path, ensemble_folder: Pat
         (["first", "--top", "2", "--trial", "x"], "an ensemble needs several trials"),
         (["nobody", "--top", "2"], "no run 'nobody'"),
     ):
-        done = CliRunner().invoke(main, [*arguments, *common])
-        assert done.exit_code == 2
-        (line,) = done.stderr.strip().splitlines()
+        result = CliRunner().invoke(main, [*arguments, *common])
+        assert result.exit_code == 2
+        (line,) = result.stderr.strip().splitlines()
         assert message in line
     assert not (tmp_path / "out").exists()
     copy = shutil.copytree(ensemble_folder, tmp_path / "copy")

@@ -318,3 +318,16 @@ def test_runs_are_ranked_by_their_metric(tmp_path: Path) -> None:
     ((board,), _) = boards(str(tmp_path))
     # Runs by other metrics are ranked by accuracy together.
     assert board.entries[0].val_accuracy == 0.7
+
+
+def test_runs_that_score_single_epochs_are_named_beside_newer_ones(tmp_path: Path) -> None:
+    write_scores(tmp_path, "old", [0.6])
+    write_scores(tmp_path, "older", [0.6])
+    ((board,), _) = boards(str(tmp_path))
+    assert not any("single epochs" in note for note in notes(board))
+    write_scores(tmp_path, "new", [0.6], score_window=5)
+    ((board,), _) = boards(str(tmp_path))
+    assert sorted(board.single_epoch_runs) == ["old", "older"]
+    (note,) = [note for note in notes(board) if "single epochs" in note]
+    assert "old" in note
+    assert "new" not in note.rpartition(":")[2]

@@ -72,6 +72,7 @@ def test_a_losing_family_gets_no_more_and_the_search_is_extended(
         search_families(BOTH, name="pair", trials=2, **options(small_cache, tmp_path))
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_is_resumed_within_its_budget(
     ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

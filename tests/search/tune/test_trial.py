@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.dataset.scores import COLUMNS, METRICS, Metric, merit
+import spaces
+from data.dataset.scores import COLUMNS, METRICS, Metric, merit, score
 from data.dataset.splits import make_split
 from data.dataset.task import Task, search_task
+from data.dataset.track_scores import track_probabilities
 from data.errors import CacheError, InputsChangedError, RunError
 from search.storage.columns import EPOCH_METRICS
 from search.storage.run_folder import RunFolder
@@ -44,11 +46,12 @@ def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
     # On any machine, trials report only at the rungs unless a test changes this.
     never = float("inf")
     pace: dict[str, Any] = {"patience": None, "report_seconds": never, "checkpoint_seconds": never}
-    pace |= {"deterministic": False, "metric": "accuracy", "max_growth": never}
+    pace |= {"deterministic": False, "metric": "accuracy", "max_growth": never, "score_window": 1}
+    pace |= {"family": FAMILY}
 
     class Local(GenreTrial):
         def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
-            options = {"task": task, "family": FAMILY, "run": run, "rungs": Rungs((2, 4), "epochs")}
+            options = {"task": task, "run": run, "rungs": Rungs((2, 4), "epochs")}
             super().setup(config, seed=0, **options, **pace)  # type: ignore[arg-type]
 
     def maker(**changes: Any) -> GenreTrial:
@@ -378,6 +381,69 @@ def test_the_metric_chooses_the_best_epoch(make: Maker, run: RunFolder, metric: 
     chosen = saved.filter(like="p.").to_numpy().argmax(axis=1)
     epochs = run.epoch_predictions("local", len(saved), 30)
     assert (epochs.array()[best] == chosen).all()
+
+
+def trained(trial: GenreTrial) -> tuple[dict[str, Any], list[dict[str, float]]]:
+    """Train a trial to its end; return its last report and all epochs."""
+    curve: list[dict[str, float]] = []
+    while True:
+        report = trial.train()
+        curve += report["curve"]
+        if report["done"]:
+            return report, curve
+
+
+WINDOW = {"score_window": 5, "epochs": 30, "learning_rate": 0.03}
+"""A window of five epochs."""
+
+
+def test_a_trial_is_scored_by_its_window(make: Maker, run: RunFolder) -> None:
+    trial = make(**WINDOW)
+    report, curve = trained(trial)
+    task = trial._task
+    learner = FAMILY.learner(trial._config, task, seed=0)
+    epochs = [track_probabilities(task, learner.run_epoch(epoch).probabilities) for epoch in range(30)]
+    means = np.array([np.mean(epochs[max(0, end - 5) : end], axis=0) for end in range(1, 31)])
+    truth = task.track_label[task.validated]
+    for row, mean in zip(curve, means, strict=True):
+        expected = score(mean, truth).columns()
+        assert {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+    best = report["best_epoch"] - 1
+    assert report["val_accuracy"] == max(row["val_accuracy"] for row in curve) == curve[best]["val_accuracy"]
+    # Exactly the scored probabilities are stored, for ensembles, tests and the correction.
+    stored = run.predictions("local", best + 1).filter(like="p.").to_numpy()
+    np.testing.assert_allclose(stored, means[best], atol=1e-6)
+    assert score(stored, truth).accuracy == report["val_accuracy"]
+    predicted = run.epoch_predictions("local", len(stored), 30).array()
+    assert (predicted == means.argmax(axis=2)).all()
+
+
+@pytest.mark.parametrize("family", ["softmax", "features_mlp"])
+def test_a_resumed_trial_has_the_same_window(make: Maker, run: RunFolder, family: str) -> None:
+    options: dict[str, Any] = dict(WINDOW)
+    if family != "softmax":
+        options = {
+            "family": spaces.get(family),
+            "score_window": 5,
+            **spaces.get(family).BASELINE,
+            "epochs": 12,
+        }
+    expected, curve = trained(make(trial_number=5, **options))
+    predictions = run.predictions("local")
+    resumed = make(**options, **CHECKPOINT_ALWAYS)
+    resumed.train()
+    resumed.train()
+    report, continued = trained(make(**options))
+    assert [row["val_loss"] for row in continued] == [row["val_loss"] for row in curve]
+    for name in ("best_epoch", "val_accuracy", "val_loss", "val_macro_f1"):
+        assert report[name] == expected[name]
+    assert run.predictions("local").equals(predictions)
+
+
+def test_a_checkpoint_without_the_window_is_not_used(make: Maker, capsys: pytest.CaptureFixture[str]) -> None:
+    make(**{**WINDOW, "score_window": 1}, **CHECKPOINT_ALWAYS).train()
+    assert make(**WINDOW, report_seconds=0.0).train()["epoch"] == 1
+    assert "restarts from its first epoch: the checkpoint lacks the probabilities" in capsys.readouterr().err
 
 
 def test_a_failed_trial_has_the_worst_score(make: Maker) -> None:

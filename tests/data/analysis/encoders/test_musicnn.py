@@ -109,10 +109,10 @@ def test_the_network_equals_its_description(encoder: Musicnn, variables: Mapping
 
 
 def test_a_vector_is_the_maximum_and_the_mean_of_each_channel(encoder: Musicnn) -> None:
-    y = noise(60.0)
+    # One patch more than a batch.
+    y = noise(51.0)
     vectors, outputs = encoder.encode(y), encoder.outputs(y)
-    # More patches than one batch.
-    assert vectors.shape == (20, DIMENSION)
+    assert vectors.shape == (17, DIMENSION)
     assert (vectors == np.concatenate([outputs["maximum"], outputs["mean"]], axis=1)).all()
     assert (encoder.encode(y[: 187 * 256])[0] == pytest.approx(vectors[0], rel=1e-3, abs=1e-3)) is True
 
@@ -123,6 +123,7 @@ def test_tags_are_the_mean_over_patches(encoder: Musicnn) -> None:
     assert list(tags.values()) == pytest.approx(encoder.outputs(noise(7.0))["tags"].mean(axis=0).tolist())
 
 
+@pytest.mark.slow
 def test_the_published_weights_give_the_published_tags(shared: Path, published_musicnn: None) -> None:
     expected = pd.read_csv(shared / "musicnn" / "tags_of_ten_tracks.csv", index_col="file")
     for path in sorted((shared / "gtzan" / "genres_original").glob("*/*.wav")):

@@ -18,14 +18,14 @@ RELU = Architecture(4, 3, (8,))
 
 @pytest.fixture(scope="module")
 def compiled() -> CompiledEpoch:
-    return compiled_epoch(1, "none")
+    return compiled_epoch()
 
 
 def data() -> tuple[tf.Tensor, tf.Tensor]:
     """Two folds of twelve rows."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(FOLDS, 12, 4))
-    return tf.constant(x, tf.float32), tf.constant(np.tile(np.arange(12) % 3, (FOLDS, 1)), tf.int32)
+    return tf.constant(x, tf.float32), tf.constant(np.tile(np.arange(12) % 3, (FOLDS, 1)), tf.int64)
 
 
 def run(
@@ -52,15 +52,17 @@ def run(
         rates=rates,
         seed=(1, 2),
         keep=keep,
-        activation=architecture.activation,
+        architecture=architecture,
         optimizer=optimizer,
         knobs=knobs,
         class_weights=class_weights,
     )
 
 
-def weights(compiled: CompiledEpoch, state: State, fold: int = 0) -> list[np.ndarray]:
-    return compiled.evaluation_weights(state, fold)
+def weights(
+    compiled: CompiledEpoch, state: State, fold: int = 0, architecture: Architecture = RELU
+) -> list[np.ndarray]:
+    return compiled.evaluation_weights(architecture, state, fold)
 
 
 @pytest.mark.parametrize("fold", range(FOLDS))
@@ -70,14 +72,20 @@ def weights(compiled: CompiledEpoch, state: State, fold: int = 0) -> list[np.nda
         *((optimizer, "relu", "none", (8,)) for optimizer in OPTIMIZERS),
         *(("adam", activation, "none", (8, 5)) for activation in ACTIVATIONS),
         *(("adam", "relu", normalisation, (8, 5)) for normalisation in NORMALISATIONS),
+        *((optimizer, "gelu", "batch", (8, 5, 6)) for optimizer in OPTIMIZERS),
+        ("adam", "silu", "layer", (8, 5, 6)),
         ("adam", "relu", "none", ()),
     ],
 )
 def test_full_batch_steps_equal_those_of_keras(
-    optimizer: str, activation: str, normalisation: str, units: tuple[int, ...], fold: int
+    compiled: CompiledEpoch,
+    optimizer: str,
+    activation: str,
+    normalisation: str,
+    units: tuple[int, ...],
+    fold: int,
 ) -> None:
     architecture = Architecture(4, 3, units, activation, normalisation)
-    compiled = compiled_epoch(len(units), normalisation)
     x, y = data()
     batch = deal_batches((12, 12), 12, (5, 6))
     three_steps = Batches(np.repeat(batch.rows, 3, axis=0), np.repeat(batch.counts, 3, axis=0))
@@ -85,7 +93,7 @@ def test_full_batch_steps_equal_those_of_keras(
         compiled, rate=0.01, batches=three_steps, architecture=architecture, optimizer=optimizer
     )
     reference = architecture.keras_model()
-    reference.set_weights(weights(compiled, compiled.initial_state(architecture, SEEDS), fold))
+    reference.set_weights(weights(compiled, compiled.initial_state(architecture, SEEDS), fold, architecture))
     optimizers = {
         "adam": lambda: keras.optimizers.Adam(0.01),
         "rmsprop": lambda: keras.optimizers.RMSprop(0.01),
@@ -95,26 +103,56 @@ def test_full_batch_steps_equal_those_of_keras(
     history = reference.fit(x[fold], y[fold], batch_size=12, epochs=3, verbose=0).history
     assert loss[fold] == pytest.approx(np.mean(history["loss"]), abs=1e-4)
     assert probabilities[fold] == pytest.approx(reference(x[fold]).numpy(), abs=1e-3)
-    for ours, theirs in zip(weights(compiled, state, fold), reference.get_weights(), strict=True):
+    for ours, theirs in zip(
+        weights(compiled, state, fold, architecture), reference.get_weights(), strict=True
+    ):
         assert ours == pytest.approx(theirs, abs=1e-3)
 
 
-def test_widths_activations_and_optimizers_share_one_trace(compiled: CompiledEpoch) -> None:
-    for units, activation, optimizer in ((8, "relu", "adam"), (5, "gelu", "sgd"), (33, "tanh", "rmsprop")):
-        run(compiled, architecture=Architecture(4, 3, (units,), activation), optimizer=optimizer)
+def test_all_networks_share_one_trace(compiled: CompiledEpoch) -> None:
+    for units, activation, normalisation, optimizer in (
+        ((8,), "relu", "none", "adam"),
+        ((5, 7), "gelu", "batch", "sgd"),
+        ((33, 3, 9), "tanh", "layer", "rmsprop"),
+        ((), "relu", "none", "adam"),
+    ):
+        run(compiled, architecture=Architecture(4, 3, units, activation, normalisation), optimizer=optimizer)
     assert compiled.trace_count == 1
 
 
-def test_padding_rows_do_not_count(compiled: CompiledEpoch) -> None:
+def test_a_network_deeper_than_usual_has_its_own_compiled_epoch() -> None:
+    architecture = Architecture(4, 3, (8, 7, 6, 5), "tanh", "layer")
+    compiled = compiled_epoch(4)
+    state, loss, _, _ = run(compiled, architecture=architecture)
+    assert np.isfinite(loss).all()
+    assert [weight.shape for weight in weights(compiled, state, architecture=architecture)] == [
+        weight.shape for weight in architecture.initial_weights(0)
+    ]
+
+
+def test_all_row_numbers_of_an_epoch_are_one_argument_in_device_memory(compiled: CompiledEpoch) -> None:
+    arguments = compiled._run.get_concrete_function().structured_input_signature[0]
+    by_name = {spec.name: spec for spec in arguments if isinstance(spec, tf.TensorSpec)}
+    # TensorFlow keeps int32 in host memory, also that of a process with a GPU.
+    assert by_name["rows"].dtype == by_name["y"].dtype == tf.int64
+    assert by_name["rows"].shape.rank == 3
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+def test_padding_rows_do_not_count(compiled: CompiledEpoch, normalisation: str) -> None:
+    architecture = Architecture(4, 3, (8, 5), "gelu", normalisation)
     whole = deal_batches((12, 12), 12, (5, 6))
     padded_batches = Batches(
         np.concatenate([whole.rows, whole.rows[:, :, :3]], axis=2),
         np.concatenate([whole.counts, np.zeros((1, FOLDS, 3), np.float32)], axis=2),
     )
-    plain, padded = run(compiled, batches=whole), run(compiled, batches=padded_batches)
+    plain, padded = (
+        run(compiled, batches=batches, architecture=architecture) for batches in (whole, padded_batches)
+    )
     assert plain[1] == pytest.approx(padded[1], abs=1e-6)
-    for expected, actual in zip(weights(compiled, plain[0]), weights(compiled, padded[0]), strict=True):
-        assert actual == pytest.approx(expected, abs=1e-6)
+    expected, actual = (weights(compiled, each[0], architecture=architecture) for each in (plain, padded))
+    for padded_weight, plain_weight in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(padded_weight, plain_weight, atol=1e-5)
 
 
 def test_dropout_changes_the_training_loss(compiled: CompiledEpoch) -> None:
