@@ -12,6 +12,7 @@ The commands are those of a user: ``data.prepare``, ``search.run --family all``,
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -170,15 +171,11 @@ def main() -> None:
             audio = folder / "audio"
             write_clips(audio, options.clips)
         before = machine()
-        rows = list(
-            stages(
-                audio.absolute(),
-                folder,
-                synthetic=synthetic,
-                budget=options.time_budget,
-                trials=options.trials,
-            )
-        )
+        rows = []
+        limits: dict[str, Any] = {"budget": options.time_budget, "trials": options.trials}
+        for stage, done in stages(audio.absolute(), folder, synthetic=synthetic, **limits):
+            print(f"{stage}: {done.seconds:.0f} s", file=sys.stderr, flush=True)
+            rows.append((stage, done))
         n_clips = sum(path.is_file() for path in audio.glob("*/*"))
         kind = "synthetic clips of 30 s" if synthetic else "clips"
         minutes = sum(stage.seconds for _, stage in rows) / 60

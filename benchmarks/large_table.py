@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.processes import machine, measured
+from benchmarks.processes import Measured, machine, measured
 
 _NOISE = 0.05
 """Standard deviation of the noise, as a share of that of the column."""
+_TRIAL_ENDED = r"after \d+ epoch"
 
 
 def write_table(published: str | Path, out: Path, tracks: int, *, seed: int = 0) -> None:
@@ -54,22 +55,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_table(options.features_csv, folder / "large.csv", options.tracks)
-        before = machine()
-        prepared = measured(
-            "data.prepare", "--features-csv", "large.csv", "--cache", folder / "cache", cwd=folder
-        )
+        print(f"{options.tracks:,} tracks, {datetime.now(UTC):%d %B %Y}; before: {machine()}\n")
+        print("| | seconds | CPU seconds | peak memory |\n| --- | ---: | ---: | ---: |", flush=True)
+        cache = folder / "cache"
+        prepared = measured("data.prepare", "--features-csv", "large.csv", "--cache", cache, cwd=folder)
+        _print_row("prepare", prepared)
         search = ["search.run", "--family", "features_mlp", "--trials", options.trials]
-        searched = measured(*search, "--cache", folder / "cache", "--name", "large", cwd=folder)
-    print(f"{options.tracks:,} tracks, {datetime.now(UTC):%d %B %Y}; before: {before}; after: {machine()}\n")
-    print("| | seconds | CPU seconds | peak memory |\n| --- | ---: | ---: | ---: |")
-    first = searched.first(r"after \d+ epoch")
-    for label, seconds, cpu, peak in (
-        ("prepare", prepared.seconds, prepared.cpu_seconds, prepared.peak_bytes),
-        ("first trial ended", first, None, None),
-        ("search", searched.seconds, searched.cpu_seconds, searched.peak_bytes),
-    ):
-        shown = ("", "") if cpu is None or peak is None else (f"{cpu:.0f}", f"{peak / 1e9:.1f} GB")
-        print(f"| {label} | {seconds:.0f} | {shown[0]} | {shown[1]} |")
+        searched = measured(*search, "--cache", cache, "--name", "large", cwd=folder)
+    print(f"| first trial ended | {searched.first(_TRIAL_ENDED):.0f} | | |")
+    _print_row("search", searched)
+    print(f"\nafter: {machine()}")
+
+
+def _print_row(name: str, done: Measured) -> None:
+    print(
+        f"| {name} | {done.seconds:.0f} | {done.cpu_seconds:.0f} | {done.peak_bytes / 1e9:.1f} GB |",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
