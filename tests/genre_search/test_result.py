@@ -96,7 +96,7 @@ def test_the_result_of_several_families_is_one(
     exported = result.export(tmp_path / "exported")
     assert exported.labels == result.best.info.classes
     # The card says among how many trials of both families the model was chosen.
-    assert "best of 4 trials" in (tmp_path / "exported" / "README.md").read_text()
+    assert "selected this trial among 4" in (tmp_path / "exported" / "README.md").read_text()
     with pytest.raises(SettingsError, match="give --time-budget SECONDS, or --trials N per family"):
         result.extend()
     assert len(result.extend(1).trials) == 6
