@@ -7,7 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# On a terminal, pip shows its progress; otherwise each stage prints one line.
+PIP := $(BIN)/python -m pip --disable-pip-version-check $(if $(MAKE_TERMOUT),,--quiet)
 
 # Two processes, each with whole files, which share their fixtures; in the order of tests/conftest.py.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
@@ -58,13 +59,17 @@ lock:  ## update the lock files (needs uv)
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv found; specify one: make PYTHON=/path/to/python"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "Creating $(VENV) with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
-	$(PIP) install --requirement requirements.lock
-	$(PIP) install --no-deps --editable .
+	@echo "Installing the libraries of requirements.lock, which takes some minutes ..."
+	@$(PIP) install --requirement requirements.lock
+	@echo "Installing the project ..."
+	@$(PIP) install --no-deps --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
-	$(PIP) install --requirement requirements-dev.lock
+	@echo "Installing the libraries of requirements-dev.lock ..."
+	@$(PIP) install --requirement requirements-dev.lock
 	@touch $@

@@ -25,6 +25,7 @@ from data.analysis.segments import of_file
 from data.analysis.stft import Spectrum
 from data.analysis.tempo import tempo
 from data.audio.decode import load
+from data.io.heap import keep_freed_memory
 from data.pipeline.ray_map import spread
 
 SR = 22050
@@ -132,6 +133,8 @@ def measure(paths: list[str]) -> None:
     naive(paths[0])
     ours(paths[0])
     plain = np.mean([seconds(lambda path=path: naive(path), 1) for path in paths])
+    # As in the workers of data.prepare; not before, because the plain side does not do it.
+    keep_freed_memory()
     fast = np.mean([seconds(lambda path=path: ours(path)) for path in paths])
     parts = np.mean([part_seconds(path) for path in paths], axis=0)
     floor = parts[0] + parts[1]

@@ -127,7 +127,7 @@ def _print_tables(
         if chosen is not None:
             columns = list(chosen)
         elif wide or not out().is_terminal:
-            columns = default_columns()
+            columns = default_columns(board.metric)
         else:
             columns, constant = fitting_columns(board, out().width)
         # Text, because a run's name or an address may contain brackets, which rich treats as markup.
@@ -155,7 +155,7 @@ def _print_tables(
 def _markdown(board: Board, ensemble: SelectedEnsemble | None, chosen: Sequence[Column] | None) -> str:
     from results.ranking.table import default_columns, ensemble_cells, notes, title
 
-    columns = default_columns() if chosen is None else list(chosen)
+    columns = default_columns(board.metric) if chosen is None else list(chosen)
     lines = [f"**{title(board)}**", "", f"| {' | '.join(column.heading for column in columns)} |"]
     lines.append("|" + "|".join(" --- " if column.left else " ---: " for column in columns) + "|")
     lines += [f"| {' | '.join(column.cell(entry) for column in columns)} |" for entry in board.entries]

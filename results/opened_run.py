@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,11 +144,11 @@ class OpenedRun:
 
         return compare(self.trial(a), self.trial(b))
 
-    def report(self, out: str | Path = "report.html") -> Path:
-        """Write the HTML report and return its path."""
+    def report(self, out: str | Path = "report.html", *, audio: Literal["clips", "none"] = "clips") -> Path:
+        """Write the HTML report and return its path; ``none`` leaves out the clips of confused tracks."""
         from results.reporting.page import write_report
 
-        return write_report(self.runs, self._run_names, out)
+        return write_report(self.runs, self._run_names, out, audio=audio)
 
     def export(
         self,

@@ -38,6 +38,13 @@ SOME_FAILED = 1
     default=None,
     help="Number of genres per song.  [default: 1 in a table, otherwise all]",
 )
+@click.option(
+    "--hop",
+    metavar="SECONDS",
+    type=float,
+    help="Move a window of the training segments' length over each song, by so many seconds at a time: for a"
+    " finer timeline, or to sample a long recording.  [default: equal segments]",
+)
 @click.option("--timeline", is_flag=True, help="Show the genre over time below each song of the table.")
 @click.option(
     "--min-confidence",
@@ -62,6 +69,7 @@ def main(
     output_format: str | None,
     as_json: bool,
     top: int | None,
+    hop: float | None,
     timeline: bool,
     min_confidence: float,
     write_tags: str | None,
@@ -91,6 +99,7 @@ def main(
     from results.predicting.writers import summarise
 
     model = results.load(export_dir)
+    model.check_hop(hop)
     if model.reads_images and (write_tags or audacity):
         option = "--write-tags" if write_tags else "--audacity"
         raise SettingsError(f"{option}: this model reads images, which have no tags and no time")
@@ -118,7 +127,7 @@ def main(
             click.echo(head)
         for path in expand_files(audio, sys.stdin, suffixes, report_unmatched):
             try:
-                prediction = model.predict(path)
+                prediction = model.predict(path, hop=hop)
             except HarnessError as error:
                 n_unread += 1
                 warn(f"Skipped: {error}")

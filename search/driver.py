@@ -24,12 +24,14 @@ from ray.tune.experiment import Trial
 from ray.tune.search import ConcurrencyLimiter
 
 import spaces
-from data.console import err
+from data.dataset.scores import merit
 from data.dataset.task import Task
 from data.io.activity import forget_activities
 from search.plan import now, space_of, starting_points
-from search.progress.live_view import FamilyLine, LiveView
+from search.progress.live_view import LiveView
 from search.progress.loggers import make_loggers
+from search.progress.search_view import SearchView
+from search.progress.state import FamilyProgress
 from search.sampling.samplers import make_sampler
 from search.settings import SearchSettings
 from search.storage.checkpoint import tidy_checkpoints
@@ -65,7 +67,7 @@ def search(
     task: Task,
     concurrent: int,
     *,
-    families: Sequence[FamilyLine] = (),
+    view: SearchView | None = None,
 ) -> RunFolder:
     """Run the remaining trials of the study, then update the record in any case.
 
@@ -81,8 +83,8 @@ def search(
         The rows that trials see.
     concurrent : int
         Number of concurrent trials.
-    families : sequence of FamilyLine
-        The families of a search over several, for the view.
+    view : SearchView, optional
+        The view of a search over several families; by default, the run has a view of its own.
 
     Raises
     ------
@@ -90,9 +92,41 @@ def search(
         If the disk is full, or the run's folder cannot be reached.
     """
     started_trials, info = _prepare_study(run, info, settings)
+    with contextlib.ExitStack() as stack:
+        if view is None:
+            view = stack.enter_context(_own_view(run, info, settings, started_trials))
+        progress = view.start_round(info.family)
+        progress.read(started_trials)
+        try:
+            return _train(
+                run, info, settings, task, concurrent, started_trials, LiveView(view, progress, run.folder)
+            )
+        finally:
+            progress.pause()
+
+
+def _own_view(
+    run: RunFolder, info: RunInfo, settings: SearchSettings, started_trials: Sequence[FrozenTrial]
+) -> SearchView:
+    """Make the view of a search in one run, with what earlier sessions reached."""
+    progress = FamilyProgress(run.name, info.family, info.metric, info.trials)
+    progress.read(started_trials)
+    return SearchView(run.name, [progress], time_budget=settings.time_budget, before=info.seconds)
+
+
+def _train(
+    run: RunFolder,
+    info: RunInfo,
+    settings: SearchSettings,
+    task: Task,
+    concurrent: int,
+    started_trials: list[FrozenTrial],
+    live_view: LiveView,
+) -> RunFolder:
+    """Run the remaining trials, then update the record."""
     ended = [trial for trial in started_trials if trial.state.is_finished()]
     started = time.monotonic()
-    tuner, searcher, ending = _tuner(run, info, settings, task, concurrent, started_trials, families)
+    tuner, searcher, ending = _tuner(run, info, settings, task, concurrent, started_trials, live_view)
     failure: Exception | None = None
     try:
         if len(ended) < info.trials and ending.reason is None:
@@ -101,7 +135,6 @@ def search(
     except Exception as error:  # noqa: BLE001 - a full disk raises many exceptions; all others are raised below
         failure = error
     finally:
-        err().show_cursor()
         forget_activities(run.folder)
     suspension = None
     if ending.reason == NO_STORAGE:
@@ -216,10 +249,11 @@ def _tuner(
     task: Task,
     concurrent: int,
     started_trials: list[FrozenTrial],
-    families: Sequence[FamilyLine],
+    live_view: LiveView,
 ) -> tuple[tune.Tuner, TruthfulOptunaSearch, Ending]:
     """Combine searcher, scheduler, recorder and view for the remaining trials."""
     ended = [trial for trial in started_trials if trial.state.is_finished()]
+    target = None if settings.target is None else merit(settings.target, settings.metric)
     searcher = TruthfulOptunaSearch(
         space=space_of(info),
         metric=SCORE,
@@ -228,12 +262,10 @@ def _tuner(
         study_name=STUDY,
         storage=storage(run),
         unfinished=[trial for trial in started_trials if not trial.state.is_finished()],
-        target=settings.target,
+        target=target,
     )
-    ending = Ending(searcher, target=settings.target, stagnation=settings.stagnation)
+    ending = Ending(searcher, target=target, stagnation=settings.stagnation, metric=settings.metric)
     budget = None if settings.time_budget is None else max(1.0, settings.time_budget - info.seconds)
-    failed = optuna.trial.TrialState.FAIL
-    scores = [trial.user_attrs.get("val_accuracy", 0.0) for trial in ended if trial.state != failed]
     limiter = ConcurrencyLimiter(searcher, max_concurrent=concurrent)
     tuner = tune.Tuner(
         _trainable(settings, run, info, task),
@@ -258,15 +290,7 @@ def _tuner(
             callbacks=[
                 Recorder(run, searcher, seconds=info.seconds),
                 *_capacity(settings, limiter),
-                LiveView(
-                    run.name,
-                    trials=info.trials,
-                    time_budget=budget,
-                    ended=len(ended),
-                    best=max(scores, default=0.0),
-                    families=families,
-                    folder=run.folder,
-                ),
+                live_view,
                 *make_loggers(
                     run.name,
                     state=working_folder(run) / _STATE,

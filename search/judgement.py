@@ -11,7 +11,7 @@ import numpy as np
 
 from data.dataset.choice_correction import Corrected
 from data.dataset.intervals import accuracy_interval, mean_interval, metric_interval
-from data.dataset.paired_tests import Paired, paired
+from data.dataset.paired_tests import Paired, paired_by_metric
 from data.dataset.scores import COLUMNS, Metric, merit, score, track_losses
 from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError
@@ -92,11 +92,20 @@ class JudgedTrial:
         return metric_interval(self.truth, predicted, self.probabilities.shape[1], self.metric, groups)
 
     def against(self, other: JudgedTrial) -> Paired | None:
-        """Compare the accuracies of two trials on the tracks that both validated; None if there are none."""
+        """Compare the scores of two trials on the tracks that both validated; None if there are none.
+
+        The scores are by the metric of this trial's run.
+        """
         _, own, others = np.intersect1d(self.track_id, other.track_id, return_indices=True)
         if not len(own):
             return None
-        return paired(self.right[own], other.right[others], TrackGroups.of(self.group[own]))
+        return paired_by_metric(
+            self.probabilities[own],
+            other.probabilities[others],
+            self.truth[own],
+            self.metric,
+            TrackGroups.of(self.group[own]),
+        )
 
 
 def best_trial(run: RunFolder) -> JudgedTrial | None:

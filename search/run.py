@@ -76,7 +76,11 @@ _option = partial(field_option, SearchSettings)
 @_option("reduction_factor", "ASHA continues one trial in N at each rung.", metavar="N")
 @_option("brackets", "Number of ASHA brackets.", metavar="N")
 @_option("patience", "End a trial after N epochs without improvement.", metavar="N")
-@_option("target", "End the search at this validation accuracy.", metavar="A")
+@_option(
+    "target",
+    "End the search at this validation score, by --metric: 0.8 is 80 %; a log loss is reached from above.",
+    metavar="A",
+)
 @_option("stagnation", "End the search after N complete trials without improvement.", metavar="N")
 @_option(
     "time_budget",

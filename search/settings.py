@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 import spaces
 from data.dataset.class_weights import ClassWeight
-from data.dataset.scores import Metric
+from data.dataset.scores import METRIC_WORDS, Metric
 from data.errors import SettingsError
 from data.io.documents import Problem
 from data.io.extras import check_installed
@@ -66,7 +66,8 @@ class SearchSettings(BaseModel):
     patience : int or None
         A trial ends after this many epochs without improvement; the BASELINE is exempt.
     target : float or None
-        The search ends when a trial reaches this validation accuracy.
+        The search ends when a trial reaches this score by `metric`: 0.8 is 80 %; a log loss is reached from
+        above.
     stagnation : int or None
         The search ends after this many complete trials without improvement.
     set : dict
@@ -118,7 +119,7 @@ class SearchSettings(BaseModel):
     reduction_factor: Annotated[int, Field(ge=2)] = 3
     brackets: Positive = 1
     patience: Positive | None = None
-    target: Annotated[float, Field(gt=0, le=1)] | None = None
+    target: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     stagnation: Positive | None = None
     set: dict[str, Any] = {}
     space: str | None = None
@@ -203,6 +204,10 @@ class SearchSettings(BaseModel):
         if self.splits_file is not None and self.wanted_test_fraction is not None:
             raise SettingsError(
                 "--test-fraction cannot be used with --splits, because the file defines the partition"
+            )
+        if self.target is not None and self.target > 1 and self.metric != "log_loss":
+            raise SettingsError(
+                f"--target {self.target:g}: {METRIC_WORDS[self.metric]} is at most 1; 80 % is 0.8"
             )
         self._check_scheduler()
         if self.searcher == "grid" and self.warm_start is not None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.dataset.scores import Metric
+from data.dataset.paired_tests import Paired
+from data.dataset.scores import COLUMNS, METRIC_WORDS, difference_text, score_text
 from data.io.command_names import command_name
 from search.judgement import (
     JudgedTrial,
@@ -22,12 +23,6 @@ from search.storage.run_info import RunInfo
 if TYPE_CHECKING:
     from search.rounds.api import FamilySearch
 
-_WORDS: dict[Metric, str] = {
-    "accuracy": "validation accuracy",
-    "balanced_accuracy": "balanced validation accuracy",
-    "macro_f1": "validation macro F1",
-    "log_loss": "validation log loss",
-}
 _DIGITS = 3
 
 
@@ -111,18 +106,19 @@ def _best_lines(run: RunFolder, info: RunInfo) -> list[str]:
     tracks = f"{info.n_validated} tracks validated, {info.n_test} in the locked test set"
     if best is None:
         row = scored(run.trials(), info.metric).iloc[0]
-        score = _value(float(row["val_accuracy"]), "accuracy")
-        return [f"Best validation accuracy {score}{marked}, without stored predictions; {tracks}."]
+        score = score_text(float(row[COLUMNS[info.metric]]), info.metric)
+        words = METRIC_WORDS[info.metric]
+        return [f"Best validation {words} {score}{marked}, without stored predictions; {tracks}."]
     low, high = best.interval()
     corrected = corrected_best(run)
-    text = f"Best: {best.name}, {_WORDS[best.metric]} {_value(best.score, best.metric)}"
-    text += f" [{_value(low, best.metric)}, {_value(high, best.metric)}]{marked}"
+    text = f"Best: {best.name}, validation {METRIC_WORDS[best.metric]} {score_text(best.score, best.metric)}"
+    text += f" [{score_text(low, best.metric)}, {score_text(high, best.metric)}]{marked}"
     if corrected is not None:
         n_scored = len(scored(run.trials()))
         chosen = f"{n_scored} trials" + (" and their epochs" if corrected.epochs else "")
         if corrected.n_trials < n_scored:
             chosen += f"; only {corrected.n_trials} are used"
-        shown = _value(corrected.corrected, best.metric)
+        shown = score_text(corrected.corrected, best.metric)
         text += f"; {shown} after correction for choosing among {chosen}"
     lines = [f"{text}.", _baseline_line(best, baseline, tracks)]
     settings = " ".join(f"{name}={_setting(value)}" for name, value in sorted(best.config.items()))
@@ -136,8 +132,8 @@ def _baseline_line(best: JudgedTrial, baseline: JudgedTrial | None, tracks: str)
     if baseline is None or test is None:
         return f"The BASELINE has no score; {tracks}."
     text = (
-        f"BASELINE {_value(baseline.score, baseline.metric)}; difference in accuracy"
-        f" {100 * test.difference:+.1f} points [{100 * test.low:+.1f}, {100 * test.high:+.1f}]; {tracks}."
+        f"BASELINE {score_text(baseline.score, baseline.metric)}; difference in {METRIC_WORDS[test.metric]}"
+        f" {_difference(test)}; {tracks}."
     )
     if not test.distinct:
         text += f" {test.n} tracks are too few to tell the two apart (p = {test.p_value:.2f})."
@@ -152,11 +148,12 @@ def _against_others(best: Sequence[JudgedTrial | None]) -> list[str]:
     test = known[0].against(known[1])
     if test is None:
         return []
-    text = (
-        f"Against {known[1].name}: {100 * test.difference:+.1f} points"
-        f" [{100 * test.low:+.1f}, {100 * test.high:+.1f}] on the {test.n} tracks that both validated"
-    )
+    text = f"Against {known[1].name}: {_difference(test)} on the {test.n} tracks that both validated"
     return [text + ("." if test.distinct else ", too few to tell the two apart.")]
+
+
+def _difference(test: Paired) -> str:
+    return difference_text(test.difference, test.low, test.high, test.metric)
 
 
 def _family_line(run: RunFolder, best: JudgedTrial | None, stopped: dict[str, str]) -> str:
@@ -165,8 +162,8 @@ def _family_line(run: RunFolder, best: JudgedTrial | None, stopped: dict[str, st
         return f"  {info.family}: no trial has ended"
     if best is None:
         return f"  {info.family}: no trial has a score; {first_failure(run.trials())}"
-    low, high = (_value(bound, best.metric) for bound in best.interval())
-    text = f"  {info.family}: {_value(best.score, best.metric)} [{low}, {high}] by {best.name}, "
+    low, high = (score_text(bound, best.metric) for bound in best.interval())
+    text = f"  {info.family}: {score_text(best.score, best.metric)} [{low}, {high}] by {best.name}, "
     text += f"{len(run.trials())} trials, {len(best.track_id)} tracks validated"
     return text + (f"; stopped: {stopped[info.family]}" if info.family in stopped else "")
 
@@ -194,10 +191,6 @@ def _next_lines(best: RunFolder, runs: Sequence[RunFolder]) -> list[str]:
 def _runs_option(run: RunFolder) -> str:
     runs = run.folder.uri.removesuffix(f"/{run.name}")
     return "" if Path(runs) == Path("runs") else f" --runs {shlex.quote(runs)}"
-
-
-def _value(score: float, metric: Metric) -> str:
-    return f"{score:.3f}" if metric == "log_loss" else f"{score:.1%}"
 
 
 def _setting(value: object) -> str:

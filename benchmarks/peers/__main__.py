@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import benchmarks.peers
+from benchmarks.peers.chart import draw, draw_times
 from benchmarks.peers.marks import MARKS, median
+from benchmarks.peers.names import PEERS
 
 _LIBRARIES = ("keras", "keras-tuner", "optuna", "ray", "syne-tune", "tensorflow")
 
@@ -40,9 +42,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--draw", action="store_true", help="run nothing; print and draw the results in --out"
     )
+    parser.add_argument(
+        "--draw-medians",
+        action="store_true",
+        help="run nothing; draw peers.png in --out from the published medians (medians.csv)",
+    )
     options = parser.parse_args()
-    if not options.draw and options.features_csv is None:
-        parser.error("--features-csv FILE is required, except with --draw")
+    if not (options.draw or options.draw_medians) and options.features_csv is None:
+        parser.error("--features-csv FILE is required, except with --draw and --draw-medians")
     return options
 
 
@@ -57,7 +64,10 @@ def show(runs: list[dict[str, Any]]) -> None:
         table.add_column(column, justify="left" if column == "peer" else "right")
     for peer in dict.fromkeys(run["peer"] for run in runs):
         peer_runs = [run for run in runs if run["peer"] == peer]
-        cells = [peer + failed_runs(peer_runs), f"{median([run['best'] or 0.0 for run in peer_runs]):.1%}"]
+        cells = [
+            PEERS.get(peer, peer) + failed_runs(peer_runs),
+            f"{median([run['best'] or 0.0 for run in peer_runs]):.1%}",
+        ]
         for mark in MARKS:
             times = [run["seconds_to"][str(mark)] for run in peer_runs]
             median_seconds = median([math.inf if seconds is None else seconds for seconds in times])
@@ -82,10 +92,11 @@ def main() -> None:
     # Exit by an exception on SIGTERM too, so that the running peer is ended as after Ctrl+C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.draw_medians:
+        draw_times(Path(__file__).parent / "medians.csv", options.out / "peers.png")
+        return
     target = options.out / "peers.json"
     record = json.loads(target.read_text()) if options.draw else measure(options, target)
-    from benchmarks.peers.chart import draw
-
     runs = record["runs"]
     show(runs)
     loads = [load for run in runs for load in run["load"]]

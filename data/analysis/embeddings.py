@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 
@@ -26,7 +25,7 @@ _MAX_OPEN_ENCODERS = 4
 
 def segment_vectors(
     audio: Mapping[int, np.ndarray],
-    bounds: np.ndarray,
+    ranges: np.ndarray,
     *,
     sr: int,
     embeddings: Mapping[str, Embedding],
@@ -38,10 +37,10 @@ def segment_vectors(
     ----------
     audio : mapping of int to ndarray of float32, shape (n,)
         Mono samples by rate in Hz, including the rates of the encoders.
-    bounds : ndarray of int64, shape (n_segments + 1,)
-        Bounds of the segments in samples at the rate `sr`.
+    ranges : ndarray of int64, shape (n_segments, 2)
+        Start and end of the segments in samples at the rate `sr`.
     sr : int
-        Rate in Hz of `bounds`.
+        Rate in Hz of `ranges`.
     embeddings : mapping of str to Embedding
         Parameters of the embeddings, by the encoder's name.
     encoders : str
@@ -61,11 +60,9 @@ def segment_vectors(
     for name, embedding in embeddings.items():
         encoder = _opened(encoders, name, embedding, network_runtime())
         y = audio[embedding.sample_rate]
-        ends = np.minimum(np.round(bounds * (embedding.sample_rate / sr)).astype(np.int64), len(y))
+        scaled = np.minimum(np.round(ranges * (embedding.sample_rate / sr)).astype(np.int64), len(y))
         try:
-            segments = [
-                pool(encoder.encode(y[start:end]), embedding.pooling) for start, end in pairwise(ends)
-            ]
+            segments = [pool(encoder.encode(y[start:end]), embedding.pooling) for start, end in scaled]
         except EncoderError as error:
             raise EncoderError(f"the encoder {name!r} fails ({error})") from error
         X = np.stack(segments)

@@ -7,6 +7,9 @@ import numpy as np
 from data.analysis.median_filter import median_down_columns
 from data.analysis.stft import Spectrum, inverse
 
+_ROWS = 32
+"""Frames whose mask is computed at once."""
+
 
 def harmonic_percussive(y: np.ndarray, spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray]:
     """Split a signal into its harmonic and percussive parts.
@@ -28,16 +31,19 @@ def harmonic_percussive(y: np.ndarray, spectrum: Spectrum) -> tuple[np.ndarray, 
     """
     S = spectrum.magnitude
     harmonic = median_down_columns(S)
-    percussive = np.ascontiguousarray(median_down_columns(np.ascontiguousarray(S.T)).T)
-    mask = np.square(harmonic)
-    total = np.square(percussive)
-    total += mask
-    audible = total > np.finfo(np.float32).tiny
-    np.divide(mask, total, out=mask, where=audible)
-    mask[~audible] = 0.5
-    y_harmonic = inverse(
-        spectrum.D * mask, n_fft=spectrum.n_fft, hop_length=spectrum.hop_length, length=len(y)
-    )
+    percussive = median_down_columns(np.ascontiguousarray(S.T)).T
+    masked = np.empty_like(spectrum.D)
+    # In pieces that fit in the cache of a core.
+    for start in range(0, len(S), _ROWS):
+        rows = slice(start, start + _ROWS)
+        mask = np.square(harmonic[rows])
+        total = np.square(percussive[rows])
+        total += mask
+        audible = total > np.finfo(np.float32).tiny
+        np.divide(mask, total, out=mask, where=audible)
+        mask[~audible] = 0.5
+        np.multiply(spectrum.D[rows], mask, out=masked[rows])
+    y_harmonic = inverse(masked, n_fft=spectrum.n_fft, hop_length=spectrum.hop_length, length=len(y))
     y_percussive = y - y_harmonic
     whole = len(y) - len(y) % spectrum.hop_length
     y_percussive[whole:] = 0

@@ -115,8 +115,9 @@ def median_down_columns(S: np.ndarray) -> np.ndarray:
     half = SIZE // 2
     n_blocks = -(-len(S) // _OUTPUTS)
     # The network reads complete blocks; rows beyond the mirrored ones affect only medians that are cut off.
-    padded = np.pad(S, ((half, half), (0, 0)), mode="symmetric")
-    padded = np.pad(padded, ((0, _OUTPUTS * (n_blocks + 4) + 7 - len(padded)), (0, 0)))
+    rows = np.pad(np.arange(len(S)), half, mode="symmetric")
+    padded = np.zeros((_OUTPUTS * (n_blocks + 4) + 7, S.shape[1]), dtype=S.dtype)
+    np.take(S, rows, axis=0, out=padded[: len(rows)], mode="clip")
     out = np.empty((n_blocks, _OUTPUTS, S.shape[1]), dtype=S.dtype)
     for start in range(0, S.shape[1], _COLUMNS):
         chunk = padded[:, start : start + _COLUMNS]

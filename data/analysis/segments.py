@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,10 @@ from data.analysis.stft import Spectrum
 from data.audio.decode import LONGEST_SECONDS, Audio, load
 from data.audio.region import Region
 from data.audio.spectrogram_images import load_picture
-from data.errors import CacheError
+from data.errors import AudioError, CacheError
+
+MAX_MOVING = 5_000
+"""Maximum number of positions of a moving window; images of that many take more than a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Analysis:
     ----------
     audio : Audio
         The decoded file.
-    bounds : ndarray of int64, shape (n_segments + 1,)
-        Bounds of the segments in samples of `audio.y`.
+    ranges : ndarray of int64, shape (n_segments, 2)
+        Start and end of each segment in samples of `audio.y`.
     inputs : dict of str to ndarray
         Rows by kind of input: ``features`` (float64) and ``embedding-NAME`` (float32) have one row per
         segment, ``melspec`` and ``image`` one row per window.
@@ -42,7 +44,7 @@ class Analysis:
     """
 
     audio: Audio
-    bounds: np.ndarray
+    ranges: np.ndarray
     inputs: dict[Kind, np.ndarray]
     landmarks: np.ndarray
 
@@ -56,6 +58,7 @@ def analyse(
     encoders: str = "",
     region: Region | None = None,
     longest_s: float = LONGEST_SECONDS,
+    hop_s: float | None = None,
 ) -> Analysis:
     """Decode an audio file, cut it into segments and extract the inputs of each.
 
@@ -75,6 +78,9 @@ def analyse(
         Part of the file to analyse; by default, all of it.
     longest_s : float
         Longest track in seconds; a longer one is refused.
+    hop_s : float, optional
+        Seconds from the start of a segment to that of the next; see `moving_ranges`. By default, the track is
+        cut into equal segments.
 
     Raises
     ------
@@ -92,16 +98,27 @@ def analyse(
         region=region,
         longest_s=longest_s,
     )
-    bounds = segment_bounds(len(audio.y), sr=sample_rate, segment_seconds=parameters.segment_seconds)
+    if hop_s is None:
+        bounds = segment_bounds(len(audio.y), sr=sample_rate, segment_seconds=parameters.segment_seconds)
+        ranges = np.column_stack([bounds[:-1], bounds[1:]])
+    else:
+        ranges = moving_ranges(
+            len(audio.y), sr=sample_rate, segment_seconds=parameters.segment_seconds, hop_s=hop_s
+        )
+        if len(ranges) > MAX_MOVING:
+            raise AudioError(
+                f"{path}: a hop of {hop_s:g} s gives {len(ranges)} windows, at most {MAX_MOVING}; use a"
+                " longer hop"
+            )
     # Before the spectra, so that an encoder that fails costs no further work.
     inputs = segment_vectors(
-        audio.others, bounds, sr=sample_rate, embeddings=parameters.embeddings, encoders=encoders
+        audio.others, ranges, sr=sample_rate, embeddings=parameters.embeddings, encoders=encoders
     )
     with_tensors = any(getattr(parameters, kind) is not None for kind in SPECTROGRAM_KINDS)
     marks = [np.empty(0, dtype=LANDMARK)]
     if with_features or with_landmarks or with_tensors:
         rows: dict[Kind, list[np.ndarray]] = {}
-        for start, end in pairwise(bounds):
+        for start, end in ranges:
             y = audio.y[start:end]
             spectrum = Spectrum.of(y, sr=sample_rate, n_fft=n_fft, hop_length=hop_length)
             if with_features:
@@ -112,7 +129,7 @@ def analyse(
             for kind, windows in tensors_of(spectrum, parameters).items():
                 rows.setdefault(kind, []).append(windows)
         inputs |= {kind: np.concatenate(pieces) for kind, pieces in rows.items()}
-    return Analysis(audio, bounds, inputs, np.concatenate(marks))
+    return Analysis(audio, ranges, inputs, np.concatenate(marks))
 
 
 def segment_bounds(n_samples: int, *, sr: int = 22050, segment_seconds: float = 30.0) -> np.ndarray:
@@ -127,6 +144,35 @@ def segment_bounds(n_samples: int, *, sr: int = 22050, segment_seconds: float = 
     return np.round(np.linspace(0, n_samples, count + 1)).astype(np.int64)
 
 
+def moving_ranges(n_samples: int, *, sr: int, segment_seconds: float, hop_s: float) -> np.ndarray:
+    """Start and end of the segments of a window that moves over a track.
+
+    All segments have the same length. If they overlap or touch, the last one ends with the track, so that no
+    sample is discarded.
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples of the track.
+    sr : int
+        Sample rate in Hz.
+    segment_seconds : float
+        Length of a segment; a shorter track is one segment.
+    hop_s : float
+        Seconds from the start of a segment to that of the next.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_segments, 2)
+        At least one segment.
+    """
+    length, hop = min(round(segment_seconds * sr), n_samples), max(1, round(hop_s * sr))
+    starts = np.arange(0, n_samples - length + 1, hop, dtype=np.int64)
+    if hop <= length and starts[-1] + length < n_samples:
+        starts = np.append(starts, n_samples - length)
+    return np.column_stack([starts, starts + length])
+
+
 def of_file(
     path: str | Path,
     parameters: Parameters,
@@ -134,6 +180,7 @@ def of_file(
     *,
     encoders: str = "",
     longest_s: float = LONGEST_SECONDS,
+    hop_s: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Extract the inputs of one kind from a file: the rows that a cache would hold for it.
 
@@ -149,6 +196,9 @@ def of_file(
         Path or URI of the folder of encoders, if `kind` contains an embedding.
     longest_s : float
         Longest track in seconds; a longer one is refused.
+    hop_s : float, optional
+        Seconds from the start of a row to that of the next; then each row is of `row_seconds`, and windows of
+        spectrograms are analysed one by one. By default, the rows are those of a cache.
 
     Returns
     -------
@@ -170,6 +220,10 @@ def of_file(
     requested = _restricted(parameters, kinds)
     if parameters.from_pictures and requested.image is not None:
         return load_picture(path, size=requested.image.size)[np.newaxis], np.zeros(1)
+    if hop_s is not None and kind in SPECTROGRAM_KINDS:
+        # A segment per window.
+        windows = _windows(requested, kind).model_copy(update={"overlap": 0.0})
+        requested = requested.model_copy(update={"segment_seconds": windows.seconds, kind: windows})
     # One thread, as during preparation: the order of additions, and so the rounding, depends on it.
     with threadpool_limits(1):
         analysis = analyse(
@@ -178,13 +232,25 @@ def of_file(
             with_features=FEATURE_KIND in kinds,
             encoders=encoders,
             longest_s=longest_s,
+            hop_s=hop_s,
         )
     if kind in SPECTROGRAM_KINDS:
         return analysis.inputs[kind], _window_seconds(analysis, requested, _windows(requested, kind))
-    start_s = analysis.bounds[:-1] / analysis.audio.sr
+    start_s = analysis.ranges[:, 0] / analysis.audio.sr
     if len(kinds) == 1:
         return analysis.inputs[kind], start_s
     return np.concatenate([analysis.inputs[name].astype(np.float32) for name in kinds], axis=1), start_s
+
+
+def row_seconds(parameters: Parameters, kind: Kind) -> float:
+    """Length in seconds of the audio of one row of a kind of input: a window, or a segment.
+
+    Raises
+    ------
+    CacheError
+        If the parameters do not name this kind.
+    """
+    return _windows(parameters, kind).seconds if kind in SPECTROGRAM_KINDS else parameters.segment_seconds
 
 
 def row_shape(parameters: Parameters, kind: Kind) -> tuple[int, ...]:
@@ -236,7 +302,7 @@ def _window_seconds(analysis: Analysis, parameters: Parameters, windows: Windows
     """Start of each window of a track in seconds."""
     n_frames = _frames(windows, parameters)
     starts = []
-    for start, end in pairwise(analysis.bounds):
+    for start, end in analysis.ranges:
         segment_frames = 1 + int(end - start) // parameters.hop_length
         first = window_starts(segment_frames, n_frames, windows.overlap)
         starts.append((start + first * parameters.hop_length) / analysis.audio.sr)

@@ -7,7 +7,7 @@ transform of a frame and filters over its bins access contiguous memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 
@@ -115,10 +115,17 @@ def inverse(D: np.ndarray, *, n_fft: int, hop_length: int, length: int) -> np.nd
     frames = fft.irfft(D, n=n_fft, axis=1)
     frames *= window
     y = _overlap_add(frames, hop_length)
-    weight = _overlap_add(np.broadcast_to(window * window, frames.shape), hop_length)
+    weight = _weight(n_fft, hop_length, len(frames))
     np.divide(y, weight, out=y, where=weight > np.finfo(np.float32).tiny)
     y = y[n_fft // 2 : len(y) - n_fft // 2][:length]
     return np.pad(y, (0, length - len(y)))
+
+
+@lru_cache(maxsize=4)
+def _weight(n_fft: int, hop_length: int, n_frames: int) -> np.ndarray:
+    """Sum of the squared windows at each sample; kept, because most segments have the same length."""
+    window = hann(n_fft)
+    return _frozen(_overlap_add(np.broadcast_to(window * window, (n_frames, n_fft)), hop_length))
 
 
 def _overlap_add(frames: np.ndarray, hop_length: int) -> np.ndarray:

@@ -28,10 +28,11 @@ def tempo(spectrum: Spectrum) -> float:
     n_fft = fft.next_fast_len(2 * n_lags - 1, real=True)
     transform = fft.rfft(frames, n=n_fft, axis=1)
     power = np.square(transform.real) + np.square(transform.imag)
-    correlation = fft.irfft(power, n=n_fft, axis=1)[:, :n_lags]
-    largest = np.abs(correlation).max(axis=1, keepdims=True)
-    np.divide(correlation, largest, out=correlation, where=largest >= np.finfo(correlation.dtype).tiny)
-    mean = correlation.mean(axis=0)
+    # librosa transforms each frame back and divides it by its maximum, which an autocorrelation has at lag 0.
+    # The inverse transform is linear, so one of the mean is enough.
+    largest = np.einsum("ij,ij->i", frames, frames)
+    scale = np.divide(1.0, largest, out=np.ones_like(largest), where=largest >= np.finfo(largest.dtype).tiny)
+    mean = fft.irfft(scale @ power / len(power), n=n_fft)[:n_lags]
 
     bpm = np.empty(n_lags)
     bpm[0] = np.inf

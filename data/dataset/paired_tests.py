@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.dataset.intervals import LEVEL, mean_interval
+from data.dataset.intervals import LEVEL, bootstrap_draws, mean_interval, percentiles
+from data.dataset.scores import Metric, class_scores, score, sign, track_losses
 from data.dataset.track_groups import TrackGroups
 
 _RESAMPLES = 10_000
+_EXCHANGES = 5_000
+"""Number of random exchanges of a sampled test."""
 _NEGLIGIBLE_FRACTION = 1e-20
 """Fraction of a sum below which further decreasing terms do not change its digits."""
+_ROUNDING = 1e-12
+"""Rounding error of a difference, which must not separate equal exchanges."""
 _NEGLIGIBLE = 1e-60
 """Probability below which the terms of a distribution are ignored."""
 
@@ -33,9 +38,11 @@ class Paired:
         Two-sided p value: the probability of disagreements at least this uneven if both models are equally
         good; by the exact McNemar test, or by `sign_flip_test` if groups have several tracks.
     difference : float
-        Accuracy of the first minus that of the second, from -1 to 1.
+        Score of the first minus that of the second.
     low, high : float
         Interval of the difference at `LEVEL`, by a bootstrap over tracks or groups.
+    metric : str
+        The metric of the score.
     """
 
     n: int
@@ -46,6 +53,12 @@ class Paired:
     difference: float
     low: float
     high: float
+    metric: Metric = "accuracy"
+
+    @property
+    def worse(self) -> bool:
+        """Whether the first model has the worse score."""
+        return sign(self.metric) * self.difference < 0
 
     @property
     def distinct(self) -> bool:
@@ -60,6 +73,8 @@ class Paired:
     @property
     def test_name(self) -> str:
         """Name of the test, for messages."""
+        if self.metric != "accuracy":
+            return f"sampled exchange test over {self.n_groups} groups"
         return f"exact sign-flip test over {self.n_groups} groups" if self.clustered else "exact McNemar test"
 
 
@@ -100,6 +115,102 @@ def paired(
         low=float(low),
         high=float(high),
     )
+
+
+def paired_by_metric(
+    probabilities_a: np.ndarray,
+    probabilities_b: np.ndarray,
+    truth: np.ndarray,
+    metric: Metric,
+    groups: TrackGroups | None = None,
+    *,
+    seed: int = 0,
+) -> Paired:
+    """Test two models against each other by any metric.
+
+    For other metrics than accuracy, the p value is that of a permutation test: if both models are equally
+    good, their predictions could be exchanged within any group. The exchanges are sampled, and the observed
+    one is counted among them, so that the p value is valid (Phipson and Smyth, 2010).
+
+    Parameters
+    ----------
+    probabilities_a, probabilities_b : ndarray, shape (n, n_classes)
+        Predictions of each model for the same tracks.
+    truth : ndarray of int, shape (n,)
+        Genre numbers.
+    metric : str
+        The metric.
+    groups : TrackGroups, optional
+        Groups of the tracks; by default, the tracks are independent.
+    seed : int
+        Seed of bootstrap and exchanges.
+    """
+    groups = groups or TrackGroups.independent(len(truth))
+    right_a, right_b = (
+        probabilities.argmax(axis=1) == truth for probabilities in (probabilities_a, probabilities_b)
+    )
+    if metric == "accuracy":
+        return paired(right_a, right_b, groups, seed=seed)
+    rng = np.random.default_rng(seed)
+    exchanged = rng.integers(0, 2, size=(_EXCHANGES, groups.n_groups)).astype(np.float64)
+    drawn = bootstrap_draws(groups, seed=seed).astype(np.float64)
+    if metric == "log_loss":
+        losses = track_losses(probabilities_a, truth) - track_losses(probabilities_b, truth)
+        by_group = groups.sums(losses)
+        null = ((1 - 2 * exchanged) @ by_group) / len(truth)
+        bootstrapped = (drawn @ by_group) / (drawn @ groups.size)
+    else:
+        counts_a, counts_b = (
+            _group_counts(probabilities, truth, groups)
+            for probabilities in (probabilities_a, probabilities_b)
+        )
+        null = _exchanged_difference(exchanged, counts_a, counts_b, metric)
+        bootstrapped = _metric_of(drawn, counts_a, metric) - _metric_of(drawn, counts_b, metric)
+    difference = score(probabilities_a, truth).value(metric) - score(probabilities_b, truth).value(metric)
+    as_extreme = int((np.abs(null) >= abs(difference) - _ROUNDING).sum())
+    low, high = percentiles(bootstrapped, groups.n_groups)
+    return Paired(
+        n=len(truth),
+        n_groups=groups.n_groups,
+        only_a=int((right_a & ~right_b).sum()),
+        only_b=int((right_b & ~right_a).sum()),
+        p_value=(as_extreme + 1) / (_EXCHANGES + 1),
+        difference=difference,
+        low=low,
+        high=high,
+        metric=metric,
+    )
+
+
+_Counts = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Tracks per group and genre that are right, that belong to it, and that are predicted as it."""
+
+
+def _group_counts(probabilities: np.ndarray, truth: np.ndarray, groups: TrackGroups) -> _Counts:
+    one_hot = np.eye(probabilities.shape[1])
+    predicted = probabilities.argmax(axis=1)
+    return (
+        groups.sums(one_hot[truth] * (predicted == truth)[:, None]),
+        groups.sums(one_hot[truth]),
+        groups.sums(one_hot[predicted]),
+    )
+
+
+def _metric_of(weights: np.ndarray, counts: _Counts, metric: Metric) -> np.ndarray:
+    """Compute a metric for each row of weights of the groups."""
+    right, true, chosen = (weights @ count for count in counts)
+    return class_scores(right, true, chosen)[metric]
+
+
+def _exchanged_difference(exchanged: np.ndarray, a: _Counts, b: _Counts, metric: Metric) -> np.ndarray:
+    """Compute the difference of a metric with the predictions of some groups exchanged."""
+    sides = []
+    for own, other in ((a, b), (b, a)):
+        right, true, chosen = (
+            (1 - exchanged) @ mine + exchanged @ theirs for mine, theirs in zip(own, other, strict=True)
+        )
+        sides.append(class_scores(right, true, chosen)[metric])
+    return sides[0] - sides[1]
 
 
 def mcnemar(only_a: int, only_b: int) -> float:

@@ -23,6 +23,14 @@ COLUMNS: dict[Metric, str] = {
 }
 """Column of ``trials.parquet`` and ``history.parquet`` by metric."""
 
+METRIC_WORDS: dict[Metric, str] = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "log_loss": "log loss",
+}
+"""How messages name a metric."""
+
 PROBABILITY_FLOOR = 1e-7
 """Minimum probability in a logarithm (Keras's epsilon)."""
 
@@ -73,6 +81,18 @@ def sign(metric: Metric) -> int:
 def merit(value: float, metric: Metric) -> float:
     """Convert a score to a number that is greater for better scores."""
     return sign(metric) * value
+
+
+def score_text(value: float, metric: Metric) -> str:
+    """Format a score for messages: in percent, but a log loss as a number."""
+    return f"{value:.3f}" if metric == "log_loss" else f"{value:.1%}"
+
+
+def difference_text(difference: float, low: float, high: float, metric: Metric) -> str:
+    """Format the difference of two scores with its interval: in percentage points, or of a log loss."""
+    if metric == "log_loss":
+        return f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return f"{100 * difference:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def score(probabilities: np.ndarray, truth: np.ndarray) -> Scores:

@@ -18,6 +18,8 @@ from data.errors import AudioError
 
 _CLIP_SECONDS = 10.0
 _PICTURE_SIZE = 200
+_COLOURS = 32
+"""Colours of a picture; with all 256, the file would be twice as large."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def _picture(y: np.ndarray, sr: int) -> str:
     spectrum = Spectrum.of(y, sr=sr, n_fft=2048, hop_length=512)
     seconds = max(0.2, len(y) / sr)
     file = io.BytesIO()
-    Image.fromarray(image(spectrum, Picture(seconds=seconds, size=_PICTURE_SIZE))[0]).save(file, "PNG")
+    picture = Image.fromarray(image(spectrum, Picture(seconds=seconds, size=_PICTURE_SIZE))[0])
+    picture.quantize(_COLOURS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     return _data_uri("image/png", file.getvalue())
 
 

@@ -14,6 +14,7 @@ from data.cache.cache import Cache
 from data.cache.writer import OK
 from data.collection.summary import NO_GROUPS
 from data.inspection.clips import Clip, make_clip
+from data.io.pages import page_templates
 
 _PER_GENRE = 3
 _PER_PROBLEM = 12
@@ -50,43 +51,46 @@ def page(cache: Cache, content: Mapping[str, Any]) -> str:
     content : mapping
         What `data.collection.quality.inspect` says about it.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     names = ["track_id", "label", "path", "duration_s", "status"]
     manifest = cache.folder.read_table("manifest.parquet", names)
     tracks = {row["track_id"]: row for row in manifest.to_pylist() if row["status"] == OK}
     bytes_of = _column(cache, "bytes")
     clips = _Clips(tracks, audible=content["source"] in ("audio", "demo"))
-    environment = Environment(
-        loader=PackageLoader("data", "templates"), autoescape=True, undefined=StrictUndefined
-    )
-    return environment.get_template("inspect.html").render(
-        content=content,
-        no_groups=NO_GROUPS,
-        charts=[
-            ("Tracks per genre", _bars(content["genres"])),
-            ("Partition", _bars(content["sides"])),
-            ("Length in seconds", _histogram([row["duration_s"] for row in tracks.values()], 1.0)),
-            ("Size in MB", _histogram(bytes_of, 1e6)),
-            ("Formats", _bars(content["formats"])),
-            ("Codecs", _bars(content["codecs"])),
-            ("Sample rates in Hz", _bars(content["sample_rates"])),
-            ("Tags", _bars(content["tags"] or {})),
-        ],
-        skipped=list(content["skipped"].items()),
-        duplicates=[
-            (title, len(content[key] or []), [clips.of(pair[:2]) for pair in (content[key] or [])[:_PAIRS]])
-            for key, title in (
-                ("exact_duplicates", "Exact duplicates"),
-                ("near_duplicates", "Near duplicates"),
-            )
-        ],
-        problems=[
-            (title, len(content[key] or []), clips.of((content[key] or [])[:_PER_PROBLEM]))
-            for key, title in _PROBLEMS.items()
-        ],
-        genres=[(genre, clips.of(clips.examples(genre))) for genre in list(content["genres"])[:_GENRES]],
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    return (
+        page_templates("data")
+        .get_template("inspect.html")
+        .render(
+            content=content,
+            no_groups=NO_GROUPS,
+            charts=[
+                ("Tracks per genre", _bars(content["genres"])),
+                ("Partition", _bars(content["sides"])),
+                ("Length in seconds", _histogram([row["duration_s"] for row in tracks.values()], 1.0)),
+                ("Size in MB", _histogram(bytes_of, 1e6)),
+                ("Formats", _bars(content["formats"])),
+                ("Codecs", _bars(content["codecs"])),
+                ("Sample rates in Hz", _bars(content["sample_rates"])),
+                ("Tags", _bars(content["tags"] or {})),
+            ],
+            skipped=list(content["skipped"].items()),
+            duplicates=[
+                (
+                    title,
+                    len(content[key] or []),
+                    [clips.of(pair[:2]) for pair in (content[key] or [])[:_PAIRS]],
+                )
+                for key, title in (
+                    ("exact_duplicates", "Exact duplicates"),
+                    ("near_duplicates", "Near duplicates"),
+                )
+            ],
+            problems=[
+                (title, len(content[key] or []), clips.of((content[key] or [])[:_PER_PROBLEM]))
+                for key, title in _PROBLEMS.items()
+            ],
+            genres=[(genre, clips.of(clips.examples(genre))) for genre in list(content["genres"])[:_GENRES]],
+            made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        )
     )
 
 

@@ -136,6 +136,7 @@ def cluster(workers: int | None = None, address: str | None = None) -> Iterator[
         _require_listener(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "120")
     with _hidden_working_folder() as folder:
         with (
             _listening_on_loopback() if address is None else contextlib.nullcontext(),
@@ -197,12 +198,24 @@ def _connect(workers: int | None, address: str | None) -> bool:
                 " versions on all nodes, from one lock file"
             ) from error
         if address is None:
-            raise SettingsError(
-                f"Ray could not be started on this machine ({error}); free memory and space in the"
-                " folder for temporary files"
-            ) from error
+            raise SettingsError(_start_failure(error)) from error
         raise SettingsError(f"--address {address}: no Ray cluster responds ({error})") from error
     return True
+
+
+def _start_failure(error: Exception) -> str:
+    """Say why Ray did not start on this machine, and what to do."""
+    text = " ".join(str(error).split()).rstrip(".")
+    if isinstance(error, TimeoutError) or "timed out" in text.lower():
+        load, cores = os.getloadavg()[0], os.cpu_count() or 1
+        return (
+            f"Ray did not start within its time limit, in {_STARTS} attempts: this machine is too busy (load"
+            f" {load:.1f} on {cores} cores); run the same command again when other programs have ended"
+        )
+    return (
+        f"Ray could not be started on this machine ({text}); check the free memory, and the space in the"
+        " folder for temporary files"
+    )
 
 
 def _start(workers: int | None) -> None:

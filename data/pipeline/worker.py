@@ -22,6 +22,7 @@ from data.cache.writer import MANIFEST, OK, SKIPPED, manifest_schema
 from data.collection.source_file import SourceFile
 from data.errors import AudioError, CacheError, EncoderError
 from data.io.folder import Folder, printable, require_regular
+from data.io.heap import keep_freed_memory
 
 
 def analysed_schema() -> pa.Schema:
@@ -99,6 +100,7 @@ def analyse_batch(
     list of (str, str)
         Path and reason of each file that was skipped.
     """
+    keep_freed_memory()
     tensors: dict[str, list[TrackTensors]] = {}
     # Use the absolute path, because worker processes have another working folder.
     encoders = f"{cache.path if cache.is_local else cache.uri}/{ENCODERS}"

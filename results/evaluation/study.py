@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -12,11 +13,28 @@ from data.errors import RunError
 from search.storage.run_folder import JOURNAL, STUDY, RunFolder
 
 
-class _ReadOnly(JournalFileBackend):
+class ReadOnlyJournal(JournalFileBackend):
     """A journal that refuses writes: every change of a study is an append."""
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Refuse to write."""
         raise RunError(f"{self._file_path}: the study is read-only here; only its search writes to it")
+
+
+def journal_path(run: RunFolder) -> Path:
+    """Return the path of the journal of a run.
+
+    Raises
+    ------
+    RunError
+        If the run does not exist or has no journal.
+    HarnessError
+        If the run is stored in a bucket.
+    """
+    if not run.folder.exists(JOURNAL):
+        run.info()  # raises if the run does not exist
+        raise RunError(f"run {run.name!r}: {run.folder.uri}/{JOURNAL} is missing; has its search started?")
+    return run.folder.local / JOURNAL
 
 
 def storage(run: RunFolder) -> optuna.storages.JournalStorage:
@@ -29,10 +47,7 @@ def storage(run: RunFolder) -> optuna.storages.JournalStorage:
     HarnessError
         If the run is stored in a bucket.
     """
-    if not run.folder.exists(JOURNAL):
-        run.info()  # raises if the run does not exist
-        raise RunError(f"run {run.name!r}: {run.folder.uri}/{JOURNAL} is missing; has its search started?")
-    return optuna.storages.JournalStorage(_ReadOnly(str(run.folder.local / JOURNAL)))
+    return optuna.storages.JournalStorage(ReadOnlyJournal(str(journal_path(run))))
 
 
 def load_study(run: RunFolder) -> optuna.Study:

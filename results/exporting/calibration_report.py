@@ -11,6 +11,7 @@ import numpy as np
 from data.dataset.calibration import Calibration, ReliabilityBin, calibrate
 from data.dataset.track_groups import TrackGroups
 from data.errors import CalibrationError
+from results.exporting.fonts import fonts_for, without_unknown
 
 CALIBRATION = "calibration.json"
 RELIABILITY = "reliability.png"
@@ -51,6 +52,12 @@ def plot_reliability(path: Path, calibration: Calibration, title: str) -> None:
     title : str
         Title of the plot: the model and the tracks.
     """
+    heading = without_unknown(title)
+    with fonts_for([heading]):
+        _plot(path, calibration, heading)
+
+
+def _plot(path: Path, calibration: Calibration, title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

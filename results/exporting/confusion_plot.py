@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from results.exporting.fonts import drawable, fonts_for, without_unknown
+
 _INCHES_PER_GENRE = 0.55
 _DPI = 120
 
@@ -20,14 +22,19 @@ def plot_confusion(path: Path, confusion: list[list[int]], labels: list[str], ti
     confusion : list of list of int
         Counts with one row per true genre and one column per predicted genre.
     labels : list of str
-        Names of the genres.
+        Names of the genres; those that no installed font can draw are replaced by their numbers.
     title : str
         Title of the plot.
     """
+    names, heading = drawable(labels, path), without_unknown(title)
+    with fonts_for([*names, heading]):
+        _plot(path, np.array(confusion), names, heading)
+
+
+def _plot(path: Path, counts: np.ndarray, labels: list[str], title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    counts = np.array(confusion)
     fraction = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 2.5 + _INCHES_PER_GENRE * len(labels)
     figure = Figure(figsize=(side, side), layout="constrained")

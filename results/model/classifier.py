@@ -150,6 +150,9 @@ class Classifier(Predictor):
         if not np.isfinite(rows).all():
             raise HarnessError(f"{path}: the model's output for this file is not finite")
         mean = vote(rows, np.zeros(len(rows), dtype=np.int64), 1)[0]
+        start_s = read.start_s
+        if read.window is not None:
+            rows, start_s = read.window.over_time(rows, start_s)
         if self.config.temperature != 1:
             mean, rows = (
                 apply_temperature(probabilities, self.config.temperature) for probabilities in (mean, rows)
@@ -157,6 +160,6 @@ class Classifier(Predictor):
         return Prediction(
             path=path,
             probabilities={self.labels[number]: float(mean[number]) for number in np.argsort(-mean)},
-            start_s=[float(second) for second in read.start_s],
+            start_s=[float(second) for second in start_s],
             segments=[dict(zip(self.labels, map(float, row), strict=True)) for row in rows],
         )

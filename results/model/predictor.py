@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias, TypeGuard, overload
 
-from data.errors import HarnessError
+from data.errors import HarnessError, SettingsError
 from results.model.prediction import Prediction
 from results.model.reader import ModelInputs, Reader
 from results.model.song_source import Song, as_file
 
 Paths: TypeAlias = list[str] | list[Path] | list[str | Path] | tuple[str | Path, ...]
 """Paths of several songs."""
+
+MIN_HOP, MAX_HOP = 0.1, 3600.0
+"""Bounds in seconds of the hop of a moving window."""
 
 
 class Predictor(ABC):
@@ -47,10 +50,12 @@ class Predictor(ABC):
         """
 
     @overload
-    def predict(self, song: Song, rate: int | None = None) -> Prediction: ...
+    def predict(self, song: Song, rate: int | None = None, *, hop: float | None = None) -> Prediction: ...
     @overload
-    def predict(self, song: Paths, rate: None = None) -> list[Prediction]: ...
-    def predict(self, song: Song | Paths, rate: int | None = None) -> Prediction | list[Prediction]:
+    def predict(self, song: Paths, rate: None = None, *, hop: float | None = None) -> list[Prediction]: ...
+    def predict(
+        self, song: Song | Paths, rate: int | None = None, *, hop: float | None = None
+    ) -> Prediction | list[Prediction]:
         """Predict the genre of one song or of several.
 
         Parameters
@@ -61,22 +66,44 @@ class Predictor(ABC):
             sequence of paths gives a list of predictions.
         rate : int, optional
             Sample rate in Hz of samples.
+        hop : float, optional
+            Move a window of the length that the model was trained on over the song, by so many seconds at a
+            time: less than its length for a fine timeline, more to sample a long recording. The answer is the
+            mean over all positions. By default, the song is cut into equal segments of that length.
 
         Raises
         ------
         AudioError
-            If a song cannot be used.
+            If a song cannot be used, or `hop` gives too many windows for its length.
+        SettingsError
+            If `hop` is not from 0.1 to 3600, or the model reads images.
         TypeError
             If `song` is something else, or `rate` is missing or superfluous.
         """
+        self.check_hop(hop)
         if _is_paths(song):
-            return [self._predict_one(path, rate) for path in song]
-        return self._predict_one(song, rate)  # type: ignore[arg-type]
+            return [self._predict_one(path, rate, hop) for path in song]
+        return self._predict_one(song, rate, hop)  # type: ignore[arg-type]
 
-    def _predict_one(self, song: Song, rate: int | None) -> Prediction:
+    def check_hop(self, hop: float | None) -> None:
+        """Check the distance between the positions of a moving window.
+
+        Raises
+        ------
+        SettingsError
+            If `hop` is out of bounds, or the model reads images.
+        """
+        if hop is None:
+            return
+        if not MIN_HOP <= hop <= MAX_HOP:
+            raise SettingsError(f"--hop {hop:g}: give seconds from {MIN_HOP:g} to {MAX_HOP:g}")
+        if self.reads_images:
+            raise SettingsError(f"--hop {hop:g}: this model reads images, which have no time")
+
+    def _predict_one(self, song: Song, rate: int | None, hop: float | None) -> Prediction:
         with as_file(song, rate) as (path, name):
             try:
-                return self.predict_inputs([reader.read(path) for reader in self.readers], name)
+                return self.predict_inputs([reader.read(path, hop_s=hop) for reader in self.readers], name)
             except HarnessError as error:
                 raise type(error)(str(error).replace(str(path), name)) from error
 

@@ -12,7 +12,7 @@ from data.dataset.choice_correction import MAX_TRIALS
 from data.dataset.intervals import LEVEL, accuracy_interval, wilson
 from data.dataset.paired_tests import sign_flip_test
 from data.dataset.scores import COLUMNS as SCORES
-from data.dataset.scores import sign
+from data.dataset.scores import merit, score, sign
 from data.dataset.track_groups import TrackGroups
 from data.errors import RunError
 from data.io.command_names import command_name
@@ -28,7 +28,7 @@ from results.ranking.comparable import (
     read_runs,
 )
 from results.ranking.entries import MAX_CANDIDATES, Board, Entry, FamilyOrder
-from search.storage.predictions import Candidate, PredictionReader
+from search.storage.predictions import Candidate, PredictionReader, common_tracks
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
 
@@ -204,10 +204,8 @@ def _board(groups: Sequence[Group], top: int) -> Board:
             for family in dict.fromkeys(ranking.info(row).family for row in rows)
         }
         family_order = _family_order(ranking, rows_of)
-        entries = [
-            entry for family in family_order.accuracies for entry in ranking.entries(rows_of[family], top)
-        ]
-        rows = sorted(rows, key=lambda row: row != rows_of[next(iter(family_order.accuracies))][0])
+        entries = [entry for family in family_order.scores for entry in ranking.entries(rows_of[family], top)]
+        rows = sorted(rows, key=lambda row: row != rows_of[next(iter(family_order.scores))][0])
     else:
         entries = ranking.entries(rows, top)
     by_name = {run.name: (run, info) for run, info in zip(joined.runs, joined.infos, strict=True)}
@@ -234,6 +232,7 @@ def _board(groups: Sequence[Group], top: int) -> Board:
         runs=[run.name for run in joined.runs],
         single_epoch_runs=_single_epoch_runs(joined),
         candidates=candidates[:MAX_CANDIDATES],
+        metric=joined.metric,
     )
 
 
@@ -246,22 +245,24 @@ def _single_epoch_runs(group: Group) -> list[str]:
 
 def _family_order(ranking: _Ranking, rows_of: Mapping[str, Sequence[int]]) -> FamilyOrder:
     """Order families by their best trials on the tracks that all of these validated."""
-    correct = {}
+    predictions = {}
     for family, rows in rows_of.items():
         candidate = ranking.candidate(rows[0])
-        read = PredictionReader().read(
+        predictions[family] = PredictionReader().read(
             candidate.run, candidate.trial_id, candidate.classes, candidate.best_epoch
         )
-        correct[family] = read.correct()
-    common = set.intersection(*({*tracks} for tracks in correct.values()))
-    accuracies = {
-        family: sum(tracks[track] for track in common) / len(common) for family, tracks in correct.items()
+    common, common_rows = common_tracks(predictions.values())
+    metric = ranking.group.metric
+    scores = {
+        family: score(each.probabilities[row], each.truth[row]).value(metric)
+        for (family, each), row in zip(predictions.items(), common_rows, strict=True)
     }
-    in_order = sorted(accuracies, key=lambda family: -accuracies[family])
+    in_order = sorted(scores, key=lambda family: -merit(scores[family], metric))
     return FamilyOrder(
-        {family: accuracies[family] for family in in_order},
+        {family: scores[family] for family in in_order},
         len(common),
-        {family: len(correct[family]) for family in in_order},
+        {family: len(predictions[family].track_id) for family in in_order},
+        metric,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from data.dataset.scores import Metric
 from results.evaluation.correction import ChoiceCorrection
 from search.storage.predictions import Candidate
 from search.storage.run_info import RunInfo
@@ -78,17 +79,20 @@ class FamilyOrder:
 
     Attributes
     ----------
-    accuracies : dict of str to float
-        Accuracy of each family's winner on the common tracks, best first.
+    scores : dict of str to float
+        Score of each family's winner on the common tracks, by the metric of the runs, best first.
     n_common : int
         Number of tracks that all winners validated.
     n_validated : dict of str to int
         Number of tracks on which each family ranks its trials.
+    metric : str
+        The metric.
     """
 
-    accuracies: dict[str, float]
+    scores: dict[str, float]
     n_common: int
     n_validated: dict[str, int]
+    metric: Metric = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,8 @@ class Board:
         Names of older runs whose scores are those of single epochs, if the others score windows of epochs.
     candidates : list of Candidate
         The best scored trials, at most `MAX_CANDIDATES`, from which an ensemble is selected.
+    metric : str
+        The metric that ranks the trials.
     """
 
     number: int
@@ -136,3 +142,4 @@ class Board:
     runs: list[str] = field(default_factory=list)
     single_epoch_runs: list[str] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
+    metric: Metric = "accuracy"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
+from data.dataset.scores import METRIC_WORDS, Metric
 from data.errors import SettingsError
 from results.evaluation.descriptions import split
 from results.evaluation.groups import INDEPENDENT
@@ -108,9 +111,12 @@ def columns_named(names: Iterable[str]) -> list[Column]:
     return [by_name[name] for name in wanted]
 
 
-def default_columns() -> list[Column]:
-    """Return the columns of a wide table."""
-    return list(_DEFAULT)
+def default_columns(metric: Metric = "accuracy") -> list[Column]:
+    """Return the columns of a wide table, with the metric that ranks the trials."""
+    if metric == "accuracy":
+        return list(_DEFAULT)
+    (ranked_by,) = (column for column in _COLUMNS if column.name == metric)
+    return [*_DEFAULT[:2], ranked_by, *_DEFAULT[2:]]
 
 
 def fitting_columns(board: Board, width: int) -> tuple[list[Column], dict[str, str]]:
@@ -132,7 +138,7 @@ def fitting_columns(board: Board, width: int) -> tuple[list[Column], dict[str, s
     """
     constant: dict[str, str] = {}
     columns = []
-    for column in _DEFAULT:
+    for column in default_columns(board.metric):
         cells = {column.cell(entry) for entry in board.entries}
         if column.name in _DROPPED_FIRST and column.name != "lift" and len(cells) == 1:
             constant[column.heading] = cells.pop()
@@ -157,9 +163,9 @@ def ensemble_cells(ensemble: SelectedEnsemble, columns: Sequence[Column]) -> lis
 
 
 def table_width(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> int:
-    """Compute the width of a table in characters, including its borders."""
+    """Compute the width of a table in terminal cells, of which some characters take two, with its borders."""
     widths = [
-        max(len(column.heading), *(len(cells[number]) for cells in rows))
+        max(cell_len(column.heading), *(cell_len(cells[number]) for cells in rows))
         for number, column in enumerate(columns)
     ]
     return sum(widths) + _BORDER * len(columns) + 1
@@ -183,7 +189,7 @@ def _test(board: Board) -> str:
     return "exact McNemar test" if board.n_groups is None else f"sign-flip test over {board.n_groups} groups"
 
 
-def notes(board: Board, ensemble: str = "") -> list[str]:
+def notes(board: Board, ensemble: str = "", *, in_report: bool = False) -> list[str]:
     """Write the notes that readers need to interpret the numbers.
 
     Parameters
@@ -192,6 +198,8 @@ def notes(board: Board, ensemble: str = "") -> list[str]:
         The board.
     ensemble : str
         The sentence about the best ensemble; empty if there is none.
+    in_report : bool
+        Whether the reader has the report, which lists the trials that failed.
     """
     lines = []
     if board.info.cache.synthetic:
@@ -200,6 +208,10 @@ def notes(board: Board, ensemble: str = "") -> list[str]:
         lines.append(f"Separate table: {board.why}.")
     if board.family_order is not None:
         lines.append(_order_note(board))
+    if board.metric != "accuracy":
+        lines.append(
+            f"Trials rank by {METRIC_WORDS[board.metric]}; tests and the correction are of accuracy."
+        )
     if any(entry.tied for entry in board.entries):
         tracks = f"on the same {board.info.n_validated} tracks"
         if board.family_order is not None:
@@ -234,7 +246,8 @@ def notes(board: Board, ensemble: str = "") -> list[str]:
         )
     shown = f"{len(board.entries)} of {board.ranked} scored trials are shown"
     if board.unranked:
-        shown += f"; without a score: {board.unranked} (results.report gives the reasons)"
+        reasons = "" if in_report else " (results.report gives the reasons)"
+        shown += f"; without a score: {board.unranked}{reasons}"
     lines.append(f"{shown}.")
     return lines
 
@@ -244,7 +257,10 @@ def _order_note(board: Board) -> str:
     order = board.family_order
     if order is None:
         return ""
-    winners = ", ".join(f"{family} {100 * accuracy:.1f} %" for family, accuracy in order.accuracies.items())
+    winners = ", ".join(
+        f"{family} {_decimal(score) if order.metric == 'log_loss' else _percent(score)}"
+        for family, score in order.scores.items()
+    )
     within = ", ".join(f"{family} on {n}" for family, n in order.n_validated.items())
     return (
         f"Families are ordered by their best trials on the {order.n_common} tracks that all of them"

@@ -1,6 +1,7 @@
 """A figure of the report: the traces and the layout of plotly.js as plain data.
 
-Colours are names (``@accent``), which the page replaces by the colours of its light or dark scheme.
+Colours are names (``@accent``), which the page replaces by the colours of its light or dark scheme. The page
+holds the basic bundle of plotly.js, which draws points, lines and bars.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-ACCENT, MUTED, GOOD, STOPPED, BASE = "@accent", "@muted", "@good", "@stopped", "@base"
-"""Names of colours."""
+ACCENT, QUIET, GOOD, STOPPED = "@accent", "@quiet", "@good", "@stopped"
+"""Names of colours; the BASELINE is `QUIET`."""
+
+SERIES = tuple(f"@series{number}" for number in range(6))
+"""Colours of several runs in one figure."""
 
 SCALE = "Viridis"
 """Colour scale of scores; readable in greyscale and with common colour blindness."""
@@ -50,4 +54,15 @@ def numbers(values: Iterable[float | None], digits: int = 4) -> list[float | Non
 
 def axis(title: str, **options: Any) -> dict[str, Any]:
     """Return the layout of an axis."""
-    return {"title": {"text": title}, "automargin": True, **options}
+    return {"title": {"text": title, "standoff": 10}, "automargin": True, **options}
+
+
+def percent_axis(title: str, **options: Any) -> dict[str, Any]:
+    """Return the layout of an axis in percent."""
+    return axis(title, ticksuffix=" %", nticks=7, **options)
+
+
+def count_axis(title: str, highest: float, **options: Any) -> dict[str, Any]:
+    """Return the layout of an axis of whole numbers up to `highest`."""
+    step = {"dtick": 1} if highest <= 10 else {"nticks": 8}
+    return axis(title, tickformat="d", **step, **options)

@@ -1,4 +1,4 @@
-"""Figures of the searched parameters: parallel coordinates, slices and contours."""
+"""Figures of the searched parameters: parallel coordinates, slices and pairs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from results.reporting.figure import SCALE, Figure, axis, numbers
+from results.reporting.figure import Figure, numbers, percent_axis
 from results.reporting.importance import Importances
+from results.reporting.pairs import pair_figure
 from results.reporting.progress import thinned
 from results.reporting.run_data import RunData
 from results.reporting.scale import Scale
 
-_MAX_AXES, _MAX_SLICES, _CONTOUR_PARAMETERS = 8, 8, 3
+_MAX_AXES, _MAX_SLICES, _PAIRED_PARAMETERS = 8, 8, 3
+_MIN_LINES, _MIN_POINTS, _MIN_PAIRED = 8, 5, 20
+"""Minimum number of trials in the parallel coordinates, in a slice, and in a pair of parameters."""
 _MAX_LINES = 300
 """Maximum number of trials in the parallel coordinates."""
 _BINS = 8
 """Number of line colours; one trace per colour is fast to draw."""
 _MAX_POINTS = 1000
-_GRID_POINTS = 24
 
 
 class ParameterFigures:
@@ -54,10 +56,14 @@ class ParameterFigures:
         self.scales = [scale for scale in scales if scale.varies]
 
     def figures(self) -> list[Figure]:
-        """Draw all figures; empty if no parameter varies."""
+        """Draw the figures for which there are enough trials; none if no parameter varies."""
         if not self.scales:
             return []
-        return [self._parallel(), *self._slices(), *self._contours()]
+        return [
+            *([self._parallel()] if len(self.configs) >= _MIN_LINES else []),
+            *self._slices(),
+            *self._pairs(),
+        ]
 
     def _parallel(self) -> Figure:
         """Draw the parallel coordinates."""
@@ -140,6 +146,8 @@ class ParameterFigures:
         figures: list[Figure] = []
         for scale in self.scales[:_MAX_SLICES]:
             rows = [row for row, config in enumerate(self.configs) if scale.name in config]
+            if len(rows) < _MIN_POINTS:
+                continue
             positions = np.array([scale.place(self.configs[row][scale.name]) for row in rows])
             if scale.choices:  # jitter keeps the points of a choice distinguishable
                 width = 0.3 / max(len(scale.choices), 2)
@@ -170,90 +178,27 @@ class ParameterFigures:
                             "tickvals": [position for position, _ in ticks],
                             "ticktext": [text for _, text in ticks],
                             "automargin": True,
+                            "range": [-0.06, 1.06],
+                            "zeroline": False,
                         },
-                        "yaxis": axis("accuracy, %"),
-                        "height": 260,
+                        "yaxis": percent_axis(""),
+                        "height": 240,
                     },
                 )
             )
         return figures
 
-    def _contours(self) -> list[Figure]:
-        """Draw the smoothed accuracy over pairs of parameters."""
+    def _pairs(self) -> list[Figure]:
+        """Draw the accuracy over pairs of the first parameters."""
         figures: list[Figure] = []
-        for across, up in combinations(self.scales[:_CONTOUR_PARAMETERS], 2):
+        for across, up in combinations(self.scales[:_PAIRED_PARAMETERS], 2):
             rows = [
                 row for row, config in enumerate(self.configs) if across.name in config and up.name in config
             ]
-            if len(rows) < 4:
+            if len(rows) < _MIN_PAIRED:
                 continue
             x = np.array([across.place(self.configs[row][across.name]) for row in rows])
             y = np.array([up.place(self.configs[row][up.name]) for row in rows])
-            grid = np.linspace(0, 1, _GRID_POINTS)
-            surface = smoothed(x, y, self.score[rows], grid)
-            horizontal, vertical = across.ticks(), up.ticks()
-            figures.append(
-                Figure(
-                    f"contour-{len(figures)}",
-                    f"{across.name} and {up.name}",
-                    "",
-                    [
-                        {
-                            "type": "contour",
-                            "x": numbers(grid),
-                            "y": numbers(grid),
-                            "z": [numbers(line, 3) for line in surface],
-                            "colorscale": SCALE,
-                            "contours": {"coloring": "heatmap"},
-                            "line": {"width": 0.5},
-                            "colorbar": {"thickness": 10, "title": {"text": "%"}},
-                            "hovertemplate": "about %{z:.1f} %<extra></extra>",
-                        },
-                        {
-                            "type": "scatter",
-                            "mode": "markers",
-                            "x": numbers(x),
-                            "y": numbers(y),
-                            "text": [self.names[row] for row in rows],
-                            "hovertemplate": "%{text}<extra></extra>",
-                            "marker": {"size": 5, "color": "#fff", "line": {"width": 1, "color": "#000"}},
-                        },
-                    ],
-                    {
-                        "xaxis": axis(
-                            across.name,
-                            tickvals=[position for position, _ in horizontal],
-                            ticktext=[text for _, text in horizontal],
-                        ),
-                        "yaxis": axis(
-                            up.name,
-                            tickvals=[position for position, _ in vertical],
-                            ticktext=[text for _, text in vertical],
-                        ),
-                        "showlegend": False,
-                        "height": 320,
-                    },
-                )
-            )
+            names = [self.names[row] for row in rows]
+            figures.append(pair_figure(f"pair-{len(figures)}", across, up, x, y, self.score[rows], names))
         return figures
-
-
-def smoothed(x: np.ndarray, y: np.ndarray, score: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Average the scores around each grid point, weighted by inverse squared distance (Shepard, 1968).
-
-    Parameters
-    ----------
-    x, y, score : ndarray of float64, shape (n,)
-        Positions from 0 to 1, and scores.
-    grid : ndarray of float64, shape (m,)
-        Positions of the grid on both axes.
-
-    Returns
-    -------
-    ndarray of float64, shape (m, m)
-        One row per position on the vertical axis. A constant is added to each squared distance, so that
-        trials at the same position are averaged.
-    """
-    distance = (grid[None, :, None] - x) ** 2 + (grid[:, None, None] - y) ** 2 + 2e-3
-    weight = 1 / distance
-    return np.asarray((weight * score).sum(axis=2) / weight.sum(axis=2))

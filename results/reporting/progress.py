@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from results.reporting.figure import ACCENT, BASE, GOOD, MUTED, STOPPED, Figure, axis, numbers
+from results.reporting.figure import (
+    ACCENT,
+    GOOD,
+    QUIET,
+    SERIES,
+    STOPPED,
+    Figure,
+    axis,
+    count_axis,
+    numbers,
+    percent_axis,
+)
 from results.reporting.run_data import RunData
 
 _MAX_CURVES = 120
@@ -17,6 +28,14 @@ _MAX_CURVES = 120
 _MAX_POINTS = 2000
 """Maximum number of trials that are drawn as points."""
 _COLOURS = {"COMPLETE": GOOD, "PRUNED": STOPPED}
+_SYMBOLS = {"COMPLETE": "circle", "PRUNED": "diamond-open"}
+_WORDS = {"COMPLETE": "completed", "PRUNED": "stopped early"}
+_STYLES = {
+    "best": {"color": ACCENT, "width": 3},
+    "BASELINE": {"color": QUIET, "width": 3, "dash": "dot"},
+    **{word: {"color": _COLOURS[status], "width": 1} for status, word in _WORDS.items()},
+}
+_DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def thinned(n: int, maximum: int) -> np.ndarray:
@@ -25,57 +44,84 @@ def thinned(n: int, maximum: int) -> np.ndarray:
 
 
 def best_so_far(runs: Sequence[RunData]) -> Figure:
-    """Draw the accuracy of each trial when it ended, and the best accuracy until then."""
+    """Draw the accuracy of each trial when it ended, and the best accuracy until then; a line per run."""
     timed = all(set(run_data.scored["trial_id"]) <= run_data.ended.keys() for run_data in runs)
+    best_first = sorted(runs, key=lambda run_data: -run_data.scored["val_accuracy"].max())
     data: list[dict[str, Any]] = []
-    for run_data in runs:
-        x, frame = _order(run_data, timed)
+    orders = [_order(run_data, timed) for run_data in best_first]
+    end = max(float(x[-1]) for x, _ in orders)
+    for number, (run_data, (x, frame)) in enumerate(zip(best_first, orders, strict=True)):
         score = 100 * frame["val_accuracy"].to_numpy()
-        drawn = thinned(len(frame), _MAX_POINTS)
-        name = run_data.run.name
-        single = len(runs) == 1
-        for status, colour in _COLOURS.items():
-            rows = [row for row in drawn if frame["status"].iloc[row] == status]
-            if rows:
-                data.append(
-                    {
-                        "type": "scatter",
-                        "mode": "markers",
-                        "name": status if single else f"{name}, {status}",
-                        "x": numbers(x[rows]),
-                        "y": numbers(score[rows]),
-                        "text": [f"{name}:{number}" for number in frame.index[rows]],
-                        "marker": {"size": 7, "opacity": 0.8} | ({"color": colour} if single else {}),
-                        "showlegend": single,
-                        "hovertemplate": "%{text}: %{y:.1f} %<extra></extra>",
-                    }
-                )
-                if not single:
-                    data[-1]["marker"] = {"size": 5, "opacity": 0.35, "color": MUTED}
         best = np.maximum.accumulate(score)
         steps = np.unique([0, *np.flatnonzero(np.diff(best)) + 1, len(best) - 1])
+        line: dict[str, Any] = {"shape": "hv", "width": 3, "color": ACCENT}
+        name = "best so far"
+        if len(runs) == 1:
+            data += _points_by_status(run_data, frame, x, score)
+        else:
+            # A seventh run has the colour of the first one, in dashes.
+            line |= {"color": SERIES[number % len(SERIES)], "dash": _DASHES[number // len(SERIES) % 4]}
+            name = f"{run_data.run.name}, {score.max():.1f} %"
+            data.append(_points(run_data, frame, x, score, thinned(len(frame), _MAX_POINTS)))
+            data[-1] |= {"marker": {"size": 5, "opacity": 0.45, "color": line["color"]}, "showlegend": False}
         data.append(
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": "best so far" if single else name,
-                "x": numbers(x[steps]),
-                "y": numbers(best[steps]),
-                "line": {"shape": "hv", "width": 3} | ({"color": ACCENT} if single else {}),
+                "name": name,
+                # A run keeps its best until the end of the axis.
+                "x": numbers([*x[steps], end]),
+                "y": numbers([*best[steps], best[-1]]),
+                "line": line,
+                "hovertemplate": f"{name}: %{{y:.1f}} %<extra></extra>",
             }
         )
-    title = "minutes since the start of the search" if timed else "number of ended trials"
-    shapes = [_level(_baseline(run_data)) for run_data in runs if _baseline(run_data) is not None][
-        : 1 if len(runs) == 1 else 0
-    ]
-    note = " The dotted line is the BASELINE." if shapes else ""
+    longest = max(len(run_data.scored) for run_data in runs)
+    baseline = _baseline(runs[0]) if len(runs) == 1 else None
     return Figure(
         "progress",
         "Best so far",
-        f"Validation accuracy of each trial when it ended, and the best accuracy until then.{note}",
+        "Validation accuracy of each trial when it ended, and the best accuracy until then."
+        + ("" if baseline is None else " The dotted line is the BASELINE."),
         data,
-        {"xaxis": axis(title), "yaxis": axis("validation accuracy, %"), "shapes": shapes},
+        {
+            "xaxis": axis("minutes since the start of the search", rangemode="tozero")
+            if timed
+            else count_axis("number of ended trials", longest),
+            "yaxis": percent_axis("validation accuracy"),
+            "shapes": [] if baseline is None else [_level(baseline)],
+        },
     )
+
+
+def _points(
+    run_data: RunData, frame: pd.DataFrame, x: np.ndarray, score: np.ndarray, rows: Sequence[int] | np.ndarray
+) -> dict[str, Any]:
+    """Draw trials as points."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": numbers(x[rows]),
+        "y": numbers(score[rows]),
+        "text": [f"{run_data.run.name}:{number}" for number in frame.index[rows]],
+        "hovertemplate": "%{text}: %{y:.1f} %<extra></extra>",
+    }
+
+
+def _points_by_status(
+    run_data: RunData, frame: pd.DataFrame, x: np.ndarray, score: np.ndarray
+) -> list[dict[str, Any]]:
+    """Draw the trials of one run as points, with a colour and a shape per status."""
+    drawn = thinned(len(frame), _MAX_POINTS)
+    traces = []
+    for status, colour in _COLOURS.items():
+        rows = [row for row in drawn if frame["status"].iloc[row] == status]
+        if rows:
+            marker = {"size": 7, "opacity": 0.8, "color": colour, "symbol": _SYMBOLS[status]}
+            traces.append(
+                {**_points(run_data, frame, x, score, rows), "name": _WORDS[status], "marker": marker}
+            )
+    return traces
 
 
 def _order(run_data: RunData, timed: bool) -> tuple[np.ndarray, pd.DataFrame]:
@@ -99,7 +145,7 @@ def _baseline(run_data: RunData) -> float | None:
     return None if value != value else 100 * float(value)
 
 
-def _level(height: float | None) -> dict[str, Any]:
+def _level(height: float) -> dict[str, Any]:
     """Draw a dotted horizontal line."""
     return {
         "type": "line",
@@ -108,7 +154,7 @@ def _level(height: float | None) -> dict[str, Any]:
         "x1": 1,
         "y0": height,
         "y1": height,
-        "line": {"dash": "dot", "width": 2, "color": BASE},
+        "line": {"dash": "dot", "width": 2, "color": QUIET},
     }
 
 
@@ -161,8 +207,7 @@ def learning_curves(run_data: RunData) -> Figure:
     for name in reversed(drawn):
         if name not in curves:
             continue
-        label = "BASELINE" if name == baseline else "best" if name == names[0] else status[name]
-        colour = {"BASELINE": BASE, "best": ACCENT} | _COLOURS
+        label = "best" if name == names[0] else "BASELINE" if name == baseline else _WORDS[status[name]]
         data.append(
             {
                 "type": "scatter",
@@ -172,7 +217,7 @@ def learning_curves(run_data: RunData) -> Figure:
                 "showlegend": label not in legend,
                 "x": curves[name]["epoch"].tolist(),
                 "y": numbers(100 * curves[name]["val_accuracy"]),
-                "line": {"color": colour[label], "width": 3 if label in ("BASELINE", "best") else 1},
+                "line": _STYLES[label],
                 "opacity": 1 if label in ("BASELINE", "best") else 0.5,
                 "hovertemplate": f"{trial_names[name]}: %{{y:.1f}} % at epoch %{{x}}<extra></extra>",
             }
@@ -190,7 +235,7 @@ def learning_curves(run_data: RunData) -> Figure:
             "x1": rung,
             "y0": 0,
             "y1": 1,
-            "line": {"dash": "dash", "width": 1, "color": MUTED},
+            "line": {"dash": "dash", "width": 1, "color": QUIET},
         }
         for rung in rungs
     ]
@@ -201,6 +246,8 @@ def learning_curves(run_data: RunData) -> Figure:
             "y": 1,
             "yanchor": "bottom",
             "showarrow": False,
+            # The page leaves these labels out where they would overlap; the caption says the same.
+            "name": "wide",
             "text": f"rung {rung}: {stopped.get(rung, 0)} stopped",
         }
         for rung in rungs
@@ -213,8 +260,8 @@ def learning_curves(run_data: RunData) -> Figure:
         f"Stopped early: {_stopped(run_data)}.{selection}",
         data,
         {
-            "xaxis": axis("epoch", rangemode="tozero"),
-            "yaxis": axis("validation accuracy, %"),
+            "xaxis": count_axis("epoch", run_data.info.max_epochs, rangemode="tozero"),
+            "yaxis": percent_axis("validation accuracy"),
             "shapes": shapes,
             "annotations": labels,
             "margin": {"t": 40},

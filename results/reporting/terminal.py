@@ -12,6 +12,7 @@ from rich.text import Text
 
 from data.console import out
 from data.errors import RunError
+from data.io.sparkline import sparkline
 from results.evaluation.descriptions import source, split
 from results.evaluation.predictions import OutOfFoldPredictions
 from results.evaluation.trials import Trial
@@ -20,7 +21,6 @@ from search.storage.run_folder import RunFolder, last_words
 
 _PIPE_WIDTH = 160
 """Width in characters of what is written to a file or a pipe."""
-_BLOCKS = "▁▂▃▄▅▆▇█"
 _MAX_BARS = 60
 """Maximum width of a learning curve in characters."""
 
@@ -122,12 +122,8 @@ def curve_line(accuracies: np.ndarray) -> str:
     accuracies : ndarray, shape (n_epochs,)
         Fractions; of many epochs, an even selection is drawn.
     """
-    drawn = np.unique(
-        np.linspace(0, len(accuracies) - 1, min(len(accuracies), _MAX_BARS)).round().astype(int)
-    )
     low, high = float(accuracies.min()), float(accuracies.max())
-    share = (accuracies[drawn] - low) / (high - low) if high > low else np.ones(len(drawn))
-    blocks = "".join(_BLOCKS[round(float(value) * (len(_BLOCKS) - 1))] for value in share)
+    blocks = sparkline(accuracies.tolist(), _MAX_BARS)
     return (
         f"val accuracy by epoch, {100 * low:.1f} to {100 * high:.1f} %: {blocks}"
         f" (epochs 1 to {len(accuracies)})"

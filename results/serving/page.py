@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from data.audio import decode, spectrogram_images
+from data.io.pages import page_templates
 from results.serving.limits import Limits
 from results.serving.model_summary import ModelSummary
 
@@ -26,14 +25,15 @@ def render_page(summary: ModelSummary, limits: Limits, *, reads_images: bool) ->
     str
         A self-contained HTML document.
     """
-    environment = Environment(
-        loader=PackageLoader("results", "templates"), autoescape=True, undefined=StrictUndefined
-    )
     suffixes = spectrogram_images.SUFFIXES if reads_images else {"audio/*", *decode.SUFFIXES}
-    return environment.get_template("serve.html").render(
-        summary=summary,
-        limits=limits,
-        reads_images=reads_images,
-        input_name="spectrogram images" if reads_images else "songs",
-        accept=",".join(sorted(suffixes)),
+    return (
+        page_templates("results")
+        .get_template("serve.html")
+        .render(
+            summary=summary,
+            limits=limits,
+            reads_images=reads_images,
+            input_name="spectrogram images" if reads_images else "songs",
+            accept=",".join(sorted(suffixes)),
+        )
     )

@@ -58,4 +58,4 @@ def is_surely_worse(against_leader: Paired | None, *, ended: int) -> bool:
     """Return whether a family may be stopped, given its best trial's comparison with the leader's."""
     if against_leader is None or ended < MIN_TRIALS:
         return False
-    return against_leader.distinct and against_leader.difference < 0
+    return against_leader.distinct and against_leader.worse

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import optuna
 
-from data.console import err
+from data.dataset.scores import difference_text, sign
 from data.dataset.task import Task
 from search.driver import search
 from search.judgement import JudgedTrial, best_trial
 from search.plan import now
-from search.progress.live_view import FamilyLine
-from search.progress.stages import Stages
+from search.progress.search_view import SearchView
+from search.progress.state import STOPPED, WAITING, FamilyProgress
 from search.rounds.allocation import MIN_TRIALS, SHORTEST_ROUND, is_surely_worse, round_trials, slice_seconds
 from search.settings import SearchSettings
 from search.storage.run_folder import RunFolder
@@ -62,15 +62,17 @@ class Entrant:
         """Name of the family."""
         return self.settings.family
 
-    def read(self) -> None:
-        """Read how far the run is."""
+    def read(self, progress: FamilyProgress | None = None) -> None:
+        """Read how far the run is, and add its trials to the view."""
         study = create_study(self.run, optuna.samplers.RandomSampler(seed=0))
+        if progress is not None:
+            progress.read(study.get_trials(deepcopy=False))
         self.started, self.ended = count_started(study), count_ended(study)
         self.seconds = self.run.info().seconds
         if self.ended:
             self.best = best_trial(self.run)
 
-    def train(self, trials: int, *, seconds_left: float | None, lines: Sequence[FamilyLine]) -> str | None:
+    def train(self, trials: int, *, seconds_left: float | None, view: SearchView) -> str | None:
         """Train some more trials; return why the run ended, ``interrupted`` after Ctrl-C.
 
         Parameters
@@ -79,8 +81,8 @@ class Entrant:
             Number of trials to end.
         seconds_left : float or None
             Seconds after which training stops, wherever it is.
-        lines : sequence of FamilyLine
-            What the view shows of the families.
+        view : SearchView
+            The view of the whole search.
         """
         info = self.run.info()
         budget = None if seconds_left is None else info.seconds + seconds_left
@@ -95,7 +97,7 @@ class Entrant:
             }
         )
         self.run.write_info(info)
-        search(self.run, info, settings, self.task, self.concurrent, families=tuple(lines))
+        search(self.run, info, settings, self.task, self.concurrent, view=view)
         self.read()
         return self.run.info().reason
 
@@ -137,10 +139,28 @@ class _Rounds:
         self._began = time.monotonic()
         self._stopped = dict(record.stopped)
         self._reached = False
+        self._families = [
+            FamilyProgress(
+                entrant.run.name,
+                entrant.family,
+                entrant.settings.metric,
+                record.trials,
+                state=STOPPED if entrant.family in self._stopped else WAITING,
+                reason=self._stopped.get(entrant.family, ""),
+            )
+            for entrant in entrants
+        ]
+        self._view = SearchView(
+            record.name, self._families, time_budget=record.time_budget, before=record.seconds
+        )
 
     def play(self) -> None:
-        for entrant in self._entrants:
-            entrant.read()
+        for entrant, progress in zip(self._entrants, self._families, strict=True):
+            entrant.read(progress)
+        with self._view:
+            self._play()
+
+    def _play(self) -> None:
         # An interrupted round first: its unfinished trials resume from their checkpoints.
         for entrant in self._entrants:
             if entrant.started > entrant.ended and not self._is_over():
@@ -195,9 +215,7 @@ class _Rounds:
         )
 
     def _train(self, entrant: Entrant, trials: int) -> None:
-        with Stages() as stage:
-            stage(f"{entrant.family}: {trials} {'more ' if entrant.ended else ''}trials")
-        reason = entrant.train(trials, seconds_left=self._left(), lines=self._lines(entrant))
+        reason = entrant.train(trials, seconds_left=self._left(), view=self._view)
         self.interrupted = reason == "interrupted"
         self._reached = reason == TARGET
         if reason == STAGNATION:
@@ -216,28 +234,16 @@ class _Rounds:
             elif leader is not None and leader is not entrant.best:
                 test = entrant.best.against(leader)
                 if test is not None and is_surely_worse(test, ended=entrant.ended):
+                    side = "below" if sign(test.metric) > 0 else "above"
+                    difference = difference_text(test.difference, test.low, test.high, test.metric)
                     self._stop(
                         entrant,
-                        f"its best is surely below {leader.name}: {100 * test.difference:+.1f} points"
-                        f" [{100 * test.low:+.1f}, {100 * test.high:+.1f}] after {entrant.ended} trials",
+                        f"its best is surely {side} {leader.name}: {difference} after {entrant.ended} trials",
                     )
 
     def _stop(self, entrant: Entrant, reason: str) -> None:
         self._stopped[entrant.family] = reason
-        err().print(f"{entrant.family} gets no more trials: {reason}", highlight=False, soft_wrap=True)
-
-    def _lines(self, current: Entrant) -> list[FamilyLine]:
-        return [
-            FamilyLine(
-                entrant.family,
-                trials=entrant.ended,
-                best=entrant.best.score if entrant.best is not None else None,
-                state="training"
-                if entrant is current
-                else ("stopped" if entrant.family in self._stopped else "waiting"),
-            )
-            for entrant in self._entrants
-        ]
+        self._view.stop_family(entrant.family, reason)
 
     def _write(self, *, status: str, ended: str | None = None) -> SearchRecord:
         record = self._record.model_copy(

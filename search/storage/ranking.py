@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from data.dataset.scores import COLUMNS, Metric, sign
+from search.outcomes import COMPLETE, PRUNED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCORED = ("COMPLETE", "PRUNED")
+SCORED = (COMPLETE, PRUNED)
 """States of ranked trials; a stopped trial counts with its best epoch."""
 
 

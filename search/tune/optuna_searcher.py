@@ -20,7 +20,7 @@ from search.outcomes import COMPLETE, FAILED, SUSPENDED
 from search.storage.columns import REPORTED
 from search.storage.journal_backend import Journal
 from search.storage.study import CURVE, FIXED, writable_trial
-from search.tune.trial import SCORE, TRIAL_ID, TRIAL_NUMBER, accuracy
+from search.tune.trial import SCORE, TRIAL_ID, TRIAL_NUMBER
 
 _Result = TypeVar("_Result")
 
@@ -38,8 +38,8 @@ class TruthfulOptunaSearch(OptunaSearch):
     unfinished : sequence of FrozenTrial
         Unfinished trials of an earlier session. They are resumed before new trials are suggested.
     target : float or None
-        Score at which training of a trial stops. Such a trial is COMPLETE: if it were PRUNED, an extended
-        search would rank the best trial among the worst.
+        Value of `SCORE` at which training of a trial stops. Such a trial is COMPLETE: if it were PRUNED, an
+        extended search would rank the best trial among the worst.
     **options
         Options of Ray's searcher.
 
@@ -155,7 +155,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         trial.set_user_attr(CURVE, curve)
         if error or outcome in FAILED or not curve:
             self._ot_study.tell(trial, state=TrialState.FAIL)
-        elif result and (outcome == COMPLETE or accuracy(result) >= self._target):
+        elif result and (outcome == COMPLETE or result[SCORE] >= self._target):
             self._ot_study.tell(trial, result[self.metric])
         else:
             self._ot_study.tell(trial, state=TrialState.PRUNED)

@@ -8,11 +8,12 @@ from typing import Any
 from optuna.terminator import BestValueStagnationEvaluator, StaticErrorEvaluator, Terminator
 from ray import tune
 
+from data.dataset.scores import Metric
 from data.io.folder import is_full
 from search.outcomes import DISK_FULL, INPUTS_CHANGED, SUSPENDED, UNREACHABLE
 from search.storage.run_folder import last_words
 from search.tune.optuna_searcher import TruthfulOptunaSearch
-from search.tune.trial import accuracy
+from search.tune.trial import reported_merit
 
 TARGET, STAGNATION = "target", "stagnation"
 """Reasons in ``run.json`` for a finished search."""
@@ -37,22 +38,31 @@ class Ending(tune.Stopper):
     searcher : TruthfulOptunaSearch
         The searcher whose study contains the trials.
     target : float or None
-        Validation accuracy at which the search stops.
+        Score at which the search stops, as a number that is greater if better; see
+        `data.dataset.scores.merit`.
     stagnation : int or None
         Number of completed trials in a row without improvement (Optuna's terminator).
+    metric : str
+        The metric of the score.
     """
 
     def __init__(
-        self, searcher: TruthfulOptunaSearch, *, target: float | None, stagnation: int | None
+        self,
+        searcher: TruthfulOptunaSearch,
+        *,
+        target: float | None,
+        stagnation: int | None,
+        metric: Metric = "accuracy",
     ) -> None:
         self.reason: str | None = None
         self.details = ""
         self._searcher = searcher
         self._target = target
+        self._metric = metric
         # The search may have been killed after a trial reached the target.
         if target is not None:
             trials = searcher.study.get_trials(deepcopy=False)
-            if any(accuracy(trial.user_attrs) >= target for trial in trials):
+            if any(reported_merit(trial.user_attrs, metric) >= target for trial in trials):
                 self.reason = TARGET
         self._terminator = None
         if stagnation is not None:
@@ -68,7 +78,7 @@ class Ending(tune.Stopper):
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Check a report; return whether the trial reached the target and stops."""
-        reached = self._target is not None and accuracy(result) >= self._target
+        reached = self._target is not None and reported_merit(result, self._metric) >= self._target
         if result["outcome"] in SUSPENDED:
             self.reason = _REASONS[result["outcome"]]
             self.details = _own_message(result["error"])

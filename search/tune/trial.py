@@ -432,9 +432,15 @@ class GenreTrial(tune.Trainable):
         self._predictions_are_saved = True
 
 
-def accuracy(result: Mapping[str, Any]) -> float:
-    """Return the score of a report; 0 for a failed trial, whatever it reached before."""
-    return 0.0 if result.get("outcome") in FAILED else float(result.get("val_accuracy", 0.0))
+def reported_merit(result: Mapping[str, Any], metric: Metric) -> float:
+    """Return the score of a report, or of an ended trial in the study, as a number that is greater if better.
+
+    It is minus infinity for a failed trial, whatever it reached before, and before the first epoch.
+    """
+    score = result.get(COLUMNS[metric])
+    if result.get("outcome") in FAILED or not result.get("best_epoch") or score is None:
+        return -math.inf
+    return merit(float(score), metric)
 
 
 def _outcome_of(error: Exception) -> str:

@@ -5,16 +5,28 @@ from __future__ import annotations
 import json
 import math
 import time
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import optuna
 import pytest
+from PIL import Image
 
-from benchmarks.peers import space
+from benchmarks.peers import chart, space
+from benchmarks.peers.chart import draw, draw_times, spread
 from benchmarks.peers.job import FOLDS, MAX_EPOCHS, STARTED, TEST_FRACTION, Job, make_job
-from benchmarks.peers.marks import at_times, best_so_far, count_trials_epochs, median, read_scores, time_to
+from benchmarks.peers.marks import (
+    MARKS,
+    at_times,
+    best_so_far,
+    count_trials_epochs,
+    median,
+    read_scores,
+    time_to,
+)
+from benchmarks.peers.names import MARK_MEANINGS, PEERS
 from benchmarks.processes import ROOT
 from data.cache.cache import Cache
 from data.dataset.splits import make_split
@@ -33,6 +45,27 @@ def test_time_to_a_mark_is_the_first_score_that_reaches_it() -> None:
     assert time_to(curve, 0.73) == 5
     assert time_to(curve, 0.76) == 5
     assert time_to(curve, 0.79) == math.inf
+
+
+def test_the_charts_name_peers_and_marks(tmp_path: Path) -> None:
+    runs = [
+        {"peer": peer, "budget": 60.0, "curve": [(5.0, 0.7), (20.0 + shift, 0.77)]}
+        for shift, peer in enumerate(PEERS)
+    ]
+    draw(runs, tmp_path / "curves.png", "a note", clock="wall")
+    draw_times(Path(chart.__file__).parent / "medians.csv", tmp_path / "times.png")
+    for name in ("curves.png", "times.png"):
+        with Image.open(tmp_path / name) as picture:
+            assert picture.width > 900
+            assert len(picture.convert("RGB").getcolors(picture.width * picture.height)) > 50
+    assert set(MARKS) == set(MARK_MEANINGS)
+
+
+def test_labels_are_spread_in_their_order() -> None:
+    heights = spread([76.0, 76.1, 71.0, 76.05], 1.0)
+    assert heights[2] == pytest.approx(71.0)
+    assert heights[0] < heights[3] < heights[1]
+    assert min(abs(first - second) for first, second in combinations(heights, 2)) >= 0.99
 
 
 def test_median_counts_runs_that_never_reach_the_mark() -> None:

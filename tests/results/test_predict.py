@@ -12,6 +12,9 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
+import results
+from data.audio.decode import load
+from data.errors import SettingsError
 from results.model.formatting import timeline
 from results.model.prediction import Prediction
 from results.predict import main
@@ -63,6 +66,43 @@ def test_songs_are_copied_labelled_and_tagged(
     assert unsure.exit_code == 0, unsure.output
     assert (tmp_path / "other" / "unsure" / "mine.wav").is_file()
     assert read_genre_tag(mine) == genre
+
+
+def test_a_window_moves_over_a_long_recording(exported: Path, shared: Path, tmp_path: Path) -> None:
+    clips = sorted((shared / "debmusic" / "genres_original").rglob("*.*"))[:6]
+    y = np.concatenate([load(clip).y for clip in clips])
+    path = tmp_path / "concert.wav"
+    soundfile.write(path, y, 22050)
+    length_s = len(y) / 22050
+    model = results.load(exported)
+    by_hop = {hop: model.predict(path, hop=hop) for hop in (10.0, 75.0)}
+    fine = by_hop[10.0]
+    assert fine.start_s == [10.0 * number for number in range(len(fine.start_s))]
+    assert 0 <= length_s - fine.start_s[-1] <= 15
+    for prediction in by_hop.values():
+        assert all(sum(segment.values()) == pytest.approx(1) for segment in prediction.segments)
+    sampled = by_hop[75.0]
+    assert sampled.start_s == [75.0 * number for number in range(int((length_s - 30) // 75) + 1)]
+    # Each segment is what the model says about that part alone, and the answer is their mean.
+    soundfile.write(tmp_path / "part.wav", y[75 * 22050 : 105 * 22050], 22050)
+    part = model.predict(tmp_path / "part.wav")
+    assert sampled.segments[1] == pytest.approx(part.segments[0], abs=1e-4)
+    done = run(str(exported), str(path), "--hop", "75", "--json")
+    assert done.exit_code == 0, done.output
+    content = json.loads(done.stdout)
+    assert [segment["start_s"] for segment in content["segments"]] == sampled.start_s
+    assert content["probabilities"] == pytest.approx(sampled.probabilities)
+    over_time = run(str(exported), str(path), "--hop", "10", "--timeline").stdout.splitlines()[1]
+    assert over_time.startswith("  0:00 ")
+
+
+@pytest.mark.parametrize("hop", ["0", "-1", "nan", "4000"])
+def test_a_hop_out_of_bounds_is_refused_in_one_line(exported: Path, song: Path, hop: str) -> None:
+    done = run(str(exported), str(song), "--hop", hop)
+    assert done.exit_code == 2
+    assert done.stderr.splitlines() == [f"Error: --hop {float(hop):g}: give seconds from 0.1 to 3600"]
+    with pytest.raises(SettingsError, match=r"give seconds from 0\.1 to 3600"):
+        results.load(exported).predict(song, hop=float(hop))
 
 
 @pytest.mark.parametrize(

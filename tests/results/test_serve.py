@@ -27,6 +27,7 @@ from results.serving.app import application
 from results.serving.limits import Limits
 from results.serving.local_socket import listen
 from results.serving.model_summary import ModelSummary
+from tests.support.axe import violations
 from tests.support.browser import chromium, watched
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
@@ -277,6 +278,7 @@ def test_the_page_shows_songs_and_records_one(exported: Path, song: Path, tmp_pa
             page.wait_for_timeout(1500)
             page.click("#record")
             page.wait_for_selector(".name:has-text('recording.webm')", timeout=60_000)
+            assert violations(page) == []
             # The browser logs the refused uploads, nothing else.
             assert all("422" in error for error in errors), errors
         finally:

@@ -44,7 +44,9 @@ from search.storage.rungs import Rungs
         ({"grace_period": 0.5, "scheduler": "none"}, "--grace-period cannot be used with --scheduler none"),
         ({"brackets": 2, "scheduler": "median"}, "--brackets cannot be used with --scheduler median"),
         ({"brackets": 3}, "--brackets 3: at most 2 with --grace-period 0.25 and"),
-        ({"target": 76}, "--target 76: input should be less than or equal to 1"),
+        ({"target": 76}, "--target 76: accuracy is at most 1; 80 % is 0.8"),
+        ({"target": 1.5, "metric": "macro_f1"}, "--target 1.5: macro F1 is at most 1"),
+        ({"target": 0, "metric": "log_loss"}, "--target 0: input should be greater than 0"),
         ({"stagnation": 0}, "--stagnation 0"),
         ({"set": ("lr",)}, "--set lr: expected KEY=VALUE"),
         ({"set": ("=3",)}, "--set =3: expected KEY=VALUE"),
@@ -83,3 +85,7 @@ def test_a_missing_extra_is_named(
         SearchSettings.checked(family="features_mlp", **options)
     expected = f"{option}: {module} not installed; run: pip install 'genre-search[{extra}]'"
     assert str(caught.value) == expected
+
+
+def test_a_target_is_in_the_unit_of_the_metric() -> None:
+    assert SearchSettings.checked(family="features_mlp", metric="log_loss", target=1.5).target == 1.5

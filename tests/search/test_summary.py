@@ -135,8 +135,28 @@ def test_the_score_of_another_metric(tmp_path: Path) -> None:
     best = existing(best_trial(run))
     low, high = best.interval()
     assert low < high
-    line = run_lines(run)[1]
-    assert line.startswith("Best: loss:0, validation log loss 1.000 [")
+    lines = run_lines(run)
+    assert lines[1].startswith("Best: loss:0, validation log loss 1.000 [")
+    assert lines[2].startswith("No trial is better than the BASELINE")
+
+
+def test_differences_are_by_the_metric_of_the_run(tmp_path: Path) -> None:
+    run = write_run(tmp_path, "loss", [60, 120], settings={"metric": "log_loss"})
+    trials = run.trials()
+    trials["val_loss"] = [1.4, 0.9]
+    run.write_tables(trials, run.history())
+    lines = run_lines(run)
+    assert lines[1].startswith("Best: loss:1, validation log loss 0.900 [")
+    assert lines[2].startswith("BASELINE 1.400; difference in log loss -0.")
+    macro = write_run(tmp_path, "macro", [60, 120], settings={"metric": "macro_f1"})
+    trials = macro.trials()
+    trials["val_macro_f1"] = [0.4, 0.8]
+    macro.write_tables(trials, macro.history())
+    lines = run_lines(macro)
+    assert lines[1].startswith("Best: macro:1, validation macro F1 80.0% [")
+    assert lines[2].startswith("BASELINE 40.0%; difference in macro F1 +40.")
+    (macro.folder / "predictions").remove("id1.parquet")
+    assert run_lines(macro)[1].startswith("Best validation macro F1 80.0%, without stored predictions")
 
 
 def test_trials_on_different_tracks_are_ordered_on_those_of_all(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from threadpoolctl import threadpool_limits
 from data.analysis.features import extract
 from data.analysis.kinds import FEATURE_KIND, Kind
 from data.analysis.parameters import Melspec, Parameters, Picture
-from data.analysis.segments import of_file, row_shape, segment_bounds
+from data.analysis.segments import moving_ranges, of_file, row_seconds, row_shape, segment_bounds
 from data.cache.cache import Cache
 from data.collection.scan import find_files
-from data.errors import CacheError
+from data.errors import AudioError, CacheError
 from data.pipeline.planner import Preparation
 from tests.support.collection import SR, make_collection
 
@@ -46,6 +46,47 @@ def test_a_track_is_cut_into_equal_segments_with_nothing_lost(seconds: float, co
     assert len(bounds) == count + 1
     assert (bounds[0], bounds[-1]) == (0, round(seconds * SR))
     assert np.ptp(np.diff(bounds)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "hop", "ranges"),
+    [
+        (6, 2, [(0, 3), (2, 5), (3, 6)]),
+        (6, 3, [(0, 3), (3, 6)]),
+        (7, 2, [(0, 3), (2, 5), (4, 7)]),
+        (8, 3, [(0, 3), (3, 6), (5, 8)]),
+        # With gaps, the rest of the track is one of them.
+        (14, 5, [(0, 3), (5, 8), (10, 13)]),
+        (12, 5, [(0, 3), (5, 8)]),
+        (2, 5, [(0, 2)]),
+    ],
+)
+def test_a_window_moves_over_a_track(seconds: int, hop: float, ranges: list[tuple[int, int]]) -> None:
+    moved = moving_ranges(seconds * 10, sr=10, segment_seconds=3, hop_s=hop)
+    assert moved.tolist() == [[10 * start, 10 * end] for start, end in ranges]
+
+
+@pytest.mark.parametrize("kind", ["features", "melspec", "image"])
+def test_rows_of_a_moving_window_are_those_of_that_part_alone(tmp_path: Path, kind: Kind) -> None:
+    y = np.random.default_rng(0).normal(scale=0.1, size=5 * SR).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", y, SR, subtype="FLOAT")
+    length = row_seconds(PARAMETERS, kind)
+    assert length == {"features": 2.0, "melspec": 0.5, "image": 1.0}[kind]
+    X, start_s = of_file(tmp_path / "a.wav", PARAMETERS, kind, hop_s=1.5)
+    assert start_s[:3].tolist() == [0, 1.5, 3.0]
+    part = y[round(1.5 * SR) : round((1.5 + length) * SR)]
+    soundfile.write(tmp_path / "part.wav", part, SR, subtype="FLOAT")
+    alone = PARAMETERS.model_copy(update={"segment_seconds": length})
+    expected, _ = of_file(tmp_path / "part.wav", alone, kind)
+    np.testing.assert_array_equal(X[1], expected[0])
+
+
+def test_too_many_windows_are_refused(collection: Path) -> None:
+    path = collection / "genre0" / "genre0.00000.wav"
+    with pytest.raises(
+        AudioError, match=r"a hop of 0.0001 s gives \d+ windows, at most 5000; use a longer hop"
+    ):
+        of_file(path, PARAMETERS, "melspec", hop_s=0.0001)
 
 
 def test_a_file_is_analysed_by_segment(tmp_path: Path) -> None:

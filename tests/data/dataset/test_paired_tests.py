@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from data.dataset.paired_tests import mcnemar, paired, sign_flip_test
+from data.dataset.paired_tests import mcnemar, paired, paired_by_metric, sign_flip_test
+from data.dataset.scores import Metric, score
 from data.dataset.track_groups import TrackGroups
 
 
@@ -107,3 +108,45 @@ def test_a_large_table_is_tested_quickly() -> None:
     # With so many groups the sum is as good as normal.
     expected = 2 * NormalDist().cdf(-abs(by_group.sum()) / float(np.sqrt((by_group**2).sum())))
     assert p_value == pytest.approx(expected, rel=0.05)
+
+
+def predictions(quality: float, truth: np.ndarray, seed: int) -> np.ndarray:
+    """Probabilities of a model that prefers the true genre by `quality`."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(len(truth), 4)) + quality * np.eye(4)[truth]
+    return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+TRUTH = np.random.default_rng(7).integers(0, 4, 120)
+GROUPS = TrackGroups.of([str(number) for number in np.arange(120) // 12])
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "log_loss"])
+def test_a_paired_test_by_another_metric_enumerates_exchanges_of_groups(metric: Metric) -> None:
+    a, b = predictions(1.2, TRUTH, 1), predictions(0.9, TRUTH, 2)
+    test = paired_by_metric(a, b, TRUTH, metric, GROUPS)
+    observed = score(a, TRUTH).value(metric) - score(b, TRUTH).value(metric)
+    assert test.difference == pytest.approx(observed)
+    assert test.metric == metric
+    assert (test.n, test.n_groups, test.worse) == (120, 10, (observed > 0) == (metric == "log_loss"))
+    assert test.low < observed < test.high
+    as_extreme = 0
+    for exchange in range(2**10):
+        swapped = ((exchange >> GROUPS.number) & 1).astype(bool)[:, None]
+        difference = score(np.where(swapped, b, a), TRUTH).value(metric) - score(
+            np.where(swapped, a, b), TRUTH
+        ).value(metric)
+        as_extreme += abs(difference) >= abs(observed) - 1e-12
+    assert test.p_value == pytest.approx(as_extreme / 2**10, abs=0.025)
+
+
+def test_a_paired_test_by_another_metric_tells_models_apart() -> None:
+    good, poor = predictions(2.5, TRUTH, 1), predictions(0.2, TRUTH, 2)
+    for metric in ("balanced_accuracy", "macro_f1", "log_loss"):
+        test = paired_by_metric(poor, good, TRUTH, metric, GROUPS)  # type: ignore[arg-type]
+        assert test.distinct
+        assert test.worse
+    same = paired_by_metric(good, good, TRUTH, "log_loss")
+    assert (same.p_value, same.difference, same.n_groups) == (1.0, 0.0, 120)
+    right_a, right_b = (each.argmax(axis=1) == TRUTH for each in (good, poor))
+    assert paired_by_metric(good, poor, TRUTH, "accuracy", GROUPS) == paired(right_a, right_b, GROUPS)

@@ -7,10 +7,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
 from data import inspect
+from tests.support.axe import violations
+from tests.support.browser import chromium, watched
 from tests.support.collection import SR, clip, make_collection
 from tests.support.preparing import prepared
 
@@ -19,22 +22,29 @@ def inspected(*options: object) -> Result:
     return CliRunner().invoke(inspect.main, [str(option) for option in options])
 
 
-def test_the_page_holds_tables_players_and_suspicious_clips(tmp_path: Path) -> None:
-    audio, cache = make_collection(tmp_path / "audio", tracks=2, seconds=2), tmp_path / "cache"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with faults, and its page."""
+    folder = tmp_path_factory.mktemp("faults")
+    audio, cache = make_collection(folder / "audio", tracks=2, seconds=2), folder / "cache"
     shutil.copy(audio / "genre0" / "genre0.00000.wav", audio / "genre1" / "<b>copy.wav")
     soundfile.write(audio / "genre1" / "long.wav", clip(5, 13), SR)
     soundfile.write(audio / "genre1" / "silent.wav", np.zeros(SR), SR)
     (audio / "genre1" / "empty.wav").touch()
-    labels = tmp_path / "labels.csv"
+    labels = folder / "labels.csv"
     names = sorted(path.relative_to(audio).as_posix() for path in audio.glob("*/*.wav"))
     rows = [f"{name},{name[:6]},{side}\n" for name, side in zip(names, ["train", "test"] * 4, strict=False)]
     labels.write_text("file,label,split\n" + "".join(rows))
     prepared(audio, cache, "--labels", labels)
     (audio / "genre1" / "genre1.00001.wav").unlink()
 
-    result = inspected("--cache", cache, "--html", tmp_path / "page.html")
+    result = inspected("--cache", cache, "--html", folder / "page.html")
     assert result.exit_code == 0, result.output
-    page = (tmp_path / "page.html").read_text()
+    return folder
+
+
+def test_the_page_holds_tables_players_and_suspicious_clips(folder: Path) -> None:
+    page = (folder / "page.html").read_text()
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert "<b>copy" not in page
     assert "&lt;b&gt;copy.wav" in page
@@ -58,7 +68,7 @@ def test_the_page_holds_tables_players_and_suspicious_clips(tmp_path: Path) -> N
     assert len(pictures) == len(sounds)
     assert base64.b64decode(pictures[0]).startswith(b"\x89PNG")
 
-    table = re.sub(r"[\s│]+", " ", inspected("--cache", cache).output)
+    table = re.sub(r"[\s│]+", " ", inspected("--cache", folder / "cache").output)
     for text in (
         "partition",
         "test 3, train 4",
@@ -68,6 +78,16 @@ def test_the_page_holds_tables_players_and_suspicious_clips(tmp_path: Path) -> N
         "none named: tracks of",
     ):
         assert text in table
+
+
+@pytest.mark.slow
+def test_the_page_is_accessible(folder: Path) -> None:
+    with chromium() as browser:
+        page = browser.new_page(offline=True)
+        errors = watched(page)
+        page.goto((folder / "page.html").as_uri(), timeout=120_000)
+        assert violations(page) == []
+        assert errors == []
 
 
 def test_a_page_without_a_cache_or_a_folder(tmp_path: Path) -> None:

@@ -12,20 +12,41 @@ from data.errors import SettingsError
 from data.pipeline.ray_map import cluster
 from tests.support.paths import ROOT
 
+_TIMED_OUT = (
+    "The current node timed out during startup. This could happen because some of the raylet failed to"
+    " startup or the GCS has become overloaded."
+)
+"""Ray's message on a busy machine."""
 
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (
+            Exception(_TIMED_OUT),
+            r"^Ray did not start within its time limit, in 2 attempts: this machine is too busy \(load"
+            r" \d+\.\d on \d+ cores\); run the same command again when other programs have ended$",
+        ),
+        (TimeoutError("no socket"), "^Ray did not start within its time limit"),
+        (
+            OSError("No space left on device"),
+            r"^Ray could not be started on this machine \(No space left on device\); check the free memory,"
+            r" and the space in the folder for temporary files$",
+        ),
+    ],
+)
 def test_a_local_ray_that_does_not_start_is_reported(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, message: str
 ) -> None:
     attempts = []
 
     def fails(**options: object) -> None:
         attempts.append(options["address"])
-        raise Exception("the node timed out")  # noqa: TRY002 - as Ray does
+        raise failure
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", fails)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
-    message = r"^Ray could not be started on this machine \(the node timed out\); free memory and space"
     with pytest.raises(SettingsError, match=message), cluster(2):
         pass
     assert attempts == ["local", "local"]

@@ -14,7 +14,7 @@ from data.io.folder import Folder
 from results.ranking.boards import boards
 from results.ranking.entries import FamilyOrder
 from results.ranking.selection import select
-from results.ranking.table import notes
+from results.ranking.table import default_columns, notes
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import CacheRef
 from tests.support.runs import make_info, write_judgement, write_scores
@@ -291,6 +291,35 @@ def test_families_on_different_tracks_are_ordered_by_their_winners_on_the_common
     )
     assert board.candidates[0].name == "folds:1"
     assert select(board.candidates).n_tracks == 50
+
+
+def test_families_are_ordered_by_the_metric_of_their_runs(tmp_path: Path) -> None:
+    two_families(tmp_path)
+    for name in ("folds", "hold-out"):
+        run = RunFolder.at(tmp_path, name)
+        info = run.info()
+        run.write_info(info.model_copy(update={"settings": {**info.settings, "metric": "log_loss"}}))
+    # One family is right on all tracks, but unsure; the other is wrong on all, but nearly right.
+    for name, n, row in (("folds", 100, [0.34, 0.33, 0.33]), ("hold-out", 50, [0.45, 0.55, 0.0])):
+        tracks = np.array([f"blues/{number:03d}" for number in range(n)], dtype=object)
+        labels = np.full(n, "blues", dtype=object)
+        for number in range(2):
+            RunFolder.at(tmp_path, name).write_predictions(
+                f"t{number}", tracks, labels, ("blues", "disco", "metal"), np.tile(row, (n, 1))
+            )
+    ((board,), _) = boards(str(tmp_path))
+    order = board.family_order
+    assert order is not None
+    assert (board.metric, order.metric, list(order.scores)) == (
+        "log_loss",
+        "log_loss",
+        ["melspec_cnn", "features_mlp"],
+    )
+    assert order.scores == pytest.approx({"melspec_cnn": -np.log(0.45), "features_mlp": -np.log(0.34)})
+    assert board.entries[0].family == "melspec_cnn"
+    columns = [column.name for column in default_columns(board.metric)]
+    assert columns[:4] == ["rank", "trial", "log_loss", "family"]
+    assert any(note.startswith("Trials rank by log loss; tests") for note in notes(board))
 
 
 def test_families_with_other_test_sets_are_not_ordered_together(tmp_path: Path) -> None:

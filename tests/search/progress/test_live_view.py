@@ -1,134 +1,184 @@
+"""Events of Tune in the live view, on a terminal and in a pipe."""
+
 from __future__ import annotations
 
 import copy
 import io
 import pickle
-import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import optuna
 import pytest
 from rich.console import Console
 
+from data.dataset.scores import Metric
 from data.io.activity import report_activity, shown_in
 from data.io.folder import Folder
-from search.progress import live_view, stages
-from search.progress.live_view import FamilyLine, LiveView
+from search.progress import search_view, stages
+from search.progress.live_view import LiveView
+from search.progress.search_view import SearchView
 from search.progress.stages import Stages
+from search.progress.state import FamilyProgress
 
 
 def trial(number: int, accuracy: float, epoch: int, outcome: str = "RUNNING") -> Any:
+    result = {"val_accuracy": accuracy, "val_loss": 1 - accuracy, "epoch": epoch, "outcome": outcome}
     return SimpleNamespace(
         trial_id=f"t{number}",
-        config={"trial_number": number},
+        config={"trial_number": number, "trial_id": f"id{number}", "epochs": 40, "units": 64},
         status="RUNNING",
-        last_result={"val_accuracy": accuracy, "epoch": epoch, "outcome": outcome},
+        last_result=result,
+        error_file=None,
     )
 
 
-def started_view(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, budget: float | None = None) -> LiveView:
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
-    monkeypatch.setattr(live_view, "err", lambda: console)
-    view = LiveView("night", trials=4, time_budget=budget)
-    view.setup(total_num_samples=4)
-    return view
+@pytest.fixture
+def text(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What is printed where standard error is a pipe, 60 columns wide."""
+    console = Console(file=io.StringIO(), force_terminal=False, width=60)
+    monkeypatch.setattr(search_view, "err", lambda: console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file
 
 
-def drawn_text(view: LiveView) -> str:
-    view.on_experiment_end([])
-    file = view._console.file
-    assert isinstance(file, io.StringIO)
-    return file.getvalue()
+def view_of(
+    folder: Path, *, metric: Metric = "accuracy", budget: float | None = None, before: float = 0.0
+) -> tuple[SearchView, LiveView]:
+    progress = FamilyProgress("night", "softmax", metric, total=4)
+    view = SearchView("night", [progress], time_budget=budget, before=before)
+    return view, LiveView(view, progress, Folder.at(folder))
 
 
-def test_a_terminal_shows_counts_and_the_best_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = started_view(monkeypatch, terminal=True)
-    trials = [
-        trial(0, 0.71, 30, "COMPLETE"),
-        trial(1, 0.52, 25),
-        trial(2, 0.0, 1, "FAIL"),
-        trial(3, 0.78, 40),
-        SimpleNamespace(trial_id="t4", config={"trial_number": 4}, status="PENDING", last_result={"pid": 1}),
+def test_a_pipe_gets_one_unwrapped_line_per_ended_trial(tmp_path: Path, text: io.StringIO) -> None:
+    view, live = view_of(tmp_path, budget=3600.0, before=600.0)
+    trials = [trial(0, 0.71, 30, "COMPLETE"), trial(1, 0.52, 1), trial(2, 0.9, 9, "FAIL")]
+    trials[2].last_result["outcome"] = "OOM"
+    with view:
+        live.on_trial_result(1, trials, trials[0], trials[0].last_result)
+        for ended in trials:
+            live.on_trial_complete(1, trials, ended)
+        dead = trial(3, 0.95, 2)
+        dead.status = "ERROR"
+        live.on_trial_error(1, trials, dead)
+        # Tune may report an end twice.
+        live.on_trial_error(1, trials, dead)
+    assert text.getvalue().splitlines() == [
+        "night:0 COMPLETE after 30 epochs: 71.0%; best 71.0% (night:0); 1/4 trials; 0:00 left",
+        "night:1 PRUNED after 1 epoch: 52.0%; best 71.0% (night:0); 2/4 trials; 0:00 left",
+        "night:2 OOM after 9 epochs: no score; best 71.0% (night:0); 3/4 trials; 0:00 left",
+        "night:3 FAIL after 2 epochs: no score; best 71.0% (night:0); 4/4 trials; 0:00 left",
     ]
-    for ended in trials[:3]:
-        view.on_trial_complete(1, trials, ended)
-    view.on_trial_result(2, trials, trials[3], {})
-    view._live.refresh()
-    text = drawn_text(view)
-    assert "night" in text
-    assert "3/4" in text
-    assert "1 running; 1 complete, 1 failed, 1 stopped" in text
-    assert text.rindex("78.0%") < text.rindex("71.0%")
-    assert "BASELINE" in text
 
 
-def test_without_a_terminal_each_ended_trial_prints_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = started_view(monkeypatch, terminal=False)
-    trials = [trial(0, 0.71, 30, "COMPLETE"), trial(1, 0.52, 25)]
-    view.on_trial_result(1, trials, trials[0], {})
-    view.on_trial_complete(1, trials, trials[0])
-    view.on_trial_complete(1, trials, trials[1])
-    lines = drawn_text(view).splitlines()
-    assert lines[0].startswith("trial 0 complete after 30 epochs: 71.0%; best 71.0%; 1/4 done")
-    assert lines[1].startswith("trial 1 stopped after 25 epochs: 52.0%; best 71.0%; 2/4 done")
-    assert len(lines) == 2
+def test_the_time_left_is_that_of_the_whole_budget(tmp_path: Path, text: io.StringIO) -> None:
+    view, live = view_of(tmp_path, budget=3600.0, before=600.0)
+    live._progress.total = None
+    with view:
+        live.on_trial_complete(1, [], trial(0, 0.5, 3, "COMPLETE"))
+    assert text.getvalue() == (
+        "night:0 COMPLETE after 3 epochs: 50.0%; best 50.0% (night:0); 1 trial; 50:00 left\n"
+    )
 
 
-def test_a_dead_worker_counts_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = started_view(monkeypatch, terminal=False)
-    dead = trial(1, 0.3, 2)
-    dead.status = "ERROR"
-    view.on_trial_error(1, [dead], dead)
-    assert "trial 1 failed after 2 epochs: 0.0%; best 0.0%" in drawn_text(view)
+def test_the_metric_of_the_run_is_shown_and_decides_what_is_best(tmp_path: Path, text: io.StringIO) -> None:
+    view, live = view_of(tmp_path, metric="log_loss")
+    with view:
+        live.on_trial_complete(1, [], trial(0, 0.3, 3, "COMPLETE"))
+        live.on_trial_complete(1, [], trial(1, 0.1, 3))
+    lines = text.getvalue().splitlines()
+    assert lines[1].startswith("night:1 PRUNED after 3 epochs: 0.900; best 0.700 (night:0); 2/4 trials")
 
 
-def test_the_time_left_is_limited_by_the_time_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = started_view(monkeypatch, terminal=False, budget=0.0)
-    assert view._left() == "?"
-    view.on_trial_complete(1, [trial(0, 0.5, 3)], trial(0, 0.5, 3))
-    assert view._left() == "0:00"
-    view.on_experiment_end([])
+def test_earlier_sessions_are_shown_first(tmp_path: Path, text: io.StringIO) -> None:
+    study = optuna.create_study(direction="maximize")
+    for number, accuracy in enumerate((0.5, 0.8, None, 0.6)):
+        asked = study.ask()
+        asked.set_user_attr("trial_id", f"id{number}")
+        if accuracy is None:
+            study.tell(asked, state=optuna.trial.TrialState.FAIL)
+        elif number < 3:
+            asked.set_user_attr("val_accuracy", accuracy)
+            asked.set_user_attr("epochs", 7)
+            study.tell(asked, accuracy)
+    progress = FamilyProgress("night", "softmax", total=8)
+    for _ in range(2):
+        # Each round reads the whole study.
+        progress.read(study.get_trials())
+    with SearchView("night", [progress]):
+        pass
+    assert text.getvalue() == ("night: 3 trials so far (2 COMPLETE, 1 FAIL); best 80.0% (night:1)\n")
+    assert progress.curve == [0.5, 0.8, 0.8]
+    assert progress.missing == 5
 
 
-def test_tune_can_pickle_the_view_while_it_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = started_view(monkeypatch, terminal=True)
-    copied = copy.deepcopy(view)
-    view.on_experiment_end([])
-    copied.setup()
-    copied.on_experiment_end([])
-    assert copied._title == "night"
+def test_the_leader_of_several_families_is_named(tmp_path: Path, text: io.StringIO) -> None:
+    families = [FamilyProgress(f"night-{name}", name) for name in ("softmax", "weak_softmax")]
+    view = SearchView("night", families, time_budget=3600.0)
+    lives = [LiveView(view, family, Folder.at(tmp_path)) for family in families]
+    with view:
+        view.start_round("softmax")
+        lives[0].on_trial_complete(1, [], trial(0, 0.7, 3, "COMPLETE"))
+        lives[1].on_trial_complete(1, [], trial(0, 0.4, 3, "COMPLETE"))
+        view.stop_family("weak_softmax", "its best is surely below night-softmax:0")
+        families[1].pause()
+    lines = text.getvalue().splitlines()
+    assert lines[1].endswith(
+        "best 40.0% (night-weak_softmax:0); leader 70.0% (night-softmax:0); 1 trial; 1:00:00 left"
+    )
+    assert lines[2:] == ["weak_softmax gets no more trials: its best is surely below night-softmax:0"]
+    assert (families[1].state, families[1].missing) == ("stopped", 0)
 
 
-def test_a_gpu_that_tensorflow_does_not_see_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = started_view(monkeypatch, terminal=False)
+def test_a_restarted_trial_reports_its_curve_again(tmp_path: Path, text: io.StringIO) -> None:
+    _, live = view_of(tmp_path)
+    for epochs in ((1, 2), (3,), (1, 2, 3, 4)):
+        curve = [{"epoch": epoch, "val_accuracy": epoch / 10} for epoch in epochs]
+        running = trial(1, epochs[-1] / 10, epochs[-1])
+        live.on_trial_result(1, [], running, {**running.last_result, "curve": curve})
+    line = live._progress.running["t1"]
+    assert (line.curve, line.epoch, line.epochs, line.score) == ((0.1, 0.2, 0.3, 0.4), 4, 40, 0.4)
+    assert line.config == {"epochs": 40, "units": 64}
+
+
+def test_a_suspended_trial_has_not_ended(tmp_path: Path, text: io.StringIO) -> None:
+    view, live = view_of(tmp_path)
+    with view:
+        live.on_trial_complete(1, [], trial(0, 0.5, 3, "DISK_FULL"))
+    assert text.getvalue() == ""
+    assert live._progress.ended == []
+
+
+def test_tune_can_pickle_the_view_while_it_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    monkeypatch.setattr(search_view, "err", lambda: console)
+    view, live = view_of(tmp_path)
+    with view:
+        live.on_trial_complete(1, [], trial(0, 0.5, 3, "COMPLETE"))
+        assert pickle.loads(pickle.dumps(live)).__dict__ == {}
+        copy.deepcopy(live)
+        view._live.refresh()
+    assert isinstance(console.file, io.StringIO)
+    assert "night:0" in console.file.getvalue()
+
+
+def test_a_gpu_that_tensorflow_does_not_see_is_reported_once(tmp_path: Path, text: io.StringIO) -> None:
+    _, live = view_of(tmp_path)
     for sees, host in ((True, "a"), (False, "b"), (False, "c")):
-        view.on_trial_result(1, [], trial(0, 0.5, 1), {"sees_gpu": sees, "hostname": host})
-    text = " ".join(drawn_text(view).split())
-    assert text.count("TensorFlow sees no GPU on") == 1
-    assert "no GPU on b, although trials reserve one" in text
+        live.on_trial_result(1, [], trial(0, 0.5, 1), {"sees_gpu": sees, "hostname": host})
+    (line,) = text.getvalue().splitlines()
+    assert line.startswith("TensorFlow sees no GPU on b, although trials reserve one")
 
 
-def test_long_steps_and_families_are_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    console = Console(file=io.StringIO(), force_terminal=False, width=100)
-    monkeypatch.setattr(live_view, "err", lambda: console)
-    families = [FamilyLine("vgg16_transfer", 0, None, "training"), FamilyLine("softmax", 12, 0.75, "stopped")]
-    view = LiveView("night", trials=4, time_budget=None, families=families, folder=Folder.at(tmp_path))
-    view = pickle.loads(pickle.dumps(view))
-    view.setup(total_num_samples=4)
-    with shown_in(Folder.at(tmp_path)):
+def test_long_steps_are_shown(tmp_path: Path, text: io.StringIO) -> None:
+    view, live = view_of(tmp_path)
+    with view, shown_in(Folder.at(tmp_path)):
         report_activity("80 of 300 pictures")
-        waiting = SimpleNamespace(
-            trial_id="t0", config={"trial_number": 0}, status="RUNNING", last_result=None
-        )
-        view.on_step_begin(1, [waiting])  # type: ignore[list-item]
-        view.on_step_begin(1, [waiting])  # type: ignore[list-item]
-    view.on_trial_complete(1, [trial(0, 0.5, 3)], trial(0, 0.5, 3, "COMPLETE"))
-    console.print(view._drawing())
-    text = drawn_text(view)
-    assert text.count("80 of 300 pictures") == 2
-    assert "vgg16_transfer: trial 0 complete after 3 epochs: 50.0%" in text
-    assert re.search(r"softmax +12 +75\.0% +stopped", text)
+        waiting = SimpleNamespace(status="RUNNING", last_result=None)
+        for _ in range(2):
+            live.on_step_begin(1, [waiting])  # type: ignore[list-item]
+    assert text.getvalue() == "80 of 300 pictures\n"
 
 
 @pytest.mark.parametrize("terminal", [True, False])

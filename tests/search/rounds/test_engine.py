@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 import spaces
-from data.dataset.scores import score
+from data.dataset.scores import COLUMNS, merit, score
 from data.dataset.task import Task
 from data.dataset.track_scores import track_probabilities
 from search.plan import make_plan, now
@@ -77,14 +77,23 @@ def train(run: RunFolder, study: optuna.Study, family: Any, task: Task) -> None:
     run.write_predictions(
         f"id{trial.number}", task.track_id[validated], labels, task.classes, probabilities, EPOCHS
     )
-    study.tell(trial, attributes["val_accuracy"])
+    metric = run.info().metric
+    study.tell(trial, merit(attributes[COLUMNS[metric]], metric))
 
 
-def start(cache: Path, runs: Path, **limits: Any) -> tuple[SearchRecord, list[Entrant]]:
+def start(
+    cache: Path, runs: Path, *, metric: str = "accuracy", **limits: Any
+) -> tuple[SearchRecord, list[Entrant]]:
     entrants = []
     for family in ("weak_softmax", "softmax"):
         settings = SearchSettings.checked(
-            family=family, cache=str(cache), runs=str(runs), name=f"pair-{family}", max_epochs=EPOCHS, folds=5
+            family=family,
+            cache=str(cache),
+            runs=str(runs),
+            name=f"pair-{family}",
+            max_epochs=EPOCHS,
+            folds=5,
+            metric=metric,
         )
         plan = make_plan(settings)
         plan.run.write_split(plan.split)
@@ -119,6 +128,20 @@ def test_baselines_first_and_no_more_for_the_loser(
     assert "; stopped: its best is surely below" in lines[2]
     assert any(line.startswith("Against pair-weak_softmax:") for line in lines)
     assert f"--extend pair --runs {tmp_path} --time-budget 3600" in lines[-1]
+
+
+def test_families_are_judged_and_ordered_by_the_metric_of_the_search(
+    softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.rounds.engine.search", Driver())
+    record, entrants = start(small_cache, tmp_path, trials=16, metric="log_loss")
+    ended = play(tmp_path, record, entrants)
+    assert list(ended.stopped) == ["weak_softmax"]
+    assert ended.stopped["weak_softmax"].startswith("its best is surely above pair-softmax:")
+    lines = search_lines(FamilySearch("pair", str(tmp_path)))
+    assert lines[1].startswith("  softmax: 0.")
+    assert lines[2].startswith("  weak_softmax: ")
+    assert any(line.startswith("Against pair-weak_softmax:") and " -0." in line for line in lines)
 
 
 def test_an_interruption_between_rounds_is_recorded_and_resumed(

@@ -7,28 +7,35 @@ from typing import Any
 import optuna
 import pytest
 
-from search.tune.stopper import NO_INPUTS, NO_SPACE, NO_STORAGE, TARGET, Ending
+from data.dataset.scores import COLUMNS, Metric, merit
+from search.tune.stopper import NO_INPUTS, NO_SPACE, NO_STORAGE, STAGNATION, TARGET, Ending
 
 
 def make_ending(
-    *, target: float | None, failure: OSError | None = None, recorded: tuple[float, ...] = ()
+    *,
+    target: float | None,
+    failure: OSError | None = None,
+    recorded: tuple[float, ...] = (),
+    metric: Metric = "accuracy",
+    stagnation: int | None = None,
 ) -> Ending:
     study = optuna.create_study(direction="maximize")
     for value in recorded:
         trial = study.ask()
-        trial.set_user_attr("val_accuracy", value)
-        study.tell(trial, value)
+        trial.set_user_attr(COLUMNS[metric], value)
+        trial.set_user_attr("best_epoch", 3)
+        study.tell(trial, merit(value, metric))
     searcher: Any = SimpleNamespace(study=study, failure=failure)
-    return Ending(searcher, target=target, stagnation=None)
+    return Ending(searcher, target=target, stagnation=stagnation, metric=metric)
 
 
 @pytest.mark.parametrize(("outcome", "ends"), [("RUNNING", True), ("COMPLETE", True), ("FAIL", False)])
 def test_only_trials_with_a_score_reach_the_target(outcome: str, ends: bool) -> None:
     ending = make_ending(target=0.7)
-    assert not ending("a", {"outcome": outcome, "val_accuracy": 0.69, "done": False})
+    assert not ending("a", {"outcome": outcome, "val_accuracy": 0.69, "best_epoch": 2, "done": False})
     assert not ending.stop_all()
     # A failed trial may have reached the target before it failed.
-    assert ending("a", {"outcome": outcome, "val_accuracy": 0.71, "done": True}) is ends
+    assert ending("a", {"outcome": outcome, "val_accuracy": 0.71, "best_epoch": 3, "done": True}) is ends
     assert ending.stop_all() is ends
     assert ending.reason == (TARGET if ends else None)
 
@@ -86,3 +93,22 @@ def test_a_target_reached_before_a_kill_counts(best: float, ends: bool) -> None:
     ending = make_ending(target=0.7, recorded=(0.5, best))
     assert ending.stop_all() is ends
     assert ending.reason == (TARGET if ends else None)
+
+
+def test_a_log_loss_reaches_its_target_from_above() -> None:
+    ending = make_ending(target=merit(0.7, "log_loss"), metric="log_loss")
+    # Before the first epoch, a trial reports zeros.
+    for loss, epoch, ends in ((0.0, 0, False), (0.71, 1, False), (0.7, 2, True)):
+        report = {"outcome": "RUNNING", "val_accuracy": 0.9, "val_loss": loss, "best_epoch": epoch}
+        assert ending("a", {**report, "done": False}) is ends
+    assert ending.reason == TARGET
+    assert make_ending(target=merit(0.7, "log_loss"), metric="log_loss", recorded=(0.8,)).reason is None
+    assert make_ending(target=merit(0.7, "log_loss"), metric="log_loss", recorded=(0.6,)).reason == TARGET
+
+
+@pytest.mark.parametrize(("losses", "ends"), [((0.9, 0.8, 0.7, 0.6), False), ((0.5, 0.8, 0.7, 0.6), True)])
+def test_stagnation_is_by_the_metric(losses: tuple[float, ...], ends: bool) -> None:
+    ending = make_ending(target=None, metric="log_loss", stagnation=3, recorded=losses)
+    ending("a", {"outcome": "COMPLETE", "val_loss": losses[-1], "best_epoch": 3, "done": True})
+    assert ending.stop_all() is ends
+    assert ending.reason == (STAGNATION if ends else None)
