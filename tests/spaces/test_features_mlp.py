@@ -16,8 +16,9 @@ from data.dataset.task import Task, refit_task, search_task
 from data.dataset.track_scores import scores, track_probabilities
 from data.errors import RunError
 from spaces.training.dense import learner as dense_learner
-from spaces.training.dense.epoch import MAX_LAYERS, compiled_epoch
+from spaces.training.dense.epoch import compiled_epoch
 from spaces.training.dense.scalers import Scaler, fit_scaler
+from spaces.training.dense.weights import MAX_LAYERS
 from tests.support.rows import make_rows
 
 FAMILY = spaces.get("features_mlp")
