@@ -23,7 +23,7 @@ class Mark:
     kind : str
         ``winner``, ``corrected``, ``family`` or ``baseline``.
     name, detail : str
-        What is marked, and its model family.
+        What is marked, and its model family; also its number of tracks, where these differ.
     text : str
         The value in words.
     value : float
@@ -89,7 +89,8 @@ def answer(board: Board) -> Answer:
     """
     winner = board.entries[0]
     baseline = next((entry for entry in board.entries if entry.baseline and entry.run == winner.run), None)
-    marks = [_mark("winner", winner)]
+    several = board.family_order is not None
+    marks = [_mark("winner", winner, with_tracks=several)]
     if board.correction is not None:
         corrected = 100 * board.correction.corrected.corrected
         marks.append(
@@ -101,9 +102,9 @@ def answer(board: Board) -> Answer:
                 corrected,
             )
         )
-    marks += [_mark("family", entry) for entry in _best_of_other_families(board)]
+    marks += [_mark("family", entry, with_tracks=several) for entry in _best_of_other_families(board)]
     if baseline is not None and not winner.baseline:
-        marks.append(_mark("baseline", baseline))
+        marks.append(_mark("baseline", baseline, with_tracks=several))
     ends = [value for mark in marks for value in (mark.value, mark.low, mark.high) if value is not None]
     return Answer(
         _sentence(board, winner, baseline), marks, round_ticks(min(ends), max(ends)), _certainty(board)
@@ -144,11 +145,12 @@ def _best_of_other_families(board: Board) -> list[Entry]:
     return list(best.values())[1:]
 
 
-def _mark(kind: str, entry: Entry) -> Mark:
+def _mark(kind: str, entry: Entry, *, with_tracks: bool) -> Mark:
+    """Return the row of an entry; `with_tracks` where rows were scored on different tracks."""
     return Mark(
         kind,
         f"{entry.name}, BASELINE" if entry.baseline else entry.name,
-        entry.family,
+        f"{entry.family}, {entry.n} tracks" if with_tracks else entry.family,
         _percent(100 * entry.val_accuracy),
         *(100 * value for value in (entry.val_accuracy, entry.low, entry.high)),
     )
@@ -162,6 +164,11 @@ def _certainty(board: Board) -> list[str]:
     baseline = next((entry for entry in board.entries if entry.baseline and entry.run == winner.run), None)
     if baseline is not None and baseline.tied is not None:
         lines.append(_difference(winner, baseline))
+    if board.family_order is not None:
+        common = board.family_order.n_common
+        lines.append(
+            f"Families rank by the {common} tracks that all of them validated; rows show all of theirs."
+        )
     if board.info.metric != "accuracy":
         lines.append(f"Trials are ranked by {board.info.metric}; this page shows their accuracy.")
     if board.n_groups is None:

@@ -104,4 +104,4 @@ class Ending(tune.Stopper):
 def _own_message(error: str) -> str:
     """Return the message of a traceback by an error class of this project; otherwise an empty string."""
     kind, _, message = last_words(error).partition(": ")
-    return message if kind.startswith(("data.errors.", "search.tune.trial.StorageError")) else ""
+    return message if kind.startswith(("data.errors.", "search.tune.failures.StorageError")) else ""

@@ -7,10 +7,10 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from ray import tune
@@ -19,14 +19,15 @@ from data.dataset.epoch_predictions import EpochPredictions
 from data.dataset.score_window import ScoreWindow, window_epochs
 from data.dataset.scores import COLUMNS, PROBABILITY_FLOOR, Metric, merit, score
 from data.dataset.task import Task
-from data.errors import HarnessError, InputsChangedError, RunError
+from data.errors import HarnessError, RunError
 from data.io.activity import shown_in
 from data.io.folder import is_full
-from search.outcomes import COMPLETE, DISK_FULL, FAIL, FAILED, INPUTS_CHANGED, OOM, RUNNING, UNREACHABLE
+from search.outcomes import COMPLETE, FAIL, FAILED, OOM, RUNNING
 from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from search.storage.columns import EPOCH_METRICS
 from search.storage.run_folder import RunFolder
 from search.storage.rungs import Rungs
+from search.tune.failures import outcome_of, with_retries
 from spaces.training.family import Family, Learner
 
 TRIAL_NUMBER = "trial_number"
@@ -49,19 +50,9 @@ every twenty minutes, and conservative for a more reliable one.
 _MEMORY_FAILURES = "memory_failures"
 """Key in the progress of a checkpoint: how often the trial ran out of memory."""
 
-_RETRY_SECONDS = (1.0, 4.0, 15.0, 40.0)
-"""Seconds between attempts to read or write files that a trial needs."""
-
-
-class StorageError(HarnessError):
-    """The run's folder repeatedly could not be read or written, although its disk is not full."""
-
 
 class NewWorkerNeededError(HarnessError):
     """The trial has to start again in a new worker process; Tune restarts it."""
-
-
-_Result = TypeVar("_Result")
 
 
 class GenreTrial(tune.Trainable):
@@ -184,7 +175,7 @@ class GenreTrial(tune.Trainable):
             if outcome != FAIL:
                 self._save(started, ended=outcome == COMPLETE)
         except Exception as failure:  # noqa: BLE001 - any exception becomes the outcome of the trial
-            outcome = _outcome_of(failure)
+            outcome = outcome_of(failure)
             error = traceback.format_exc()
             if outcome == OOM:
                 self._request_retry(failure)
@@ -339,7 +330,7 @@ class GenreTrial(tune.Trainable):
         StorageError
             If the checkpoint cannot be read now.
         """
-        checkpoint = self._with_retries(lambda: read_checkpoint(self._run, self._number))
+        checkpoint = with_retries(lambda: read_checkpoint(self._run, self._number))
         if checkpoint is None or checkpoint.progress[TRIAL_ID] != self._name:
             # A truncated journal lost a trial, and its number was assigned again: ignore the old file.
             return learner
@@ -355,7 +346,7 @@ class GenreTrial(tune.Trainable):
         # All epochs are reported again, because a new driver does not know them.
         self._curve = checkpoint.progress["curve"]
         self._best_probabilities = checkpoint.best_probabilities
-        self._epoch_predictions = self._with_retries(
+        self._epoch_predictions = with_retries(
             lambda: self._run.epoch_predictions(self._name, len(self._task.validated), self._epoch)
         )
         self._reports_first = self._epoch in self._judged_at
@@ -364,7 +355,7 @@ class GenreTrial(tune.Trainable):
     def _save(self, started: float, *, ended: bool) -> None:
         """Write predictions and a checkpoint; a failed write is repeated at the next opportunity."""
         if ended:
-            self._with_retries(self._save_predictions)
+            with_retries(self._save_predictions)
             return
         try:
             self._save_predictions()
@@ -373,26 +364,6 @@ class GenreTrial(tune.Trainable):
             if is_full(error):
                 raise
             print(f"trial {self._number} continues, but could not be saved: {error}", file=sys.stderr)
-
-    def _with_retries(self, action: Callable[[], _Result]) -> _Result:
-        """Read or write the run's folder; retry for a minute, because a bucket may be briefly unreachable.
-
-        Raises
-        ------
-        StorageError
-            If the folder stays unreachable.
-        """
-        waits = iter(_RETRY_SECONDS)
-        while True:
-            try:
-                return action()
-            except OSError as error:
-                if is_full(error):
-                    raise
-                seconds = next(waits, None)
-                if seconds is None:
-                    raise StorageError(f"cannot be reached ({error})") from error
-            time.sleep(seconds)
 
     def _save_checkpoint(self, started: float) -> None:
         started_writing = time.monotonic()
@@ -441,24 +412,6 @@ def reported_merit(result: Mapping[str, Any], metric: Metric) -> float:
     if result.get("outcome") in FAILED or not result.get("best_epoch") or score is None:
         return -math.inf
     return merit(float(score), metric)
-
-
-def _outcome_of(error: Exception) -> str:
-    if isinstance(error, StorageError):
-        return UNREACHABLE
-    # CUDA reports this only in the message, and TensorFlow wraps it in different exception classes.
-    exhausted = type(error).__name__ == "ResourceExhaustedError" or "out of memory" in str(error).lower()
-    if isinstance(error, MemoryError) or exhausted:
-        return OOM
-    cause: BaseException | None = error
-    while cause is not None:
-        # A full scratch folder is reported as a cache that cannot be written.
-        if isinstance(cause, OSError) and is_full(cause):
-            return DISK_FULL
-        if isinstance(cause, InputsChangedError):
-            return INPUTS_CHANGED
-        cause = cause.__cause__
-    return FAIL
 
 
 def process_bytes() -> int:

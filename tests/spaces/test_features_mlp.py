@@ -18,6 +18,7 @@ from data.errors import RunError
 from spaces.training.dense import learner as dense_learner
 from spaces.training.dense.epoch import compiled_epoch
 from spaces.training.dense.scalers import Scaler, fit_scaler
+from spaces.training.dense.weights import MAX_LAYERS
 from tests.support.rows import make_rows
 
 FAMILY = spaces.get("features_mlp")
@@ -187,7 +188,7 @@ def test_other_networks_are_not_compiled_again() -> None:
         {**EVERY_OPTION, "layers": 1, "normalisation": "layer"},
     ):
         FAMILY.learner(config, task, seed=0).run_epoch(0)
-    assert compiled_epoch().trace_count == 1
+    assert compiled_epoch(MAX_LAYERS).trace_count == 1
 
 
 def test_many_trials_leave_a_bounded_number_of_graphs() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from search import driver as tuning
-from search.tune import trial
+from search.tune import failures
 from search.tune.trial import GenreTrial
 from tests.support.softmax import main
 
@@ -45,7 +45,7 @@ class Lost(GenreTrial):
     """A trial whose run cannot be reached, which it notices without retries."""
 
     def setup(self, config: dict[str, Any], **options: Any) -> None:
-        trial._RETRY_SECONDS = (0.0, 0.0)
+        failures.RETRY_SECONDS = (0.0, 0.0)
         super().setup(config, **options)
 
     def _save_predictions(self) -> None:

@@ -20,7 +20,7 @@ from spaces.training.batching import Batches
 from spaces.training.dense.forward_pass import Dropout, Form, TrainingPass, logits, position
 from spaces.training.dense.layers import HiddenLayer, Kind
 from spaces.training.dense.network import Architecture
-from spaces.training.dense.weights import MAX_LAYERS, packed, unpacked
+from spaces.training.dense.weights import packed, unpacked
 from spaces.training.learning_rates import OPTIMIZERS
 from spaces.training.mixup import mix_neighbours
 from spaces.training.optimizers import MAX_SLOTS, update
@@ -61,7 +61,7 @@ class CompiledEpoch:
         Maximum number of hidden layers.
     """
 
-    def __init__(self, max_layers: int = MAX_LAYERS) -> None:
+    def __init__(self, max_layers: int) -> None:
         self._max_layers = max_layers
         n_weights = len(HiddenLayer._fields) * max_layers + 2
         self._moments = list(range(2, n_weights - 2, 3))
@@ -303,7 +303,7 @@ _logits = tf.function(logits, autograph=False)
 
 
 @cache
-def compiled_epoch(max_layers: int = MAX_LAYERS) -> CompiledEpoch:
+def compiled_epoch(max_layers: int) -> CompiledEpoch:
     """Return the compiled epoch that all trials of the process share; it is kept, as few exist."""
     return CompiledEpoch(max_layers)
 

@@ -59,7 +59,7 @@ def test_an_unreachable_bucket_is_reported_with_its_message() -> None:
     ending = make_ending(target=None)
     traceback = (
         "Traceback (most recent call last):\nOSError: AWS Error\n\nThe above exception was the direct cause:"
-        "\n\nsearch.tune.trial.StorageError: cannot be reached (AWS Error)\n"
+        "\n\nsearch.tune.failures.StorageError: cannot be reached (AWS Error)\n"
     )
     ending("a", {"outcome": "UNREACHABLE", "val_accuracy": 0.0, "done": True, "error": traceback})
     assert (ending.reason, ending.details) == (NO_STORAGE, "cannot be reached (AWS Error)")

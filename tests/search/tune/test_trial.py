@@ -20,6 +20,7 @@ from data.errors import CacheError, InputsChangedError, RunError
 from search.storage.columns import EPOCH_METRICS
 from search.storage.run_folder import RunFolder
 from search.storage.rungs import Rungs
+from search.tune import failures
 from search.tune import trial as trial_module
 from search.tune.trial import GenreTrial, NewWorkerNeededError
 from spaces.training.family import EpochOutcome
@@ -205,7 +206,7 @@ def test_a_briefly_unreachable_bucket_loses_nothing(
             raise_network_error()
         write(*arguments, **options)
 
-    monkeypatch.setattr(trial_module, "_RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(failures, "RETRY_SECONDS", (0.0, 0.0))
     monkeypatch.setattr(RunFolder, "write_predictions", fail_twice)
     report = trial.train()
     assert report["outcome"] == "COMPLETE"
@@ -219,7 +220,7 @@ def test_an_unreachable_bucket_is_not_a_failed_configuration(
     make: Maker, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     trial = make(epochs=2)
-    monkeypatch.setattr(trial_module, "_RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(failures, "RETRY_SECONDS", (0.0, 0.0))
     monkeypatch.setattr(
         RunFolder if operation == "write_predictions" else trial_module, operation, raise_network_error
     )

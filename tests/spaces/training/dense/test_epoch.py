@@ -8,6 +8,7 @@ import tensorflow as tf
 from spaces.training.batching import Batches, deal_batches
 from spaces.training.dense.epoch import CompiledEpoch, Knobs, State, compiled_epoch
 from spaces.training.dense.network import ACTIVATIONS, NORMALISATIONS, Architecture
+from spaces.training.dense.weights import MAX_LAYERS
 from spaces.training.learning_rates import OPTIMIZERS
 
 PLAIN = Knobs()
@@ -18,7 +19,7 @@ RELU = Architecture(4, 3, (8,))
 
 @pytest.fixture(scope="module")
 def compiled() -> CompiledEpoch:
-    return compiled_epoch()
+    return compiled_epoch(MAX_LAYERS)
 
 
 def data() -> tuple[tf.Tensor, tf.Tensor]:
@@ -120,7 +121,7 @@ def test_all_networks_share_one_trace(compiled: CompiledEpoch) -> None:
     assert compiled.trace_count == 1
 
 
-def test_a_network_deeper_than_usual_has_its_own_compiled_epoch() -> None:
+def test_a_network_deeper_than_usual_has_its_own_compiled_epoch(MAX_LAYERS) -> None:
     architecture = Architecture(4, 3, (8, 7, 6, 5), "tanh", "layer")
     compiled = compiled_epoch(4)
     state, loss, _, _ = run(compiled, architecture=architecture)
