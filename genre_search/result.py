@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -11,41 +12,63 @@ from data.errors import SettingsError
 from data.io.extras import check_installed
 from data.io.terminal import err
 from results.opened_run import OpenedRun
+from search.rounds.families import ALL, is_several, requested_families
+from search.storage.search_record import is_search
 
 
 class SearchResult(OpenedRun):
-    """The result of a search: everything of `results.opened_run.OpenedRun`, and further trials."""
+    """The result of a search: everything of `results.opened_run.OpenedRun`, and further trials.
 
-    def extend(self, trials: int, **place: Any) -> SearchResult:
+    The result of a search over several families has the trials of all; its best is the best of all.
+    """
+
+    def extend(self, trials: int | None = None, **place: Any) -> SearchResult:
         """Add trials to the finished search, in the same study.
 
         Parameters
         ----------
         trials : int
-            Number of additional trials.
+            Number of additional trials; per family if there are several, which ``time_budget`` can limit in
+            its place.
         **place
-            See `search.api.extend_search`.
-        """
-        from search.api import extend_search
+            See `search.api.extend_search` and `search.rounds.api.extend_families`.
 
-        extend_search(self.name, trials=trials, runs=self.runs, **place)
+        Raises
+        ------
+        SettingsError
+            If the number of trials is missing or out of bounds.
+        RunError
+            If the search is not finished.
+        """
+        from search import extend_families, extend_search
+
+        if is_search(self.runs, self.name):
+            extend_families(self.name, trials=trials, runs=self.runs, **place)
+        elif trials is None:
+            raise SettingsError(
+                f"--extend {self.name}: --trials is missing; give the number of additional trials"
+            )
+        else:
+            extend_search(self.name, trials=trials, runs=self.runs, **place)
         return self
 
     def resume(self, **place: Any) -> SearchResult:
         """Resume the interrupted search; see `search.api.resume_search`."""
-        from search.api import resume_search
+        from search import resume_families, resume_search
 
-        resume_search(self.name, runs=self.runs, **place)
+        resume = resume_families if is_search(self.runs, self.name) else resume_search
+        resume(self.name, runs=self.runs, **place)
         return self
 
 
-def run_search(family: str | None = None, **options: Any) -> SearchResult:
-    """Search for the best configuration of a family.
+def run_search(family: str | Sequence[str] | None = None, **options: Any) -> SearchResult:
+    """Search for the best configuration of a family, or of several within one budget.
 
     Parameters
     ----------
-    family : str
-        Model family.
+    family : str or sequence of str
+        Model family; several as a list or separated by commas; ``all`` for every family whose input the cache
+        contains.
     **options
         The options of ``python -m search.run`` under the same names, such as ``cache``, ``trials``,
         ``max_epochs`` and ``time_budget``.
@@ -68,41 +91,46 @@ def run_search(family: str | None = None, **options: Any) -> SearchResult:
     >>> result = run_search("features_mlp", trials=40)  # doctest: +SKIP
     >>> result.best_config  # doctest: +SKIP
     {'units_1': 240, 'dropout': 0.3, ...}
+    >>> result = run_search("all", cache="cache/mine", time_budget=3600)  # doctest: +SKIP
+    >>> result.best.name  # doctest: +SKIP
+    'search-20261128-120000-1f2e-embedding_mlp:17'
     """
     check_installed("search")
+    from search import SearchSettings, search_families
     from search.api import run_search as search
-    from search.settings import SearchSettings
 
     if family is None:
-        raise SettingsError(f"--family is missing; the families are {', '.join(spaces.names())}")
-    _check_names(options)
-    settings = SearchSettings.checked(family=family, **options)
-    if settings.cache is None:
-        err().print("No --cache: searching on the demo data set, which is SYNTHETIC music.")
+        raise SettingsError(f"--family is missing; the families are {', '.join(spaces.names())}, or {ALL}")
+    text = family if isinstance(family, str) else ",".join(family)
+    if text != family:
+        requested_families(text)
+    _check_choices(options)
+    if is_several(text):
+        _say_if_demo(options.get("cache"))
+        several = search_families(text, **options)
+        return SearchResult(several.name, several.runs_folder)
+    settings = SearchSettings.checked(family=text, **options)
+    _say_if_demo(settings.cache)
     run = search(settings)
     return SearchResult(run.name, settings.runs)
 
 
-def _check_names(options: dict[str, Any]) -> None:
-    """Refuse an unknown option, and a value that is not a choice, with the message of the command."""
+def _say_if_demo(cache: str | None) -> None:
+    if cache is None:
+        err().print("No --cache: searching on the demo data set, which is SYNTHETIC music.")
+
+
+def _check_choices(options: dict[str, Any]) -> None:
+    """Refuse a value that is not a choice, with the message of the command."""
     from search.run import main
 
     context = click.Context(main)
-    parameters = {str(parameter.name): parameter for parameter in main.params}
+    choices = {
+        parameter.name: parameter for parameter in main.params if isinstance(parameter.type, click.Choice)
+    }
     try:
         for name, value in options.items():
-            if name not in parameters or name in ("resume", "extend"):
-                raise click.NoSuchOption("--" + name.replace("_", "-"), possibilities=_near(name, parameters))
-            parameter = parameters[name]
-            if isinstance(parameter.type, click.Choice) and value is not None:
-                parameter.type_cast_value(context, value)
+            if name in choices and value is not None:
+                choices[name].type_cast_value(context, value)
     except click.UsageError as error:
         raise SettingsError(error.format_message()) from error
-
-
-def _near(name: str, parameters: dict[str, click.Parameter]) -> list[str]:
-    """Return the options with a similar name, as the command suggests them."""
-    from difflib import get_close_matches
-
-    typed = {"--" + other.replace("_", "-") for other in parameters}
-    return get_close_matches("--" + name.replace("_", "-"), sorted(typed))

@@ -56,6 +56,11 @@ class OpenedRun:
 
         return [RunFolder.at(self.runs, name) for name in self._run_names]
 
+    def _started(self) -> list[RunFolder]:
+        """Return the runs that have recorded a trial; all runs if none has, so that reading one says why."""
+        started = [run for run in self.folders if run.folder.exists("trials.parquet")]
+        return started or self.folders
+
     @property
     def best(self) -> Trial:
         """The best trial.
@@ -75,25 +80,40 @@ class OpenedRun:
     def trial(self, wanted: str | int) -> Trial:
         """Find a scored trial by its number, ``best`` or ``baseline``, or by its name ``RUN:4``.
 
+        Of a search over several families, ``best`` is the best of all, and ``baseline`` the BASELINE of the
+        family with the best trial. Its other trials have the names of their runs.
+
         Raises
         ------
         RunError
             If the trial does not exist or has no score.
         """
+        from results.evaluation.trials import BASELINE
         from results.ranking.references import trial_at
 
         reference = str(wanted) if ":" in str(wanted) else f"{self.name}:{wanted}"
+        if wanted == BASELINE and self._run_names != [self.name]:
+            reference = f"{self.best.run.name}:{BASELINE}"
         return trial_at(reference, self.runs)
 
     @property
     def trials(self) -> pd.DataFrame:
-        """All trials in the order of suggestion: their names, and the columns of ``trials.parquet``."""
+        """All trials: their names and families, and the columns of ``trials.parquet``.
+
+        The trials of a family are in the order of suggestion.
+
+        Raises
+        ------
+        RunError
+            If no trial has been recorded yet.
+        """
         import pandas as pd
 
         tables = []
-        for run in self.folders:
+        for run in self._started():
             table = run.trials()
             table.insert(0, "name", [f"{run.name}:{number}" for number in range(len(table))])
+            table.insert(1, "family", run.info().family)
             tables.append(table)
         return pd.concat(tables, ignore_index=True)
 
@@ -163,9 +183,16 @@ class OpenedRun:
             If the folder exists or cannot be written.
         """
         import results
+        from results.evaluation.trials import BEST
         from results.exporting.writer import export_trial
+        from results.ranking.boards import boards
 
-        export_trial(self.trial(trial), out, runs=self.runs, formats=formats, cache=cache)
+        chosen: dict[str, Any] = {}
+        if trial == BEST and self._run_names != [self.name]:
+            # The best of all families was chosen among their trials, not among those of its own run.
+            ranked, _ = boards(self.runs, top=1, names=self._run_names)
+            chosen = {"among": sum(board.ranked for board in ranked), "correction": ranked[0].correction}
+        export_trial(self.trial(trial), out, runs=self.runs, formats=formats, cache=cache, **chosen)
         return results.load(out)
 
     def plot_history(self) -> go.Figure:
@@ -220,11 +247,14 @@ class OpenedRun:
 
     def _summary(self) -> list[str]:
         from data.errors import HarnessError
+        from search.storage.search_record import is_search, read_record
 
         infos = [run.info() for run in self.folders]
         families = ", ".join(dict.fromkeys(info.family for info in infos))
-        statuses = "/".join(dict.fromkeys(info.status for info in infos))
-        lines = [f"{families}, {statuses}"]
+        status: str = infos[0].status
+        if is_search(self.runs, self.name):
+            status = read_record(self.runs, self.name).status
+        lines = [f"{families}, {status}"]
         try:
             best = self.best
             lines.append(f"{len(self.trials)} trials; best {best.name}, {100 * best.val_accuracy:.1f} %")

@@ -15,6 +15,7 @@ from data.errors import CacheError, RunError, SettingsError
 from data.io.command_names import command_name
 from search.plan import check_start, make_plan
 from search.progress.stages import Stages
+from search.searched_run import SearchedRun
 from search.settings import SearchSettings
 from search.storage.lock import claimed
 from search.storage.run_folder import RunFolder
@@ -24,7 +25,7 @@ from search.tune.resources import Resources, concurrent_trials, ray_cluster
 from search.warming import warming
 
 
-def run_search(settings: SearchSettings) -> RunFolder:
+def run_search(settings: SearchSettings) -> SearchedRun:
     """Run a search and record it.
 
     Parameters
@@ -34,8 +35,8 @@ def run_search(settings: SearchSettings) -> RunFolder:
 
     Returns
     -------
-    RunFolder
-        The run; ``info().status`` is ``interrupted`` if the user stopped the search.
+    SearchedRun
+        The run, with its best trial; ``info().status`` is ``interrupted`` if the user stopped the search.
 
     Raises
     ------
@@ -62,7 +63,8 @@ def run_search(settings: SearchSettings) -> RunFolder:
             plan.run.write_info(plan.info)
             stage("Starting the first trials")
             stage.close()
-            return search(plan.run, plan.info, settings, plan.task, concurrent)
+            run = search(plan.run, plan.info, settings, plan.task, concurrent)
+            return SearchedRun(run.name, run.folder)
 
 
 def resume_search(
@@ -74,7 +76,7 @@ def resume_search(
     max_concurrent: int | None = None,
     cpus_per_trial: float | None = None,
     gpus_per_trial: float | None = None,
-) -> RunFolder:
+) -> SearchedRun:
     """Resume an interrupted run: unfinished trials from their checkpoints, then new trials.
 
     Parameters
@@ -127,7 +129,7 @@ def extend_search(
     cpus_per_trial: float | None = None,
     gpus_per_trial: float | None = None,
     time_budget: float | None = None,
-) -> RunFolder:
+) -> SearchedRun:
     """Add trials to a finished run, in the same study; its target and time budget no longer apply.
 
     Parameters
@@ -206,7 +208,7 @@ def _continue(
     cache: str | None,
     address: str | None,
     **reserved: float | None,
-) -> RunFolder:
+) -> SearchedRun:
     """Continue a run with its own settings, except for those that are not None here."""
     # Fails before the lock file is created if the run does not exist.
     run.info()
@@ -223,7 +225,8 @@ def _continue(
             run.write_info(info)
             stage("Starting the first trials")
             stage.close()
-            return search(run, info, settings, task, concurrent)
+            search(run, info, settings, task, concurrent)
+            return SearchedRun(run.name, run.folder)
 
 
 def reopened(

@@ -201,11 +201,14 @@ def _sigterm_as_sigint() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    interrupt = signal.getsignal(signal.SIGINT)
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        # Tune leaves its handler behind, which would swallow a Ctrl-C between two rounds.
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def _trainable(settings: SearchSettings, run: RunFolder, info: RunInfo, task: Task) -> type[tune.Trainable]:

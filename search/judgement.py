@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.dataset.choice_correction import MAX_TRIALS, Corrected, correct_for_choice
-from data.dataset.epoch_predictions import SUFFIX, read_epochs
+from data.dataset.choice_correction import Corrected
 from data.dataset.intervals import accuracy_interval, mean_interval, metric_interval
 from data.dataset.paired_tests import Paired, paired_by_metric
-from data.dataset.scores import COLUMNS, Metric, merit, track_losses
+from data.dataset.scores import COLUMNS, Metric, merit, score, track_losses
 from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError
+from search.storage.choice import correct_choice
+from search.storage.columns import config_of
+from search.storage.predictions import PredictionReader, candidates_of
 from search.storage.ranking import scored
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_CONFIG = "config."
 
 
 @dataclass(frozen=True)
@@ -120,36 +121,47 @@ def baseline_trial(run: RunFolder) -> JudgedTrial | None:
     return next(_judged(run, info, order[order.index == 0]), None)
 
 
+def in_order(trials: Sequence[JudgedTrial]) -> list[JudgedTrial]:
+    """Order trials, best first: by their scores, or on the tracks that all validated if these differ."""
+    if len({trial.track_id.tobytes() for trial in trials}) <= 1:
+        return sorted(trials, key=lambda trial: -trial.merit)
+    common = reduce(np.intersect1d, [trial.track_id for trial in trials])
+
+    def merit_on_common(trial: JudgedTrial) -> float:
+        rows = np.isin(trial.track_id, common)
+        return merit(score(trial.probabilities[rows], trial.truth[rows]).value(trial.metric), trial.metric)
+
+    return sorted(trials, key=lambda trial: -(merit_on_common(trial) if len(common) else trial.merit))
+
+
 def _judged(run: RunFolder, info: RunInfo, rows: pd.DataFrame) -> Iterator[JudgedTrial | None]:
     """Read the predictions of trials by their rows; yield None if they are missing or of another epoch."""
-    split = run.split()
-    groups = split.track_id if split.group is None else split.group
-    group_of = {str(track): str(group) for track, group in zip(split.track_id, groups, strict=True)}
-    for _, row in rows.iterrows():
+    group_of, reader = _groups(run), PredictionReader()
+    for number, row in rows.iterrows():
+        epoch, trial_id = int(row["best_epoch"]), str(row["trial_id"])
         try:
-            yield _read(run, info, row, group_of)
+            predictions = reader.read(run, trial_id, info.classes, epoch)
         except HarnessError:
             yield None
+            continue
+        yield JudgedTrial(
+            run=run.name,
+            number=int(number),  # type: ignore[call-overload]
+            trial_id=trial_id,
+            metric=info.metric,
+            score=float(row[COLUMNS[info.metric]]),
+            config=config_of({str(key): value for key, value in row.items()}, info.space),
+            track_id=np.array(predictions.track_id),
+            group=np.array([group_of[track] for track in predictions.track_id]),
+            truth=predictions.truth,
+            probabilities=predictions.probabilities,
+        )
 
 
-def _read(run: RunFolder, info: RunInfo, row: pd.Series[Any], group_of: Mapping[str, str]) -> JudgedTrial:
-    metric = info.metric
-    frame = run.predictions(str(row["trial_id"]), int(row["best_epoch"]))
-    number = {genre: index for index, genre in enumerate(info.classes)}
-    track_id = frame["track_id"].to_numpy(str)
-    config = {name.removeprefix(_CONFIG): row[name] for name in row.index if name.startswith(_CONFIG)}
-    return JudgedTrial(
-        run=run.name,
-        number=int(row.name),  # type: ignore[call-overload]
-        trial_id=str(row["trial_id"]),
-        metric=metric,
-        score=float(row[COLUMNS[metric]]),
-        config={name: value for name, value in config.items() if value is not None and value == value},
-        track_id=track_id,
-        group=np.array([group_of[track] for track in track_id.tolist()]),
-        truth=np.array([number[label] for label in frame["label"]], dtype=np.int64),
-        probabilities=frame[[f"p.{genre}" for genre in info.classes]].to_numpy(np.float64),
-    )
+def _groups(run: RunFolder) -> dict[str, str]:
+    split = run.split()
+    groups = split.track_id if split.group is None else split.group
+    return {str(track): str(group) for track, group in zip(split.track_id, groups, strict=True)}
 
 
 def corrected_best(run: RunFolder) -> Corrected | None:
@@ -162,35 +174,7 @@ def corrected_best(run: RunFolder) -> Corrected | None:
     Corrected or None
         None if the run has fewer than two trials with predictions, or one group of tracks.
     """
-    info, trials = run.info(), run.trials()
-    order = scored(trials, info.metric).head(MAX_TRIALS)
-    candidates = list(_judged(run, info, order))
-    available = [candidate for candidate in candidates if candidate is not None]
-    if len(available) < 2 or candidates[0] is None:
-        return None
-    first = available[0]
-    groups = TrackGroups.of(first.group)
-    if groups.n_groups < 2:
-        return None
-    return correct_for_choice(
-        _choices(run, available),
-        first.truth,
-        groups,
-        n_classes=first.probabilities.shape[1],
-        metric=first.metric,
-    )
-
-
-def _choices(run: RunFolder, trials: Sequence[JudgedTrial]) -> list[np.ndarray]:
-    """Predicted genres, or losses, of each trial: of all epochs if every trial stored them."""
-    if trials[0].metric == "log_loss":
-        return [track_losses(trial.probabilities, trial.truth)[None] for trial in trials]
-    best = [trial.probabilities.argmax(axis=1).astype(np.uint8)[None] for trial in trials]
-    folder = run.folder / "predictions"
-    names = [f"{trial.trial_id}{SUFFIX}" for trial in trials]
-    if not set(names) <= set(folder.names()):
-        return best
-    epochs = [read_epochs(folder.read_table(name)) for name in names]
-    if any(each.shape[1] != last.shape[1] for each, last in zip(epochs, best, strict=True)):
-        return best
-    return [np.concatenate(pair) for pair in zip(epochs, best, strict=True)]
+    info = run.info()
+    candidates = candidates_of(run, info, run.trials())
+    choice = correct_choice(candidates, _groups(run), metric=info.metric)
+    return None if choice is None else choice.corrected

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Any
 
+import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
@@ -160,7 +162,9 @@ class SearchSettings(BaseModel):
             settings = cls(**options)
         except ValidationError as error:
             problem = Problem.first(error)
-            option = "--" + str(problem.location[0]).replace("_", "-")
+            option = _typed(str(problem.location[0]))
+            if problem.kind == "extra_forbidden":
+                raise SettingsError(_no_such_option(option)) from error
             value = problem.value
             text = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
             message = problem.message if problem.kind == "pair" else problem.message.lower()
@@ -267,3 +271,15 @@ class SearchSettings(BaseModel):
             reduction_factor=self.reduction_factor,
             min_epochs=spaces.get(self.family).min_epochs,
         )
+
+
+def _typed(field: str) -> str:
+    """Return a setting as typed in commands."""
+    return "--" + field.replace("_", "-")
+
+
+def _no_such_option(option: str) -> str:
+    """Return the message of the command for an unknown option."""
+    known = sorted(map(_typed, SearchSettings.model_fields))
+    near = get_close_matches(option, known)
+    return click.NoSuchOption(option, possibilities=near).format_message()

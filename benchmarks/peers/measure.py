@@ -8,16 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
-
-import numpy as np
-import psutil
 
 from benchmarks.peers.job import STARTED, Job
 from benchmarks.peers.marks import MARKS, best_so_far, count_trials_epochs, read_scores, time_to
-
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.processes import ROOT, ProcessTree
 
 MODULES = {
     "harness": "with_harness",
@@ -40,51 +35,6 @@ _ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "CUDA_VISIBLE_DEVICES": "-1",
 }
-
-
-class ProcessTree:
-    """All processes of a peer that lived long enough to be sampled, which is every half second."""
-
-    def __init__(self, root: int) -> None:
-        self._root = psutil.Process(root)
-        self._seen: dict[psutil.Process, float] = {}
-        self._started = time.time()
-        self.peak_bytes = 0
-        self.samples = [(0.0, 0.0)]
-
-    def sample(self) -> None:
-        """Record the memory and processor time of the tree; shared memory counts once (PSS)."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for process in [self._root, *self._root.children(recursive=True)]:
-                self._seen.setdefault(process, 0.0)
-        total_bytes = 0
-        for process in self._seen:
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                total_bytes += process.memory_full_info().pss
-                times = process.cpu_times()
-                self._seen[process] = times.user + times.system
-        self.peak_bytes = max(self.peak_bytes, total_bytes)
-        self.samples.append((time.time() - self._started, self.cpu_seconds))
-
-    @property
-    def cpu_seconds(self) -> float:
-        """Processor time of the tree in seconds."""
-        return sum(self._seen.values())
-
-    def on_clock(self, clock: str, seconds: float) -> float:
-        """Convert a time from seconds of wall clock since the start to the seconds of `clock`."""
-        if clock == "wall":
-            return seconds
-        wall, processor = zip(*self.samples, strict=True)
-        return float(np.interp(seconds, wall, processor))
-
-    def end(self) -> None:
-        """Kill the rest of the tree; psutil skips process ids that were reused."""
-        self.sample()
-        for process in self._seen:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(list(self._seen), timeout=20)
 
 
 def run_peer(peer: str, job: Job, budget: float, *, clock: str = "wall") -> dict[str, Any]:

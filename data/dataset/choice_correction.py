@@ -21,6 +21,8 @@ RESAMPLES = 1_000
 _MAX_DRAWS = 20_000_000
 """Maximum size of the matrix of draws; larger data needs fewer resamples."""
 _CHUNK = 512
+_MAX_ERRORS = 4.0
+"""Standard errors by which a configuration must be worse than the best one to be left out."""
 
 MAX_TRIALS = 200
 """The choice is repeated among this many of the best trials; worse ones would never win."""
@@ -99,6 +101,8 @@ def correct_for_choice(
     if not trials or groups.n_groups < 2:
         raise ValueError("a correction needs at least one trial and two groups of tracks")
     configurations = np.concatenate(trials)
+    n_configurations = len(configurations)
+    configurations = _possible_winners(configurations, truth, groups, metric)
     resamples = max(100, min(resamples, _MAX_DRAWS // groups.n_tracks))
     draws = groups.resampled(resamples, np.random.default_rng(seed))[:, groups.number].astype(np.float32)
     selected, best = np.zeros(resamples, dtype=np.int64), np.full(resamples, -np.inf)
@@ -114,16 +118,10 @@ def correct_for_choice(
         on_all = _merits(chunk, truth, all_tracks, n_classes, metric)[0]
         if on_all.max() > best_merit:
             best_of_all, best_merit = start + int(on_all.argmax()), float(on_all.max())
-    left_out = draws == 0
-    scores = [
-        _score_of(configurations[configuration][tracks], truth[tracks], n_classes, metric)
-        for configuration, tracks in zip(selected.tolist(), left_out, strict=True)
-        if tracks.any()
-    ]
-    n_configurations = len(configurations)
+    scores = _scores_of(configurations[selected], truth, draws == 0, n_classes, metric)
     return Corrected(
         metric=metric,
-        raw=_score_of(configurations[best_of_all], truth, n_classes, metric),
+        raw=float(_scores_of(configurations[[best_of_all]], truth, all_tracks > 0, n_classes, metric)[0]),
         corrected=float(np.mean(scores)),
         n_trials=len(trials),
         n_configurations=n_configurations,
@@ -131,10 +129,62 @@ def correct_for_choice(
     )
 
 
-def _score_of(predicted: np.ndarray, truth: np.ndarray, n_classes: int, metric: Metric) -> float:
+def _possible_winners(
+    configurations: np.ndarray, truth: np.ndarray, groups: TrackGroups, metric: Metric
+) -> np.ndarray:
+    """Leave out configurations that would be the best of no resample.
+
+    A configuration is left out if the best one of all tracks is better by more than `_MAX_ERRORS` standard
+    errors of their difference. Most epochs of most trials are: their predictions need not be resampled.
+
+    Parameters
+    ----------
+    configurations : ndarray, shape (n_configurations, n_tracks)
+        Predicted genres, or losses.
+    """
+    if metric not in ("accuracy", "log_loss"):
+        # Not a mean over tracks, so the error of a difference is not a sum over groups.
+        return configurations
+    merits = _merits(configurations, truth, np.ones((1, len(truth)), dtype=np.float32), 0, metric)[0]
+    values = _values(configurations[[int(merits.argmax())]], truth, metric)
+    possible = np.empty(len(configurations), dtype=bool)
+    for start in range(0, len(configurations), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        behind = groups.sums((values - _values(configurations[chunk], truth, metric)).T)
+        possible[chunk] = behind.sum(axis=0) <= _MAX_ERRORS * np.sqrt((behind**2).sum(axis=0))
+    return np.asarray(configurations[possible])
+
+
+def _values(configurations: np.ndarray, truth: np.ndarray, metric: Metric) -> np.ndarray:
+    """Return what the merit of each configuration is the mean of, shape (n_configurations, n_tracks)."""
     if metric == "log_loss":
-        return float(predicted.mean())
-    return float(class_scores(*class_counts(truth, predicted, n_classes))[metric])
+        return -configurations
+    return (configurations == truth).astype(np.float32)
+
+
+def _scores_of(
+    predicted: np.ndarray, truth: np.ndarray, used: np.ndarray, n_classes: int, metric: Metric
+) -> np.ndarray:
+    """Score each row of predictions, or of losses, on its own tracks; rows without tracks are left out.
+
+    Parameters
+    ----------
+    predicted : ndarray, shape (n_rows, n_tracks)
+        Predicted genres, or losses.
+    used : ndarray of bool, shape (n_rows, n_tracks)
+        Tracks of each row.
+    """
+    count = used.sum(axis=1)
+    predicted, used, count = predicted[count > 0], used[count > 0], count[count > 0]
+    if metric == "log_loss":
+        return np.asarray((predicted * used).sum(axis=1) / count)
+    if metric == "accuracy":
+        return np.asarray(((predicted == truth) & used).sum(axis=1) / count)
+    scores = [
+        class_scores(*class_counts(truth[tracks], row[tracks], n_classes))[metric]
+        for row, tracks in zip(predicted, used, strict=True)
+    ]
+    return np.array(scores)
 
 
 def _merits(

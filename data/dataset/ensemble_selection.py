@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.dataset.scores import Metric, Scores, score
+from data.dataset.scores import PROBABILITY_FLOOR, Metric, Scores, class_scores, score
 from data.dataset.track_groups import TrackGroups
 
 ROUNDS = 30
@@ -145,15 +145,59 @@ def greedy_weights(
     ndarray of float64, shape (n_models,)
         Weights, which sum to 1, of the best ensemble after any round.
     """
-    total = np.zeros(models.shape[1:])
+    # Classes first, so that the most probable one is found by a few operations on long arrays.
+    by_class = np.ascontiguousarray(np.moveaxis(models, 2, 0))
+    total = np.zeros((by_class.shape[0], 1, by_class.shape[2]))
     added = np.zeros(len(models))
     best_key: tuple[float, float] | None = None
     best = added
     for size in range(1, rounds + 1):
-        keys = [score((total + model) / size, truth).rank_key(metric) for model in models]
-        model = max(range(len(keys)), key=keys.__getitem__)
-        total += models[model]
+        model, key = _best_vote(total + by_class, size, truth, metric)
+        total += by_class[:, [model]]
         added[model] += 1
-        if best_key is None or keys[model] > best_key:
-            best_key, best = keys[model], added.copy()
+        if best_key is None or key > best_key:
+            best_key, best = key, added.copy()
     return np.asarray(best / best.sum())
+
+
+def _best_vote(
+    votes: np.ndarray, size: int, truth: np.ndarray, metric: Metric
+) -> tuple[int, tuple[float, float]]:
+    """Find the best of many votes, and its key as in `data.dataset.scores.Scores.rank_key`.
+
+    Parameters
+    ----------
+    votes : ndarray, shape (n_classes, n_votes, n_tracks)
+        Sums of the probabilities of `size` models.
+    """
+    # The losses, which resolve ties, are needed only for the best votes.
+    leaders = np.arange(votes.shape[1])
+    if metric != "log_loss":
+        merits = _class_metric(votes, truth, metric)
+        leaders = np.flatnonzero(merits == merits.max())
+    of_truth = votes[:, leaders][truth, :, np.arange(len(truth))] / size
+    losses = -np.log(np.maximum(of_truth, PROBABILITY_FLOOR)).mean(axis=0)
+    first = int(losses.argmin())
+    loss = float(losses[first])
+    return int(leaders[first]), (-loss if metric == "log_loss" else float(merits.max()), -loss)
+
+
+def _class_metric(votes: np.ndarray, truth: np.ndarray, metric: Metric) -> np.ndarray:
+    """Score votes by a metric that needs no probabilities, shape (n_votes,)."""
+    n_classes, n_votes, _ = votes.shape
+    highest = votes == votes.max(axis=0)
+    if metric == "accuracy" and np.count_nonzero(highest) == n_votes * len(truth):
+        # Without a tie, the true genre is predicted where it has the highest vote.
+        return np.asarray(highest[truth, :, np.arange(len(truth))].mean(axis=0))
+    predicted = highest.argmax(axis=0)
+    right = predicted == truth
+    if metric == "accuracy":
+        return np.asarray(right.mean(axis=1))
+    # Counts per vote and genre, as if each vote had genres of its own.
+    of_vote = n_classes * np.arange(n_votes)[:, None]
+    counts = [
+        np.bincount(numbers.ravel(), weights, n_votes * n_classes).reshape(n_votes, n_classes)
+        for numbers, weights in ((of_vote + truth, right.ravel()), (of_vote + predicted, None))
+    ]
+    true = np.bincount(truth, minlength=n_classes)
+    return class_scores(counts[0], true, counts[1])[metric]

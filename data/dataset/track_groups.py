@@ -61,9 +61,11 @@ class TrackGroups:
         -------
         ndarray of float64, shape (n_groups, ...)
         """
-        total = np.zeros((self.n_groups, *values.shape[1:]))
-        np.add.at(total, self.number, values)
-        return total
+        in_order = values[np.argsort(self.number, kind="stable")].astype(np.float64)
+        if not self.clustered:
+            return in_order
+        first = np.cumsum(self.size) - self.size
+        return np.asarray(np.add.reduceat(in_order, first, axis=0))
 
     def resampled(self, resamples: int, rng: np.random.Generator) -> np.ndarray:
         """Draw groups with replacement.

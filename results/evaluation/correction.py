@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from data.dataset.choice_correction import MAX_TRIALS, Corrected, correct_for_choice
-from data.dataset.epoch_predictions import SUFFIX, read_epochs
-from data.dataset.track_groups import TrackGroups
-from data.errors import HarnessError, RunError
+from data.dataset.choice_correction import MAX_TRIALS, Corrected
 from results.evaluation.groups import groups_by_track
 from results.evaluation.trials import Trial
-from search.storage.ranking import scored
-from search.storage.run_folder import RunFolder, require_epoch
-
-_READERS = 8
-
-
-class Candidate(NamedTuple):
-    """A scored trial: its run, the run's genres, name of its files, epoch of its score, name and family."""
-
-    run: RunFolder
-    classes: Sequence[str]
-    trial_id: str
-    best_epoch: int
-    name: str
-    family: str
+from search.storage.choice import correct_choice
+from search.storage.predictions import Candidate, candidates_of
 
 
 @dataclass(frozen=True)
@@ -83,110 +64,33 @@ class ChoiceCorrection:
 
 
 def correct_best(
-    candidates: Sequence[Candidate], group_of: Mapping[str, str], *, seed: int = 0
+    candidates: Sequence[Candidate], group_of: Mapping[str, str], *, n_ranked: int
 ) -> ChoiceCorrection | None:
     """Correct the accuracy of the best trial for the choice among all, by groups of tracks.
 
     Parameters
     ----------
     candidates : sequence of Candidate
-        All scored trials on the same data and split, best first.
+        The scored trials on the same data and split, best first; the best `MAX_TRIALS` are enough.
     group_of : mapping of str to str
         Group of each track; a track without an entry forms its own group.
-    seed : int
-        Seed of the bootstrap.
+    n_ranked : int
+        Number of all scored trials.
 
     Returns
     -------
     ChoiceCorrection or None
         None if there was nothing to choose from, or the predictions of the best trial are missing.
     """
-    if len(candidates) < 2:
+    choice = correct_choice(candidates, group_of)
+    if choice is None:
         return None
-    best_candidates = candidates[:MAX_TRIALS]
-    with ThreadPoolExecutor(_READERS) as readers:
-        predictions = list(readers.map(_read, best_candidates))
-    if predictions[0] is None:
-        return None
-    available = [prediction for prediction in predictions if prediction is not None]
-    common = sorted(set.intersection(*({*prediction.row} for prediction in available)))
-    groups = TrackGroups.of([group_of.get(track, track) for track in common])
-    if len(available) < 2 or groups.n_groups < 2:
-        return None
-    rows = [np.array([prediction.row[track] for track in common]) for prediction in available]
     return ChoiceCorrection(
-        correct_for_choice(
-            list(_on_common_tracks(available, rows)),
-            available[0].truth[rows[0]],
-            groups,
-            n_classes=len(candidates[0].classes),
-            seed=seed,
-        ),
-        n_ranked=len(candidates),
-        n_unread=len(best_candidates) - len(available),
-        n_tracks=len(common) if any(len(prediction.row) > len(common) for prediction in available) else None,
+        choice.corrected, n_ranked=n_ranked, n_unread=choice.n_unread, n_tracks=choice.n_tracks
     )
 
 
 def correct_run(trial: Trial) -> ChoiceCorrection | None:
     """Correct the score of the best trial of a run for its selection among the run's trials."""
-    ranked = scored(trial.run.trials(), trial.info.metric)
-    candidates = [
-        Candidate(
-            trial.run,
-            trial.info.classes,
-            str(trial_id),
-            int(epoch),
-            f"{trial.run.name}:{number}",
-            trial.info.family,
-        )
-        for number, trial_id, epoch in zip(
-            ranked.index, ranked["trial_id"], ranked["best_epoch"], strict=True
-        )
-    ]
-    return correct_best(candidates, groups_by_track(trial.run))
-
-
-class _Predictions(NamedTuple):
-    """Row of each track, true genres, and predicted genres with one row per epoch, the best epoch last."""
-
-    row: dict[str, int]
-    truth: np.ndarray
-    predicted: np.ndarray
-
-
-def _on_common_tracks(available: Sequence[_Predictions], rows: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """Select the predictions on the common tracks; of all epochs only if every trial stored them."""
-    with_epochs = all(len(prediction.predicted) > 1 for prediction in available)
-    for prediction, row in zip(available, rows, strict=True):
-        yield (prediction.predicted if with_epochs else prediction.predicted[-1:])[:, row]
-
-
-def _read(candidate: Candidate) -> _Predictions | None:
-    """Read the predictions of a trial; None if they are missing or unreadable."""
-    folder, name = candidate.run.folder / "predictions", f"{candidate.trial_id}.parquet"
-    try:
-        table = folder.parquet(name).read()
-        require_epoch(table.schema.metadata, candidate.best_epoch, f"{folder.uri}/{name}")
-        # Not `to_numpy`, which imports pandas.
-        columns = [np.from_dlpack(table[f"p.{genre}"].combine_chunks()) for genre in candidate.classes]
-        tracks = table["track_id"].to_pylist()
-        number = {genre: index for index, genre in enumerate(candidate.classes)}
-        truth = np.array([number[label] for label in table["label"].to_pylist()])
-        best = np.argmax(columns, axis=0).astype(np.uint8)[None]
-        epochs = _read_epochs(candidate.run, candidate.trial_id, len(tracks))
-    except (HarnessError, OSError, KeyError):
-        return None
-    predicted = best if epochs is None else np.concatenate([epochs, best])
-    return _Predictions({track: row for row, track in enumerate(tracks)}, truth, predicted)
-
-
-def _read_epochs(run: RunFolder, trial_id: str, n_tracks: int) -> np.ndarray | None:
-    """Read the predictions of all epochs of a trial; None if they were not stored."""
-    folder, name = run.folder / "predictions", f"{trial_id}{SUFFIX}"
-    if not folder.exists(name):
-        return None
-    epochs = read_epochs(folder.parquet(name).read())
-    if epochs.shape[1] != n_tracks:
-        raise RunError(f"{folder.uri}/{name}: does not hold the tracks of {trial_id}.parquet")
-    return epochs
+    candidates = candidates_of(trial.run, trial.info, trial.run.trials())
+    return correct_best(candidates, groups_by_track(trial.run), n_ranked=len(candidates))

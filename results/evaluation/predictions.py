@@ -11,6 +11,7 @@ from data.dataset.metrics import judge
 from data.dataset.track_groups import TrackGroups
 from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.trials import Trial
+from search.storage.predictions import PredictionReader
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,8 @@ class OutOfFoldPredictions:
         RunError
             If they were not stored.
         """
-        frame = trial.run.predictions(trial.trial_id, trial.best_epoch)
         classes = trial.info.classes
-        number = {genre: index for index, genre in enumerate(classes)}
-        truth = np.array([number[label] for label in frame["label"]], dtype=np.int64)
-        probabilities = frame[[f"p.{genre}" for genre in classes]].to_numpy(np.float64)
-        tracks = frame["track_id"].tolist()
-        groups = track_groups(tracks, groups_by_track(trial.run))
-        return cls(tracks, truth, probabilities, judge(probabilities, truth, classes, groups), groups)
+        read = PredictionReader().read(trial.run, trial.trial_id, classes, trial.best_epoch)
+        groups = track_groups(read.track_id, groups_by_track(trial.run))
+        numbers = judge(read.probabilities, read.truth, classes, groups)
+        return cls(read.track_id, read.truth, read.probabilities, numbers, groups)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from data.dataset.score_window import window_epochs
 from data.dataset.scores import Metric
 from data.errors import RunError
 from data.io.command_names import command_name
+from search.storage.columns import config_of
 from search.storage.ranking import SCORED, scored
 from search.storage.run_folder import RunFolder, first_failure
 from search.storage.run_info import RunInfo
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 BASELINE, BEST = "baseline", "best"
 """Names of trial 0 and of the best trial in commands: ``RUN:baseline`` is ``RUN:0``."""
-
-_CONFIG = "config."
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,10 @@ def trial_number(run: str, trials: pd.DataFrame, wanted: str | None, metric: Met
         return ids.index(wanted)
     if wanted.isdecimal() and int(wanted) < len(ids):
         return int(wanted)
-    near = str(len(ids) - 1) if wanted.isdecimal() else nearest(wanted, [BEST, BASELINE, *ids])
+    # The id of a trial in its files is named only for something like it.
+    near = next(iter(get_close_matches(wanted, [BEST, BASELINE, *ids], n=1)), BEST)
+    if wanted.isdecimal():
+        near = str(len(ids) - 1)
     raise RunError(
         f"run {run!r}: no trial {wanted!r}; the nearest name is {run}:{near}; the trials are numbered 0 to"
         f" {len(ids) - 1}"
@@ -181,39 +183,3 @@ def existing_run(runs: str, name: str) -> RunFolder:
             f"no run {name!r} in {runs}; {hint}'{command_name('results.leaderboard')}' lists the runs"
         )
     return run
-
-
-def config_of(row: Mapping[str, Any], space: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration of a row of ``trials.parquet``, with the types of the search space.
-
-    The table stores integers as floats and missing values as NaN if some trials lack a parameter.
-
-    Parameters
-    ----------
-    row : mapping
-        A row; the configuration is stored under ``config.NAME``.
-    space : mapping
-        Optuna distributions as JSON content, by parameter name, as in ``run.json``.
-    """
-    config = {}
-    for key, value in row.items():
-        if not key.startswith(_CONFIG) or value is None or value != value:
-            continue
-        name = key.removeprefix(_CONFIG)
-        plain = value.item() if hasattr(value, "item") else value
-        config[name] = _as_suggested(plain, space.get(name))
-    return config
-
-
-def _as_suggested(value: Any, distribution: Mapping[str, Any] | None) -> Any:
-    """Convert a value to the type that its distribution suggests."""
-    if distribution is None:
-        return value
-    attributes = distribution["attributes"]
-    match distribution["name"]:
-        case "IntDistribution":
-            return int(value)
-        case "FloatDistribution":
-            return float(value)
-        case _:
-            return next((choice for choice in attributes["choices"] if choice == value), value)

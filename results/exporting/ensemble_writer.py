@@ -129,10 +129,19 @@ def export_ensemble(
         If the folder exists or cannot be written.
     """
     info = trials[0].info
-    if not all(trial.info.cache.same_collection(info.cache) for trial in trials):
-        raise RunError("the members of an ensemble must have the same data")
-    if any(locked_tracks(trial.run) != locked_tracks(trials[0].run) for trial in trials[1:]):
-        raise RunError("the members of an ensemble must have the same held-out test set")
+    for trial in trials[1:]:
+        if not trial.info.cache.same_collection(info.cache):
+            raise RunError(
+                f"an ensemble needs members on the same data, but {trials[0].name} is on {info.cache.uri}"
+                f" ({info.cache.data[:8]}) and {trial.name} on {trial.info.cache.uri}"
+                f" ({trial.info.cache.data[:8]}); leave one of them out"
+            )
+        if locked_tracks(trial.run) != locked_tracks(trials[0].run):
+            raise RunError(
+                f"an ensemble needs members with the same held-out test set, but those of {trials[0].name}"
+                f" and {trial.name} differ; leave one of them out, or search with the same --seed and"
+                " --test-fraction"
+            )
     with new_folder(out) as folder:
         check_available(formats)
         member_weights = [1 / len(trials)] * len(trials) if weights is None else list(weights)

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from data.dataset.choice_correction import MAX_TRIALS
 from data.dataset.intervals import LEVEL, accuracy_interval, wilson
 from data.dataset.paired_tests import sign_flip_test
 from data.dataset.scores import COLUMNS as SCORES
-from data.dataset.scores import merit, sign
+from data.dataset.scores import merit, score, sign
 from data.dataset.track_groups import TrackGroups
 from data.errors import RunError
 from data.io.command_names import command_name
-from results.evaluation.correction import Candidate, correct_best
+from results.evaluation.correction import correct_best
 from results.evaluation.groups import groups_by_track, track_groups
 from results.ranking.comparable import (
     COLUMNS,
@@ -26,8 +27,8 @@ from results.ranking.comparable import (
     has_score,
     read_runs,
 )
-from results.ranking.comparison import TrackPredictions
 from results.ranking.entries import MAX_CANDIDATES, Board, Entry, FamilyOrder
+from search.storage.predictions import Candidate, PredictionReader, common_tracks
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
 
@@ -217,7 +218,7 @@ def _board(groups: Sequence[Group], top: int) -> Board:
         )
         for number, (entry, tracks) in enumerate(zip(entries, correct, strict=True))
     ]
-    candidates = [ranking.candidate(row) for row in rows]
+    candidates = [ranking.candidate(row) for row in rows[:MAX_TRIALS]]
     return Board(
         number=1,
         info=by_name[entries[0].run][1] if family_order else joined.infos[0],
@@ -226,7 +227,7 @@ def _board(groups: Sequence[Group], top: int) -> Board:
         ranked=len(rows),
         unranked=len(ranking.run_of_row) - len(rows),
         n_groups=_group_count(correct, group_of),
-        correction=correct_best(candidates, group_of),
+        correction=correct_best(candidates, group_of, n_ranked=len(rows)),
         family_order=family_order,
         runs=[run.name for run in joined.runs],
         single_epoch_runs=_single_epoch_runs(joined),
@@ -247,17 +248,20 @@ def _family_order(ranking: _Ranking, rows_of: Mapping[str, Sequence[int]]) -> Fa
     predictions = {}
     for family, rows in rows_of.items():
         candidate = ranking.candidate(rows[0])
-        predictions[family] = TrackPredictions.read(
-            candidate.run, candidate.trial_id, list(candidate.classes), candidate.best_epoch
+        predictions[family] = PredictionReader().read(
+            candidate.run, candidate.trial_id, candidate.classes, candidate.best_epoch
         )
-    common = sorted(set.intersection(*({*each.row} for each in predictions.values())))
+    common, common_rows = common_tracks(predictions.values())
     metric = ranking.group.metric
-    scores = {family: each.scores(common).value(metric) for family, each in predictions.items()}
+    scores = {
+        family: score(each.probabilities[row], each.truth[row]).value(metric)
+        for (family, each), row in zip(predictions.items(), common_rows, strict=True)
+    }
     in_order = sorted(scores, key=lambda family: -merit(scores[family], metric))
     return FamilyOrder(
         {family: scores[family] for family in in_order},
         len(common),
-        {family: len(predictions[family].row) for family in in_order},
+        {family: len(predictions[family].track_id) for family in in_order},
         metric,
     )
 

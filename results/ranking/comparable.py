@@ -13,7 +13,7 @@ from data.dataset.scores import Metric, merit
 from data.dataset.splits import TEST
 from data.errors import HarnessError, RunError
 from results.evaluation.columns import read_columns
-from results.ranking.comparison import correct_tracks
+from search.storage.predictions import PredictionReader
 from search.storage.ranking import SCORED
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import CacheRef, RunInfo
@@ -123,7 +123,7 @@ def correct_or_unknown(
 ) -> dict[str, bool] | None:
     """Whether a trial classifies each track correctly; None if its predictions were not stored."""
     try:
-        return correct_tracks(run, trial_id, info.classes, best_epoch)
+        return PredictionReader().read(run, trial_id, info.classes, best_epoch).correct()
     except RunError:
         return None
 

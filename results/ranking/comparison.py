@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +9,11 @@ import numpy as np
 
 from data.dataset.intervals import accuracy_interval
 from data.dataset.paired_tests import Paired, paired
-from data.dataset.scores import Scores, score
 from data.dataset.track_groups import TrackGroups
 from data.errors import RunError
-from results.evaluation.columns import read_columns
 from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.trials import Trial
-from search.storage.run_folder import RunFolder
+from search.storage.predictions import PredictionReader
 
 
 @dataclass(frozen=True)
@@ -104,8 +101,10 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
             f"--compare: {a.run.name} and {b.run.name} are on different data"
             f" ({a.info.cache.uri} and {b.info.cache.uri}), so their tracks cannot be paired"
         )
+    reader = PredictionReader()
     correct_a, correct_b = (
-        correct_tracks(trial.run, trial.trial_id, trial.info.classes, trial.best_epoch) for trial in (a, b)
+        reader.read(trial.run, trial.trial_id, trial.info.classes, trial.best_epoch).correct()
+        for trial in (a, b)
     )
     common = sorted(correct_a.keys() & correct_b.keys())
     if not common:
@@ -125,58 +124,3 @@ def compare(a: Trial, b: Trial, *, seed: int = 0) -> Comparison:
         left_out=len(correct_a.keys() ^ correct_b.keys()),
         intervals={side: (float(low[number]), float(high[number])) for number, side in enumerate(("a", "b"))},
     )
-
-
-def correct_tracks(run: RunFolder, trial_id: str, classes: list[str], epoch: int) -> dict[str, bool]:
-    """Whether a trial classifies each validated track correctly, at the epoch of its score.
-
-    Raises
-    ------
-    RunError
-        If the trial's predictions were not stored.
-    """
-    read = TrackPredictions.read(run, trial_id, classes, epoch)
-    right = read.probabilities.argmax(axis=1) == read.truth
-    return {track: bool(right[row]) for track, row in read.row.items()}
-
-
-@dataclass(frozen=True)
-class TrackPredictions:
-    """The out-of-fold predictions of a trial at the epoch of its score.
-
-    Attributes
-    ----------
-    row : dict of str to int
-        Row of each validated track.
-    truth : ndarray of int64, shape (n_tracks,)
-        Genre numbers; -1 for a label that is not among the genres.
-    probabilities : ndarray of float64, shape (n_tracks, n_classes)
-        Probabilities in the order of the genres.
-    """
-
-    row: dict[str, int]
-    truth: np.ndarray
-    probabilities: np.ndarray
-
-    @classmethod
-    def read(cls, run: RunFolder, trial_id: str, classes: Sequence[str], epoch: int) -> TrackPredictions:
-        """Read the predictions of a trial.
-
-        Raises
-        ------
-        RunError
-            If they were not stored.
-        """
-        names = [f"p.{genre}" for genre in classes]
-        columns = read_columns(run, f"predictions/{trial_id}.parquet", ["track_id", "label", *names], epoch)
-        number = {genre: index for index, genre in enumerate(classes)}
-        return cls(
-            {track: row for row, track in enumerate(columns["track_id"])},
-            np.array([number.get(label, -1) for label in columns["label"]], dtype=np.int64),
-            np.array([columns[name] for name in names], dtype=np.float64).T,
-        )
-
-    def scores(self, tracks: Sequence[str]) -> Scores:
-        """Score the predictions for some of the tracks."""
-        rows = np.array([self.row[track] for track in tracks])
-        return score(self.probabilities[rows], self.truth[rows])

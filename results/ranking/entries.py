@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from data.dataset.scores import Metric
-from results.evaluation.correction import Candidate, ChoiceCorrection
+from results.evaluation.correction import ChoiceCorrection
+from search.storage.predictions import Candidate
 from search.storage.run_info import RunInfo
 
 MAX_CANDIDATES = 25

@@ -10,12 +10,12 @@ from data.errors import RunError
 from results.evaluation.trials import (
     BEST,
     Trial,
-    config_of,
     existing_run,
     find_trial,
     trial_number,
 )
 from results.ranking.boards import boards
+from search.storage.columns import config_of
 from search.storage.ranking import has_score
 from search.storage.run_folder import RunFolder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +12,9 @@ from data.dataset.ensemble_selection import EnsembleChoice, select_ensemble
 from data.dataset.metrics import judge
 from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError, RunError
-from results.evaluation.columns import read_columns
-from results.evaluation.correction import Candidate
 from results.evaluation.groups import groups_by_track, track_groups
-from results.evaluation.predictions import OutOfFoldPredictions
 from results.evaluation.trials import Trial
+from search.storage.predictions import Candidate, PredictionReader, Predictions, common_tracks
 
 
 @dataclass(frozen=True)
@@ -85,28 +83,6 @@ def best_ensemble(candidates: Sequence[Candidate]) -> SelectedEnsemble | None:
     return selected if len(selected.members) > 1 else None
 
 
-class _Predictions(NamedTuple):
-    """Names of the tracks, genre numbers, and probabilities of one trial."""
-
-    track_id: list[str]
-    truth: np.ndarray
-    probabilities: np.ndarray
-
-
-def _read(candidate: Candidate) -> _Predictions | None:
-    """Read the out-of-fold predictions of a trial; None if they are missing or unreadable."""
-    names = [f"p.{genre}" for genre in candidate.classes]
-    number = {genre: index for index, genre in enumerate(candidate.classes)}
-    name = f"predictions/{candidate.trial_id}.parquet"
-    try:
-        columns = read_columns(candidate.run, name, ["track_id", "label", *names], candidate.best_epoch)
-        truth = np.array([number[label] for label in columns["label"]], dtype=np.int64)
-    except (HarnessError, OSError, KeyError):
-        return None
-    probabilities = np.array([columns[name] for name in names], dtype=np.float64).T
-    return _Predictions(columns["track_id"], truth, probabilities)
-
-
 def select(candidates: Sequence[Candidate], *, seed: int = 0) -> SelectedEnsemble:
     """Select members and weights greedily, and score the vote by cross-fitting over groups of tracks.
 
@@ -125,22 +101,25 @@ def select(candidates: Sequence[Candidate], *, seed: int = 0) -> SelectedEnsembl
         If there are fewer than two candidates, or they validated too few tracks in common.
     """
     usable: list[Candidate] = []
-    predictions: list[_Predictions] = []
+    predictions: list[Predictions] = []
+    reader = PredictionReader()
     for candidate in candidates:
-        prediction = _read(candidate)
-        if prediction is not None and not any(
-            np.array_equal(prediction.probabilities, other.probabilities) for other in predictions
-        ):
+        try:
+            prediction = reader.read(
+                candidate.run, candidate.trial_id, candidate.classes, candidate.best_epoch
+            )
+        except (HarnessError, OSError):
+            continue
+        if not any(np.array_equal(prediction.probabilities, other.probabilities) for other in predictions):
             usable.append(candidate)
             predictions.append(prediction)
     if len(usable) < 2:
         raise RunError(f"--ensemble: {len(usable)} trials with stored predictions are too few; search more")
-    common = sorted(set.intersection(*(set(prediction.track_id) for prediction in predictions)))
+    common, rows = common_tracks(predictions)
     group_of = next(filter(None, (groups_by_track(candidate.run) for candidate in usable)), {})
     groups = track_groups(common, group_of) or TrackGroups.independent(len(common))
     if groups.n_groups < 2:
         raise RunError("--ensemble: the trials validated fewer than two groups of tracks in common")
-    rows = [_rows(prediction.track_id, common) for prediction in predictions]
     models = np.array(
         [prediction.probabilities[row] for prediction, row in zip(predictions, rows, strict=True)]
     )
@@ -151,12 +130,6 @@ def select(candidates: Sequence[Candidate], *, seed: int = 0) -> SelectedEnsembl
         choice,
         len(common),
     )
-
-
-def _rows(track_id: Sequence[str], common: Sequence[str]) -> list[int]:
-    """Find the rows of the common tracks."""
-    row_of = {track: row for row, track in enumerate(track_id)}
-    return [row_of[track] for track in common]
 
 
 def out_of_fold_vote(
@@ -180,11 +153,13 @@ def out_of_fold_vote(
     RunError
         If no track is common.
     """
-    predictions = [OutOfFoldPredictions.of(trial) for trial in trials]
-    common = sorted(set.intersection(*(set(each.track_id) for each in predictions)))
+    reader = PredictionReader()
+    predictions = [
+        reader.read(trial.run, trial.trial_id, trial.info.classes, trial.best_epoch) for trial in trials
+    ]
+    common, rows = common_tracks(predictions)
     if not common:
         raise RunError("the members of an ensemble validated no track in common")
-    rows = [_rows(each.track_id, common) for each in predictions]
     total = sum(
         weight * each.probabilities[row] for weight, each, row in zip(weights, predictions, rows, strict=True)
     )

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from results.evaluation.study import ended_at
-from results.evaluation.trials import Trial, config_of, find_trial
+from results.evaluation.trials import Trial, find_trial
+from search.storage.columns import config_of
 from search.storage.ranking import has_score
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo

@@ -14,6 +14,7 @@ from data.analysis.kinds import EMBEDDED, FEATURE_KIND
 from data.errors import CacheError, HarnessError, RunError, SettingsError
 from data.io.command_names import command_name
 from search.api import concurrent_by_settings, print_notes, reopened
+from search.judgement import JudgedTrial, best_trial, in_order
 from search.plan import check_start, make_plan, now, open_cache
 from search.progress.stages import Stages
 from search.rounds.families import ALL, requested_families
@@ -55,6 +56,26 @@ class FamilySearch:
     def runs(self) -> list[RunFolder]:
         """Return the run of each family."""
         return [run_of(self.runs_folder, self.name, family) for family in self.record().families]
+
+    @property
+    def best(self) -> JudgedTrial:
+        """The best trial of all families; on common tracks if the families validated different ones.
+
+        Raises
+        ------
+        RunError
+            If no trial has a score.
+        """
+        best = [best_trial(run) for run in self.runs() if run.folder.exists("trials.parquet")]
+        scored = [trial for trial in best if trial is not None]
+        if not scored:
+            raise RunError(f"search {self.name!r}: no trial has a score")
+        return in_order(scored)[0]
+
+    @property
+    def best_config(self) -> dict[str, Any]:
+        """Configuration of the best trial."""
+        return self.best.config
 
     @property
     def typed(self) -> str:

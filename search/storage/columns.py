@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,9 @@ from search.outcomes import FAIL, OOM
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
+
+CONFIG = "config."
+"""Prefix of the columns of ``trials.parquet`` with the configuration."""
 
 EPOCH_METRICS = (
     "val_accuracy",
@@ -102,3 +106,39 @@ SCORES = ("best_epoch", *(metric for metric in EPOCH_METRICS if metric in TRIAL_
 
 TRIAL_NUMBERS = ("epochs", *REPORTED[: REPORTED.index("precision")])
 """Numeric columns; a value may be missing."""
+
+
+def config_of(row: Mapping[str, Any], space: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a row of ``trials.parquet``, with the types of the search space.
+
+    The table stores integers as floats and missing values as NaN if some trials lack a parameter.
+
+    Parameters
+    ----------
+    row : mapping
+        A row; the configuration is stored under ``config.NAME``.
+    space : mapping
+        Optuna distributions as JSON content, by parameter name, as in ``run.json``.
+    """
+    config = {}
+    for key, value in row.items():
+        if not key.startswith(CONFIG) or value is None or value != value:
+            continue
+        name = key.removeprefix(CONFIG)
+        plain = value.item() if hasattr(value, "item") else value
+        config[name] = _as_suggested(plain, space.get(name))
+    return config
+
+
+def _as_suggested(value: Any, distribution: Mapping[str, Any] | None) -> Any:
+    """Convert a value to the type that its distribution suggests."""
+    if distribution is None:
+        return value
+    attributes = distribution["attributes"]
+    match distribution["name"]:
+        case "IntDistribution":
+            return int(value)
+        case "FloatDistribution":
+            return float(value)
+        case _:
+            return next((choice for choice in attributes["choices"] if choice == value), value)

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from data.dataset.epoch_predictions import SUFFIX, EpochPredictions
 from data.dataset.splits import Split
@@ -92,7 +92,7 @@ class RunFolder:
     folder: Folder
 
     @classmethod
-    def at(cls, runs: str | Path, name: str) -> RunFolder:
+    def at(cls, runs: str | Path, name: str) -> Self:
         """Return the folder of a run inside the folder of runs; nothing is created."""
         return cls(name, Folder.at(runs) / name)
 
@@ -104,7 +104,7 @@ class RunFolder:
         return name if runs == "runs" else f"{name} --runs {shlex.quote(runs)}"
 
     @classmethod
-    def all(cls, runs: str | Path) -> list[RunFolder]:
+    def all(cls, runs: str | Path) -> list[Self]:
         """Return all runs in a folder that have a ``run.json``, sorted by name."""
         folder = Folder.at(runs)
         try:

@@ -27,6 +27,7 @@ from benchmarks.peers.marks import (
     time_to,
 )
 from benchmarks.peers.names import MARK_MEANINGS, PEERS
+from benchmarks.processes import ROOT
 from data.cache.cache import Cache
 from data.dataset.splits import make_split
 from data.dataset.task import search_task
@@ -170,7 +171,7 @@ def test_time_limit_ends_a_peer_and_all_its_processes(
         "(job.folder / 'child').write_text(str(child.pid))\n"
         "time.sleep(600)\n"
     )
-    monkeypatch.setitem(measure._ENVIRONMENT, "PYTHONPATH", f"{measure.ROOT}:{tmp_path}")
+    monkeypatch.setitem(measure._ENVIRONMENT, "PYTHONPATH", f"{ROOT}:{tmp_path}")
     monkeypatch.setattr(measure, "PACKAGE", "")
     monkeypatch.setitem(measure.MODULES, "endless", "endless")
     job = make_job(tmp_path / "job", str(small_cache), seed=0)

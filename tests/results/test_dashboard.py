@@ -94,7 +94,8 @@ def test_what_cannot_work_is_not_offered(tmp_path: Path) -> None:
     with dashboard(tmp_path) as address, chromium() as browser:
         page = browser.new_page()
         page.goto(f"{address}/dashboard/")
-        page.get_by_text("a", exact=False).first.wait_for()
+        page.set_default_timeout(120_000)
+        page.get_by_text("0. a").wait_for()
         page.get_by_role("button", name="Reload").wait_for()
         for name in ("Create", "Compare", "rename study", "delete study"):
             offers = page.get_by_role("button", name=name, exact=True).all()

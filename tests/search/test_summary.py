@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from data.dataset.epoch_predictions import SUFFIX, EpochPredictions
 from data.dataset.intervals import accuracy_interval
 from data.dataset.splits import Split
 from data.dataset.track_groups import TrackGroups
-from search.judgement import JudgedTrial, baseline_trial, best_trial, corrected_best
+from data.errors import RunError
+from search.judgement import JudgedTrial, baseline_trial, best_trial, corrected_best, in_order
+from search.searched_run import SearchedRun
 from search.storage.columns import HISTORY_COLUMNS, TRIAL_COLUMNS
 from search.storage.run_folder import RunFolder
 from search.summary import has_score, run_lines
@@ -154,3 +157,30 @@ def test_differences_are_by_the_metric_of_the_run(tmp_path: Path) -> None:
     assert lines[2].startswith("BASELINE 40.0%; difference in macro F1 +40.")
     (macro.folder / "predictions").remove("id1.parquet")
     assert run_lines(macro)[1].startswith("Best validation macro F1 80.0%, without stored predictions")
+
+
+def test_trials_on_different_tracks_are_ordered_on_those_of_all(tmp_path: Path) -> None:
+    whole = existing(best_trial(write_run(tmp_path, "whole", [75, 110])))
+    other = existing(best_trial(write_run(tmp_path, "other", [120, 75])))
+    assert [each.run for each in in_order([whole, other])] == ["other", "whole"]
+    # On the tracks of a hold-out, the one that is better on all tracks can be worse.
+    rows = np.flatnonzero(whole.right & ~other.right)[:5]
+    held_out = replace(
+        other,
+        track_id=other.track_id[rows],
+        group=other.group[rows],
+        truth=other.truth[rows],
+        probabilities=other.probabilities[rows],
+    )
+    assert [each.run for each in in_order([held_out, whole])] == ["whole", "other"]
+
+
+def test_the_best_trial_of_a_searched_run(tmp_path: Path) -> None:
+    run = SearchedRun.at(tmp_path, write_run(tmp_path, "night run", [75, 120]).name)
+    assert run.best.name == "night run:1"
+    assert run.best_config == {"units": 17}
+    failed = SearchedRun.at(tmp_path, write_run(tmp_path, "failed", [0, 0]).name)
+    with pytest.raises(RunError, match="run 'failed': no trial has a score"):
+        _ = failed.best
+    with pytest.raises(RunError, match="run 'waiting': no trial has a score"):
+        _ = SearchedRun.at(tmp_path, "waiting").best

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from data.dataset import choice_correction
 from data.dataset.choice_correction import correct_for_choice
 from data.dataset.scores import METRICS, Metric, score, track_losses
 from data.dataset.track_groups import TrackGroups
@@ -91,3 +94,29 @@ def test_trials_and_two_groups_are_required() -> None:
         correct_for_choice([], truth, TrackGroups.independent(3), n_classes=2)
     with pytest.raises(ValueError, match="needs at least one trial and two groups"):
         correct_for_choice([truth[None]], truth, TrackGroups.of(["a"] * 3), n_classes=2)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("group_size", [1, 5])
+def test_configurations_that_cannot_win_change_nothing(
+    metric: Metric, group_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = np.random.default_rng(0).integers(0, N_CLASSES, 200)
+    groups = TrackGroups.of([str(track // group_size) for track in range(200)])
+    trials = predictions([0.3] * 20 + [0.6, 0.62, 0.65, 0.66], truth, 0)
+    if metric == "log_loss":
+        trials = [np.where(trial == truth, 0.1, 3.0) for trial in trials]
+    common = {"n_classes": N_CLASSES, "metric": metric, "resamples": 200}
+    used = []
+    merits = choice_correction._merits
+
+    def counted(configurations: np.ndarray, *arguments: Any) -> np.ndarray:
+        used.append(len(configurations))
+        return merits(configurations, *arguments)
+
+    monkeypatch.setattr(choice_correction, "_merits", counted)
+    fast = correct_for_choice(trials, truth, groups, **common)  # type: ignore[arg-type]
+    assert (used[-1] < 24) == (metric in ("accuracy", "log_loss"))
+    monkeypatch.setattr(choice_correction, "_MAX_ERRORS", 1e9)
+    assert correct_for_choice(trials, truth, groups, **common) == fast  # type: ignore[arg-type]
+    assert used[-1] == fast.n_configurations == 24

@@ -82,3 +82,31 @@ def test_a_model_can_be_added_again() -> None:
 def test_models_and_two_groups_are_required() -> None:
     with pytest.raises(ValueError, match="needs at least one model and two groups"):
         select_ensemble(np.empty((0, 3, 2)), np.zeros(3, dtype=int), TrackGroups.independent(3))
+
+
+def reference_weights(
+    probabilities: np.ndarray, truth: np.ndarray, metric: Metric, rounds: int
+) -> np.ndarray:
+    """The algorithm as published, one model at a time."""
+    total, added = np.zeros(probabilities.shape[1:]), np.zeros(len(probabilities))
+    best: tuple[tuple[float, float], np.ndarray] | None = None
+    for size in range(1, rounds + 1):
+        keys = [score((total + model) / size, truth).rank_key(metric) for model in probabilities]
+        chosen = max(range(len(keys)), key=keys.__getitem__)
+        total += probabilities[chosen]
+        added[chosen] += 1
+        if best is None or keys[chosen] > best[0]:
+            best = keys[chosen], added.copy()
+    assert best is not None
+    return best[1] / best[1].sum()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("tied", [False, True])
+def test_votes_are_scored_like_single_models(metric: Metric, tied: bool) -> None:
+    probabilities, truth = models(6, noise=1.5, shared=0.3)
+    if tied:
+        # Multiples of a quarter: many genres have equal votes, which the first of them wins.
+        probabilities = np.round(4 * probabilities) / 4
+    expected = reference_weights(probabilities, truth, metric, rounds=8)
+    assert greedy_weights(probabilities, truth, metric=metric, rounds=8).tolist() == expected.tolist()

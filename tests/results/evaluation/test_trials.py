@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from data.errors import RunError
-from results.evaluation.trials import config_of, find_trial, named_trial
+from results.evaluation.trials import find_trial, named_trial
+from search.storage.columns import config_of
 from search.storage.run_folder import RunFolder
 from tests.support.runs import AVERAGED, EPOCHS, FAMILY, WIDE, write_scores
 
@@ -62,6 +63,8 @@ def test_trials_are_named_by_run_and_number_or_id(made_runs: Path) -> None:
         ("frist", "no run 'frist' in .*; the nearest name is 'first'"),
         ("first:nothing", "no trial 'nothing'"),
         ("first:first_0002", "the nearest name is first:first_0000[02]; the trials are numbered 0 to 3"),
+        ("first:bst", "no trial 'bst'; the nearest name is first:best;"),
+        ("first:x", "no trial 'x'; the nearest name is first:best;"),
         ("first:4", "no trial '4'; the nearest name is first:3; the trials are numbered 0 to 3"),
         ("first:first_00003", "trial first:3 is FAIL, so it has no score"),
     ],
