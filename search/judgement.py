@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.dataset.choice_correction import Corrected
 from data.dataset.intervals import accuracy_interval, mean_interval, metric_interval
 from data.dataset.paired_tests import Paired, paired_by_metric
 from data.dataset.scores import COLUMNS, Metric, merit, score, track_losses
 from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError
-from search.storage.choice import correct_choice
+from search.storage.choice import CorrectedChoice, correct_choice
 from search.storage.columns import config_of
-from search.storage.predictions import PredictionReader, candidates_of
+from search.storage.predictions import Candidate, PredictionReader, candidates_of
 from search.storage.ranking import scored
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
@@ -123,15 +122,35 @@ def baseline_trial(run: RunFolder) -> JudgedTrial | None:
 
 def in_order(trials: Sequence[JudgedTrial]) -> list[JudgedTrial]:
     """Order trials, best first: by their scores, or on the tracks that all validated if these differ."""
-    if len({trial.track_id.tobytes() for trial in trials}) <= 1:
+    if not trials:
+        return []
+    common = tracks_of_all(trials)
+    if not len(common) or all(len(trial.track_id) == len(common) for trial in trials):
         return sorted(trials, key=lambda trial: -trial.merit)
-    common = reduce(np.intersect1d, [trial.track_id for trial in trials])
+    merits = merits_on(common, trials)
+    return [trials[number] for number in np.argsort(-merits, kind="stable")]
 
-    def merit_on_common(trial: JudgedTrial) -> float:
-        rows = np.isin(trial.track_id, common)
-        return merit(score(trial.probabilities[rows], trial.truth[rows]).value(trial.metric), trial.metric)
 
-    return sorted(trials, key=lambda trial: -(merit_on_common(trial) if len(common) else trial.merit))
+def tracks_of_all(trials: Sequence[JudgedTrial]) -> np.ndarray:
+    """Return the tracks that all trials validated, str, sorted."""
+    return reduce(np.intersect1d, [trial.track_id for trial in trials])
+
+
+def merits_on(tracks: np.ndarray, trials: Sequence[JudgedTrial]) -> np.ndarray:
+    """Score trials on some tracks, by the metric of their runs.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_trials,)
+        Greater for better trials.
+    """
+    rows = [np.isin(trial.track_id, tracks) for trial in trials]
+    return np.array(
+        [
+            merit(score(trial.probabilities[row], trial.truth[row]).value(trial.metric), trial.metric)
+            for trial, row in zip(trials, rows, strict=True)
+        ]
+    )
 
 
 def _judged(run: RunFolder, info: RunInfo, rows: pd.DataFrame) -> Iterator[JudgedTrial | None]:
@@ -164,17 +183,33 @@ def _groups(run: RunFolder) -> dict[str, str]:
     return {str(track): str(group) for track, group in zip(split.track_id, groups, strict=True)}
 
 
-def corrected_best(run: RunFolder) -> Corrected | None:
+def corrected_best(run: RunFolder, others: Sequence[RunFolder] = ()) -> CorrectedChoice | None:
     """Correct the score of the best trial of a run for the choice among its trials.
 
     The choice of the epoch is corrected too where all trials stored the predictions of all epochs.
 
+    Parameters
+    ----------
+    run : RunFolder
+        The run.
+    others : sequence of RunFolder
+        Runs of other families whose trials the best trial was chosen from too.
+
     Returns
     -------
-    Corrected or None
-        None if the run has fewer than two trials with predictions, or one group of tracks.
+    CorrectedChoice or None
+        None if there are fewer than two trials with predictions, or one group of tracks.
     """
     info = run.info()
-    candidates = candidates_of(run, info, run.trials())
-    choice = correct_choice(candidates, _groups(run), metric=info.metric)
-    return None if choice is None else choice.corrected
+    candidates: list[tuple[float, Candidate]] = []
+    for each in (run, *others):
+        trials = each.trials()
+        values = scored(trials, info.metric)[COLUMNS[info.metric]]
+        merits = [merit(float(value), info.metric) for value in values]
+        candidates += zip(merits, candidates_of(each, each.info(), trials), strict=True)
+    if not candidates:
+        return None
+    # The best of the first run leads, also where it is the best on the common tracks only.
+    rest = sorted(candidates[1:], key=lambda scored_candidate: -scored_candidate[0])
+    ordered = [candidate for _, candidate in (candidates[0], *rest)]
+    return correct_choice(ordered, _groups(run), metric=info.metric)

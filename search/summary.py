@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.dataset.paired_tests import Paired
-from data.dataset.scores import COLUMNS, METRIC_WORDS, difference_text, score_text
+from data.dataset.scores import COLUMNS, METRIC_WORDS, Metric, difference_text, score_text, sign
 from data.io.command_names import command_name
 from search.judgement import (
     JudgedTrial,
     baseline_trial,
     best_trial,
     corrected_best,
+    in_order,
+    merits_on,
+    tracks_of_all,
 )
+from search.storage.choice import CorrectedChoice
 from search.storage.ranking import scored
 from search.storage.run_folder import RunFolder, first_failure
 from search.storage.run_info import RunInfo
@@ -64,19 +68,19 @@ def search_lines(search: FamilySearch) -> list[str]:
         The search.
     """
     record, runs = search.record(), search.runs()
-    best = {run.name: best_trial(run) for run in runs if _has_trials(run)}
-    scored_runs = sorted(
-        (run for run in runs if best.get(run.name) is not None),
-        key=lambda run: -_merit(best[run.name]),
-    )
+    by_name = {run.name: run for run in runs}
+    best = {run.name: trial for run in runs if _has_trials(run) and (trial := best_trial(run)) is not None}
+    winners = in_order(list(best.values()))
+    scored_runs = [by_name[winner.run] for winner in winners]
     minutes, seconds = divmod(round(record.seconds), 60)
     lines = [f"Search {record.name}: {len(runs)} families in {minutes}:{seconds:02d}."]
-    in_order = [*scored_runs, *(run for run in runs if run not in scored_runs)]
-    lines += [_family_line(run, best.get(run.name), record.stopped) for run in in_order]
+    ordered = [*scored_runs, *(run for run in runs if run.name not in best)]
+    lines += [_family_line(run, best.get(run.name), record.stopped) for run in ordered]
     lines += [f"  {family}: left out: {reason}" for family, reason in record.left_out.items()]
     if scored_runs:
-        lines += _best_lines(scored_runs[0], scored_runs[0].info())
-        lines += _against_others([best[run.name] for run in scored_runs])
+        lines += _order_lines(winners)
+        lines += _best_lines(scored_runs[0], scored_runs[0].info(), scored_runs)
+        lines += _against_next(winners)
     if record.status != "finished":
         resume = f"{command_name('search.run')} --resume {search.typed}"
         return [*lines, f"Interrupted. Resume with: {resume}"]
@@ -95,12 +99,26 @@ def _has_trials(run: RunFolder) -> bool:
     return run.folder.exists("trials.parquet")
 
 
-def _merit(trial: JudgedTrial | None) -> float:
-    return float("-inf") if trial is None else trial.merit
+def _order_lines(winners: Sequence[JudgedTrial]) -> list[str]:
+    """Say on which tracks families were compared, if these are not all that each validated."""
+    common = tracks_of_all(winners)
+    if not len(common) or all(len(winner.track_id) == len(common) for winner in winners):
+        return []
+    metric = winners[0].metric
+    scores = ", ".join(
+        f"{winner.run} {score_text(sign(metric) * value, metric)}"
+        for winner, value in zip(winners, merits_on(common, winners), strict=True)
+    )
+    return [
+        f"Families are ordered by their best trials on the {len(common)} tracks that all validated: {scores}."
+    ]
 
 
-def _best_lines(run: RunFolder, info: RunInfo) -> list[str]:
-    """Describe the best trial: its score, the correction, the difference from the BASELINE, its settings."""
+def _best_lines(run: RunFolder, info: RunInfo, searched: Sequence[RunFolder] = ()) -> list[str]:
+    """Describe the best trial: its score, the correction, the difference from the BASELINE, its settings.
+
+    The correction is for the choice among the trials of all runs that were searched together.
+    """
     best, baseline = best_trial(run), baseline_trial(run)
     marked = " on SYNTHETIC data" if info.cache.synthetic else ""
     tracks = f"{info.n_validated} tracks validated, {info.n_test} in the locked test set"
@@ -110,16 +128,17 @@ def _best_lines(run: RunFolder, info: RunInfo) -> list[str]:
         words = METRIC_WORDS[info.metric]
         return [f"Best validation {words} {score}{marked}, without stored predictions; {tracks}."]
     low, high = best.interval()
-    corrected = corrected_best(run)
+    choice = corrected_best(run, [other for other in searched if other.name != run.name])
     text = f"Best: {best.name}, validation {METRIC_WORDS[best.metric]} {score_text(best.score, best.metric)}"
     text += f" [{score_text(low, best.metric)}, {score_text(high, best.metric)}]{marked}"
-    if corrected is not None:
-        n_scored = len(scored(run.trials()))
+    if choice is not None:
+        corrected = choice.corrected
+        n_scored = sum(len(scored(each.trials())) for each in searched or (run,))
         chosen = f"{n_scored} trials" + (" and their epochs" if corrected.epochs else "")
         if corrected.n_trials < n_scored:
             chosen += f"; only {corrected.n_trials} are used"
         shown = score_text(corrected.corrected, best.metric)
-        text += f"; {shown} after correction for choosing among {chosen}"
+        text += f"; {_raw_on_common(choice, best.metric)}{shown} after correction for choosing among {chosen}"
     lines = [f"{text}.", _baseline_line(best, baseline, tracks)]
     settings = " ".join(f"{name}={_setting(value)}" for name, value in sorted(best.config.items()))
     return [*lines, f"Settings: {settings}"]
@@ -140,15 +159,22 @@ def _baseline_line(best: JudgedTrial, baseline: JudgedTrial | None, tracks: str)
     return text
 
 
-def _against_others(best: Sequence[JudgedTrial | None]) -> list[str]:
+def _raw_on_common(choice: CorrectedChoice, metric: Metric) -> str:
+    """State the uncorrected score on the tracks of the correction if the best trial validated others too."""
+    if choice.n_tracks is None:
+        return ""
+    raw = score_text(choice.corrected.raw, metric)
+    return f"{raw} on the {choice.n_tracks} tracks that all trials validated, "
+
+
+def _against_next(winners: Sequence[JudgedTrial]) -> list[str]:
     """Compare the winner with the best of the next family."""
-    known = [trial for trial in best if trial is not None]
-    if len(known) < 2:
+    if len(winners) < 2:
         return []
-    test = known[0].against(known[1])
+    test = winners[0].against(winners[1])
     if test is None:
         return []
-    text = f"Against {known[1].name}: {_difference(test)} on the {test.n} tracks that both validated"
+    text = f"Against {winners[1].name}: {_difference(test)} on the {test.n} tracks that both validated"
     return [text + ("." if test.distinct else ", too few to tell the two apart.")]
 
 

@@ -12,7 +12,7 @@ import optuna
 from data.dataset.scores import difference_text, sign
 from data.dataset.task import Task
 from search.driver import search
-from search.judgement import JudgedTrial, best_trial
+from search.judgement import JudgedTrial, best_trial, in_order
 from search.plan import now
 from search.progress.search_view import SearchView
 from search.progress.state import STOPPED, WAITING, FamilyProgress
@@ -225,7 +225,7 @@ class _Rounds:
     def _stop_losers(self) -> None:
         """Give no more time to families that are surely worse than the leader, or have no score at all."""
         scored = [entrant.best for entrant in self._entrants if entrant.best is not None]
-        leader = max(scored, key=lambda best: best.merit, default=None)
+        leader = next(iter(in_order(scored)), None)
         for entrant in self._entrants:
             if entrant.family in self._stopped or entrant.ended < MIN_TRIALS:
                 continue

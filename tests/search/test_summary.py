@@ -17,10 +17,12 @@ from data.dataset.splits import Split
 from data.dataset.track_groups import TrackGroups
 from data.errors import RunError
 from search.judgement import JudgedTrial, baseline_trial, best_trial, corrected_best, in_order
+from search.rounds.api import FamilySearch
 from search.searched_run import SearchedRun
 from search.storage.columns import HISTORY_COLUMNS, TRIAL_COLUMNS
 from search.storage.run_folder import RunFolder
-from search.summary import has_score, run_lines
+from search.storage.search_record import SearchRecord, write_record
+from search.summary import has_score, run_lines, search_lines
 from tests.support.runs import make_info
 
 GENRES = ["blues", "disco", "metal"]
@@ -80,10 +82,10 @@ def test_the_best_trial_with_interval_and_paired_difference(tmp_path: Path) -> N
         groups,
         n_classes=3,
     )
-    corrected = corrected_best(run)
-    assert corrected is not None
-    assert corrected.corrected == pytest.approx(expected.corrected)
-    assert corrected.corrected < 0.8
+    choice = corrected_best(run)
+    assert choice is not None
+    assert choice.corrected.corrected == pytest.approx(expected.corrected)
+    assert choice.corrected.corrected < 0.8
 
     lines = run_lines(run)
     assert lines[0] == "Run night run: 4 trials (3 COMPLETE, 1 FAIL)."
@@ -124,8 +126,9 @@ def test_the_choice_of_the_epoch_is_corrected_where_epochs_are_stored(tmp_path: 
         for epoch in range(3):
             epochs.add(np.eye(3)[right_on(n_right - epoch, number)])
         (run.folder / "predictions").write_table(f"id{number}{SUFFIX}", epochs.table())
-    corrected = corrected_best(run)
-    assert corrected is not None
+    choice = corrected_best(run)
+    assert choice is not None
+    corrected = choice.corrected
     assert (corrected.epochs, corrected.n_trials, corrected.n_configurations) == (True, 2, 8)
     assert "choosing among 2 trials and their epochs" in run_lines(run)[1]
 
@@ -173,6 +176,44 @@ def test_trials_on_different_tracks_are_ordered_on_those_of_all(tmp_path: Path) 
         probabilities=other.probabilities[rows],
     )
     assert [each.run for each in in_order([held_out, whole])] == ["whole", "other"]
+
+
+def test_the_last_lines_of_several_families_compare_them_on_common_tracks(tmp_path: Path) -> None:
+    whole = write_run(tmp_path, "night-features_mlp", [75, 110, 100], family="features_mlp")
+    other = write_run(tmp_path, "night-melspec_cnn", [100, 120], family="melspec_cnn")
+    # The hold-out of the second family: tracks on which its score is higher than the other's on all tracks.
+    predicted = [right_on(100, 7), right_on(120, 8)]
+    right, other_right = right_on(110, 1) == TRUTH, predicted[1] == TRUTH
+    rows = np.sort([*np.flatnonzero(right & other_right)[:29], np.flatnonzero(right & ~other_right)[0]])
+    trials, best = other.trials(), existing(best_trial(whole))
+    tracks, labels = best.track_id[rows], np.array(GENRES, dtype=object)[TRUTH[rows]]
+    for number, trial_id in enumerate(trials["trial_id"]):
+        probabilities = 0.1 + 0.7 * np.eye(len(GENRES))[predicted[number][rows]]
+        other.write_predictions(str(trial_id), tracks, labels, tuple(GENRES), probabilities, 3)
+        trials.loc[number, "val_accuracy"] = (predicted[number] == TRUTH)[rows].mean()
+    other.write_tables(trials, other.history())
+    record = SearchRecord(
+        name="night",
+        families=["features_mlp", "melspec_cnn"],
+        left_out={},
+        status="finished",
+        trials=3,
+        time_budget=None,
+        created="2026-11-28T12:00:00+00:00",
+    )
+    write_record(tmp_path, record)
+    lines = search_lines(FamilySearch("night", str(tmp_path)))
+    assert lines[1].startswith("  features_mlp: 73.3% [")
+    assert lines[2].startswith("  melspec_cnn: 96.7% [")
+    assert lines[3] == (
+        "Families are ordered by their best trials on the 30 tracks that all validated:"
+        " night-features_mlp 100.0%, night-melspec_cnn 96.7%."
+    )
+    assert lines[4].startswith("Best: night-features_mlp:1, validation accuracy 73.3% [")
+    assert "on the 30 tracks that all trials validated, " in lines[4]
+    assert lines[4].endswith("% after correction for choosing among 5 trials.")
+    assert "Against night-melspec_cnn:1: +3.3 points [" in lines[7]
+    assert "results.export night-features_mlp" in lines[8]
 
 
 def test_the_best_trial_of_a_searched_run(tmp_path: Path) -> None:
