@@ -245,12 +245,16 @@ def _single_epoch_runs(group: Group) -> list[str]:
 
 def _family_order(ranking: _Ranking, rows_of: Mapping[str, Sequence[int]]) -> FamilyOrder:
     """Order families by their best trials on the tracks that all of these validated."""
-    predictions = {}
+    predictions, n_validated, trained = {}, {}, []
     for family, rows in rows_of.items():
         candidate = ranking.candidate(rows[0])
-        predictions[family] = PredictionReader().read(
-            candidate.run, candidate.trial_id, candidate.classes, candidate.best_epoch
-        )
+        trial = (candidate.run, candidate.trial_id, candidate.classes, candidate.best_epoch)
+        predictions[family] = PredictionReader().read(*trial)
+        n_validated[family] = len(predictions[family].track_id)
+        whole = PredictionReader().read_all_folds(*trial)
+        if whole is not None:
+            predictions[family] = whole
+            trained.append(family)
     common, common_rows = common_tracks(predictions.values())
     metric = ranking.group.metric
     scores = {
@@ -261,8 +265,9 @@ def _family_order(ranking: _Ranking, rows_of: Mapping[str, Sequence[int]]) -> Fa
     return FamilyOrder(
         {family: scores[family] for family in in_order},
         len(common),
-        {family: len(predictions[family].track_id) for family in in_order},
+        {family: n_validated[family] for family in in_order},
         metric,
+        tuple(family for family in in_order if family in trained),
     )
 
 

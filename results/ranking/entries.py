@@ -87,12 +87,15 @@ class FamilyOrder:
         Number of tracks on which each family ranks its trials.
     metric : str
         The metric.
+    trained_on_all_folds : tuple of str
+        Families whose trials validated one fold, and whose winners were trained on the other folds too.
     """
 
     scores: dict[str, float]
     n_common: int
     n_validated: dict[str, int]
     metric: Metric = "accuracy"
+    trained_on_all_folds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,11 @@ def _order_note(board: Board) -> str:
         for family, score in order.scores.items()
     )
     within = ", ".join(f"{family} on {n}" for family, n in order.n_validated.items())
-    return (
+    note = (
         f"Families are ordered by their best trials on the {order.n_common} tracks that all of them"
         f" validated: {winners}. Within a family, trials rank on all of its validated tracks: {within}."
     )
+    if order.trained_on_all_folds:
+        families = ", ".join(order.trained_on_all_folds)
+        note += f" The best trials of these families were then trained on all folds: {families}."
+    return note

@@ -14,7 +14,7 @@ from data.analysis.kinds import EMBEDDED, FEATURE_KIND
 from data.errors import CacheError, HarnessError, RunError, SettingsError
 from data.io.command_names import command_name
 from search.api import concurrent_by_settings, print_notes, reopened
-from search.judgement import JudgedTrial, best_trial, in_order
+from search.judgement import JudgedTrial, family_winner, in_order
 from search.plan import check_start, make_plan, now, open_cache
 from search.progress.stages import Stages
 from search.rounds.families import ALL, requested_families
@@ -66,7 +66,7 @@ class FamilySearch:
         RunError
             If no trial has a score.
         """
-        best = [best_trial(run) for run in self.runs() if run.folder.exists("trials.parquet")]
+        best = [family_winner(run) for run in self.runs() if run.folder.exists("trials.parquet")]
         scored = [trial for trial in best if trial is not None]
         if not scored:
             raise RunError(f"search {self.name!r}: no trial has a score")

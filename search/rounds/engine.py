@@ -11,12 +11,21 @@ import optuna
 
 from data.dataset.scores import difference_text, sign
 from data.dataset.task import Task
+from data.errors import RunError
 from search.driver import search
 from search.judgement import JudgedTrial, best_trial, in_order
 from search.plan import now
 from search.progress.search_view import SearchView
-from search.progress.state import STOPPED, WAITING, FamilyProgress
-from search.rounds.allocation import MIN_TRIALS, SHORTEST_ROUND, is_surely_worse, round_trials, slice_seconds
+from search.progress.state import STOPPED, WAITING, FamilyProgress, clock
+from search.rounds.allocation import (
+    MIN_TRIALS,
+    SHORTEST_ROUND,
+    is_surely_worse,
+    round_trials,
+    seconds_for_finals,
+    slice_seconds,
+)
+from search.rounds.finals import Final, missing_final, train_final
 from search.settings import SearchSettings
 from search.storage.run_folder import RunFolder
 from search.storage.search_record import SearchRecord, write_record
@@ -168,7 +177,8 @@ class _Rounds:
         for entrant in self._entrants:
             if entrant.ended == 0 and not self._is_over():
                 self._train(entrant, self._wanted(entrant))
-        while not self._is_over():
+        trained = True
+        while trained and not self._is_over():
             trained = False
             for entrant in self._entrants:
                 if entrant.family in self._stopped or self._is_over():
@@ -178,8 +188,44 @@ class _Rounds:
                     trained = True
                     self._train(entrant, trials)
                     self._stop_losers()
-            if not trained:
+        self._train_finals()
+
+    def _train_finals(self) -> None:
+        """Train the best trials of hold-out families on all folds, as far as time allows."""
+        for final in self._finals():
+            if self.interrupted:
                 return
+            left = self._left()
+            family, n_tracks = final.settings.family, len(final.trial.track_id)
+            if left is not None and left < final.seconds:
+                self._view.print(
+                    f"{family} is compared on {n_tracks} tracks: training its best trial on all folds would"
+                    f" take {clock(final.seconds)}, and {clock(max(0.0, left))} are left"
+                )
+                continue
+            self._view.print(f"{family}: training {final.trial.name} on all folds")
+            try:
+                for ended in train_final(final):
+                    self._view.print(f"{family}: {ended} of {len(final.folds)} further folds trained")
+            except RunError as error:
+                self._view.print(f"{family} is compared on {n_tracks} tracks: {error}")
+            self._write(status="running")
+
+    def _finals(self) -> list[Final]:
+        """List what is to be trained on all folds, the most promising family first."""
+        runs = [entrant.run for entrant in self._entrants]
+        finals = {
+            final.run.name: final
+            for entrant in self._entrants
+            if entrant.family not in self._stopped
+            and (
+                final := missing_final(
+                    entrant.run, entrant.settings, entrant.task, runs, concurrent=entrant.concurrent
+                )
+            )
+        }
+        best = [entrant.best for entrant in self._entrants if entrant.best is not None]
+        return [finals[trial.run] for trial in in_order(best) if trial.run in finals]
 
     def close(self) -> SearchRecord:
         """Write the records of the end."""
@@ -199,8 +245,15 @@ class _Rounds:
         budget = self._record.time_budget
         return None if budget is None else budget - self._seconds
 
+    def _left_for_rounds(self) -> float | None:
+        """Return the seconds left without those that are kept for finals."""
+        left, budget = self._left(), self._record.time_budget
+        if left is None or budget is None or any(entrant.ended == 0 for entrant in self._entrants):
+            return left
+        return left - seconds_for_finals([final.seconds for final in self._finals()], time_budget=budget)
+
     def _is_over(self) -> bool:
-        left = self._left()
+        left = self._left_for_rounds()
         return self.interrupted or self._reached or (left is not None and left < SHORTEST_ROUND)
 
     def _wanted(self, entrant: Entrant) -> int:
@@ -215,7 +268,7 @@ class _Rounds:
         )
 
     def _train(self, entrant: Entrant, trials: int) -> None:
-        reason = entrant.train(trials, seconds_left=self._left(), view=self._view)
+        reason = entrant.train(trials, seconds_left=self._left_for_rounds(), view=self._view)
         self.interrupted = reason == "interrupted"
         self._reached = reason == TARGET
         if reason == STAGNATION:
@@ -226,6 +279,7 @@ class _Rounds:
         """Give no more time to families that are surely worse than the leader, or have no score at all."""
         scored = [entrant.best for entrant in self._entrants if entrant.best is not None]
         leader = next(iter(in_order(scored)), None)
+        self._view.leader = None if leader is None else leader.run
         for entrant in self._entrants:
             if entrant.family in self._stopped or entrant.ended < MIN_TRIALS:
                 continue

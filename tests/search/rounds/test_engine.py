@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from data.dataset.track_scores import track_probabilities
 from search.plan import make_plan, now
 from search.rounds.api import FamilySearch
 from search.rounds.engine import Entrant, play
+from search.rounds.finals import Final
 from search.settings import SearchSettings
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
@@ -69,6 +71,7 @@ def train(run: RunFolder, study: optuna.Study, family: Any, task: Task) -> None:
         "trial_id": f"id{trial.number}",
         "best_epoch": EPOCHS,
         "epochs": EPOCHS,
+        "seconds": 100.0,
         **score(probabilities, truth).columns(),
     }
     for name, value in attributes.items():
@@ -82,7 +85,7 @@ def train(run: RunFolder, study: optuna.Study, family: Any, task: Task) -> None:
 
 
 def start(
-    cache: Path, runs: Path, *, metric: str = "accuracy", **limits: Any
+    cache: Path, runs: Path, *, metric: str = "accuracy", weak_folds: int = 5, **limits: Any
 ) -> tuple[SearchRecord, list[Entrant]]:
     entrants = []
     for family in ("weak_softmax", "softmax"):
@@ -92,7 +95,7 @@ def start(
             runs=str(runs),
             name=f"pair-{family}",
             max_epochs=EPOCHS,
-            folds=5,
+            folds=weak_folds if family == "weak_softmax" else 5,
             metric=metric,
         )
         plan = make_plan(settings)
@@ -173,3 +176,48 @@ def test_a_budget_of_seconds_ends_the_rounds(
     assert driver.rounds[:2] == [("weak_softmax", 2), ("softmax", 2)]
     assert ended.status == "finished"
     assert ended.seconds >= 115.0
+
+
+def test_the_best_of_a_hold_out_is_trained_on_all_folds_where_time_allows(
+    softmax: Softmax,
+    small_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    trained: list[Final] = []
+
+    def interrupted_once(final: Final) -> Iterator[int]:
+        trained.append(final)
+        if len(trained) == 1:
+            raise KeyboardInterrupt
+        yield len(final.folds)
+
+    monkeypatch.setattr("search.rounds.engine.search", Driver())
+    monkeypatch.setattr("search.rounds.engine.train_final", interrupted_once)
+    record, entrants = start(small_cache, tmp_path, weak_folds=1, trials=2, time_budget=600)
+    ended = play(tmp_path, record, entrants)
+    assert ended.status == "interrupted"
+    ended = play(tmp_path, ended, entrants)
+    assert ended.status == "finished"
+    assert [final.run.name for final in trained] == ["pair-weak_softmax"] * 2
+    # Four further folds of 100 s, two at a time, and a margin.
+    assert trained[1].seconds == pytest.approx(1.2 * 2 * 100)
+    fold = trained[1].folds[0]
+    assert not set(fold.train) & set(fold.valid)
+    assert sum(len(fold.valid) for fold in trained[1].folds) < len(trained[1].task.y)
+    assert "weak_softmax: 4 of 4 further folds trained" in capsys.readouterr().err
+
+    play(tmp_path, ended.model_copy(update={"time_budget": ended.seconds + 100}), entrants)
+    assert len(trained) == 2
+    line = next(line for line in capsys.readouterr().err.splitlines() if "is compared on" in line)
+    assert "training its best trial on all folds would take 4:00, and 1:" in line
+
+
+def test_families_without_common_folds_are_not_trained_again(
+    softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.rounds.engine.search", Driver())
+    monkeypatch.setattr("search.rounds.engine.train_final", lambda final: pytest.fail(final.run.name))
+    record, entrants = start(small_cache, tmp_path, trials=2)
+    assert play(tmp_path, record, entrants).status == "finished"
