@@ -136,7 +136,7 @@ def test_an_interrupted_search_is_resumed_within_its_budget(
             raise KeyboardInterrupt
         return driver.search(run, *args, **kwargs)
 
-    monkeypatch.setattr("search.rounds.engine.search", interrupted)
+    monkeypatch.setattr("search.rounds.entrant.search", interrupted)
     held = search_families(BOTH, name="held", time_budget=600, trials=2, **options(small_cache, tmp_path))
     assert held.record().status == "interrupted"
     assert [run.info().status for run in held.runs()] == ["finished", "interrupted"]
