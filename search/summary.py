@@ -135,6 +135,7 @@ def _best_lines(run: RunFolder, info: RunInfo, searched: Sequence[RunFolder] = (
     choice = corrected_best(run, [other for other in searched if other.name != run.name])
     text = f"Best: {best.name}, validation {METRIC_WORDS[best.metric]} {score_text(best.score, best.metric)}"
     text += f" [{score_text(low, best.metric)}, {score_text(high, best.metric)}]{marked}"
+    text += _on_all_folds(best, family_winner(run))
     if choice is not None:
         corrected = choice.corrected
         n_scored = sum(len(scored(each.trials())) for each in searched or (run,))
@@ -197,11 +198,17 @@ def _family_line(
     low, high = (score_text(bound, best.metric) for bound in best.interval())
     text = f"  {info.family}: {score_text(best.score, best.metric)} [{low}, {high}] by {best.name}, "
     text += f"{len(run.trials())} trials, {len(best.track_id)} tracks validated"
-    if winner is not None and len(winner.track_id) > len(best.track_id):
-        low, high = (score_text(bound, winner.metric) for bound in winner.interval())
-        text += f"; trained on all folds: {score_text(winner.score, winner.metric)} [{low}, {high}]"
-        text += f" of {len(winner.track_id)}"
+    text += _on_all_folds(best, winner)
     return text + (f"; stopped: {stopped[info.family]}" if info.family in stopped else "")
+
+
+def _on_all_folds(best: JudgedTrial, winner: JudgedTrial | None) -> str:
+    """State the score on all tracks of a hold-out trial that was trained on all folds; else nothing."""
+    if winner is None or len(winner.track_id) == len(best.track_id):
+        return ""
+    low, high = (score_text(bound, winner.metric) for bound in winner.interval())
+    score = score_text(winner.score, winner.metric)
+    return f"; trained on all folds: {score} [{low}, {high}] of {len(winner.track_id)}"
 
 
 def _warm_start_lines(info: RunInfo) -> list[str]:

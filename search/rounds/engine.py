@@ -72,6 +72,8 @@ class _Rounds:
         self._reached = False
         self._lanes = 1
         self._lock = threading.RLock()
+        # Ended trials per family, and the seconds that are kept for finals then.
+        self._kept: tuple[tuple[int, ...], float] | None = None
         self._families = [
             FamilyProgress(
                 entrant.run.name,
@@ -160,7 +162,7 @@ class _Rounds:
                 continue
             self._view.print(f"{family}: training {final.trial.name} on all folds")
             try:
-                for ended in train_final(final):
+                for ended in train_final(final, seconds=left):
                     self._view.print(f"{family}: {ended} of {len(final.folds)} further folds trained")
             except RunError as error:
                 self._view.print(f"{family} is compared on {n_tracks} tracks: {error}")
@@ -205,7 +207,11 @@ class _Rounds:
         left, budget = self._left(), self._record.time_budget
         if left is None or budget is None or any(entrant.ended == 0 for entrant in self._entrants):
             return left
-        return left - seconds_for_finals([final.seconds for final in self._finals()], time_budget=budget)
+        ended = tuple(entrant.ended for entrant in self._entrants)
+        if self._kept is None or self._kept[0] != ended:
+            estimates = [final.seconds for final in self._finals()]
+            self._kept = (ended, seconds_for_finals(estimates, time_budget=budget))
+        return left - self._kept[1]
 
     def _is_over(self) -> bool:
         left = self._left_for_rounds()

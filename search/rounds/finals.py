@@ -7,6 +7,7 @@ the other folds too, each as the trial was: with the epoch that fold 0 chose, so
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -110,8 +111,15 @@ def _other_folds(task: Task, whole: Split) -> Iterator[Fold]:
             yield fold
 
 
-def train_final(final: Final) -> Iterator[int]:
+def train_final(final: Final, *, seconds: float | None = None) -> Iterator[int]:
     """Train the missing folds on the cluster, and store the predictions of all tracks in the run.
+
+    Parameters
+    ----------
+    final : Final
+        What to train.
+    seconds : float or None
+        Seconds after which the training is given up; None for no limit.
 
     Yields
     ------
@@ -121,7 +129,7 @@ def train_final(final: Final) -> Iterator[int]:
     Raises
     ------
     RunError
-        If a fold cannot be trained.
+        If a fold cannot be trained, or the time is over; nothing is stored then.
     KeyboardInterrupt
         After Ctrl-C; nothing is stored then.
     """
@@ -141,10 +149,14 @@ def train_final(final: Final) -> Iterator[int]:
     }
     task = ray.put(final.task)
     references = [work.remote(family, task, fold, **options) for fold in final.folds]
+    end = math.inf if seconds is None else time.monotonic() + seconds
     with _cancelled_at_exit(references):
         waiting = list(references)
         while waiting:
-            ended, waiting = ray.wait(waiting)
+            left = None if seconds is None else max(0.0, end - time.monotonic())
+            ended, waiting = ray.wait(waiting, timeout=left)
+            if not ended:
+                raise RunError(f"training {final.trial.name} on all folds took longer than the time left")
             try:
                 ray.get(ended)
             except ray.exceptions.RayError as error:

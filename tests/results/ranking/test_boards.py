@@ -303,12 +303,12 @@ def test_families_are_ordered_on_all_tracks_where_the_winner_was_trained_on_all_
         {"melspec_cnn": 0.7, "features_mlp": 0.6},
         100,
         {"melspec_cnn": 50, "features_mlp": 100},
-        trained_on_all_folds=("melspec_cnn",),
+        of_all_folds={"melspec_cnn": (0.7, 100)},
     )
     assert board.entries[0].name == "hold-out:1"
     assert board.entries[0].n == 50
     assert any(
-        "The best trials of these families were then trained on all folds: melspec_cnn" in note
+        "After their choice, these winners were trained on all folds: melspec_cnn 70.0 % of 100." in note
         for note in notes(board)
     )
     # The trial is no longer the best.
@@ -345,7 +345,7 @@ def test_families_are_ordered_by_the_metric_of_their_runs(tmp_path: Path) -> Non
     assert board.entries[0].family == "melspec_cnn"
     columns = [column.name for column in default_columns(board.metric)]
     assert columns[:4] == ["rank", "trial", "log_loss", "family"]
-    assert any(note.startswith("Trials rank by log loss; tests") for note in notes(board))
+    assert any(note.startswith("Trials rank by log loss; the tests") for note in notes(board))
 
 
 def test_families_with_other_test_sets_are_not_ordered_together(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_losing_family_gets_no_more_and_the_search_is_extended(
     assert "stopped: its best is surely below" in lines[2]
     text = "\n".join(lines)
     assert "Best: pair-softmax:" in text
-    assert "after correction for choosing among 12 trials" in text
+    assert "after correction for choosing among 24 trials" in text
     assert "Against pair-weak_softmax:" in text
     assert f"results.export pair-softmax --runs {tmp_path} --out exports/pair-softmax" in text
 
@@ -118,6 +118,9 @@ def test_the_best_of_a_hold_out_family_is_trained_on_all_folds(
     assert final is not None
     assert len(final.folds) == 4
     assert final.seconds > 0
+    with pytest.raises(RunError, match="on all folds took longer than the time left"):
+        list(train_final(final, seconds=0.0))
+    assert missing_final(held_out, settings, **entrant) is not None
     assert list(train_final(final)) == [1, 2, 3, 4]
     again = family_winner(held_out)
     assert again is not None

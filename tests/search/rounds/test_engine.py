@@ -190,7 +190,9 @@ def test_the_best_of_a_hold_out_is_trained_on_all_folds_where_time_allows(
 ) -> None:
     trained: list[Final] = []
 
-    def interrupted_once(final: Final) -> Iterator[int]:
+    def interrupted_once(final: Final, *, seconds: float | None) -> Iterator[int]:
+        assert seconds is not None
+        assert seconds > final.seconds
         trained.append(final)
         if len(trained) == 1:
             raise KeyboardInterrupt
@@ -221,7 +223,7 @@ def test_families_without_common_folds_are_not_trained_again(
     softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.rounds.entrant.search", Driver())
-    monkeypatch.setattr("search.rounds.engine.train_final", lambda final: pytest.fail(final.run.name))
+    monkeypatch.setattr("search.rounds.engine.train_final", lambda final, **_: pytest.fail(final.run.name))
     record, entrants = start(small_cache, tmp_path, trials=2)
     assert play(tmp_path, record, entrants).status == "finished"
 
