@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 import spaces
-from data.analysis.kinds import EMBEDDED, FEATURE_KIND
 from data.cache.cache import Cache
 from data.console import err
 from data.dataset.task import Task, search_task
@@ -315,17 +314,14 @@ def _cluster(settings: SearchSettings) -> Iterator[int]:
     with ray_cluster(settings.address) as resources:
         concurrent = concurrent_by_settings(resources, settings)
         idle = sum(node.get("GPU", 0.0) for node in resources)
-        if (
-            idle
-            and not settings.gpus_per_trial
-            and spaces.get(settings.family).reads not in (FEATURE_KIND, EMBEDDED)
-        ):
+        gains = spaces.get(settings.family).gains_from_gpus
+        if idle and not settings.gpus_per_trial and gains:
             err().print(
                 f"{idle:g} GPUs stay unused, because trials use only what they reserve. Reserve a quarter of"
                 " a GPU with --gpus-per-trial 0.25",
                 highlight=False,
             )
-        if settings.gpus_per_trial and spaces.get(settings.family).reads in (FEATURE_KIND, EMBEDDED):
+        if settings.gpus_per_trial and not gains:
             err().print(
                 f"--gpus-per-trial {settings.gpus_per_trial:g} will not make {settings.family} faster: its"
                 " networks are so small that a core trains them as fast",

@@ -56,6 +56,7 @@ MAX_WORKER_GROWTH = 2 << 30
 """A worker process that has grown by more bytes since its first trial is replaced before the next one."""
 REPORT_SECONDS = 5.0
 """Maximum time between two reports, and minimum time between two checkpoints, of a trial."""
+_REGISTRY = threading.Lock()
 _MIN_FREE_BYTES = 256 << 10
 """A disk with less free space counts as full."""
 
@@ -211,8 +212,14 @@ def _sigterm_as_sigint() -> Iterator[None]:
         signal.signal(signal.SIGINT, interrupt)
 
 
-def _trainable(settings: SearchSettings, run: RunFolder, info: RunInfo, task: Task) -> type[tune.Trainable]:
-    """Bind the shared objects to the trial class: one copy per node, which all its trials read."""
+def _trainable(settings: SearchSettings, run: RunFolder, info: RunInfo, task: Task) -> str:
+    """Bind the shared objects to the trial class: one copy per node, which all its trials read.
+
+    Returns
+    -------
+    str
+        Name under which the class is registered, of its own per run: two runs may train at the same time.
+    """
     shared = tune.with_parameters(
         GenreTrial,
         task=replace(task, class_weight=settings.class_weight),
@@ -228,7 +235,12 @@ def _trainable(settings: SearchSettings, run: RunFolder, info: RunInfo, task: Ta
         max_growth=MAX_WORKER_GROWTH,
         deterministic=settings.deterministic,
     )
-    return tune.with_resources(shared, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
+    trainable = tune.with_resources(shared, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
+    name = f"{GenreTrial.__name__}-{run.name}"
+    # Tune's registry is a dictionary of the process, which two threads must not fill at once.
+    with _REGISTRY:
+        tune.register_trainable(name, trainable)
+    return name
 
 
 def _scheduler(info: RunInfo, settings: SearchSettings, started_trials: list[FrozenTrial]) -> Any:

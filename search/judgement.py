@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ class JudgedTrial:
         The metric by which the run selects trials and epochs.
     score : float
         The trial's score by that metric.
+    epoch : int
+        The epoch of the score.
     config : dict
         The configuration.
     track_id : ndarray of str, shape (n,)
@@ -58,6 +60,7 @@ class JudgedTrial:
     trial_id: str
     metric: Metric
     score: float
+    epoch: int
     config: dict[str, Any]
     track_id: np.ndarray
     group: np.ndarray
@@ -120,6 +123,28 @@ def baseline_trial(run: RunFolder) -> JudgedTrial | None:
     return next(_judged(run, info, order[order.index == 0]), None)
 
 
+def family_winner(run: RunFolder) -> JudgedTrial | None:
+    """Read the best trial of a run as it is compared with those of other families.
+
+    The trial of a hold-out has the predictions and the score of all folds if it was trained on them.
+    """
+    trial = best_trial(run)
+    if trial is None:
+        return None
+    whole = PredictionReader().read_all_folds(run, trial.trial_id, run.info().classes, trial.epoch)
+    if whole is None:
+        return trial
+    group_of = _groups(run)
+    return replace(
+        trial,
+        score=score(whole.probabilities, whole.truth).value(trial.metric),
+        track_id=np.array(whole.track_id),
+        group=np.array([group_of[track] for track in whole.track_id]),
+        truth=whole.truth,
+        probabilities=whole.probabilities,
+    )
+
+
 def in_order(trials: Sequence[JudgedTrial]) -> list[JudgedTrial]:
     """Order trials, best first: by their scores, or on the tracks that all validated if these differ."""
     if not trials:
@@ -169,6 +194,7 @@ def _judged(run: RunFolder, info: RunInfo, rows: pd.DataFrame) -> Iterator[Judge
             trial_id=trial_id,
             metric=info.metric,
             score=float(row[COLUMNS[info.metric]]),
+            epoch=epoch,
             config=config_of({str(key): value for key, value in row.items()}, info.space),
             track_id=np.array(predictions.track_id),
             group=np.array([group_of[track] for track in predictions.track_id]),

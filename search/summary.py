@@ -15,6 +15,7 @@ from search.judgement import (
     baseline_trial,
     best_trial,
     corrected_best,
+    family_winner,
     in_order,
     merits_on,
     tracks_of_all,
@@ -70,12 +71,15 @@ def search_lines(search: FamilySearch) -> list[str]:
     record, runs = search.record(), search.runs()
     by_name = {run.name: run for run in runs}
     best = {run.name: trial for run in runs if _has_trials(run) and (trial := best_trial(run)) is not None}
-    winners = in_order(list(best.values()))
+    winners = in_order([winner for run in runs if run.name in best and (winner := family_winner(run))])
     scored_runs = [by_name[winner.run] for winner in winners]
     minutes, seconds = divmod(round(record.seconds), 60)
     lines = [f"Search {record.name}: {len(runs)} families in {minutes}:{seconds:02d}."]
     ordered = [*scored_runs, *(run for run in runs if run.name not in best)]
-    lines += [_family_line(run, best.get(run.name), record.stopped) for run in ordered]
+    of_all_folds = {winner.run: winner for winner in winners}
+    lines += [
+        _family_line(run, best.get(run.name), of_all_folds.get(run.name), record.stopped) for run in ordered
+    ]
     lines += [f"  {family}: left out: {reason}" for family, reason in record.left_out.items()]
     if scored_runs:
         lines += _order_lines(winners)
@@ -131,6 +135,7 @@ def _best_lines(run: RunFolder, info: RunInfo, searched: Sequence[RunFolder] = (
     choice = corrected_best(run, [other for other in searched if other.name != run.name])
     text = f"Best: {best.name}, validation {METRIC_WORDS[best.metric]} {score_text(best.score, best.metric)}"
     text += f" [{score_text(low, best.metric)}, {score_text(high, best.metric)}]{marked}"
+    text += _on_all_folds(best, family_winner(run))
     if choice is not None:
         corrected = choice.corrected
         n_scored = sum(len(scored(each.trials())) for each in searched or (run,))
@@ -182,7 +187,9 @@ def _difference(test: Paired) -> str:
     return difference_text(test.difference, test.low, test.high, test.metric)
 
 
-def _family_line(run: RunFolder, best: JudgedTrial | None, stopped: dict[str, str]) -> str:
+def _family_line(
+    run: RunFolder, best: JudgedTrial | None, winner: JudgedTrial | None, stopped: dict[str, str]
+) -> str:
     info = run.info()
     if not _has_trials(run):
         return f"  {info.family}: no trial has ended"
@@ -191,7 +198,17 @@ def _family_line(run: RunFolder, best: JudgedTrial | None, stopped: dict[str, st
     low, high = (score_text(bound, best.metric) for bound in best.interval())
     text = f"  {info.family}: {score_text(best.score, best.metric)} [{low}, {high}] by {best.name}, "
     text += f"{len(run.trials())} trials, {len(best.track_id)} tracks validated"
+    text += _on_all_folds(best, winner)
     return text + (f"; stopped: {stopped[info.family]}" if info.family in stopped else "")
+
+
+def _on_all_folds(best: JudgedTrial, winner: JudgedTrial | None) -> str:
+    """State the score on all tracks of a hold-out trial that was trained on all folds; else nothing."""
+    if winner is None or len(winner.track_id) == len(best.track_id):
+        return ""
+    low, high = (score_text(bound, winner.metric) for bound in winner.interval())
+    score = score_text(winner.score, winner.metric)
+    return f"; trained on all folds: {score} [{low}, {high}] of {len(winner.track_id)}"
 
 
 def _warm_start_lines(info: RunInfo) -> list[str]:

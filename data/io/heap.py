@@ -15,7 +15,7 @@ def keep_freed_memory() -> bool:
     """Let glibc reuse the memory of freed arrays in place of returning it to the system.
 
     The system clears each page that it hands out. For arrays of some megabytes that live for milliseconds,
-    this takes a sixth of the time of an analysis. The process keeps its peak memory until it ends.
+    this takes about a tenth of the time of an analysis. The process keeps its peak memory until it ends.
 
     Returns
     -------

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.dataset.choice_correction import MAX_TRIALS, Corrected
+from data.dataset.scores import Metric
 from results.evaluation.groups import groups_by_track
 from results.evaluation.trials import Trial
 from search.storage.choice import correct_choice
@@ -20,7 +21,7 @@ class ChoiceCorrection:
     Attributes
     ----------
     corrected : Corrected
-        Raw and corrected score.
+        Raw and corrected score, by the metric of the runs.
     n_ranked : int
         Number of scored trials from which the best was selected.
     n_unread : int
@@ -35,7 +36,7 @@ class ChoiceCorrection:
     n_tracks: int | None = None
 
     def record(self) -> dict[str, Any]:
-        """Return the content for JSON; accuracies from 0 to 1."""
+        """Return the content for JSON; scores by the metric of the runs, accuracies from 0 to 1."""
         return {
             "raw": self.corrected.raw,
             "corrected": self.corrected.corrected,
@@ -50,8 +51,8 @@ class ChoiceCorrection:
         selected_from = "trials and their epochs" if self.corrected.epochs else "trials"
         common = "" if self.n_tracks is None else f" on the {self.n_tracks} tracks that all trials validated"
         text = (
-            f"The best scores {100 * self.corrected.raw:.1f} %{common},"
-            f" {100 * self.corrected.corrected:.1f} % after correction for choosing among"
+            f"The best scores {self._text(self.corrected.raw)}{common},"
+            f" {self._text(self.corrected.corrected)} after correction for choosing among"
             f" {self.n_ranked} {selected_from}"
         )
         if self.n_ranked > MAX_TRIALS:
@@ -62,11 +63,18 @@ class ChoiceCorrection:
             text += f"; the predictions of {self.n_unread} are missing"
         return text + "."
 
+    def _text(self, score: float) -> str:
+        return f"{score:.3f}" if self.corrected.metric == "log_loss" else f"{100 * score:.1f} %"
+
 
 def correct_best(
-    candidates: Sequence[Candidate], group_of: Mapping[str, str], *, n_ranked: int
+    candidates: Sequence[Candidate],
+    group_of: Mapping[str, str],
+    *,
+    n_ranked: int,
+    metric: Metric = "accuracy",
 ) -> ChoiceCorrection | None:
-    """Correct the accuracy of the best trial for the choice among all, by groups of tracks.
+    """Correct the score of the best trial for the choice among all, by groups of tracks.
 
     Parameters
     ----------
@@ -76,13 +84,15 @@ def correct_best(
         Group of each track; a track without an entry forms its own group.
     n_ranked : int
         Number of all scored trials.
+    metric : str
+        The metric of the choice.
 
     Returns
     -------
     ChoiceCorrection or None
         None if there was nothing to choose from, or the predictions of the best trial are missing.
     """
-    choice = correct_choice(candidates, group_of)
+    choice = correct_choice(candidates, group_of, metric=metric)
     if choice is None:
         return None
     return ChoiceCorrection(
@@ -93,4 +103,5 @@ def correct_best(
 def correct_run(trial: Trial) -> ChoiceCorrection | None:
     """Correct the score of the best trial of a run for its selection among the run's trials."""
     candidates = candidates_of(trial.run, trial.info, trial.run.trials())
-    return correct_best(candidates, groups_by_track(trial.run), n_ranked=len(candidates))
+    group_of = groups_by_track(trial.run)
+    return correct_best(candidates, group_of, n_ranked=len(candidates), metric=trial.info.metric)

@@ -227,7 +227,7 @@ def _board(groups: Sequence[Group], top: int) -> Board:
         ranked=len(rows),
         unranked=len(ranking.run_of_row) - len(rows),
         n_groups=_group_count(correct, group_of),
-        correction=correct_best(candidates, group_of, n_ranked=len(rows)),
+        correction=correct_best(candidates, group_of, n_ranked=len(rows), metric=joined.metric),
         family_order=family_order,
         runs=[run.name for run in joined.runs],
         single_epoch_runs=_single_epoch_runs(joined),
@@ -245,14 +245,19 @@ def _single_epoch_runs(group: Group) -> list[str]:
 
 def _family_order(ranking: _Ranking, rows_of: Mapping[str, Sequence[int]]) -> FamilyOrder:
     """Order families by their best trials on the tracks that all of these validated."""
-    predictions = {}
+    metric = ranking.group.metric
+    predictions, n_validated, of_all_folds = {}, {}, {}
     for family, rows in rows_of.items():
         candidate = ranking.candidate(rows[0])
-        predictions[family] = PredictionReader().read(
-            candidate.run, candidate.trial_id, candidate.classes, candidate.best_epoch
-        )
+        trial = (candidate.run, candidate.trial_id, candidate.classes, candidate.best_epoch)
+        predictions[family] = PredictionReader().read(*trial)
+        n_validated[family] = len(predictions[family].track_id)
+        whole = PredictionReader().read_all_folds(*trial)
+        if whole is not None:
+            predictions[family] = whole
+            value = score(whole.probabilities, whole.truth).value(metric)
+            of_all_folds[family] = (value, len(whole.track_id))
     common, common_rows = common_tracks(predictions.values())
-    metric = ranking.group.metric
     scores = {
         family: score(each.probabilities[row], each.truth[row]).value(metric)
         for (family, each), row in zip(predictions.items(), common_rows, strict=True)
@@ -261,8 +266,9 @@ def _family_order(ranking: _Ranking, rows_of: Mapping[str, Sequence[int]]) -> Fa
     return FamilyOrder(
         {family: scores[family] for family in in_order},
         len(common),
-        {family: len(predictions[family].track_id) for family in in_order},
+        {family: n_validated[family] for family in in_order},
         metric,
+        of_all_folds,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from data.dataset.scores import Metric
@@ -87,12 +88,15 @@ class FamilyOrder:
         Number of tracks on which each family ranks its trials.
     metric : str
         The metric.
+    of_all_folds : dict of str to (float, int)
+        Score and number of tracks of winners that validated one fold and were trained on the others too.
     """
 
     scores: dict[str, float]
     n_common: int
     n_validated: dict[str, int]
     metric: Metric = "accuracy"
+    of_all_folds: Mapping[str, tuple[float, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -209,9 +209,7 @@ def notes(board: Board, ensemble: str = "", *, in_report: bool = False) -> list[
     if board.family_order is not None:
         lines.append(_order_note(board))
     if board.metric != "accuracy":
-        lines.append(
-            f"Trials rank by {METRIC_WORDS[board.metric]}; tests and the correction are of accuracy."
-        )
+        lines.append(f"Trials rank by {METRIC_WORDS[board.metric]}; the tests below are of accuracy.")
     if any(entry.tied for entry in board.entries):
         tracks = f"on the same {board.info.n_validated} tracks"
         if board.family_order is not None:
@@ -257,12 +255,19 @@ def _order_note(board: Board) -> str:
     order = board.family_order
     if order is None:
         return ""
-    winners = ", ".join(
-        f"{family} {_decimal(score) if order.metric == 'log_loss' else _percent(score)}"
-        for family, score in order.scores.items()
-    )
+
+    def text(score: float) -> str:
+        return _decimal(score) if order.metric == "log_loss" else _percent(score)
+
+    winners = ", ".join(f"{family} {text(score)}" for family, score in order.scores.items())
     within = ", ".join(f"{family} on {n}" for family, n in order.n_validated.items())
-    return (
+    note = (
         f"Families are ordered by their best trials on the {order.n_common} tracks that all of them"
         f" validated: {winners}. Within a family, trials rank on all of its validated tracks: {within}."
     )
+    if order.of_all_folds:
+        trained = ", ".join(
+            f"{family} {text(score)} of {n}" for family, (score, n) in order.of_all_folds.items()
+        )
+        note += f" After their choice, these winners were trained on all folds: {trained}."
+    return note

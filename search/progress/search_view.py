@@ -39,6 +39,12 @@ class SearchView:
         Seconds of the search over all sessions; None for no limit.
     before : float
         Seconds of earlier sessions.
+
+    Attributes
+    ----------
+    leader : str or None
+        The run of the family that leads, where families validate different tracks; by default, the one with
+        the best score.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class SearchView:
         before: float = 0.0,
     ) -> None:
         self.families = list(families)
+        self.leader: str | None = None
         self._title = title
         self._budget = time_budget
         self._before = before
@@ -139,12 +146,18 @@ class SearchView:
         if best is None:
             return []
         parts = [f"best {progress.text(best.score)} ({progress.name(best)})"]
-        scored = [family for family in self.families if family.best_scores]
-        leader = max(scored, key=lambda family: family.merit(family.best_scores[-1]), default=progress)
+        leader = self._leading(progress)
         first = leader.best
         if leader is not progress and first is not None:
             parts.append(f"leader {leader.text(first.score)} ({leader.name(first)})")
         return parts
+
+    def _leading(self, progress: FamilyProgress) -> FamilyProgress:
+        """Return the family with the best trial: the one that was noted, or by the scores so far."""
+        noted = [family for family in self.families if family.run == self.leader]
+        scored = [family for family in self.families if family.best_scores]
+        by_score = max(scored, key=lambda family: family.merit(family.best_scores[-1]), default=progress)
+        return noted[0] if noted else by_score
 
     def _print_earlier(self, progress: FamilyProgress) -> None:
         """Print what earlier sessions reached."""

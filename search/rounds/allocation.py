@@ -7,6 +7,8 @@ would cut the trials that run when it ends.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from data.dataset.paired_tests import Paired
 
 MIN_TRIALS = 10
@@ -52,6 +54,23 @@ def round_trials(
     else:
         trials = max(concurrent, int(slice_length * ended / max(seconds, 1e-3)))
     return trials if wanted is None else max(0, min(trials, wanted - ended))
+
+
+def seconds_for_finals(estimates: Sequence[float], *, time_budget: float) -> float:
+    """Return the seconds to keep for training the best trials of hold-out families on all folds.
+
+    Parameters
+    ----------
+    estimates : sequence of float
+        Estimated seconds per family, the most promising family first.
+    time_budget : float
+        Seconds of the whole search. At most half of it is kept, for as many families as fit.
+    """
+    kept = 0.0
+    for seconds in estimates:
+        if kept + seconds <= time_budget / 2:
+            kept += seconds
+    return kept
 
 
 def is_surely_worse(against_leader: Paired | None, *, ended: int) -> bool:

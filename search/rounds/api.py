@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import spaces
-from data.analysis.kinds import EMBEDDED, FEATURE_KIND
 from data.errors import CacheError, HarnessError, RunError, SettingsError
 from data.io.command_names import command_name
 from search.api import concurrent_by_settings, print_notes, reopened
-from search.judgement import JudgedTrial, best_trial, in_order
+from search.judgement import JudgedTrial, family_winner, in_order
 from search.plan import check_start, make_plan, now, open_cache
 from search.progress.stages import Stages
 from search.rounds.families import ALL, requested_families
@@ -66,7 +65,7 @@ class FamilySearch:
         RunError
             If no trial has a score.
         """
-        best = [best_trial(run) for run in self.runs() if run.folder.exists("trials.parquet")]
+        best = [family_winner(run) for run in self.runs() if run.folder.exists("trials.parquet")]
         scored = [trial for trial in best if trial is not None]
         if not scored:
             raise RunError(f"search {self.name!r}: no trial has a score")
@@ -130,7 +129,8 @@ def search_families(families: str | Sequence[str], **options: Any) -> FamilySear
         ):
             stage("Splitting the tracks")
             wait_until_warm()
-            from search.rounds.engine import Entrant, play
+            from search.rounds.engine import play
+            from search.rounds.entrant import Entrant, trials_beside
 
             by_family = {own.family: start for own, start in starts}
             possible = [own for own, _ in starts]
@@ -145,7 +145,8 @@ def search_families(families: str | Sequence[str], **options: Any) -> FamilySear
             for own, plan in plans:
                 concurrent = concurrent_by_settings(resources, own)
                 locks.enter_context(claimed(plan.run, new=True))
-                entrants.append(Entrant(plan.run, own, plan.task, concurrent))
+                beside = trials_beside(resources, own, [other for other, _ in plans])
+                entrants.append(Entrant(plan.run, own, plan.task, concurrent, beside))
             for _, plan in plans:
                 plan.run.write_split(plan.split)
                 plan.run.write_info(plan.info)
@@ -267,10 +268,17 @@ def _continue(
             parts.append((run, info, settings, task))
         stage("Starting Ray")
         with ray_cluster(where.get("address")) as resources:
-            from search.rounds.engine import Entrant, play
+            from search.rounds.engine import play
+            from search.rounds.entrant import Entrant, trials_beside
 
             entrants = [
-                Entrant(run, settings, task, concurrent_by_settings(resources, settings))
+                Entrant(
+                    run,
+                    settings,
+                    task,
+                    concurrent_by_settings(resources, settings),
+                    trials_beside(resources, settings, [other for _, _, other, _ in parts]),
+                )
                 for run, _, settings, task in parts
             ]
             for run, info, _, _ in parts:
@@ -289,8 +297,7 @@ def _settings_of(
     member = spaces.get(family)
     if not member.pretrained:
         own.pop("weights", None)
-    if member.reads in (FEATURE_KIND, EMBEDDED):
-        # Their networks are too small to gain from a GPU.
+    if not member.gains_from_gpus:
         own.pop("gpus_per_trial", None)
     if trials is not None:
         own["trials"] = trials

@@ -2,104 +2,31 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import optuna
-
 from data.dataset.scores import difference_text, sign
-from data.dataset.task import Task
-from search.driver import search
-from search.judgement import JudgedTrial, best_trial, in_order
+from data.errors import RunError
+from search.judgement import in_order
 from search.plan import now
 from search.progress.search_view import SearchView
-from search.progress.state import STOPPED, WAITING, FamilyProgress
-from search.rounds.allocation import MIN_TRIALS, SHORTEST_ROUND, is_surely_worse, round_trials, slice_seconds
-from search.settings import SearchSettings
-from search.storage.run_folder import RunFolder
+from search.progress.state import STOPPED, WAITING, FamilyProgress, clock
+from search.rounds.allocation import (
+    MIN_TRIALS,
+    SHORTEST_ROUND,
+    is_surely_worse,
+    round_trials,
+    seconds_for_finals,
+    slice_seconds,
+)
+from search.rounds.entrant import Entrant
+from search.rounds.finals import Final, missing_final, train_final
 from search.storage.search_record import SearchRecord, write_record
-from search.storage.study import count_ended, count_started, create_study
+from search.tune.interruption import interruptible_threads
 from search.tune.stopper import STAGNATION, TARGET
-
-_ALL_TRIALS = "all trials"
-
-
-@dataclass
-class Entrant:
-    """A family in a search over several.
-
-    Attributes
-    ----------
-    run : RunFolder
-        Its run, which this process has locked.
-    settings : SearchSettings
-        The settings of the run.
-    task : Task
-        The rows that its trials see.
-    concurrent : int
-        Trials that run at the same time.
-    started, ended : int
-        Trials that were started, and that have ended.
-    seconds : float
-        Time of its rounds so far.
-    best : JudgedTrial or None
-        Its best trial so far.
-    """
-
-    run: RunFolder
-    settings: SearchSettings
-    task: Task
-    concurrent: int
-    started: int = 0
-    ended: int = 0
-    seconds: float = 0.0
-    best: JudgedTrial | None = field(default=None, repr=False)
-
-    @property
-    def family(self) -> str:
-        """Name of the family."""
-        return self.settings.family
-
-    def read(self, progress: FamilyProgress | None = None) -> None:
-        """Read how far the run is, and add its trials to the view."""
-        study = create_study(self.run, optuna.samplers.RandomSampler(seed=0))
-        if progress is not None:
-            progress.read(study.get_trials(deepcopy=False))
-        self.started, self.ended = count_started(study), count_ended(study)
-        self.seconds = self.run.info().seconds
-        if self.ended:
-            self.best = best_trial(self.run)
-
-    def train(self, trials: int, *, seconds_left: float | None, view: SearchView) -> str | None:
-        """Train some more trials; return why the run ended, ``interrupted`` after Ctrl-C.
-
-        Parameters
-        ----------
-        trials : int
-            Number of trials to end.
-        seconds_left : float or None
-            Seconds after which training stops, wherever it is.
-        view : SearchView
-            The view of the whole search.
-        """
-        info = self.run.info()
-        budget = None if seconds_left is None else info.seconds + seconds_left
-        settings = self.settings.model_copy(update={"time_budget": budget})
-        info = info.model_copy(
-            update={
-                "status": "running",
-                "ended": None,
-                "reason": None,
-                "trials": max(self.started, self.ended + trials),
-                "settings": {**info.settings, "time_budget": budget},
-            }
-        )
-        self.run.write_info(info)
-        search(self.run, info, settings, self.task, self.concurrent, view=view)
-        self.read()
-        return self.run.info().reason
 
 
 def play(runs: str | Path, record: SearchRecord, entrants: Sequence[Entrant]) -> SearchRecord:
@@ -129,7 +56,11 @@ def play(runs: str | Path, record: SearchRecord, entrants: Sequence[Entrant]) ->
 
 
 class _Rounds:
-    """The rounds of one session."""
+    """The rounds of one session.
+
+    Families whose trials use GPUs and the others take turns among themselves. Where the cluster has room for
+    both, these two lanes train at the same time, each in a thread of its own.
+    """
 
     def __init__(self, runs: str | Path, record: SearchRecord, entrants: Sequence[Entrant]) -> None:
         self.interrupted = False
@@ -139,6 +70,10 @@ class _Rounds:
         self._began = time.monotonic()
         self._stopped = dict(record.stopped)
         self._reached = False
+        self._lanes = 1
+        self._lock = threading.RLock()
+        # Ended trials per family, and the seconds that are kept for finals then.
+        self._kept: tuple[tuple[int, ...], float] | None = None
         self._families = [
             FamilyProgress(
                 entrant.run.name,
@@ -161,25 +96,93 @@ class _Rounds:
             self._play()
 
     def _play(self) -> None:
+        lanes = [
+            [entrant for entrant in self._entrants if entrant.uses_gpus is kind] for kind in (True, False)
+        ]
+        if all(lanes) and all(entrant.beside for entrant in self._entrants):
+            self._play_lanes(lanes)
+        else:
+            self._play_rounds(self._entrants)
+        self._train_finals()
+
+    def _play_lanes(self, lanes: Sequence[Sequence[Entrant]]) -> None:
+        """Play the rounds of each lane in a thread of its own."""
+        self._lanes = len(lanes)
+        with interruptible_threads() as interruption, ThreadPoolExecutor(len(lanes)) as threads:
+
+            def play_lane(lane: Sequence[Entrant]) -> None:
+                try:
+                    self._play_rounds(lane)
+                except BaseException:
+                    # The other lane cannot continue alone: the search ends with this error.
+                    interruption.request()
+                    raise
+                finally:
+                    with self._lock:
+                        self._lanes -= 1
+                        self.interrupted |= interruption.requested
+
+            # All start before a result is awaited, which raises the error of a lane.
+            for future in [threads.submit(play_lane, lane) for lane in lanes]:
+                future.result()
+
+    def _play_rounds(self, entrants: Sequence[Entrant]) -> None:
+        """Play the rounds of families that take turns."""
         # An interrupted round first: its unfinished trials resume from their checkpoints.
-        for entrant in self._entrants:
+        for entrant in entrants:
             if entrant.started > entrant.ended and not self._is_over():
                 self._train(entrant, entrant.started - entrant.ended)
-        for entrant in self._entrants:
+        for entrant in entrants:
             if entrant.ended == 0 and not self._is_over():
-                self._train(entrant, self._wanted(entrant))
-        while not self._is_over():
+                self._train(entrant, self._wanted(entrant, entrants))
+        trained = True
+        while trained and not self._is_over():
             trained = False
-            for entrant in self._entrants:
+            for entrant in entrants:
                 if entrant.family in self._stopped or self._is_over():
                     continue
-                trials = self._wanted(entrant)
+                trials = self._wanted(entrant, entrants)
                 if trials:
                     trained = True
                     self._train(entrant, trials)
                     self._stop_losers()
-            if not trained:
+
+    def _train_finals(self) -> None:
+        """Train the best trials of hold-out families on all folds, as far as time allows."""
+        for final in self._finals():
+            if self.interrupted:
                 return
+            left = self._left()
+            family, n_tracks = final.settings.family, len(final.trial.track_id)
+            if left is not None and left < final.seconds:
+                self._view.print(
+                    f"{family} is compared on {n_tracks} tracks: training its best trial on all folds would"
+                    f" take {clock(final.seconds)}, and {clock(max(0.0, left))} are left"
+                )
+                continue
+            self._view.print(f"{family}: training {final.trial.name} on all folds")
+            try:
+                for ended in train_final(final, seconds=left):
+                    self._view.print(f"{family}: {ended} of {len(final.folds)} further folds trained")
+            except RunError as error:
+                self._view.print(f"{family} is compared on {n_tracks} tracks: {error}")
+            self._write(status="running")
+
+    def _finals(self) -> list[Final]:
+        """List what is to be trained on all folds, the most promising family first."""
+        runs = [entrant.run for entrant in self._entrants]
+        finals = {
+            final.run.name: final
+            for entrant in self._entrants
+            if entrant.family not in self._stopped
+            and (
+                final := missing_final(
+                    entrant.run, entrant.settings, entrant.task, runs, concurrent=entrant.concurrent
+                )
+            )
+        }
+        best = [entrant.best for entrant in self._entrants if entrant.best is not None]
+        return [finals[trial.run] for trial in in_order(best) if trial.run in finals]
 
     def close(self) -> SearchRecord:
         """Write the records of the end."""
@@ -199,33 +202,53 @@ class _Rounds:
         budget = self._record.time_budget
         return None if budget is None else budget - self._seconds
 
+    def _left_for_rounds(self) -> float | None:
+        """Return the seconds left without those that are kept for finals."""
+        left, budget = self._left(), self._record.time_budget
+        if left is None or budget is None or any(entrant.ended == 0 for entrant in self._entrants):
+            return left
+        ended = tuple(entrant.ended for entrant in self._entrants)
+        if self._kept is None or self._kept[0] != ended:
+            estimates = [final.seconds for final in self._finals()]
+            self._kept = (ended, seconds_for_finals(estimates, time_budget=budget))
+        return left - self._kept[1]
+
     def _is_over(self) -> bool:
-        left = self._left()
+        left = self._left_for_rounds()
         return self.interrupted or self._reached or (left is not None and left < SHORTEST_ROUND)
 
-    def _wanted(self, entrant: Entrant) -> int:
+    def _wanted(self, entrant: Entrant, entrants: Sequence[Entrant]) -> int:
+        """Return the number of trials of a family's next round; `entrants` take turns with it."""
         budget = self._record.time_budget
-        playing = len(self._entrants) - len(self._stopped)
+        playing = sum(other.family not in self._stopped for other in entrants)
         return round_trials(
             ended=entrant.ended,
             seconds=entrant.seconds,
             slice_length=None if budget is None else slice_seconds(budget, max(1, playing)),
-            concurrent=entrant.concurrent,
+            concurrent=entrant.beside if self._lanes > 1 else entrant.concurrent,
             wanted=self._record.trials,
         )
 
     def _train(self, entrant: Entrant, trials: int) -> None:
-        reason = entrant.train(trials, seconds_left=self._left(), view=self._view)
-        self.interrupted = reason == "interrupted"
-        self._reached = reason == TARGET
-        if reason == STAGNATION:
-            self._stop(entrant, f"no progress over {entrant.settings.stagnation} trials")
-        self._write(status="running")
+        reason = entrant.train(
+            trials, seconds_left=self._left_for_rounds(), view=self._view, shared=self._lanes > 1
+        )
+        with self._lock:
+            self.interrupted |= reason == "interrupted"
+            self._reached |= reason == TARGET
+            if reason == STAGNATION:
+                self._stop(entrant, f"no progress over {entrant.settings.stagnation} trials")
+            self._write(status="running")
 
     def _stop_losers(self) -> None:
         """Give no more time to families that are surely worse than the leader, or have no score at all."""
+        with self._lock:
+            self._stop_those_behind()
+
+    def _stop_those_behind(self) -> None:
         scored = [entrant.best for entrant in self._entrants if entrant.best is not None]
         leader = next(iter(in_order(scored)), None)
+        self._view.leader = None if leader is None else leader.run
         for entrant in self._entrants:
             if entrant.family in self._stopped or entrant.ended < MIN_TRIALS:
                 continue

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from search.storage.run_info import RunInfo
 
 
+_ALL_FOLDS = ".all-folds"
+
+
+def all_folds_name(trial_id: str) -> str:
+    """Return the name of the predictions of a hold-out trial that was trained on all folds afterwards."""
+    return f"{trial_id}{_ALL_FOLDS}"
+
+
 class Candidate(NamedTuple):
     """A scored trial: its run, the run's genres, name of its files, epoch of its score, name and family."""
 
@@ -112,6 +120,18 @@ class PredictionReader:
         columns = [np.from_dlpack(table[name].combine_chunks()) for name in names]
         track_id, truth = self._tracks(table.select(["track_id", "label"]), tuple(classes), location)
         return Predictions(track_id, truth, np.array(columns, dtype=np.float64).T)
+
+    def read_all_folds(
+        self, run: RunFolder, trial_id: str, classes: Sequence[str], epoch: int | None
+    ) -> Predictions | None:
+        """Read the predictions of a hold-out trial that was trained on all folds; None if it was not."""
+        if not run.folder.exists(f"predictions/{all_folds_name(trial_id)}.parquet"):
+            return None
+        try:
+            return self.read(run, all_folds_name(trial_id), classes, epoch)
+        except RunError:
+            # Of an epoch that was the best before the search was extended.
+            return None
 
     def _tracks(
         self, keys: pa.Table, classes: tuple[str, ...], location: str

@@ -128,6 +128,42 @@ def concurrent_trials(nodes: Sequence[Resources], *, cpus: float, gpus: float, w
     return fit if wanted is None else min(fit, wanted)
 
 
+def side_by_side(
+    nodes: Sequence[Resources], *, cpus: float, gpus: float, wanted: int | None
+) -> tuple[int, int]:
+    """Divide a cluster between trials with GPUs and trials without, which run at the same time.
+
+    As many trials with GPUs as fit, but one without GPUs at least.
+
+    Parameters
+    ----------
+    nodes : sequence of mapping
+        Resources of each node.
+    cpus : float
+        Cores that each trial reserves.
+    gpus : float
+        GPUs that a trial with GPUs reserves.
+    wanted : int or None
+        Maximum number of trials altogether; None for no limit.
+
+    Returns
+    -------
+    with_gpus, without : int
+        Numbers of trials; 0 and 0 if the two cannot run at the same time.
+    """
+    limit = 10**9 if wanted is None else wanted - 1
+    most = min(limit, sum(_fit(node, {"CPU": cpus, "GPU": gpus}) for node in nodes))
+    for with_gpus in range(most, 0, -1):
+        left, without = with_gpus, 0
+        for node in nodes:
+            here = min(left, _fit(node, {"CPU": cpus, "GPU": gpus}))
+            left -= here
+            without += _times(node.get("CPU", 0.0) - here * cpus, "CPU", cpus)
+        if without > 0:
+            return with_gpus, without if wanted is None else min(without, wanted - with_gpus)
+    return 0, 0
+
+
 def _fit(node: Resources, each: Mapping[str, float]) -> int:
     requested = [(name, amount) for name, amount in each.items() if amount > 0]
     return min(_times(node.get(name, 0.0), name, amount) for name, amount in requested)

@@ -121,7 +121,7 @@ class GenreTrial(tune.Trainable):
         self._checkpoint_seconds = checkpoint_seconds
         self._max_growth = max_growth
         self._first_size: int | None = None
-        self._sees_gpu = _set_up_device(family, deterministic=deterministic)
+        self._sees_gpu = set_up_device(family, deterministic=deterministic)
         self._start(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -423,7 +423,7 @@ def process_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _set_up_device(family: Family, *, deterministic: bool) -> bool:
+def set_up_device(family: Family, *, deterministic: bool) -> bool:
     """Set the family up for the cores and GPUs that Ray assigned; return whether it sees the GPUs."""
     import ray
 

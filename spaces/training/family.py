@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from data.analysis.kinds import Kind
+from data.analysis.kinds import EMBEDDED, FEATURE_KIND, Kind
 from data.errors import RunError, SettingsError
 
 if TYPE_CHECKING:
@@ -145,6 +145,11 @@ class Family(ABC):
     """Whether its networks begin with pretrained weights, which ``--weights`` names."""
     weights: Mapping[str, str] = MappingProxyType({})
     """SHA-256 of the pretrained weights by network, as a run records it; empty without pretrained weights."""
+
+    @property
+    def gains_from_gpus(self) -> bool:
+        """Whether GPUs make trials faster; False for networks so small that a core is as fast."""
+        return self.reads not in (FEATURE_KIND, EMBEDDED)
 
     def set_up(self, *, cpus: float, gpus: bool, deterministic: bool = False) -> bool:
         """Set up a worker process before its first trial.

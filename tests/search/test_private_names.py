@@ -5,8 +5,12 @@ Each test names the file that uses the names.
 
 from __future__ import annotations
 
+import threading
+from typing import get_type_hints
+
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
+from ray.tune import tune
 from ray.tune.experiment import Trial
 from ray.tune.logger import TBXLoggerCallback
 from ray.tune.schedulers import AsyncHyperBandScheduler
@@ -67,3 +71,11 @@ def test_the_tensorboard_logger_keeps_its_writers_by_trial() -> None:
     logger = TBXLoggerCallback()
     assert logger._trial_writer == {}
     assert logger._trial_result == {}
+
+
+def test_a_tune_run_ends_when_the_event_of_its_signal_handler_is_set() -> None:
+    """Used by ``search/tune/interruption.py``."""
+    event = tune._setup_signal_catching
+    assert event.__module__ == tune.__name__
+    assert "_setup_signal_catching" in tune.run.__code__.co_names
+    assert get_type_hints(event)["return"] is threading.Event

@@ -15,6 +15,7 @@ from results.ranking.boards import boards
 from results.ranking.entries import FamilyOrder
 from results.ranking.selection import select
 from results.ranking.table import default_columns, notes
+from search.storage.predictions import all_folds_name
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import CacheRef
 from tests.support.runs import make_info, write_judgement, write_scores
@@ -293,6 +294,31 @@ def test_families_on_different_tracks_are_ordered_by_their_winners_on_the_common
     assert select(board.candidates).n_tracks == 50
 
 
+def test_families_are_ordered_on_all_tracks_where_the_winner_was_trained_on_all_folds(tmp_path: Path) -> None:
+    two_families(tmp_path)
+    hold_out = RunFolder.at(tmp_path, "hold-out")
+    write_judgement(hold_out, all_folds_name("t1"), 70)
+    ((board,), _) = boards(str(tmp_path))
+    assert board.family_order == FamilyOrder(
+        {"melspec_cnn": 0.7, "features_mlp": 0.6},
+        100,
+        {"melspec_cnn": 50, "features_mlp": 100},
+        of_all_folds={"melspec_cnn": (0.7, 100)},
+    )
+    assert board.entries[0].name == "hold-out:1"
+    assert board.entries[0].n == 50
+    assert any(
+        "After their choice, these winners were trained on all folds: melspec_cnn 70.0 % of 100." in note
+        for note in notes(board)
+    )
+    # The trial is no longer the best.
+    (hold_out.folder / "predictions").remove(f"{all_folds_name('t1')}.parquet")
+    write_judgement(hold_out, all_folds_name("t0"), 70)
+    ((board,), _) = boards(str(tmp_path))
+    assert board.family_order is not None
+    assert board.family_order.n_common == 50
+
+
 def test_families_are_ordered_by_the_metric_of_their_runs(tmp_path: Path) -> None:
     two_families(tmp_path)
     for name in ("folds", "hold-out"):
@@ -319,7 +345,7 @@ def test_families_are_ordered_by_the_metric_of_their_runs(tmp_path: Path) -> Non
     assert board.entries[0].family == "melspec_cnn"
     columns = [column.name for column in default_columns(board.metric)]
     assert columns[:4] == ["rank", "trial", "log_loss", "family"]
-    assert any(note.startswith("Trials rank by log loss; tests") for note in notes(board))
+    assert any(note.startswith("Trials rank by log loss; the tests") for note in notes(board))
 
 
 def test_families_with_other_test_sets_are_not_ordered_together(tmp_path: Path) -> None:

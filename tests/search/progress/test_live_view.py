@@ -123,11 +123,15 @@ def test_the_leader_of_several_families_is_named(tmp_path: Path, text: io.String
         lives[1].on_trial_complete(1, [], trial(0, 0.4, 3, "COMPLETE"))
         view.stop_family("weak_softmax", "its best is surely below night-softmax:0")
         families[1].pause()
+        # By scores on the tracks that both validated.
+        view.leader = "night-weak_softmax"
+        lives[0].on_trial_complete(2, [], trial(1, 0.6, 3, "COMPLETE"))
     lines = text.getvalue().splitlines()
     assert lines[1].endswith(
         "best 40.0% (night-weak_softmax:0); leader 70.0% (night-softmax:0); 1 trial; 1:00:00 left"
     )
-    assert lines[2:] == ["weak_softmax gets no more trials: its best is surely below night-softmax:0"]
+    assert lines[2] == "weak_softmax gets no more trials: its best is surely below night-softmax:0"
+    assert "; best 70.0% (night-softmax:0); leader 40.0% (night-weak_softmax:0); " in lines[3]
     assert (families[1].state, families[1].missing) == ("stopped", 0)
 
 

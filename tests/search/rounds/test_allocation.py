@@ -5,7 +5,7 @@ import pytest
 
 from data.dataset.paired_tests import paired
 from data.errors import SettingsError
-from search.rounds.allocation import is_surely_worse, round_trials, slice_seconds
+from search.rounds.allocation import is_surely_worse, round_trials, seconds_for_finals, slice_seconds
 from search.rounds.families import is_several, requested_families
 
 
@@ -19,6 +19,14 @@ def test_a_round_lasts_about_as_long_as_its_slice() -> None:
     assert round_trials(ended=2, seconds=10, **common) == 30  # type: ignore[arg-type]
     # A family with long trials gets as many as run at the same time.
     assert round_trials(ended=2, seconds=900, **common) == 2  # type: ignore[arg-type]
+
+
+def test_at_most_half_of_the_budget_is_kept_for_finals() -> None:
+    assert seconds_for_finals([], time_budget=3600) == 0
+    assert seconds_for_finals([900, 800], time_budget=3600) == 1700
+    # One that does not fit leaves its place to the next.
+    assert seconds_for_finals([900, 1000, 300], time_budget=3600) == 1200
+    assert seconds_for_finals([2000], time_budget=3600) == 0
 
 
 def test_trials_per_family_bound_the_rounds() -> None:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from data.cache.cache import Cache
+from data.dataset.task import Task, search_task
 from data.errors import CacheError, RunError, SettingsError
 from search import driver, extend_families, resume_families, search_families
+from search.judgement import best_trial, family_winner
+from search.rounds.finals import missing_final, train_final
+from search.settings import SearchSettings
+from search.storage.predictions import all_folds_name
 from search.storage.run_folder import RunFolder
 from search.storage.search_record import is_search, run_of
 from search.summary import search_lines
 from tests.support.softmax import Softmax
+from tests.support.weak_softmax import WeakSoftmax
 
 BOTH = "weak_softmax,softmax"
 
@@ -20,6 +28,10 @@ BOTH = "weak_softmax,softmax"
 def options(cache: Path, runs: Path, **changes: Any) -> dict[str, Any]:
     common = {"cache": str(cache), "runs": str(runs), "max_epochs": 5, "max_concurrent": 2, "folds": 2}
     return {**common, **changes}
+
+
+def search_task_of(run: RunFolder, cache: Path) -> Task:
+    return search_task(Cache.open(str(cache)).rows("features"), run.split())
 
 
 def counts(runs: Path, name: str) -> list[int]:
@@ -50,7 +62,7 @@ def test_a_losing_family_gets_no_more_and_the_search_is_extended(
     assert "stopped: its best is surely below" in lines[2]
     text = "\n".join(lines)
     assert "Best: pair-softmax:" in text
-    assert "after correction for choosing among 12 trials" in text
+    assert "after correction for choosing among 24 trials" in text
     assert "Against pair-weak_softmax:" in text
     assert f"results.export pair-softmax --runs {tmp_path} --out exports/pair-softmax" in text
 
@@ -72,6 +84,49 @@ def test_a_losing_family_gets_no_more_and_the_search_is_extended(
         search_families(BOTH, name="pair", trials=2, **options(small_cache, tmp_path))
 
 
+def test_the_best_of_a_hold_out_family_is_trained_on_all_folds(
+    ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Softmax, "default_folds", 5)
+    monkeypatch.setattr(WeakSoftmax, "default_folds", 1)
+    common = options(small_cache, tmp_path, folds=None)
+    search = search_families(BOTH, name="finals", trials=2, **common)
+    held_out, whole = search.runs()
+    assert [run.info().folds for run in (held_out, whole)] == [1, 5]
+    best, winner = best_trial(held_out), family_winner(held_out)
+    assert best is not None
+    assert winner is not None
+    assert set(best.track_id) < set(winner.track_id)
+    reference = best_trial(whole)
+    assert reference is not None
+    np.testing.assert_array_equal(winner.track_id, reference.track_id)
+    np.testing.assert_array_equal(winner.truth, reference.truth)
+    # The tracks of the hold-out keep the predictions that chose the trial.
+    rows = np.isin(winner.track_id, best.track_id)
+    np.testing.assert_array_equal(winner.probabilities[rows], best.probabilities)
+    np.testing.assert_allclose(winner.probabilities.sum(axis=1), 1, rtol=1e-6)
+    text = "\n".join(search_lines(search))
+    assert f"; trained on all folds: {winner.score:.1%} [" in text
+    assert f"on the {len(reference.track_id)} tracks that both validated" in text
+
+    # Nothing is missing, until another trial is the best or the file is gone.
+    entrant = {"task": search_task_of(held_out, small_cache), "others": search.runs(), "concurrent": 2}
+    settings = SearchSettings.checked(family="weak_softmax", **common)
+    assert missing_final(held_out, settings, **entrant) is None
+    (held_out.folder / "predictions").remove(f"{all_folds_name(best.trial_id)}.parquet")
+    final = missing_final(held_out, settings, **entrant)
+    assert final is not None
+    assert len(final.folds) == 4
+    assert final.seconds > 0
+    with pytest.raises(RunError, match="on all folds took longer than the time left"):
+        list(train_final(final, seconds=0.0))
+    assert missing_final(held_out, settings, **entrant) is not None
+    assert list(train_final(final)) == [1, 2, 3, 4]
+    again = family_winner(held_out)
+    assert again is not None
+    np.testing.assert_allclose(again.probabilities, winner.probabilities)
+
+
 @pytest.mark.slow
 def test_an_interrupted_search_is_resumed_within_its_budget(
     ray_cluster: None, softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -84,7 +139,7 @@ def test_an_interrupted_search_is_resumed_within_its_budget(
             raise KeyboardInterrupt
         return driver.search(run, *args, **kwargs)
 
-    monkeypatch.setattr("search.rounds.engine.search", interrupted)
+    monkeypatch.setattr("search.rounds.entrant.search", interrupted)
     held = search_families(BOTH, name="held", time_budget=600, trials=2, **options(small_cache, tmp_path))
     assert held.record().status == "interrupted"
     assert [run.info().status for run in held.runs()] == ["finished", "interrupted"]

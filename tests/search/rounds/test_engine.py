@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,12 @@ import spaces
 from data.dataset.scores import COLUMNS, merit, score
 from data.dataset.task import Task
 from data.dataset.track_scores import track_probabilities
+from data.errors import RunError
 from search.plan import make_plan, now
 from search.rounds.api import FamilySearch
-from search.rounds.engine import Entrant, play
+from search.rounds.engine import play
+from search.rounds.entrant import Entrant, trials_beside
+from search.rounds.finals import Final
 from search.settings import SearchSettings
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
@@ -69,6 +74,7 @@ def train(run: RunFolder, study: optuna.Study, family: Any, task: Task) -> None:
         "trial_id": f"id{trial.number}",
         "best_epoch": EPOCHS,
         "epochs": EPOCHS,
+        "seconds": 100.0,
         **score(probabilities, truth).columns(),
     }
     for name, value in attributes.items():
@@ -82,7 +88,7 @@ def train(run: RunFolder, study: optuna.Study, family: Any, task: Task) -> None:
 
 
 def start(
-    cache: Path, runs: Path, *, metric: str = "accuracy", **limits: Any
+    cache: Path, runs: Path, *, metric: str = "accuracy", weak_folds: int = 5, **limits: Any
 ) -> tuple[SearchRecord, list[Entrant]]:
     entrants = []
     for family in ("weak_softmax", "softmax"):
@@ -92,7 +98,7 @@ def start(
             runs=str(runs),
             name=f"pair-{family}",
             max_epochs=EPOCHS,
-            folds=5,
+            folds=weak_folds if family == "weak_softmax" else 5,
             metric=metric,
         )
         plan = make_plan(settings)
@@ -114,7 +120,7 @@ def test_baselines_first_and_no_more_for_the_loser(
     softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver = Driver()
-    monkeypatch.setattr("search.rounds.engine.search", driver)
+    monkeypatch.setattr("search.rounds.entrant.search", driver)
     record, entrants = start(small_cache, tmp_path, trials=16)
     ended = play(tmp_path, record, entrants)
     assert driver.rounds[:2] == [("weak_softmax", 2), ("softmax", 2)]
@@ -133,7 +139,7 @@ def test_baselines_first_and_no_more_for_the_loser(
 def test_families_are_judged_and_ordered_by_the_metric_of_the_search(
     softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.rounds.engine.search", Driver())
+    monkeypatch.setattr("search.rounds.entrant.search", Driver())
     record, entrants = start(small_cache, tmp_path, trials=16, metric="log_loss")
     ended = play(tmp_path, record, entrants)
     assert list(ended.stopped) == ["weak_softmax"]
@@ -148,7 +154,7 @@ def test_an_interruption_between_rounds_is_recorded_and_resumed(
     softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver = Driver(interrupt=2)
-    monkeypatch.setattr("search.rounds.engine.search", driver)
+    monkeypatch.setattr("search.rounds.entrant.search", driver)
     record, entrants = start(small_cache, tmp_path, trials=3)
     interrupted = play(tmp_path, record, entrants)
     assert interrupted.status == "interrupted"
@@ -164,7 +170,7 @@ def test_a_budget_of_seconds_ends_the_rounds(
     softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver = Driver()
-    monkeypatch.setattr("search.rounds.engine.search", driver)
+    monkeypatch.setattr("search.rounds.entrant.search", driver)
     record, entrants = start(small_cache, tmp_path, time_budget=120.0)
     # All but a few seconds were used in earlier sessions.
     ended = play(tmp_path, record.model_copy(update={"seconds": 114.0}), entrants)
@@ -173,3 +179,129 @@ def test_a_budget_of_seconds_ends_the_rounds(
     assert driver.rounds[:2] == [("weak_softmax", 2), ("softmax", 2)]
     assert ended.status == "finished"
     assert ended.seconds >= 115.0
+
+
+def test_the_best_of_a_hold_out_is_trained_on_all_folds_where_time_allows(
+    softmax: Softmax,
+    small_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    trained: list[Final] = []
+
+    def interrupted_once(final: Final, *, seconds: float | None) -> Iterator[int]:
+        assert seconds is not None
+        assert seconds > final.seconds
+        trained.append(final)
+        if len(trained) == 1:
+            raise KeyboardInterrupt
+        yield len(final.folds)
+
+    monkeypatch.setattr("search.rounds.entrant.search", Driver())
+    monkeypatch.setattr("search.rounds.engine.train_final", interrupted_once)
+    record, entrants = start(small_cache, tmp_path, weak_folds=1, trials=2, time_budget=600)
+    ended = play(tmp_path, record, entrants)
+    assert ended.status == "interrupted"
+    ended = play(tmp_path, ended, entrants)
+    assert ended.status == "finished"
+    assert [final.run.name for final in trained] == ["pair-weak_softmax"] * 2
+    # Four further folds of 100 s, two at a time, and a margin.
+    assert trained[1].seconds == pytest.approx(1.2 * 2 * 100)
+    fold = trained[1].folds[0]
+    assert not set(fold.train) & set(fold.valid)
+    assert sum(len(fold.valid) for fold in trained[1].folds) < len(trained[1].task.y)
+    assert "weak_softmax: 4 of 4 further folds trained" in capsys.readouterr().err
+
+    play(tmp_path, ended.model_copy(update={"time_budget": ended.seconds + 100}), entrants)
+    assert len(trained) == 2
+    line = next(line for line in capsys.readouterr().err.splitlines() if "is compared on" in line)
+    assert "training its best trial on all folds would take 4:00, and 1:" in line
+
+
+def test_families_without_common_folds_are_not_trained_again(
+    softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.rounds.entrant.search", Driver())
+    monkeypatch.setattr("search.rounds.engine.train_final", lambda final, **_: pytest.fail(final.run.name))
+    record, entrants = start(small_cache, tmp_path, trials=2)
+    assert play(tmp_path, record, entrants).status == "finished"
+
+
+def with_gpus(entrants: list[Entrant]) -> list[Entrant]:
+    """Let the trials of the first family reserve GPUs, on a cluster with room for one trial of each kind."""
+    entrants[0].settings = entrants[0].settings.model_copy(update={"gpus_per_trial": 0.5})
+    for entrant in entrants:
+        entrant.beside = 1
+    return entrants
+
+
+class Meeting(Driver):
+    """A driver whose first rounds, one per family, only end together."""
+
+    def __init__(self, fail: str | None = None) -> None:
+        super().__init__()
+        self.shares: list[tuple[str, int]] = []
+        self._barrier = threading.Barrier(2, timeout=60)
+        self._fail = fail
+
+    def __call__(
+        self,
+        run: RunFolder,
+        info: RunInfo,
+        settings: SearchSettings,
+        task: Task,
+        concurrent: int,
+        *args: Any,
+        **options: Any,
+    ) -> RunFolder:
+        first = info.family not in {family for family, _ in self.shares}
+        self.shares.append((info.family, concurrent))
+        if first:
+            self._barrier.wait()
+        elif info.family == self._fail:
+            raise RunError("the disk is full")
+        return super().__call__(run, info, settings, task)
+
+
+def test_families_with_and_without_gpus_train_at_the_same_time(
+    softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Meeting()
+    monkeypatch.setattr("search.rounds.entrant.search", driver)
+    record, entrants = start(small_cache, tmp_path, trials=6)
+    ended = play(tmp_path, record, with_gpus(entrants))
+    assert ended.status == "finished"
+    assert [len(entrant.run.trials()) for entrant in entrants] == [6, 6]
+    # Each kind has its share.
+    assert {*driver.shares[:2]} == {("weak_softmax", 1), ("softmax", 1)}
+
+
+def test_a_kind_that_is_left_alone_gets_the_whole_cluster(
+    softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Meeting()
+    monkeypatch.setattr("search.rounds.entrant.search", driver)
+    record, entrants = start(small_cache, tmp_path, trials=14)
+    # The first family has no time left for more than its BASELINE.
+    play(tmp_path, record.model_copy(update={"stopped": {"weak_softmax": "lost"}}), with_gpus(entrants))
+    assert ("softmax", 2) in driver.shares
+    assert [len(entrant.run.trials()) for entrant in entrants] == [1, 14]
+
+
+def test_the_error_of_one_kind_ends_the_search(
+    softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.rounds.entrant.search", Meeting(fail="weak_softmax"))
+    record, entrants = start(small_cache, tmp_path, time_budget=600.0)
+    with pytest.raises(RunError, match="the disk is full"):
+        play(tmp_path, record, with_gpus(entrants))
+
+
+def test_a_cluster_is_divided_between_trials_with_and_without_gpus(tmp_path: Path) -> None:
+    common = {"cache": "c", "runs": str(tmp_path)}
+    gpu = SearchSettings.checked(family="melspec_cnn", gpus_per_trial=0.25, **common)
+    cpu = SearchSettings.checked(family="features_mlp", **common)
+    nodes = [{"CPU": 8.0, "GPU": 1.0}]
+    assert [trials_beside(nodes, own, [gpu, cpu]) for own in (gpu, cpu)] == [4, 4]
+    assert trials_beside(nodes, cpu, [cpu]) == 0

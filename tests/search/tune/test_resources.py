@@ -9,7 +9,7 @@ import ray
 from data.errors import SettingsError
 from search.tune import concurrency, resources
 from search.tune.concurrency import Capacity
-from search.tune.resources import Resources, concurrent_trials, nodes
+from search.tune.resources import Resources, concurrent_trials, nodes, side_by_side
 
 AWS = """
 max_workers: 4
@@ -116,3 +116,24 @@ def test_waiting_for_a_node_is_reported_once(
         capsys.readouterr().err.count("Waiting for a node: --cpus-per-trial 1: the cluster has only 0 CPUs")
         == 2
     )
+
+
+@pytest.mark.parametrize(
+    ("nodes", "gpus", "wanted", "numbers"),
+    [
+        ([{"CPU": 8, "GPU": 1}], 0.25, None, (4, 4)),
+        # A core stays free for a trial without GPUs.
+        ([{"CPU": 4, "GPU": 1}], 0.25, None, (3, 1)),
+        ([{"CPU": 2, "GPU": 1}], 1, None, (1, 1)),
+        ([{"CPU": 8, "GPU": 2}, {"CPU": 16}], 1, None, (2, 22)),
+        ([{"CPU": 8, "GPU": 1}], 0.25, 4, (3, 1)),
+        ([{"CPU": 8, "GPU": 1}], 1, 4, (1, 3)),
+        ([{"CPU": 8, "GPU": 1}], 0.25, 1, (0, 0)),
+        ([{"CPU": 1, "GPU": 1}], 0.25, None, (0, 0)),
+        ([{"CPU": 8}], 0.25, None, (0, 0)),
+    ],
+)
+def test_trials_with_and_without_gpus_run_side_by_side(
+    nodes: list[dict[str, float]], gpus: float, wanted: int | None, numbers: tuple[int, int]
+) -> None:
+    assert side_by_side(nodes, cpus=1, gpus=gpus, wanted=wanted) == numbers

@@ -40,7 +40,7 @@ def run(tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def make(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
     # Outside Ray, no resources are assigned to the process.
-    monkeypatch.setattr(trial_module, "_set_up_device", lambda _family, **_options: True)
+    monkeypatch.setattr(trial_module, "set_up_device", lambda _family, **_options: True)
     rows = make_rows()
     task = search_task(rows, make_split(rows.tracks(), folds=3, test_fraction=0.2, seed=0))
     made = []
@@ -82,7 +82,7 @@ def test_a_trial_reports_at_the_rungs_and_the_end(make: Maker) -> None:
 def test_a_deterministic_trial_sets_up_its_process(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     options: dict[str, bool] = {}
     monkeypatch.setattr(
-        trial_module, "_set_up_device", lambda _family, **requested: options.update(requested) or True
+        trial_module, "set_up_device", lambda _family, **requested: options.update(requested) or True
     )
     make(deterministic=True)
     assert options == {"deterministic": True}
