@@ -103,6 +103,7 @@ def test_a_search_survives_killed_workers_and_a_killed_driver(
     assert run.info().status == "running"
     # Only a trial that resumes from this checkpoint reports so many seconds.
     saved = read_checkpoint(run, 2)
+    assert saved is not None
     write_checkpoint(run, 2, replace(saved, progress={**saved.progress, "seconds": 5000.0}))
     recorded = {trial.number: trial for trial in open_study(run).trials}
     assert [recorded[number].state.name for number in (0, 1, 2)] == ["COMPLETE", "COMPLETE", "RUNNING"]
