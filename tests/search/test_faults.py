@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from data.io.folder import Folder
 from search import SearchSettings, driver, run_search
 from search.api import resume_search
 from search.run import main
-from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from search.storage.checkpoint import read_checkpoint, write_checkpoint
 from search.storage.run_folder import RunFolder
 from search.storage.study import open_study
 from tests.support.held import Lost
@@ -102,7 +103,8 @@ def test_a_search_survives_killed_workers_and_a_killed_driver(
     assert run.info().status == "running"
     # Only a trial that resumes from this checkpoint reports so many seconds.
     saved = read_checkpoint(run, 2)
-    write_checkpoint(run, 2, Checkpoint({**saved.progress, "seconds": 5000.0}, saved.state))
+    assert saved is not None
+    write_checkpoint(run, 2, replace(saved, progress={**saved.progress, "seconds": 5000.0}))
     recorded = {trial.number: trial for trial in open_study(run).trials}
     assert [recorded[number].state.name for number in (0, 1, 2)] == ["COMPLETE", "COMPLETE", "RUNNING"]
     unfinished = recorded[2]

@@ -58,7 +58,7 @@ def test_the_command_with_all_options(
     assert re.search(r"45 tracks validated, 15 in the locked test set\.", result.output)
     assert re.search(r"^Settings: \w+=", result.output, re.M)
     assert f"python -m results.export cli --runs {tmp_path}/runs --out" in result.output
-    assert "3/3 done" in result.stderr
+    assert "3/3 trials" in result.stderr
 
 
 def test_a_partition_from_a_file(small_cache: Path, tmp_path: Path) -> None:
