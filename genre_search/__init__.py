@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from data.io.extras import check_installed
+
 if TYPE_CHECKING:
     from genre_search.result import SearchResult, run_search
 
@@ -17,6 +19,7 @@ __all__ = ["SearchResult", "run_search"]
 def __getattr__(name: str) -> Any:
     # Imported on demand, because the command's --help must not wait for it.
     if name in __all__:
+        check_installed("search")
         from genre_search import result
 
         return getattr(result, name)

@@ -9,7 +9,6 @@ import click
 
 import spaces
 from data.errors import SettingsError
-from data.io.extras import check_installed
 from data.io.terminal import err
 from results.opened_run import OpenedRun
 from search.rounds.families import ALL, is_several, requested_families
@@ -95,7 +94,6 @@ def run_search(family: str | Sequence[str] | None = None, **options: Any) -> Sea
     >>> result.best.name  # doctest: +SKIP
     'search-20261128-120000-1f2e-embedding_mlp:17'
     """
-    check_installed("search")
     from search import SearchSettings, search_families
     from search.api import run_search as search
 

@@ -114,7 +114,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hosts, d
 
 def actors(host: Host) -> int:
     """How many trials the host has at work."""
-    return sum(line.startswith("ray::") and "Trainable" in line for line in host.processes())
+    return sum(line.startswith("ray::GenreTrial") for line in host.processes())
 
 
 class Watch:

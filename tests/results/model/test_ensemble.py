@@ -106,7 +106,8 @@ def test_members_with_different_segments_are_aligned_in_time() -> None:
 def write_trials(runs: Path, name: str, accuracies: list[float], **changes: Any) -> RunFolder:
     """Write a run without training: distinct configurations, the same in each run, with predictions."""
     run = write_scores(runs, name, list(accuracies), **changes)
-    run.write_tables(run.trials().assign(**{"config.units_1": np.arange(len(accuracies))}), run.history())
+    settings = {"config.units_1": np.arange(len(accuracies)), "config.epochs": 30}
+    run.write_tables(run.trials().assign(**settings), run.history())
     for number, accuracy in enumerate(accuracies):
         write_judgement(run, f"t{number}", round(100 * accuracy))
     return run
