@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from data.io.extras import check_installed
-
 if TYPE_CHECKING:
     from genre_search.result import SearchResult, run_search
 
@@ -19,6 +17,8 @@ __all__ = ["SearchResult", "run_search"]
 def __getattr__(name: str) -> Any:
     # Imported on demand, because the command's --help must not wait for it.
     if name in __all__:
+        from data.io.extras import check_installed
+
         check_installed("search")
         from genre_search import result
 
