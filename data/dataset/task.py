@@ -178,13 +178,17 @@ def search_task(rows: Rows, split: Split) -> Task:
     Tracks without rows are left out; see `missing_inputs`.
     """
     task = _select(rows, split, split.searchable)
+    return replace(task, folds=row_folds(task, split))
+
+
+def row_folds(task: Task, split: Split) -> tuple[Fold, ...]:
+    """Return the rows of a task that each fold of a split trains and validates on."""
     sides = dict(zip(split.track_id, split.fold, strict=True))
     fold_of_row = np.array([sides[track] for track in task.track_id[task.track]])
-    folds = tuple(
+    return tuple(
         Fold(np.flatnonzero(fold_of_row != number), np.flatnonzero(fold_of_row == number))
         for number in range(split.n_folds)
     )
-    return replace(task, folds=folds)
 
 
 def refit_task(rows: Rows, split: Split) -> Task:

@@ -17,8 +17,7 @@ import numpy as np
 
 import spaces
 from data.dataset.score_window import ScoreWindow, window_epochs
-from data.dataset.splits import Split
-from data.dataset.task import Fold, Task
+from data.dataset.task import Fold, Task, row_folds
 from data.errors import RunError
 from search.judgement import JudgedTrial, best_trial
 from search.settings import SearchSettings
@@ -89,7 +88,7 @@ def missing_final(
     whole = next((other.split() for other in others if _has_folds_of(other.info(), info.deal)), None)
     if whole is None:
         return None
-    folds = tuple(_other_folds(task, whole))
+    folds = tuple(fold for fold in row_folds(task, whole)[1:] if len(fold.valid))
     passes = math.ceil(len(folds) / concurrent)
     row: dict[Any, Any] = run.trials().loc[trial.number].to_dict()
     seconds = _MARGIN * passes * row["seconds"] * trial.epoch / max(1, row["epochs"])
@@ -99,16 +98,6 @@ def missing_final(
 
 def _has_folds_of(info: RunInfo, deal: str) -> bool:
     return info.folds > 1 and info.deal == deal
-
-
-def _other_folds(task: Task, whole: Split) -> Iterator[Fold]:
-    """Yield the rows of the folds of the deal that a hold-out only trained on."""
-    fold_of = dict(zip(whole.track_id.tolist(), whole.fold.tolist(), strict=True))
-    fold_of_row = np.array([fold_of[track] for track in task.track_id[task.track]])
-    for number in range(1, whole.n_folds):
-        fold = Fold(np.flatnonzero(fold_of_row != number), np.flatnonzero(fold_of_row == number))
-        if len(fold.valid):
-            yield fold
 
 
 def train_final(final: Final, *, seconds: float | None = None) -> Iterator[int]:

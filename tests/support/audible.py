@@ -35,7 +35,7 @@ _SPACE = {
 
 
 def audible_run(root: Path, name: str = "heard") -> RunFolder:
-    """Write a collection, its cache, and a run; its files lie in `root`, the run in ``root/runs``."""
+    """Write a collection, its cache, and a run; its files are stored in `root`, the run in ``root/runs``."""
     tracks = _write_collection(root)
     rng = np.random.default_rng(0)
     rate = 10 ** rng.uniform(-4, -1, N_TRIALS)

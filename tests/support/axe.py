@@ -1,4 +1,4 @@
-"""Accessibility checks of an open page with axe-core, which lies in ``tests/assets``."""
+"""Accessibility checks of an open page with axe-core, which is stored in ``tests/assets``."""
 
 from __future__ import annotations
 
