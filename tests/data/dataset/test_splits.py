@@ -68,6 +68,18 @@ def test_sides_are_stratified() -> None:
         assert tracks["label"][valid].value_counts().to_dict() == {"a": 8, "b": 12}
 
 
+@pytest.mark.parametrize("group_size", [1, 2])
+def test_many_tracks_are_stratified_exactly_if_they_have_no_groups(group_size: int) -> None:
+    tracks = tracks_of({"a": 9001, "b": 2003}, group_size=group_size)
+    split = make_split(tracks, folds=4, test_fraction=0.25, seed=0)
+    side_of_group = pd.Series(split.fold).groupby(tracks["group"].to_numpy()).nunique()
+    assert side_of_group.max() == 1
+    counts = pd.crosstab(tracks["label"], split.fold)
+    assert counts.sum(axis=1).tolist() == [9001, 2003]
+    assert (counts[[0, 1, 2, 3]].max(axis=1) - counts[[0, 1, 2, 3]].min(axis=1)).max() <= group_size
+    assert (counts[TEST] / counts.sum(axis=1) - 0.25).abs().max() < 0.001
+
+
 def test_hold_out_trains_on_the_rest() -> None:
     split = make_split(tracks_of({"a": 20, "b": 20}), folds=1, test_fraction=0.0, seed=0)
     ((train, valid),) = split.folds()
