@@ -10,6 +10,7 @@ import click
 
 from data.console import Command, err, out
 from data.errors import SettingsError
+from data.io.folder import Folder
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -74,7 +75,6 @@ def main(
 
 def _write_page(path: Path, cache: Cache, content: dict[str, Any]) -> None:
     from data.inspection.page import page
-    from data.io.folder import Folder
 
     path = path.expanduser()
     text = page(cache, content)

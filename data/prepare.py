@@ -13,6 +13,9 @@ from data.analysis.parameters import Melspec, Parameters, Picture, Windows
 from data.console import Command, err, out
 from data.errors import SettingsError
 from data.field_options import field_default, field_option
+from data.io.folder import Folder
+from data.io.lock import claimed
+from data.io.progress import file_progress
 
 if TYPE_CHECKING:
     from data.analysis.encoders.catalogue import EncoderFiles
@@ -175,9 +178,6 @@ def main(
     """
     if sum(source is not None for source in (audio, features_csv, images)) != 1:
         raise SettingsError("give either --audio DIR or --features-csv FILE or --images DIR")
-    from data.io.folder import Folder
-    from data.io.lock import claimed
-
     if features_csv is not None:
         from data.collection import gtzan_table as gtzan
 
@@ -273,7 +273,6 @@ def _finish(
 ) -> None:
     """Analyse the files, write the cache and print its content."""
     from data.collection.summary import Contents
-    from data.io.progress import file_progress
 
     files = preparation.files
     with file_progress() as progress:

@@ -11,7 +11,17 @@ import spaces
 from data.errors import SettingsError
 from data.io.terminal import err
 from results.opened_run import OpenedRun
+from search import (
+    SearchSettings,
+    extend_families,
+    extend_search,
+    resume_families,
+    resume_search,
+    search_families,
+)
+from search.api import run_search as search
 from search.rounds.families import ALL, is_several, requested_families
+from search.run import main as search_command
 from search.storage.search_record import is_search
 
 
@@ -39,8 +49,6 @@ class SearchResult(OpenedRun):
         RunError
             If the search is not finished.
         """
-        from search import extend_families, extend_search
-
         if is_search(self.runs, self.name):
             extend_families(self.name, trials=trials, runs=self.runs, **place)
         elif trials is None:
@@ -53,8 +61,6 @@ class SearchResult(OpenedRun):
 
     def resume(self, **place: Any) -> SearchResult:
         """Resume the interrupted search; see `search.api.resume_search`."""
-        from search import resume_families, resume_search
-
         resume = resume_families if is_search(self.runs, self.name) else resume_search
         resume(self.name, runs=self.runs, **place)
         return self
@@ -94,9 +100,6 @@ def run_search(family: str | Sequence[str] | None = None, **options: Any) -> Sea
     >>> result.best.name  # doctest: +SKIP
     'search-20261128-120000-1f2e-embedding_mlp:17'
     """
-    from search import SearchSettings, search_families
-    from search.api import run_search as search
-
     if family is None:
         raise SettingsError(f"--family is missing; the families are {', '.join(spaces.names())}, or {ALL}")
     text = family if isinstance(family, str) else ",".join(family)
@@ -120,11 +123,11 @@ def _say_if_demo(cache: str | None) -> None:
 
 def _check_choices(options: dict[str, Any]) -> None:
     """Refuse a value that is not a choice, with the message of the command."""
-    from search.run import main
-
-    context = click.Context(main)
+    context = click.Context(search_command)
     choices = {
-        parameter.name: parameter for parameter in main.params if isinstance(parameter.type, click.Choice)
+        parameter.name: parameter
+        for parameter in search_command.params
+        if isinstance(parameter.type, click.Choice)
     }
     try:
         for name, value in options.items():

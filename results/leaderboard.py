@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import spaces
-from data.console import Command
+from data.console import Command, out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,6 @@ def _print_tables(
     from rich.table import Table
     from rich.text import Text
 
-    from data.console import out
     from results.ranking.table import (
         default_columns,
         ensemble_cells,

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import optuna
+import pandas as pd
+
+from data.errors import HarnessError
+from results.evaluation.study import load_study
+from results.evaluation.trials import BASELINE, BEST, Trial
+from results.exporting.writer import export_trial
+from results.ranking.boards import boards
+from results.ranking.comparison import Comparison, compare
+from results.ranking.references import run_names, trial_at
+from results.reporting.page import write_report
+from search.storage.run_folder import RunFolder
+from search.storage.search_record import is_search, read_record
+
 if TYPE_CHECKING:
-    import pandas as pd
     import plotly.graph_objects as go  # type: ignore[import-untyped]
 
-    from results.evaluation.trials import Trial
     from results.model.classifier import Classifier
     from results.model.ensemble import Ensemble
-    from results.ranking.comparison import Comparison
-    from search.storage.run_folder import RunFolder
 
 
 class OpenedRun:
@@ -43,8 +54,6 @@ class OpenedRun:
     """
 
     def __init__(self, name: str, runs: str | Path = "runs") -> None:
-        from results.ranking.references import run_names
-
         self.name = name
         self.runs = str(runs)
         self._run_names = run_names([name], self.runs)
@@ -52,8 +61,6 @@ class OpenedRun:
     @property
     def folders(self) -> list[RunFolder]:
         """The folder of the run, or of the run of each family."""
-        from search.storage.run_folder import RunFolder
-
         return [RunFolder.at(self.runs, name) for name in self._run_names]
 
     def _started(self) -> list[RunFolder]:
@@ -88,9 +95,6 @@ class OpenedRun:
         RunError
             If the trial does not exist or has no score.
         """
-        from results.evaluation.trials import BASELINE
-        from results.ranking.references import trial_at
-
         reference = str(wanted) if ":" in str(wanted) else f"{self.name}:{wanted}"
         if wanted == BASELINE and self._run_names != [self.name]:
             reference = f"{self.best.run.name}:{BASELINE}"
@@ -107,8 +111,6 @@ class OpenedRun:
         RunError
             If no trial has been recorded yet.
         """
-        import pandas as pd
-
         tables = []
         for run in self._started():
             table = run.trials()
@@ -140,14 +142,10 @@ class OpenedRun:
         RunError
             If a trial does not exist or has no predictions.
         """
-        from results.ranking.comparison import compare
-
         return compare(self.trial(a), self.trial(b))
 
     def report(self, out: str | Path = "report.html", *, audio: Literal["clips", "none"] = "clips") -> Path:
         """Write the HTML report and return its path; ``none`` leaves out the clips of confused tracks."""
-        from results.reporting.page import write_report
-
         return write_report(self.runs, self._run_names, out, audio=audio)
 
     def export(
@@ -183,9 +181,6 @@ class OpenedRun:
             If the folder exists or cannot be written.
         """
         import results
-        from results.evaluation.trials import BEST
-        from results.exporting.writer import export_trial
-        from results.ranking.boards import boards
 
         chosen: dict[str, Any] = {}
         if trial == BEST and self._run_names != [self.name]:
@@ -217,10 +212,6 @@ class OpenedRun:
 
     def _plot(self, name: str, **options: Any) -> go.Figure:
         """Draw a plot of ``optuna.visualization`` for the run with the best trial."""
-        import optuna
-
-        from results.evaluation.study import load_study
-
         study = load_study(self.best.run)
         plot = getattr(optuna.visualization, name)
         if name not in ("plot_intermediate_values",):
@@ -235,8 +226,6 @@ class OpenedRun:
 
     def _repr_html_(self) -> str:
         """Return the summary and the leaderboard for notebooks."""
-        from data.errors import HarnessError
-
         lines = "<br>".join(html.escape(line) for line in self._summary())
         try:
             table = self.leaderboard()[["rank", "name", "family", "val_accuracy", "low", "high", "status"]]
@@ -246,9 +235,6 @@ class OpenedRun:
         return f"<p><b>{html.escape(self.name)}</b><br>{lines}</p>{text}"
 
     def _summary(self) -> list[str]:
-        from data.errors import HarnessError
-        from search.storage.search_record import is_search, read_record
-
         infos = [run.info() for run in self.folders]
         families = ", ".join(dict.fromkeys(info.family for info in infos))
         status: str = infos[0].status
@@ -296,13 +282,6 @@ def leaderboard_table(
     RunError
         If no run, or no trial with a score, exists.
     """
-    from dataclasses import asdict
-
-    import pandas as pd
-
-    from results.ranking.boards import boards
-    from results.ranking.references import run_names
-
     expanded = None if names is None else run_names(names, str(runs))
     ranked, _ = boards(str(runs), family=family, top=top, names=expanded)
     return pd.DataFrame(

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from data.console import Command
+from data.console import Command, err
 from data.errors import AudioError, HarnessError, OutputError, SettingsError
+from data.io.folder import printable
+from results.model.formatting import UNSURE
+from results.model.input_files import expand_files
+from results.predicting.copies import copy_to_genre
 
 if TYPE_CHECKING:
     from results.predicting.writers import Writer
@@ -89,12 +93,7 @@ def main(
         raise SettingsError(f"--timeline is part of the table; --format {output_format} has the segments")
     import results
     from data.audio import decode, spectrogram_images
-    from data.console import err
-    from data.io.folder import printable
-    from results.model.formatting import UNSURE
-    from results.model.input_files import expand_files
     from results.predicting.audacity import write_label_track
-    from results.predicting.copies import copy_to_genre
     from results.predicting.tags import TagTable, write_genre_tag
     from results.predicting.writers import summarise
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from data.console import Command
+from data.console import Command, err, out
 from data.errors import OutputError, RunError
 from data.io.command_names import command_name
+from search.storage.run_names import check_run_name
 
 if TYPE_CHECKING:
     from search.storage.run_folder import RunFolder
@@ -36,7 +37,6 @@ def list_command(runs: str) -> None:
     """List all runs with their size and the runs that they warm-started."""
     from rich.table import Table
 
-    from data.console import err, out
     from results.evaluation.inventory import list_runs
 
     entries = list_runs(runs)
@@ -74,7 +74,6 @@ def rename_command(run: str, new_name: str, runs: str) -> None:
     from results.evaluation.inventory import dependents
     from search.storage.lock import claimed, refuse_existing
     from search.storage.run_folder import RunFolder
-    from search.storage.run_names import check_run_name
 
     check_run_name(new_name, "NEW_NAME")
     source, target = _local_run(runs, run), RunFolder.at(runs, new_name)

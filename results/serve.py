@@ -7,6 +7,7 @@ import os
 import click
 
 from data.console import Command
+from results.serving.limits import Limits
 from results.serving.local_socket import LOOPBACK, listen
 
 _GRACE_S = 30
@@ -83,7 +84,6 @@ def main(
     import uvicorn
 
     from results.serving.app import application
-    from results.serving.limits import Limits
     from results.serving.model_summary import ModelSummary
 
     app = application(

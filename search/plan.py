@@ -19,6 +19,7 @@ from data.dataset.score_window import SCORE_WINDOW
 from data.dataset.scores import check_metric
 from data.dataset.splits import Split, read_split
 from data.dataset.task import Task, missing_inputs, search_task
+from data.demo import ensure
 from data.errors import SettingsError
 from search.sampling.grid import grid_points
 from search.sampling.neighbours import neighbours
@@ -315,8 +316,6 @@ def open_cache(settings: SearchSettings) -> Cache:
     """Open the named cache, or that of the demo data set, which is created if necessary."""
     if settings.cache is not None:
         return Cache.open(settings.cache)
-    from data.demo import ensure
-
     return Cache.open(ensure())
 
 

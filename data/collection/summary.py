@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from data.cache.partition import GIVEN_SPLIT
+from data.cache.partition import GIVEN_SPLIT, stored_sides
 from data.cache.writer import GIVEN_GROUP, OK
 from data.collection.collect import Collected
+from data.collection.groups import kept_groups
 from data.io.folder import Folder
 
 NO_GROUPS = (
@@ -48,9 +49,6 @@ class Contents:
         tracks = [file.track_id for file in collected.files]
         groups, sides = collected.groups, collected.splits
         if groups is None or sides is None:
-            from data.cache.partition import stored_sides
-            from data.collection.groups import kept_groups
-
             groups = kept_groups(cache) if groups is None else groups
             sides = stored_sides(cache) if sides is None else sides
         return cls(

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from data.cache.cache import Cache
 from data.cache.writer import OK
@@ -169,8 +170,6 @@ def _read(folder: Folder, name: str) -> Split | None:
 
 
 def _write(folder: Folder, name: str, split: Split) -> None:
-    import pyarrow as pa
-
     table = pa.Table.from_pandas(split.frame(), preserve_index=False)
     folder.write_table(name, table.replace_schema_metadata({_VERSION: _FORMAT}))
 

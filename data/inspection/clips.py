@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import soundfile
+from PIL import Image
 
 from data.analysis.parameters import Picture
 from data.analysis.spectrograms import image
@@ -67,8 +69,6 @@ def make_clip(track: dict[str, Any]) -> Clip:
 
 
 def _player(y: np.ndarray, sr: int) -> str:
-    import soundfile
-
     file = io.BytesIO()
     # All browsers play MP3.
     soundfile.write(file, np.clip(y, -1, 1), sr, format="MP3", subtype="MPEG_LAYER_III")
@@ -76,8 +76,6 @@ def _player(y: np.ndarray, sr: int) -> str:
 
 
 def _picture(y: np.ndarray, sr: int) -> str:
-    from PIL import Image
-
     spectrum = Spectrum.of(y, sr=sr, n_fft=2048, hop_length=512)
     seconds = max(0.2, len(y) / sr)
     file = io.BytesIO()

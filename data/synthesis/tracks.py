@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.random import Generator
+from scipy import fft, signal
 
 from data.synthesis.styles import GROOVES, SCALES, STYLES, Harmony, Mix, Rhythm, Span, Timbre
 
@@ -208,8 +209,6 @@ def _hertz(pitch: int) -> float:
 
 def _cycle(pitch: int, voice: _Voice) -> np.ndarray:
     """Compute a cycle of the instrument's wave, without partials above 45 % of the sample rate."""
-    from scipy import fft
-
     partial = np.arange(1, min(_MAX_PARTIALS, int(0.45 * SAMPLE_RATE / _hertz(pitch))) + 1)
     strength = partial**-voice.slope * np.where(partial % 2 == 0, 1 - voice.odd, 1.0)
     spectrum = np.zeros(_TABLE // 2 + 1, dtype=complex)
@@ -254,8 +253,6 @@ def _kit(rng: Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _master(rng: Generator, mix: Mix, parts: dict[str, np.ndarray]) -> np.ndarray:
     """Mix the parts, add reverberation, filter, add hiss and clicks, and set the level."""
-    from scipy import signal
-
     level = {
         "chords": 0.0,
         "drums": _real(rng, mix.drums),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from data.errors import RunError
 from search.storage.run_folder import RunFolder, require_epoch
 
@@ -42,9 +45,6 @@ def read_columns(
     RunError
         If the file is missing or incomplete, holds another epoch, or lacks a column.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     location = f"run {run.name!r}: {run.folder.uri}/{name}"
     try:
         with run.folder.filesystem.open_input_file(f"{run.folder.path}/{name}") as file:

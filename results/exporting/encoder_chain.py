@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data.analysis.encoders.musicnn import SAMPLE_RATE, load_network, log_mel_patches
 from data.analysis.encoders.musicnn_weights import find_weights
 from data.analysis.parameters import Embedding
 from data.io.keras_import import import_keras
@@ -41,8 +42,6 @@ def build_encoder(weights: Path) -> keras.Model:
     import_keras()
     import keras
     from keras import ops
-
-    from data.analysis.encoders.musicnn import load_network
 
     network = load_network(find_weights(weights))
     patches = keras.Input(network.input_shape[1:], name="log_mel")
@@ -90,7 +89,5 @@ def build_chain(
 
 def noise_patches() -> np.ndarray:
     """Return log-mel patches of ten seconds of noise, float32, for the comparison of formats."""
-    from data.analysis.encoders.musicnn import SAMPLE_RATE, log_mel_patches
-
     rng = np.random.default_rng(0)
     return log_mel_patches(rng.normal(scale=0.1, size=10 * SAMPLE_RATE).astype(np.float32))

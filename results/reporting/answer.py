@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from results.evaluation.correction import ChoiceCorrection
 from results.evaluation.groups import INDEPENDENT
 from results.ranking.entries import Board, Entry
 from results.ranking.table import SYNTHETIC, notes
@@ -91,17 +92,11 @@ def answer(board: Board) -> Answer:
     baseline = next((entry for entry in board.entries if entry.baseline and entry.run == winner.run), None)
     several = board.family_order is not None
     marks = [_mark("winner", winner, with_tracks=several)]
-    if board.correction is not None:
-        corrected = 100 * board.correction.corrected.corrected
-        marks.append(
-            Mark(
-                "corrected",
-                "Expected on new tracks",
-                "corrected for the choice",
-                _percent(corrected),
-                corrected,
-            )
-        )
+    correction = _of_accuracy(board)
+    if correction is not None:
+        corrected, common = 100 * correction.corrected.corrected, correction.n_tracks
+        detail = "corrected for the choice" + ("" if common is None else f", by {common} tracks")
+        marks.append(Mark("corrected", "Expected on new tracks", detail, _percent(corrected), corrected))
     marks += [_mark("family", entry, with_tracks=several) for entry in _best_of_other_families(board)]
     if baseline is not None and not winner.baseline:
         marks.append(_mark("baseline", baseline, with_tracks=several))
@@ -130,11 +125,19 @@ def _sentence(board: Board, winner: Entry, baseline: Entry | None) -> str:
     right = f"{_percent(100 * winner.val_accuracy)} of {winner.n} tracks"
     if winner.baseline:
         return f"No trial beats the BASELINE: {winner.name} ({winner.family}) recognises {right}."
-    expected = ""
-    if board.correction is not None:
-        expected = f"; expect {_percent(100 * board.correction.corrected.corrected)} on new tracks"
+    expected, correction = "", _of_accuracy(board)
+    if correction is not None:
+        scores, common = correction.corrected, correction.n_tracks
+        if common is not None:
+            expected = f", and {_percent(100 * scores.raw)} of the {common} that all trials validated"
+        expected += f"; expect {_percent(100 * scores.corrected)} on new tracks"
     against = "" if baseline is None else f"; the BASELINE reaches {_percent(100 * baseline.val_accuracy)}"
     return f"{winner.name} ({winner.family}) is the best: it recognises {right}{expected}{against}."
+
+
+def _of_accuracy(board: Board) -> ChoiceCorrection | None:
+    """Return the correction if it is one of accuracy, which the picture shows."""
+    return board.correction if board.metric == "accuracy" else None
 
 
 def _best_of_other_families(board: Board) -> list[Entry]:

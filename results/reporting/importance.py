@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import optuna
+from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
 from results.reporting.figure import ACCENT, QUIET, Figure, numbers, percent_axis
 from results.reporting.run_data import RunData
@@ -54,9 +56,6 @@ def importances(run_data: RunData) -> Importances:
     Trials that were stopped early count with the score of their best epoch. The estimate is repeated on
     trials drawn with replacement, each time with another seed of the forest.
     """
-    import optuna
-    from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     trials = _trials(run_data)
     if len(trials) < MIN_TRIALS:
@@ -90,8 +89,6 @@ def importances(run_data: RunData) -> Importances:
 
 def _trials(run_data: RunData) -> list[FrozenTrial]:
     """Return the latest scored trials; without those whose values are outside the search space."""
-    import optuna
-
     space = {
         name: optuna.distributions.json_to_distribution(json.dumps(distribution))
         for name, distribution in run_data.info.space.items()
@@ -112,8 +109,6 @@ def _trials(run_data: RunData) -> list[FrozenTrial]:
 
 def _shares(trials: Sequence[FrozenTrial], evaluator: BaseImportanceEvaluator) -> dict[str, float]:
     """Estimate the importance of the parameters that all trials have; empty if that is impossible."""
-    import optuna
-
     study = optuna.create_study(direction="maximize")
     study.add_trials(trials)
     try:

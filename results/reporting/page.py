@@ -9,6 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from data.errors import RunError
 from data.inspection.clips import Clip
 from data.io.folder import Folder
@@ -122,8 +124,6 @@ def write_report(runs: str, names: Sequence[str], out: str | Path, *, audio: Aud
 
 
 def _render(**content: Any) -> str:
-    from markupsafe import Markup
-
     script = (files("results") / "assets" / "plotly-basic.min.js").read_text("utf-8")
     # Markup is safe: this text belongs to plotly.js, never to a run.
     return page_templates("results").get_template("report.html").render(plotly=Markup(script), **content)  # noqa: S704

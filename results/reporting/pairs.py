@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from data.analysis.colour_maps import colour_table
 from results.reporting.figure import SCALE, Figure, axis, numbers
@@ -105,8 +106,6 @@ def pair_figure(
 
 def _surface_image(surface: np.ndarray, low: float, high: float) -> str:
     """Return a surface as PNG in a data URI, the first row at the bottom; the browser interpolates it."""
-    from PIL import Image
-
     level = np.clip((surface - low) / max(high - low, 1e-9), 0, 1)
     pixels = colour_table(SCALE.lower())[np.rint(255 * level[::-1]).astype(np.uint8)]
     file = io.BytesIO()

@@ -10,6 +10,9 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+import soxr  # noqa: F401
+
+from data.analysis.stft import mel_bank
 from data.errors import HarnessError
 from results.model.reader import ModelInputs, Reader
 from results.serving.spectrogram import spectrogram_png
@@ -112,9 +115,6 @@ class AnalysisPool:
 
 
 def _import_libraries() -> None:
-    import soxr  # noqa: F401
     from scipy import fft  # noqa: F401
-
-    from data.analysis.stft import mel_bank
 
     mel_bank(22050, 2048, 128, 0.0, 11025.0)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from data.dataset.scores import COLUMNS, Metric, merit, score_text
 from search.outcomes import FAILED
+from search.storage.columns import TrialRow
+from search.storage.study import CURVE, configuration
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -86,9 +88,6 @@ class FamilyProgress:
 
     def read(self, trials: Iterable[FrozenTrial]) -> None:
         """Add the trials that have ended in earlier sessions, from the study of the run."""
-        from search.storage.columns import TrialRow
-        from search.storage.study import CURVE, configuration
-
         known = {line.number for line in self.ended}
         for trial in trials:
             if not trial.state.is_finished() or trial.number in known:

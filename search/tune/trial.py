@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ray
 from ray import tune
 
 from data.dataset.epoch_predictions import EpochPredictions
 from data.dataset.score_window import ScoreWindow, window_epochs
 from data.dataset.scores import COLUMNS, PROBABILITY_FLOOR, Metric, merit, score
 from data.dataset.task import Task
+from data.dataset.track_scores import track_probabilities
 from data.errors import HarnessError, RunError
 from data.io.activity import shown_in
 from data.io.folder import is_full
@@ -231,8 +233,6 @@ class GenreTrial(tune.Trainable):
         raise NewWorkerNeededError(f"out of memory; the trial is repeated once ({failure})") from failure
 
     def _advance(self, started: float) -> str:
-        from data.dataset.track_scores import track_probabilities
-
         learner = self._ready()
         truth = self._task.track_label[self._task.validated]
         if self._reports_first:
@@ -425,8 +425,6 @@ def process_bytes() -> int:
 
 def set_up_device(family: Family, *, deterministic: bool) -> bool:
     """Set the family up for the cores and GPUs that Ray assigned; return whether it sees the GPUs."""
-    import ray
-
     process = ray.get_runtime_context()
     # Not from OMP_NUM_THREADS: Ray does not overwrite a value in the user's environment.
     cpus = process.get_assigned_resources().get("CPU", 1.0)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from data.dataset.choice_correction import Corrected
+from data.dataset.scores import Metric
+from results.evaluation.correction import ChoiceCorrection
 from results.ranking.boards import boards
 from results.reporting.answer import answer, round_ticks
 from tests.support.runs import write_scores
@@ -47,3 +51,28 @@ def test_the_winner_is_placed_between_the_ends_of_its_interval(tmp_path: Path) -
         "a:1 (features_mlp) is the best: it recognises 60.0 % of 100 tracks; the BASELINE"
         in answered.sentence
     )
+
+
+@pytest.mark.parametrize(
+    ("metric", "n_tracks", "said"),
+    [
+        ("accuracy", None, "of 100 tracks; expect 55.0 % on new tracks; the BASELINE"),
+        (
+            "accuracy",
+            40,
+            "of 100 tracks, and 65.0 % of the 40 that all trials validated; expect 55.0 % on new tracks",
+        ),
+        ("log_loss", None, "of 100 tracks; the BASELINE"),
+    ],
+)
+def test_raw_and_corrected_scores_are_of_the_same_tracks(
+    tmp_path: Path, metric: Metric, n_tracks: int | None, said: str
+) -> None:
+    write_scores(tmp_path, "a", [0.5, 0.6])
+    (board,) = boards(str(tmp_path))[0]
+    scores = Corrected(metric, 0.65, 0.55, n_trials=2, n_configurations=2, epochs=False)
+    correction = ChoiceCorrection(scores, n_ranked=2, n_unread=0, n_tracks=n_tracks)
+    answered = answer(replace(board, correction=correction, metric=metric))
+    assert said in answered.sentence
+    kinds = [mark.kind for mark in answered.marks]
+    assert ("corrected" in kinds) == (metric == "accuracy")
