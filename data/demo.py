@@ -27,6 +27,8 @@ from data.console import Command, err, out
 from data.errors import CacheError
 from data.io.folder import Folder
 from data.io.lock import claimed
+from data.io.progress import counted_files
+from data.io.stages import Stages
 
 if TYPE_CHECKING:
     from data.analysis.encoders.catalogue import EncoderFiles
@@ -150,17 +152,21 @@ def _make(
     )
     # One thread, as in the workers, because rounding depends on the number of threads.
     with cluster(workers), threadpool_limits(1):
-        for _ in spread(partial(_write_track, folder=audio, seed=seed), missing, workers=workers):
-            pass
+        with counted_files("Writing the tracks", len(missing)) as advance:
+            for _ in spread(partial(_write_track, folder=audio, seed=seed), missing, workers=workers):
+                advance(1)
         for style in STYLES:
             # A writer that was killed may have left the beginning of a track.
             (audio / style).remove_unfinished()
         preparation = Preparation.plan(
             folder.uri, find_files(audio.local), _parameters(), source="demo", encoders=encoders
         )
-        for _ in preparation.run(workers=workers, address=None, strict=True):
-            pass
-    preparation.finish()
+        with counted_files("Analysing", len(preparation.todo)) as advance:
+            for count in preparation.run(workers=workers, address=None, strict=True):
+                advance(count)
+    with Stages() as stage:
+        stage("Writing the cache")
+        preparation.finish()
 
 
 def _parameters() -> Parameters:

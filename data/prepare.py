@@ -15,7 +15,8 @@ from data.errors import SettingsError
 from data.field_options import field_default, field_option
 from data.io.folder import Folder
 from data.io.lock import claimed
-from data.io.progress import file_progress
+from data.io.progress import counted_files
+from data.io.stages import Stages
 
 if TYPE_CHECKING:
     from data.analysis.encoders.catalogue import EncoderFiles
@@ -202,7 +203,9 @@ def main(
     from data.pipeline.planner import Preparation
 
     layout = {name: analysis.pop(name) for name in _LAYOUT}
-    collected, parameters = _collection(audio, images, layout | {"groups": groups}, analysis)
+    with Stages(lines=False) as stage:
+        stage("Reading the folders")
+        collected, parameters = _collection(audio, images, layout | {"groups": groups}, analysis)
     encoders = _encoders(
         embeddings, weights=embedding_weights, rate=embedding_rate, seconds=embedding_seconds
     )
@@ -215,9 +218,11 @@ def main(
         _show_plan(collected, parameters, encoders, Folder.at(cache), workers or os.cpu_count() or 1)
         return
     with claimed(Folder.at(cache)):
-        preparation = Preparation.plan(
-            cache, collected.files, parameters, source="audio" if audio else "images", encoders=encoders
-        )
+        with Stages(lines=False) as stage:
+            stage("Comparing the files with the cache")
+            preparation = Preparation.plan(
+                cache, collected.files, parameters, source="audio" if audio else "images", encoders=encoders
+            )
         _finish(preparation, collected, workers, address, strict)
 
 
@@ -275,11 +280,12 @@ def _finish(
     from data.collection.summary import Contents
 
     files = preparation.files
-    with file_progress() as progress:
-        task = progress.add_task("analysing", total=len(preparation.todo))
+    with counted_files("Analysing", len(preparation.todo)) as advance:
         for count in preparation.run(workers=workers, address=address, strict=strict):
-            progress.advance(task, count)
-    info = preparation.finish(collected.groups, collected.splits)
+            advance(count)
+    with Stages() as stage:
+        stage("Writing the cache")
+        info = preparation.finish(collected.groups, collected.splits)
     contents = Contents.of_cache(preparation.folder)
     nodes = len(preparation.nodes)
     where = f" by {nodes} {'node' if nodes == 1 else 'nodes'}" if address is not None and nodes else ""

@@ -11,6 +11,7 @@ import click
 from data.console import Command
 from data.errors import RunError, SettingsError
 from data.io.command_names import command_name
+from data.io.stages import Stages
 
 if TYPE_CHECKING:
     from results.evaluation.correction import ChoiceCorrection
@@ -94,15 +95,17 @@ def main(
     click.echo(
         f"Training {trial.name} for {trial.best_epoch} epochs on training + validation tracks.", err=True
     )
-    metrics = export_trial(
-        trial,
-        out,
-        runs=runs,
-        among=n_compared,
-        cache=cache,
-        formats=additional_formats,
-        correction=correction,
-    )
+    with Stages() as stages:
+        metrics = export_trial(
+            trial,
+            out,
+            runs=runs,
+            among=n_compared,
+            cache=cache,
+            formats=additional_formats,
+            correction=correction,
+            stages=stages,
+        )
     _print_metrics(metrics, out, trial.info.cache.synthetic)
 
 
@@ -125,7 +128,10 @@ def _export_top(
     trials = choose_members(board, top, runs)
     members = ", ".join(f"{trial.name} ({trial.info.family})" for trial in trials)
     click.echo(f"Training {top} members on training + validation tracks: {members}.", err=True)
-    metrics = export_ensemble(trials, out, runs=runs, among=n_compared, cache=cache, formats=formats)
+    with Stages() as stages:
+        metrics = export_ensemble(
+            trials, out, runs=runs, among=n_compared, cache=cache, formats=formats, stages=stages
+        )
     mean = sum(trial.val_accuracy for trial in trials) / len(trials)
     if metrics["validation"]["accuracy"] < mean:
         click.echo(
@@ -163,16 +169,18 @@ def _export_ensemble(
     click.echo(
         f"Training {len(trials)} members on training + validation tracks: {selected.names()}.", err=True
     )
-    metrics = export_ensemble(
-        trials,
-        out,
-        runs=runs,
-        among=n_compared,
-        cache=cache,
-        formats=formats,
-        weights=selected.weights,
-        selection=selected.sentence(),
-    )
+    with Stages() as stages:
+        metrics = export_ensemble(
+            trials,
+            out,
+            runs=runs,
+            among=n_compared,
+            cache=cache,
+            formats=formats,
+            weights=selected.weights,
+            selection=selected.sentence(),
+            stages=stages,
+        )
     _print_metrics(metrics, out, board.info.cache.synthetic)
 
 

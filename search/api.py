@@ -12,8 +12,8 @@ from data.console import err
 from data.dataset.task import Task, search_task
 from data.errors import CacheError, RunError, SettingsError
 from data.io.command_names import command_name
+from data.io.stages import Stages
 from search.plan import check_start, make_plan
-from search.progress.stages import Stages
 from search.searched_run import SearchedRun
 from search.settings import SearchSettings
 from search.storage.lock import claimed

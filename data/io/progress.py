@@ -1,9 +1,12 @@
-"""The progress bar of long commands."""
+"""The progress of long commands over files: a bar on a terminal, otherwise lines."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from data.io.stages import Stages
 from data.io.terminal import err
 
 if TYPE_CHECKING:
@@ -11,8 +14,42 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-def file_progress() -> Progress:
-    """Make a progress bar on standard error that counts files."""
+@contextmanager
+def counted_files(action: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show on standard error how many files are done.
+
+    Parameters
+    ----------
+    action : str
+        What is done, such as ``Analysing``.
+    total : int
+        Number of files; nothing is shown for none.
+
+    Yields
+    ------
+    callable
+        To be called with the number of files that were done since the last call.
+    """
+    if not total:
+        yield lambda _: None
+    elif err().is_terminal:
+        with _bar() as progress:
+            task = progress.add_task(action.lower(), total=total)
+            yield lambda count: progress.advance(task, count)
+    else:
+        with Stages() as stage:
+            stage(action)
+            done = 0
+
+            def advance(count: int) -> None:
+                nonlocal done
+                done += count
+                stage.count(done, total, "files")
+
+            yield advance
+
+
+def _bar() -> Progress:
     from rich import progress
     from rich.text import Text
 

@@ -15,6 +15,7 @@ from data.dataset.metrics import judge
 from data.dataset.task import Task
 from data.dataset.track_scores import vote
 from data.errors import HarnessError, RunError
+from data.io.stages import Stages
 from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.predictions import OutOfFoldPredictions
 from results.evaluation.trials import Trial, find_trial
@@ -96,6 +97,7 @@ def export_ensemble(
     formats: Sequence[str] | None = (),
     weights: Sequence[float] | None = None,
     selection: str = "",
+    stages: Stages | None = None,
 ) -> dict[str, Any]:
     """Export trials on the same data and split as an ensemble.
 
@@ -115,6 +117,8 @@ def export_ensemble(
         Weight of each member's probabilities; equal by default.
     selection : str
         How members and weights were selected, for the card.
+    stages : Stages, optional
+        Shows what is being done; by default, nothing is shown.
 
     Returns
     -------
@@ -154,7 +158,7 @@ def export_ensemble(
         locked: list[np.ndarray] = []
         trained: Refit | None = None
         for name, trial in zip(names, trials, strict=True):
-            trained = refit(trial, cache=cache)
+            trained = refit(trial, cache=cache, stages=stages)
             with writing(out):
                 (folder / name).mkdir()
                 write_model(trial, trained, folder / name, formats)

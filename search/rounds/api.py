@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import spaces
 from data.errors import CacheError, HarnessError, RunError, SettingsError
 from data.io.command_names import command_name
+from data.io.stages import Stages
 from search.api import concurrent_by_settings, print_notes, reopened
 from search.judgement import JudgedTrial, family_winner, in_order
 from search.plan import check_start, make_plan, now, open_cache
-from search.progress.stages import Stages
 from search.rounds.families import ALL, requested_families
 from search.settings import SearchSettings
 from search.storage.lock import claimed, refuse_existing

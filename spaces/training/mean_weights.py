@@ -8,12 +8,16 @@ Moving statistics of batch normalisation are averaged like weights.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from spaces.training.family import Fitted, Learner
 
 
-def fitted_mean(learner: Learner, *, epochs: int, window: int) -> Fitted:
+def fitted_mean(
+    learner: Learner, *, epochs: int, window: int, on_epoch: Callable[[int], None] = lambda _: None
+) -> Fitted:
     """Train a new learner with one fold; return the network with the mean weights of its last epochs.
 
     Parameters
@@ -24,6 +28,8 @@ def fitted_mean(learner: Learner, *, epochs: int, window: int) -> Fitted:
         Number of epochs to train.
     window : int
         Number of last epochs whose weights are averaged; 1 returns the network of the last epoch.
+    on_epoch : callable
+        Called with the number of epochs that are done after each of them.
 
     Returns
     -------
@@ -34,6 +40,7 @@ def fitted_mean(learner: Learner, *, epochs: int, window: int) -> Fitted:
     n_averaged = min(window, epochs)
     for epoch in range(epochs):
         learner.run_epoch(epoch)
+        on_epoch(epoch + 1)
         if n_averaged > 1 and epochs - n_averaged <= epoch:
             weights = learner.fitted().model.get_weights()
             # Frozen weights stay bit-identical, because sums of a few equal floats are exact in float64.

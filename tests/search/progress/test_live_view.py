@@ -16,10 +16,9 @@ from rich.console import Console
 from data.dataset.scores import Metric
 from data.io.activity import report_activity, shown_in
 from data.io.folder import Folder
-from search.progress import search_view, stages
+from search.progress import search_view
 from search.progress.live_view import LiveView
 from search.progress.search_view import SearchView
-from search.progress.stages import Stages
 from search.progress.state import FamilyProgress
 
 
@@ -183,18 +182,3 @@ def test_long_steps_are_shown(tmp_path: Path, text: io.StringIO) -> None:
         for _ in range(2):
             live.on_step_begin(1, [waiting])  # type: ignore[list-item]
     assert text.getvalue() == "80 of 300 pictures\n"
-
-
-@pytest.mark.parametrize("terminal", [True, False])
-def test_stages_before_the_first_trial(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
-    monkeypatch.setattr(stages, "err", lambda: console)
-    with Stages() as stage:
-        stage("Reading the data")
-        stage("Starting Ray")
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
-    assert "Starting Ray ..." in text or terminal
-    assert (text == "Reading the data ...\nStarting Ray ...\n") != terminal
-    # Another live view can be drawn afterwards.
-    console.status("next").start()
