@@ -6,34 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from data.dataset.choice_correction import MAX_TRIALS, Corrected
+from data.dataset.choice_correction import MAX_TRIALS
 from data.dataset.scores import Metric
 from results.evaluation.groups import groups_by_track
 from results.evaluation.trials import Trial
-from search.storage.choice import correct_choice
+from search.storage.choice import CorrectedChoice, correct_choice
 from search.storage.predictions import Candidate, candidates_of
 
 
-@dataclass(frozen=True)
-class ChoiceCorrection:
+@dataclass(frozen=True, kw_only=True)
+class ChoiceCorrection(CorrectedChoice):
     """The corrected score of a best trial, as numbers and as text.
 
     Attributes
     ----------
-    corrected : Corrected
-        Raw and corrected score, by the metric of the runs.
     n_ranked : int
         Number of scored trials from which the best was selected.
-    n_unread : int
-        Number of trials among the best `MAX_TRIALS` whose predictions are missing or unreadable.
-    n_tracks : int or None
-        Number of tracks that all trials validated, if some trials validated more; else None.
     """
 
-    corrected: Corrected
     n_ranked: int
-    n_unread: int
-    n_tracks: int | None = None
 
     def record(self) -> dict[str, Any]:
         """Return the content for JSON; scores by the metric of the runs, accuracies from 0 to 1."""
@@ -95,9 +86,7 @@ def correct_best(
     choice = correct_choice(candidates, group_of, metric=metric)
     if choice is None:
         return None
-    return ChoiceCorrection(
-        choice.corrected, n_ranked=n_ranked, n_unread=choice.n_unread, n_tracks=choice.n_tracks
-    )
+    return ChoiceCorrection(**vars(choice), n_ranked=n_ranked)
 
 
 def correct_run(trial: Trial) -> ChoiceCorrection | None:

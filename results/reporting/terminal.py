@@ -11,12 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from data.console import out
+from data.dataset.intervals import accuracy_interval
+from data.dataset.track_groups import TrackGroups
 from data.errors import RunError
 from data.io.sparkline import sparkline
 from results.evaluation.descriptions import source, split
+from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.predictions import OutOfFoldPredictions
 from results.evaluation.trials import Trial
 from results.ranking.table import SYNTHETIC
+from search.storage.predictions import PredictionReader
 from search.storage.run_folder import RunFolder, last_words
 
 _PIPE_WIDTH = 160
@@ -74,6 +78,7 @@ def print_trial(trial: Trial) -> None:
         ("family", trial.info.family),
         ("status", trial.status),
         ("val accuracy", accuracy),
+        *_of_all_folds(trial),
         ("val loss", f"{row['val_loss']:.3f}"),
         ("val macro F1", f"{row['val_macro_f1']:.3f}"),
         ("train accuracy", f"{100 * row['train_accuracy']:.1f} %"),
@@ -94,6 +99,22 @@ def print_trial(trial: Trial) -> None:
         console.print(Text(missing))
     if trial.info.cache.synthetic:
         console.print(Text(SYNTHETIC))
+
+
+def _of_all_folds(trial: Trial) -> list[tuple[str, str]]:
+    """Return the accuracy over all folds of a hold-out's best trial, if it was trained on them."""
+    info = trial.info
+    whole = PredictionReader().read_all_folds(trial.run, trial.trial_id, info.classes, trial.best_epoch)
+    if whole is None:
+        return []
+    right = whole.probabilities.argmax(axis=1) == whole.truth
+    groups = track_groups(whole.track_id, groups_by_track(trial.run))
+    bounds = accuracy_interval(right, groups or TrackGroups.independent(len(right)))
+    low, high = (100 * float(bound) for bound in bounds)
+    text = (
+        f"{100 * right.mean():.1f} % [{100 * float(low):.1f}, {100 * float(high):.1f}], {len(right)} tracks"
+    )
+    return [("on all folds", text)]
 
 
 def print_failed_trial(name: str, status: str, config: dict[str, Any], error: str) -> None:

@@ -10,8 +10,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-import soxr  # noqa: F401
-
 from data.analysis.stft import mel_bank
 from data.errors import HarnessError
 from results.model.reader import ModelInputs, Reader
@@ -115,6 +113,7 @@ class AnalysisPool:
 
 
 def _import_libraries() -> None:
+    import soxr  # noqa: F401
     from scipy import fft  # noqa: F401
 
     mel_bank(22050, 2048, 128, 0.0, 11025.0)

@@ -26,7 +26,7 @@ _READERS = 8
 """Files of a bucket that are read at the same time; on a disk, threads cost more than they gain."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CorrectedChoice:
     """The corrected score of a best trial, and what it rests on.
 
@@ -95,7 +95,7 @@ def correct_choice(
     ]
     first = available[0][0]
     return CorrectedChoice(
-        correct_for_choice(
+        corrected=correct_for_choice(
             choices, first.truth[rows[0]], groups, n_classes=len(used[0].classes), metric=metric, seed=seed
         ),
         n_unread=len(used) - len(available),

@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from results.reporting.terminal import curve_line
 from results.show import main
+from search.storage.predictions import all_folds_name
 from tests.support.runs import write_judgement, write_scores
 
 
@@ -58,6 +59,17 @@ def test_a_search_over_several_families_is_shown_with_the_best_of_all(tmp_path: 
     result = run("all:1", "--runs", str(tmp_path))
     assert result.exit_code == 2
     assert "name one of all-features_mlp:1, all-melspec_cnn:1" in result.stderr
+
+
+def test_the_score_of_a_trial_that_was_trained_on_all_folds_is_shown_too(tmp_path: Path) -> None:
+    run_folder = write_scores(tmp_path, "cnn", [0.8], family="melspec_cnn")
+    write_judgement(run_folder, "t0", 80)
+    assert "on all folds" not in run("cnn:0", "--runs", str(tmp_path)).stdout
+    write_judgement(run_folder, all_folds_name("t0"), 70)
+    result = run("cnn:0", "--runs", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    (line,) = (line for line in result.stdout.splitlines() if "on all folds" in line)
+    assert "70.0 % [60.4, 78.1], 100 tracks" in line
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_raw_and_corrected_scores_are_of_the_same_tracks(
     write_scores(tmp_path, "a", [0.5, 0.6])
     (board,) = boards(str(tmp_path))[0]
     scores = Corrected(metric, 0.65, 0.55, n_trials=2, n_configurations=2, epochs=False)
-    correction = ChoiceCorrection(scores, n_ranked=2, n_unread=0, n_tracks=n_tracks)
+    correction = ChoiceCorrection(corrected=scores, n_ranked=2, n_unread=0, n_tracks=n_tracks)
     answered = answer(replace(board, correction=correction, metric=metric))
     assert said in answered.sentence
     kinds = [mark.kind for mark in answered.marks]
