@@ -29,12 +29,11 @@ def harmonic_percussive(y: np.ndarray, spectrum: Spectrum) -> tuple[np.ndarray, 
     harmonic, percussive : ndarray of float32, shape (n,)
         The parts; both are zero after the last whole hop.
     """
-    S = spectrum.magnitude
-    harmonic = median_down_columns(S)
-    percussive = median_down_columns(np.ascontiguousarray(S.T)).T
+    harmonic = median_down_columns(spectrum.magnitude)
+    percussive = median_down_columns(spectrum.magnitude_by_bin).T
     masked = np.empty_like(spectrum.D)
     # In pieces that fit in the cache of a core.
-    for start in range(0, len(S), _ROWS):
+    for start in range(0, len(masked), _ROWS):
         rows = slice(start, start + _ROWS)
         mask = np.square(harmonic[rows])
         total = np.square(percussive[rows])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from data.analysis.embeddings import segment_vectors
 from data.analysis.feature_names import FEATURES
@@ -225,7 +226,7 @@ def of_file(
         windows = _windows(requested, kind).model_copy(update={"overlap": 0.0})
         requested = requested.model_copy(update={"segment_seconds": windows.seconds, kind: windows})
     # One thread, as during preparation: the order of additions, and so the rounding, depends on it.
-    with threadpool_limits(1):
+    with _thread_pools().limit(limits=1):
         analysis = analyse(
             path,
             requested,
@@ -240,6 +241,12 @@ def of_file(
     if len(kinds) == 1:
         return analysis.inputs[kind], start_s
     return np.concatenate([analysis.inputs[name].astype(np.float32) for name in kinds], axis=1), start_s
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    """Thread pools of the loaded libraries, listed once because that takes milliseconds."""
+    return ThreadpoolController()
 
 
 def row_seconds(parameters: Parameters, kind: Kind) -> float:

@@ -60,6 +60,11 @@ class Spectrum:
         return np.sqrt(self.power)
 
     @cached_property
+    def magnitude_by_bin(self) -> np.ndarray:
+        """Magnitude with one row per bin, float32, shape (1 + n_fft // 2, n_frames), in its own memory."""
+        return np.ascontiguousarray(self.magnitude.T)
+
+    @cached_property
     def frequencies(self) -> np.ndarray:
         """Centre frequencies of the bins in Hz, float64, shape (1 + n_fft // 2,)."""
         return np.fft.rfftfreq(self.n_fft, 1 / self.sr)
