@@ -87,8 +87,8 @@ def _rolloff(spectrum: Spectrum) -> np.ndarray:
     """Frequency in Hz below which 85 % of a frame's magnitude lies."""
     # One addition per bin for all frames: equal to np.cumsum, which adds one value after the other.
     cumulative = spectrum.magnitude_by_bin.copy()
-    for below, here in pairwise(cumulative):
-        here += below
+    for previous, row in pairwise(cumulative):
+        row += previous
     lower = cumulative < _ROLLOFF * cumulative[-1]
     return spectrum.frequencies[lower.view(np.uint8).sum(axis=0, dtype=np.int32)]
 

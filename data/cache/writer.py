@@ -103,8 +103,8 @@ def write_features(
         if frame.empty:
             raise CacheError(f"{uri}: the table of {name} has no rows")
     folder = Folder.at(uri)
-    given = {GIVEN_GROUP: pa.string(), GIVEN_SPLIT: pa.string()}
-    schema = pa.schema([*manifest_schema(), *given.items()])
+    optional_columns = {GIVEN_GROUP: pa.string(), GIVEN_SPLIT: pa.string()}
+    schema = pa.schema([*manifest_schema(), *optional_columns.items()])
     manifest = manifest if GIVEN_SPLIT in manifest else manifest.assign(**{GIVEN_SPLIT: None})
     table = pa.Table.from_pandas(manifest, schema=schema, preserve_index=False)
     collection = collection_fingerprint([table.sort_by("track_id")])

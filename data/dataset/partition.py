@@ -71,7 +71,7 @@ def given_split(
 ) -> GivenSplit:
     """Split tracks by a given partition; deal what it leaves open.
 
-    Without ``valid`` and numbered folds, the training tracks are dealt into folds. Without those and
+    Without ``valid`` and numbered folds, the training tracks are divided into folds. Without those and
     ``test``, a test set is locked away too.
 
     Parameters
@@ -87,7 +87,7 @@ def given_split(
     default_folds, default_test_fraction : number
         Used where the user requests nothing and the partition leaves it open.
     seed : int
-        Seed of the shuffling of tracks that are dealt.
+        Seed of the shuffling of tracks that are divided.
 
     Raises
     ------

@@ -156,9 +156,9 @@ def side_by_side(
     for with_gpus in range(most, 0, -1):
         left, without = with_gpus, 0
         for node in nodes:
-            here = min(left, _fit(node, {"CPU": cpus, "GPU": gpus}))
-            left -= here
-            without += _times(node.get("CPU", 0.0) - here * cpus, "CPU", cpus)
+            on_node = min(left, _fit(node, {"CPU": cpus, "GPU": gpus}))
+            left -= on_node
+            without += _times(node.get("CPU", 0.0) - on_node * cpus, "CPU", cpus)
         if without > 0:
             return with_gpus, without if wanted is None else min(without, wanted - with_gpus)
     return 0, 0

@@ -24,9 +24,9 @@ def prepared(audio: Path, cache: Path, *options: object) -> Result:
     return result
 
 
-def assert_same(found: Path, wanted: Path) -> None:
+def assert_same(cache: Path, expected: Path) -> None:
     """Two caches hold the same; matrix products may round differently from one run to the next."""
-    first, second = Cache.open(found), Cache.open(wanted)
+    first, second = Cache.open(cache), Cache.open(expected)
     assert first.info.fingerprint == second.info.fingerprint
     for key in ("track_id", "segment", "label", "group"):
         assert getattr(first.features, key).tolist() == getattr(second.features, key).tolist()
