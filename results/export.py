@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from data.console import Command
+from data.dataset.scores import COLUMNS, METRIC_WORDS, merit
 from data.errors import RunError, SettingsError
 from data.io.command_names import command_name
 from data.io.stages import Stages
@@ -267,11 +268,12 @@ def _comparable(ranked: Sequence[Board], runs: str, cache: str | None) -> tuple[
             f" {left_out}.",
             err=True,
         )
-    best_board = max(boards, key=lambda board: board.entries[0].val_accuracy)
+    metric = boards[0].metric if len({board.metric for board in boards}) == 1 else "accuracy"
+    best_board = max(boards, key=lambda board: merit(getattr(board.entries[0], COLUMNS[metric]), metric))
     if len(boards) > 1:
         click.echo(
             "Warning: the data is the same, but the runs use different splits;"
-            f" {best_board.entries[0].name} has the highest accuracy.",
+            f" {best_board.entries[0].name} has the best {METRIC_WORDS[metric]}.",
             err=True,
         )
     return best_board, sum(board.ranked for board in boards)

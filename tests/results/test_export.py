@@ -45,6 +45,17 @@ def test_the_best_trial_of_all_runs_is_the_default(runs: Path, tmp_path: Path) -
     assert "The validation accuracy selected this trial among 7," in card
 
 
+def test_the_best_of_different_splits_is_chosen_by_the_metric_of_the_runs(tmp_path: Path) -> None:
+    for name, accuracy, loss in (("accurate", 0.8, 0.9), ("calibrated", 0.7, 0.6)):
+        settings = {"searcher": "tpe", "scheduler": "asha", "metric": "log_loss"}
+        written = write_scores(tmp_path, name, [accuracy], settings=settings, split_fingerprint=name)
+        trials = written.trials().assign(val_loss=loss)
+        written.write_tables(trials, written.history())
+    result = run("--runs", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert "the runs use different splits; calibrated:0 has the best log loss" in result.stderr
+    assert "Training calibrated:0" in result.stderr
+
+
 def test_a_renamed_run_is_exported(runs: Path, tmp_path: Path) -> None:
     for name in ("again", "untested"):
         shutil.rmtree(runs / name)
