@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,13 @@ from data.dataset.track_groups import TrackGroups
 from data.errors import HarnessError
 from search.storage.choice import CorrectedChoice, correct_choice
 from search.storage.columns import config_of
-from search.storage.predictions import Candidate, PredictionReader, candidates_of
+from search.storage.predictions import (
+    Candidate,
+    PredictionReader,
+    Predictions,
+    candidates_of,
+    scores_on_common,
+)
 from search.storage.ranking import scored
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
@@ -73,9 +78,9 @@ class JudgedTrial:
         return f"{self.run}:{self.number}"
 
     @property
-    def merit(self) -> float:
-        """The score as a number that is greater for better trials."""
-        return merit(self.score, self.metric)
+    def predictions(self) -> Predictions:
+        """The predictions alone."""
+        return Predictions(self.track_id.tolist(), self.truth, self.probabilities)
 
     @property
     def right(self) -> np.ndarray:
@@ -149,33 +154,11 @@ def in_order(trials: Sequence[JudgedTrial]) -> list[JudgedTrial]:
     """Order trials, best first: by their scores, or on the tracks that all validated if these differ."""
     if not trials:
         return []
-    common = tracks_of_all(trials)
-    if not len(common) or all(len(trial.track_id) == len(common) for trial in trials):
-        return sorted(trials, key=lambda trial: -trial.merit)
-    merits = merits_on(common, trials)
+    scores, n_common = scores_on_common([trial.predictions for trial in trials], trials[0].metric)
+    if not n_common or all(len(trial.track_id) == n_common for trial in trials):
+        scores = [trial.score for trial in trials]
+    merits = np.array([merit(value, trials[0].metric) for value in scores])
     return [trials[number] for number in np.argsort(-merits, kind="stable")]
-
-
-def tracks_of_all(trials: Sequence[JudgedTrial]) -> np.ndarray:
-    """Return the tracks that all trials validated, str, sorted."""
-    return reduce(np.intersect1d, [trial.track_id for trial in trials])
-
-
-def merits_on(tracks: np.ndarray, trials: Sequence[JudgedTrial]) -> np.ndarray:
-    """Score trials on some tracks, by the metric of their runs.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_trials,)
-        Greater for better trials.
-    """
-    rows = [np.isin(trial.track_id, tracks) for trial in trials]
-    return np.array(
-        [
-            merit(score(trial.probabilities[row], trial.truth[row]).value(trial.metric), trial.metric)
-            for trial, row in zip(trials, rows, strict=True)
-        ]
-    )
 
 
 def _judged(run: RunFolder, info: RunInfo, rows: pd.DataFrame) -> Iterator[JudgedTrial | None]:

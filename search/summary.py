@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.dataset.paired_tests import Paired
-from data.dataset.scores import COLUMNS, METRIC_WORDS, Metric, difference_text, score_text, sign
+from data.dataset.scores import COLUMNS, METRIC_WORDS, Metric, difference_text, score_text
 from data.io.command_names import command_name
 from search.judgement import (
     JudgedTrial,
@@ -17,10 +17,9 @@ from search.judgement import (
     corrected_best,
     family_winner,
     in_order,
-    merits_on,
-    tracks_of_all,
 )
 from search.storage.choice import CorrectedChoice
+from search.storage.predictions import scores_on_common
 from search.storage.ranking import scored
 from search.storage.run_folder import RunFolder, first_failure
 from search.storage.run_info import RunInfo
@@ -105,16 +104,15 @@ def _has_trials(run: RunFolder) -> bool:
 
 def _order_lines(winners: Sequence[JudgedTrial]) -> list[str]:
     """Say on which tracks families were compared, if these are not all that each validated."""
-    common = tracks_of_all(winners)
-    if not len(common) or all(len(winner.track_id) == len(common) for winner in winners):
-        return []
     metric = winners[0].metric
-    scores = ", ".join(
-        f"{winner.run} {score_text(sign(metric) * value, metric)}"
-        for winner, value in zip(winners, merits_on(common, winners), strict=True)
+    scores, n_common = scores_on_common([winner.predictions for winner in winners], metric)
+    if not n_common or all(len(winner.track_id) == n_common for winner in winners):
+        return []
+    by_run = ", ".join(
+        f"{winner.run} {score_text(value, metric)}" for winner, value in zip(winners, scores, strict=True)
     )
     return [
-        f"Families are ordered by their best trials on the {len(common)} tracks that all validated: {scores}."
+        f"Families are ordered by their best trials on the {n_common} tracks that all validated: {by_run}."
     ]
 
 

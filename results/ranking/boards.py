@@ -28,7 +28,7 @@ from results.ranking.comparable import (
     read_runs,
 )
 from results.ranking.entries import MAX_CANDIDATES, Board, Entry, FamilyOrder
-from search.storage.predictions import Candidate, PredictionReader, common_tracks
+from search.storage.predictions import Candidate, PredictionReader, scores_on_common
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
 
@@ -257,15 +257,12 @@ def _family_order(ranking: _Ranking, rows_of: Mapping[str, Sequence[int]]) -> Fa
             predictions[family] = whole
             value = score(whole.probabilities, whole.truth).value(metric)
             of_all_folds[family] = (value, len(whole.track_id))
-    common, common_rows = common_tracks(predictions.values())
-    scores = {
-        family: score(each.probabilities[row], each.truth[row]).value(metric)
-        for (family, each), row in zip(predictions.items(), common_rows, strict=True)
-    }
+    common_scores, n_common = scores_on_common(list(predictions.values()), metric)
+    scores = dict(zip(predictions, common_scores, strict=True))
     in_order = sorted(scores, key=lambda family: -merit(scores[family], metric))
     return FamilyOrder(
         {family: scores[family] for family in in_order},
-        len(common),
+        n_common,
         {family: n_validated[family] for family in in_order},
         metric,
         of_all_folds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from data.dataset.epoch_predictions import SUFFIX, read_epochs
+from data.dataset.scores import Metric, score
 from data.errors import CacheError, RunError
 from search.storage.ranking import scored
 from search.storage.run_folder import RunFolder, require_epoch
@@ -194,3 +196,30 @@ def common_tracks(predictions: Iterable[Predictions]) -> tuple[list[str], list[n
         row_of = {track: row for row, track in enumerate(tracks)}
         rows[id(tracks)] = np.array([row_of[track] for track in common], dtype=np.int64)
     return common, [rows[id(tracks)] for tracks in lists]
+
+
+def scores_on_common(predictions: Sequence[Predictions], metric: Metric) -> tuple[list[float], int]:
+    """Score trials on the tracks that all of them validated.
+
+    Parameters
+    ----------
+    predictions : sequence of Predictions
+        One per trial, at least one.
+    metric : str
+        The metric.
+
+    Returns
+    -------
+    scores : list of float
+        One per trial; NaN if they have no track in common.
+    n_tracks : int
+        Number of common tracks.
+    """
+    common, rows = common_tracks(predictions)
+    if not common:
+        return [math.nan] * len(predictions), 0
+    scores = [
+        score(each.probabilities[row], each.truth[row]).value(metric)
+        for each, row in zip(predictions, rows, strict=True)
+    ]
+    return scores, len(common)

@@ -9,9 +9,11 @@ from data.dataset.epoch_predictions import EpochPredictions
 from data.errors import RunError
 from search.storage.predictions import (
     PredictionReader,
+    Predictions,
     candidates_of,
     common_tracks,
     read_epoch_predictions,
+    scores_on_common,
 )
 from search.storage.run_folder import RunFolder
 from tests.support.runs import write_judgement, write_scores
@@ -85,3 +87,15 @@ def test_candidates_are_in_order(run: RunFolder) -> None:
     candidates = candidates_of(run, run.info(), run.trials())
     assert [candidate.name for candidate in candidates] == ["mine:1", "mine:2", "mine:0"]
     assert candidates[0].best_epoch == 3
+
+
+def test_trials_are_scored_on_the_tracks_that_all_validated() -> None:
+    truth, right = np.array([0, 1, 0, 1]), np.eye(2)
+    first = Predictions(["a", "b", "c", "d"], truth, right[[0, 1, 1, 1]])
+    second = Predictions(["c", "d", "e", "f"], truth, right[[1, 1, 1, 1]])
+    scores, n_tracks = scores_on_common([first, second], "accuracy")
+    assert (scores, n_tracks) == ([0.5, 0.5], 2)
+    other = Predictions(["x"], truth[:1], right[[0]])
+    scores, n_tracks = scores_on_common([first, other], "accuracy")
+    assert np.isnan(scores).all()
+    assert n_tracks == 0
