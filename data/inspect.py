@@ -153,7 +153,8 @@ def _table(content: dict[str, Any]) -> Table:
         table.add_row(title, _some(tracks))
     if content["leak"] is not None:
         table.add_row(
-            "would leak", f"{content['leak']:.1%} of validation tracks, in five folds that ignore groups"
+            "would leak",
+            f"{100 * content['leak']:.1f} % of validation tracks, in five folds that ignore groups",
         )
     table.add_row("fingerprint", content["fingerprint"])
     return table

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.dataset.paired_tests import Paired
-from data.dataset.scores import COLUMNS, METRIC_WORDS, Metric, difference_text, score_text
+from data.dataset.scores import COLUMNS, METRIC_WORDS, Metric, difference_text, interval_text, score_text
 from data.io.command_names import command_name
 from search.judgement import (
     JudgedTrial,
@@ -129,10 +129,9 @@ def _best_lines(run: RunFolder, info: RunInfo, searched: Sequence[RunFolder] = (
         score = score_text(float(row[COLUMNS[info.metric]]), info.metric)
         words = METRIC_WORDS[info.metric]
         return [f"Best validation {words} {score}{marked}, without stored predictions; {tracks}."]
-    low, high = best.interval()
     choice = corrected_best(run, [other for other in searched if other.name != run.name])
     text = f"Best: {best.name}, validation {METRIC_WORDS[best.metric]} {score_text(best.score, best.metric)}"
-    text += f" [{score_text(low, best.metric)}, {score_text(high, best.metric)}]{marked}"
+    text += f" {interval_text(*best.interval(), best.metric)}{marked}"
     text += _on_all_folds(best, family_winner(run))
     if choice is not None:
         corrected = choice.corrected
@@ -193,8 +192,8 @@ def _family_line(
         return f"  {info.family}: no trial has ended"
     if best is None:
         return f"  {info.family}: no trial has a score; {first_failure(run.trials())}"
-    low, high = (score_text(bound, best.metric) for bound in best.interval())
-    text = f"  {info.family}: {score_text(best.score, best.metric)} [{low}, {high}] by {best.name}, "
+    interval = interval_text(*best.interval(), best.metric)
+    text = f"  {info.family}: {score_text(best.score, best.metric)} {interval} by {best.name}, "
     text += f"{len(run.trials())} trials, {len(best.track_id)} tracks validated"
     text += _on_all_folds(best, winner)
     return text + (f"; stopped: {stopped[info.family]}" if info.family in stopped else "")
@@ -204,9 +203,9 @@ def _on_all_folds(best: JudgedTrial, winner: JudgedTrial | None) -> str:
     """State the score on all tracks of a hold-out trial that was trained on all folds; else nothing."""
     if winner is None or len(winner.track_id) == len(best.track_id):
         return ""
-    low, high = (score_text(bound, winner.metric) for bound in winner.interval())
     score = score_text(winner.score, winner.metric)
-    return f"; trained on all folds: {score} [{low}, {high}] of {len(winner.track_id)}"
+    interval = interval_text(*winner.interval(), winner.metric)
+    return f"; trained on all folds: {score} {interval} of {len(winner.track_id)}"
 
 
 def _warm_start_lines(info: RunInfo) -> list[str]:

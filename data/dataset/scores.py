@@ -85,7 +85,12 @@ def merit(value: float, metric: Metric) -> float:
 
 def score_text(value: float, metric: Metric) -> str:
     """Format a score for messages: in percent, but a log loss as a number."""
-    return f"{value:.3f}" if metric == "log_loss" else f"{value:.1%}"
+    return f"{value:.3f}" if metric == "log_loss" else f"{100 * value:.1f} %"
+
+
+def interval_text(low: float, high: float, metric: Metric) -> str:
+    """Format the interval of a score, without its unit."""
+    return f"[{low:.3f}, {high:.3f}]" if metric == "log_loss" else f"[{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def difference_text(difference: float, low: float, high: float, metric: Metric) -> str:

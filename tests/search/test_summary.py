@@ -89,9 +89,11 @@ def test_the_best_trial_with_interval_and_paired_difference(tmp_path: Path) -> N
 
     lines = run_lines(run)
     assert lines[0] == "Run night run: 4 trials (3 COMPLETE, 1 FAIL)."
-    assert lines[1].startswith(f"Best: night run:1, validation accuracy 80.0% [{low:.1%}, {high:.1%}]; ")
+    assert lines[1].startswith(
+        f"Best: night run:1, validation accuracy 80.0 % [{100 * low:.1f}, {100 * high:.1f}]; "
+    )
     assert lines[1].endswith("% after correction for choosing among 3 trials.")
-    assert lines[2].startswith("BASELINE 50.0%; difference in accuracy +30.0 points [+")
+    assert lines[2].startswith("BASELINE 50.0 %; difference in accuracy +30.0 points [+")
     assert lines[2].endswith("; 150 tracks validated, 30 in the locked test set.")
     assert lines[3] == "Settings: units=17"
     # The commands can be pasted.
@@ -108,7 +110,7 @@ def test_the_best_trial_with_interval_and_paired_difference(tmp_path: Path) -> N
 
 def test_too_few_tracks_are_reported(tmp_path: Path) -> None:
     line = run_lines(write_run(tmp_path, "close", [110, 112]))[2]
-    assert line.startswith("BASELINE 73.3%; difference in accuracy +1.3 points [-")
+    assert line.startswith("BASELINE 73.3 %; difference in accuracy +1.3 points [-")
     assert "150 tracks are too few to tell the two apart (p = " in line
     baseline = run_lines(write_run(tmp_path, "none", [112, 110]))
     assert baseline[2].startswith("No trial is better than the BASELINE, none:0;")
@@ -156,10 +158,10 @@ def test_differences_are_by_the_metric_of_the_run(tmp_path: Path) -> None:
     trials["val_macro_f1"] = [0.4, 0.8]
     macro.write_tables(trials, macro.history())
     lines = run_lines(macro)
-    assert lines[1].startswith("Best: macro:1, validation macro F1 80.0% [")
-    assert lines[2].startswith("BASELINE 40.0%; difference in macro F1 +40.")
+    assert lines[1].startswith("Best: macro:1, validation macro F1 80.0 % [")
+    assert lines[2].startswith("BASELINE 40.0 %; difference in macro F1 +40.")
     (macro.folder / "predictions").remove("id1.parquet")
-    assert run_lines(macro)[1].startswith("Best validation macro F1 80.0%, without stored predictions")
+    assert run_lines(macro)[1].startswith("Best validation macro F1 80.0 %, without stored predictions")
 
 
 def test_trials_on_different_tracks_are_ordered_on_those_of_all(tmp_path: Path) -> None:
@@ -203,13 +205,13 @@ def test_the_last_lines_of_several_families_compare_them_on_common_tracks(tmp_pa
     )
     write_record(tmp_path, record)
     lines = search_lines(FamilySearch("night", str(tmp_path)))
-    assert lines[1].startswith("  features_mlp: 73.3% [")
-    assert lines[2].startswith("  melspec_cnn: 96.7% [")
+    assert lines[1].startswith("  features_mlp: 73.3 % [")
+    assert lines[2].startswith("  melspec_cnn: 96.7 % [")
     assert lines[3] == (
         "Families are ordered by their best trials on the 30 tracks that all validated:"
-        " night-features_mlp 100.0%, night-melspec_cnn 96.7%."
+        " night-features_mlp 100.0 %, night-melspec_cnn 96.7 %."
     )
-    assert lines[4].startswith("Best: night-features_mlp:1, validation accuracy 73.3% [")
+    assert lines[4].startswith("Best: night-features_mlp:1, validation accuracy 73.3 % [")
     assert "on the 30 tracks that all trials validated, " in lines[4]
     assert lines[4].endswith("% after correction for choosing among 5 trials.")
     assert "Against night-melspec_cnn:1: +3.3 points [" in lines[7]

@@ -50,13 +50,14 @@ def test_80_columns_show_the_families_and_the_running_trials() -> None:
     assert lines[0].endswith("7 trials; 12:34 passed of 1:00:00, 47:26 left")
     assert lines[1].split() == ["family", "trials", "best", "accuracy", "trial", "state", "best", "so", "far"]
     softmax = lines[2].split()
-    assert softmax[:5] == ["softmax", "5", "70.0%", "night-softmax:2", "training"]
-    assert softmax[5] == "▁▃███"
-    assert lines[3].split()[:5] == ["weak_softmax", "2", "22.0%", "night-weak_softmax:1", "stopped"]
+    assert softmax[:6] == ["softmax", "5", "70.0", "%", "night-softmax:2", "training"]
+    assert softmax[6] == "▁▃███"
+    weak = lines[3].split()
+    assert weak[:6] == ["weak_softmax", "2", "22.0", "%", "night-weak_softmax:1", "stopped"]
     assert lines[4].split() == ["melspec_cnn", "0", "-", "waiting"]
     assert lines[5].split() == ["trial", "status", "epoch", "accuracy", "by", "epoch"]
     trials = [text.split() for text in lines[6:]]
-    assert trials[0] == ["night-softmax:5", "RUNNING", "7/30", "35.0%", "▁▂▃▅▆▇█"]
+    assert trials[0] == ["night-softmax:5", "RUNNING", "7/30", "35.0", "%", "▁▂▃▅▆▇█"]
     assert [row[1] for row in trials].count("RUNNING") == 8
     # Then the best of those that ended.
     assert [row[0] for row in trials[8:]] == [f"night-softmax:{number}" for number in (2, 4, 1, 0)] + [
@@ -87,9 +88,9 @@ def test_long_names_are_shortened_where_they_do_not_fit() -> None:
     progress.end("a", line(17, 0.7))
     frame = Frame(title=search, passed=1.0, left=None)
     narrow, wide = drawn([progress], 70, frame=frame), drawn([progress], 140, frame=frame)
-    assert narrow[2].split()[3] == ":17"
+    assert narrow[2].split()[4] == ":17"
     assert narrow[4].split()[0] == "embedding_mlp:17"
-    assert wide[2].split()[5] == f"{search}-embedding_mlp:17"
+    assert wide[2].split()[6] == f"{search}-embedding_mlp:17"
 
 
 def test_a_log_loss_is_a_number_and_lower_is_better() -> None:

@@ -64,10 +64,10 @@ def test_a_pipe_gets_one_unwrapped_line_per_ended_trial(tmp_path: Path, text: io
         # Tune may report an end twice.
         live.on_trial_error(1, trials, dead)
     assert text.getvalue().splitlines() == [
-        "night:0 COMPLETE after 30 epochs: 71.0%; best 71.0% (night:0); 1/4 trials; 0:00 left",
-        "night:1 PRUNED after 1 epoch: 52.0%; best 71.0% (night:0); 2/4 trials; 0:00 left",
-        "night:2 OOM after 9 epochs: no score; best 71.0% (night:0); 3/4 trials; 0:00 left",
-        "night:3 FAIL after 2 epochs: no score; best 71.0% (night:0); 4/4 trials; 0:00 left",
+        "night:0 COMPLETE after 30 epochs: 71.0 %; best 71.0 % (night:0); 1/4 trials; 0:00 left",
+        "night:1 PRUNED after 1 epoch: 52.0 %; best 71.0 % (night:0); 2/4 trials; 0:00 left",
+        "night:2 OOM after 9 epochs: no score; best 71.0 % (night:0); 3/4 trials; 0:00 left",
+        "night:3 FAIL after 2 epochs: no score; best 71.0 % (night:0); 4/4 trials; 0:00 left",
     ]
 
 
@@ -77,7 +77,7 @@ def test_the_time_left_is_that_of_the_whole_budget(tmp_path: Path, text: io.Stri
     with view:
         live.on_trial_complete(1, [], trial(0, 0.5, 3, "COMPLETE"))
     assert text.getvalue() == (
-        "night:0 COMPLETE after 3 epochs: 50.0%; best 50.0% (night:0); 1 trial; 50:00 left\n"
+        "night:0 COMPLETE after 3 epochs: 50.0 %; best 50.0 % (night:0); 1 trial; 50:00 left\n"
     )
 
 
@@ -107,7 +107,7 @@ def test_earlier_sessions_are_shown_first(tmp_path: Path, text: io.StringIO) -> 
         progress.read(study.get_trials())
     with SearchView("night", [progress]):
         pass
-    assert text.getvalue() == ("night: 3 trials so far (2 COMPLETE, 1 FAIL); best 80.0% (night:1)\n")
+    assert text.getvalue() == ("night: 3 trials so far (2 COMPLETE, 1 FAIL); best 80.0 % (night:1)\n")
     assert progress.curve == [0.5, 0.8, 0.8]
     assert progress.missing == 5
 
@@ -127,10 +127,10 @@ def test_the_leader_of_several_families_is_named(tmp_path: Path, text: io.String
         lives[0].on_trial_complete(2, [], trial(1, 0.6, 3, "COMPLETE"))
     lines = text.getvalue().splitlines()
     assert lines[1].endswith(
-        "best 40.0% (night-weak_softmax:0); leader 70.0% (night-softmax:0); 1 trial; 1:00:00 left"
+        "best 40.0 % (night-weak_softmax:0); leader 70.0 % (night-softmax:0); 1 trial; 1:00:00 left"
     )
     assert lines[2] == "weak_softmax gets no more trials: its best is surely below night-softmax:0"
-    assert "; best 70.0% (night-softmax:0); leader 40.0% (night-weak_softmax:0); " in lines[3]
+    assert "; best 70.0 % (night-softmax:0); leader 40.0 % (night-weak_softmax:0); " in lines[3]
     assert (families[1].state, families[1].missing) == ("stopped", 0)
 
 

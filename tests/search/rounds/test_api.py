@@ -106,7 +106,7 @@ def test_the_best_of_a_hold_out_family_is_trained_on_all_folds(
     np.testing.assert_array_equal(winner.probabilities[rows], best.probabilities)
     np.testing.assert_allclose(winner.probabilities.sum(axis=1), 1, rtol=1e-6)
     text = "\n".join(search_lines(search))
-    assert f"; trained on all folds: {winner.score:.1%} [" in text
+    assert f"; trained on all folds: {100 * winner.score:.1f} % [" in text
     assert f"on the {len(reference.track_id)} tracks that both validated" in text
 
     # Nothing is missing, until another trial is the best or the file is gone.
