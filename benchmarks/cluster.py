@@ -38,7 +38,8 @@ def rate(nodes: int) -> float:
     from search import SearchSettings, driver, run_search
     from search.outcomes import COMPLETE
     from search.storage.columns import EPOCH_METRICS
-    from search.tune.trial import SCORE, GenreTrial
+    from search.tune.reports import SCORE
+    from search.tune.trial import GenreTrial
 
     class Sleeper(GenreTrial):
         """Trial that takes a fixed time."""

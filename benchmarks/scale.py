@@ -30,7 +30,7 @@ def no_op_trial(started: Path, workers: int) -> type:
     from search.outcomes import COMPLETE, RUNNING
     from search.storage.columns import EPOCH_METRICS
     from search.storage.rungs import Rungs
-    from search.tune.trial import SCORE, TRIAL_NUMBER
+    from search.tune.reports import SCORE, TRIAL_NUMBER
 
     class NoOpTrial(tune.Trainable):
         """Trial that reports an artificial score at each rung."""

@@ -44,9 +44,10 @@ from search.storage.tables import write_tables
 from search.tune.concurrency import Capacity
 from search.tune.optuna_searcher import TruthfulOptunaSearch
 from search.tune.recorder import SECONDS, Recorder
+from search.tune.reports import SCORE, TRIAL_ID
 from search.tune.schedulers import make_scheduler
 from search.tune.stopper import NO_INPUTS, NO_SPACE, NO_STORAGE, Ending
-from search.tune.trial import SCORE, TRIAL_ID, GenreTrial
+from search.tune.trial import GenreTrial
 
 _STATE = "ray"
 """Folder of Tune's state inside the run's folder."""

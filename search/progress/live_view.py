@@ -14,7 +14,7 @@ from search.outcomes import FAIL, FAILED, OOM, RUNNING, SUSPENDED, status_of
 from search.progress.search_view import SearchView
 from search.progress.state import FamilyProgress, TrialLine
 from search.tune.recorder import killed_for_memory
-from search.tune.trial import EPOCHS, TRIAL_ID, TRIAL_NUMBER
+from search.tune.reports import EPOCHS, TRIAL_ID, TRIAL_NUMBER
 
 
 class LiveView(Callback):

@@ -24,7 +24,8 @@ from search.settings import SearchSettings
 from search.storage.predictions import PredictionReader, all_folds_name
 from search.storage.run_folder import RunFolder
 from search.storage.run_info import RunInfo
-from search.tune.trial import EPOCHS, set_up_device
+from search.tune.reports import EPOCHS
+from search.tune.worker import set_up_device
 from spaces.training.family import Config, Family
 
 _MARGIN = 1.2

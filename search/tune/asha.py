@@ -13,7 +13,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from search.outcomes import FAILED, SUSPENDED
 from search.storage.rungs import Rungs
 from search.storage.study import Curve
-from search.tune.trial import EPOCHS, TRIAL_NUMBER
+from search.tune.reports import EPOCHS, TRIAL_NUMBER
 
 _RUNG = "rung"
 """Key that Ray's scheduler reads as the time of a report: the last rung that the trial has reached."""

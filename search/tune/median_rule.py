@@ -12,7 +12,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from search.outcomes import FAILED
 from search.storage.rungs import Rungs
 from search.storage.study import Curve
-from search.tune.trial import EPOCHS, SCORE, TRIAL_NUMBER
+from search.tune.reports import EPOCHS, SCORE, TRIAL_NUMBER
 
 _MIN_TRIALS = 3
 """Number of other trials that a median needs."""

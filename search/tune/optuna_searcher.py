@@ -20,7 +20,7 @@ from search.outcomes import COMPLETE, FAILED, SUSPENDED
 from search.storage.columns import REPORTED
 from search.storage.journal_backend import Journal
 from search.storage.study import CURVE, FIXED, writable_trial
-from search.tune.trial import SCORE, TRIAL_ID, TRIAL_NUMBER
+from search.tune.reports import SCORE, TRIAL_ID, TRIAL_NUMBER
 
 _Result = TypeVar("_Result")
 

@@ -18,7 +18,7 @@ from search.storage.run_folder import RunFolder
 from search.storage.study import writable_trial
 from search.storage.tables import write_tables
 from search.tune.optuna_searcher import TruthfulOptunaSearch
-from search.tune.trial import TRIAL_NUMBER
+from search.tune.reports import TRIAL_NUMBER
 
 SECONDS = "seconds"
 """Attribute of the study: total duration of the search over all sessions, in seconds."""

@@ -13,7 +13,7 @@ from data.io.folder import is_full
 from search.outcomes import DISK_FULL, INPUTS_CHANGED, SUSPENDED, UNREACHABLE
 from search.storage.run_folder import last_words
 from search.tune.optuna_searcher import TruthfulOptunaSearch
-from search.tune.trial import reported_merit
+from search.tune.reports import reported_merit
 
 TARGET, STAGNATION = "target", "stagnation"
 """Reasons in ``run.json`` for a finished search."""

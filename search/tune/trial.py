@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 import traceback
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 from ray import tune
 
-from data.dataset.epoch_predictions import EpochPredictions
-from data.dataset.score_window import ScoreWindow, window_epochs
-from data.dataset.scores import COLUMNS, PROBABILITY_FLOOR, Metric, merit, score
+from data.dataset.score_window import window_epochs
+from data.dataset.scores import Metric
 from data.dataset.task import Task
 from data.dataset.track_scores import track_probabilities
 from data.errors import HarnessError, RunError
 from data.io.activity import shown_in
 from data.io.folder import is_full
-from search.outcomes import COMPLETE, FAIL, FAILED, OOM, RUNNING
+from search.outcomes import COMPLETE, FAIL, OOM, RUNNING
 from search.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from search.storage.columns import EPOCH_METRICS
 from search.storage.run_folder import RunFolder
 from search.storage.rungs import Rungs
 from search.tune.failures import outcome_of, with_retries
+from search.tune.reports import EPOCHS, SCORE, TRIAL_ID, TRIAL_NUMBER
+from search.tune.trial_record import TrialRecord
+from search.tune.worker import process_bytes, set_up_device
 from spaces.training.family import Family, Learner
-
-TRIAL_NUMBER = "trial_number"
-"""Key in the configuration for the number of the trial in the order of suggestion."""
-TRIAL_ID = "trial_id"
-"""Key in the configuration for the trial's name in the run; Tune renames trials when a search resumes."""
-EPOCHS = "epochs"
-"""Key in the configuration for the trial's horizon, which every family suggests."""
-SCORE = "score"
-"""Key in reports and in rows of their curve: what scheduler and sampler maximise."""
 
 CHECKPOINT_SHARE = 0.02
 """Maximum share of a trial's time for writing checkpoints, for any size of network.
@@ -147,17 +136,18 @@ class GenreTrial(tune.Trainable):
         self._reports_first = False
         self._memory_failures = 0
         self._is_worn_out = False
-        self._epoch = 0
-        self._curve: list[dict[str, float]] = []
-        self._reported = 0
         self._due = time.monotonic() + self._checkpoint_seconds
         self._seconds = 0.0
-        self._best: dict[str, float] = {}
-        self._best_probabilities: np.ndarray | None = None
-        self._predictions_are_saved = False
-        self._epoch_predictions = EpochPredictions(len(self._task.validated))
-        self._window = self._new_window()
+        self._start_record()
         self._learner: Learner | None = None
+
+    def _start_record(self) -> None:
+        self._record = TrialRecord(
+            self._task.track_label[self._task.validated],
+            metric=self._metric,
+            window=window_epochs(self._score_window, int(self._config[EPOCHS])),
+        )
+        self._saved_epoch = 0
 
     def step(self) -> dict[str, Any]:
         """Train until the next rung, until some seconds have passed, or to the end.
@@ -186,17 +176,17 @@ class GenreTrial(tune.Trainable):
                 self._family.release_memory()
         self._seconds += time.monotonic() - started
         if outcome == FAIL and not error:
-            error = f"the loss was not finite in epoch {self._epoch}"
-        curve, self._reported = self._curve[self._reported :], len(self._curve)
+            error = f"the loss was not finite in epoch {self._record.epoch + 1}"
+        best = self._record.best
         return {
-            "epoch": self._epoch,
-            "best_epoch": int(self._best.get("epoch", 0)),
+            "epoch": self._record.epoch,
+            "best_epoch": int(best.get("epoch", 0)),
             # A checkpoint of an earlier version may lack a metric.
-            **{name: self._best.get(name) if self._best else 0.0 for name in EPOCH_METRICS},
+            **{name: best.get(name) if best else 0.0 for name in EPOCH_METRICS},
             "params": self._learner.n_parameters if self._learner else 0,
             "seconds": self._seconds,
-            "curve": [{**row, SCORE: self._merit(row)} for row in curve],
-            SCORE: self._merit(self._best),
+            "curve": self._record.take_new_rows(),
+            SCORE: self._record.merit(best),
             "outcome": outcome,
             "error": error,
             "done": outcome != RUNNING,
@@ -234,7 +224,6 @@ class GenreTrial(tune.Trainable):
 
     def _advance(self, started: float) -> str:
         learner = self._ready()
-        truth = self._task.track_label[self._task.validated]
         if self._reports_first:
             # The search may have ended before the scheduler's decision about this epoch was recorded.
             self._reports_first = False
@@ -242,64 +231,40 @@ class GenreTrial(tune.Trainable):
         while True:
             if self._is_trained():
                 return COMPLETE
-            outcome = learner.run_epoch(self._epoch)
-            self._epoch += 1
+            outcome = learner.run_epoch(self._record.epoch)
             probabilities = track_probabilities(self._task, outcome.probabilities)
             if not (math.isfinite(outcome.train_loss) and np.isfinite(probabilities).all()):
                 again = learner.in_full_precision()
                 if again is None:
                     return FAIL
                 print(
-                    f"trial {self._number}: not finite in {learner.precision} in epoch {self._epoch};"
+                    f"trial {self._number}: not finite in {learner.precision} in epoch"
+                    f" {self._record.epoch + 1};"
                     " it is trained again in float32",
                     file=sys.stderr,
                 )
                 learner = self._learner = again
-                self._epoch, self._curve, self._reported = 0, [], 0
-                self._best, self._best_probabilities = {}, None
-                self._epoch_predictions = EpochPredictions(len(truth))
-                self._window = self._new_window()
+                self._start_record()
                 continue
-            probabilities = self._window.add(probabilities)
-            row = {
-                "epoch": self._epoch,
-                **score(probabilities, truth).columns(),
-                "train_loss": outcome.train_loss,
-                "train_accuracy": outcome.train_accuracy,
-            }
-            self._curve.append(row)
-            self._epoch_predictions.add(probabilities)
-            if self._rank(row) > self._rank(self._best):
-                self._best = row
-                self._best_probabilities, self._predictions_are_saved = probabilities, False
+            self._record.add(
+                probabilities, train_loss=outcome.train_loss, train_accuracy=outcome.train_accuracy
+            )
             if self._is_trained():
                 return COMPLETE
-            if self._epoch in self._judged_at or time.monotonic() - started > self._report_seconds:
+            if self._record.epoch in self._judged_at or time.monotonic() - started > self._report_seconds:
                 return RUNNING
-
-    def _merit(self, row: Mapping[str, float]) -> float:
-        """Return the score of an epoch by the metric, greater for better ones; the worst if it has none."""
-        if not row:
-            return math.log(PROBABILITY_FLOOR) if self._metric == "log_loss" else 0.0
-        return merit(row[COLUMNS[self._metric]], self._metric)
-
-    def _rank(self, row: Mapping[str, float]) -> tuple[float, float]:
-        """Return the sort key of an epoch: by the metric, then by the lower loss."""
-        return (self._merit(row), -row["val_loss"]) if row else (-math.inf, -math.inf)
-
-    def _new_window(self) -> ScoreWindow:
-        return ScoreWindow(window_epochs(self._score_window, int(self._config[EPOCHS])))
 
     def _is_trained(self) -> bool:
         """Return whether training has ended: all epochs done, or no improvement within the patience.
 
         The BASELINE always trains for its published number of epochs.
         """
-        if self._epoch >= self._config[EPOCHS]:
+        epoch = self._record.epoch
+        if epoch >= self._config[EPOCHS]:
             return True
         if self._patience is None or self._number == 0:
             return False
-        return self._epoch - self._best.get("epoch", 0) >= self._patience
+        return epoch - self._record.best.get("epoch", 0) >= self._patience
 
     def _ready(self) -> Learner:
         # Created in the first step, so that an exception becomes an outcome and does not end the actor.
@@ -311,7 +276,7 @@ class GenreTrial(tune.Trainable):
                 # For example a mixed-precision checkpoint from a GPU that is no longer available.
                 print(f"trial {self._number} restarts from its first epoch: {error}", file=sys.stderr)
                 learner = self._family.learner(self._config, self._task, seed=self._seed)
-                self._window = self._new_window()
+                self._start_record()
             self._learner = learner
         return self._learner
 
@@ -336,20 +301,14 @@ class GenreTrial(tune.Trainable):
             return learner
         if checkpoint.progress.get("precision") == "float32":
             learner = learner.in_full_precision() or learner
-        self._window.restore(checkpoint.recent_probabilities, epoch=checkpoint.progress["epoch"])
+        n_tracks, epoch = len(self._task.validated), checkpoint.progress["epoch"]
+        predictions = with_retries(lambda: self._run.epoch_predictions(self._name, n_tracks, epoch))
+        self._record.restore(checkpoint, predictions)
         if checkpoint.state:
             learner.restore(checkpoint.state)
         self._memory_failures = checkpoint.progress.get(_MEMORY_FAILURES, 0)
-        self._epoch = checkpoint.progress["epoch"]
         self._seconds = checkpoint.progress["seconds"]
-        self._best = checkpoint.progress["best"]
-        # All epochs are reported again, because a new driver does not know them.
-        self._curve = checkpoint.progress["curve"]
-        self._best_probabilities = checkpoint.best_probabilities
-        self._epoch_predictions = with_retries(
-            lambda: self._run.epoch_predictions(self._name, len(self._task.validated), self._epoch)
-        )
-        self._reports_first = self._epoch in self._judged_at
+        self._reports_first = epoch in self._judged_at
         return learner
 
     def _save(self, started: float, *, ended: bool) -> None:
@@ -371,23 +330,21 @@ class GenreTrial(tune.Trainable):
             return
         progress = {
             TRIAL_ID: self._name,
-            "epoch": self._epoch,
             "seconds": self._seconds + time.monotonic() - started,
-            "best": self._best,
-            "curve": self._curve,
             "precision": self._learner.precision,
             _MEMORY_FAILURES: self._memory_failures,
         }
-        state = self._learner.state()
-        checkpoint = Checkpoint(progress, state, self._best_probabilities, self._window.state())
+        checkpoint = self._record.checkpoint(progress, self._learner.state())
         write_checkpoint(self._run, self._number, checkpoint)
         ended = time.monotonic()
         self._due = ended + max(self._checkpoint_seconds, (ended - started_writing) / CHECKPOINT_SHARE)
 
     def _save_predictions(self) -> None:
         """Write the predicted genres of all epochs, and the probabilities of the best if they are new."""
-        self._run.write_epoch_predictions(self._name, self._epoch_predictions)
-        if self._best_probabilities is None or self._predictions_are_saved:
+        record = self._record
+        self._run.write_epoch_predictions(self._name, record.epoch_predictions)
+        epoch = int(record.best.get("epoch", 0))
+        if record.best_probabilities is None or epoch == self._saved_epoch:
             return
         task = self._task
         validated = task.validated
@@ -397,37 +354,7 @@ class GenreTrial(tune.Trainable):
             task.track_id[validated],
             genres[task.track_label[validated]],
             task.classes,
-            self._best_probabilities,
-            epoch=int(self._best["epoch"]),
+            record.best_probabilities,
+            epoch=epoch,
         )
-        self._predictions_are_saved = True
-
-
-def reported_merit(result: Mapping[str, Any], metric: Metric) -> float:
-    """Return the score of a report, or of an ended trial in the study, as a number that is greater if better.
-
-    It is minus infinity for a failed trial, whatever it reached before, and before the first epoch.
-    """
-    score = result.get(COLUMNS[metric])
-    if result.get("outcome") in FAILED or not result.get("best_epoch") or score is None:
-        return -math.inf
-    return merit(float(score), metric)
-
-
-def process_bytes() -> int:
-    """Return the resident memory of this process; 0 where the system has no ``/proc``."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def set_up_device(family: Family, *, deterministic: bool) -> bool:
-    """Set the family up for the cores and GPUs that Ray assigned; return whether it sees the GPUs."""
-    process = ray.get_runtime_context()
-    # Not from OMP_NUM_THREADS: Ray does not overwrite a value in the user's environment.
-    cpus = process.get_assigned_resources().get("CPU", 1.0)
-    return family.set_up(
-        cpus=cpus, gpus=bool(process.get_accelerator_ids().get("GPU")), deterministic=deterministic
-    )
+        self._saved_epoch = epoch

@@ -32,7 +32,7 @@ class Held(GenreTrial):
 
     def _advance(self, started: float) -> str:
         until = self._beside / f"until-{self._number}"
-        while until.exists() and self._epoch >= int(until.read_text()):
+        while until.exists() and self._record.epoch >= int(until.read_text()):
             time.sleep(0.02)
         return super()._advance(float("-inf"))
 
