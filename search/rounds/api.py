@@ -145,7 +145,7 @@ def search_families(families: str | Sequence[str], **options: Any) -> FamilySear
             for own, plan in plans:
                 concurrent = concurrent_by_settings(resources, own)
                 locks.enter_context(claimed(plan.run, new=True))
-                beside = trials_beside(resources, own, [other for other, _ in plans])
+                beside = trials_beside(resources, own, [other for other, _ in plans], concurrent=concurrent)
                 entrants.append(Entrant(plan.run, own, plan.task, concurrent, beside))
             for _, plan in plans:
                 plan.run.write_split(plan.split)
@@ -271,16 +271,13 @@ def _continue(
             from search.rounds.engine import play
             from search.rounds.entrant import Entrant, trials_beside
 
-            entrants = [
-                Entrant(
-                    run,
-                    settings,
-                    task,
-                    concurrent_by_settings(resources, settings),
-                    trials_beside(resources, settings, [other for _, _, other, _ in parts]),
+            entrants = []
+            for run, _, settings, task in parts:
+                concurrent = concurrent_by_settings(resources, settings)
+                beside = trials_beside(
+                    resources, settings, [other for _, _, other, _ in parts], concurrent=concurrent
                 )
-                for run, _, settings, task in parts
-            ]
+                entrants.append(Entrant(run, settings, task, concurrent, beside))
             for run, info, _, _ in parts:
                 run.write_info(info)
             write_record(runs, record)

@@ -58,8 +58,9 @@ def play(runs: str | Path, record: SearchRecord, entrants: Sequence[Entrant]) ->
 class _Rounds:
     """The rounds of one session.
 
-    Families whose trials use GPUs and the others take turns among themselves. Where the cluster has room for
-    both, these two lanes train at the same time, each in a thread of its own.
+    Two lanes train at the same time, each in a thread of its own, where the cluster has room for both:
+    families that use GPUs in one and the others in the other, or two of the same kind with half of the trials
+    each. A round ends with its longest trial, while the other lane keeps the rest of the cluster busy.
     """
 
     def __init__(self, runs: str | Path, record: SearchRecord, entrants: Sequence[Entrant]) -> None:
@@ -71,6 +72,8 @@ class _Rounds:
         self._stopped = dict(record.stopped)
         self._reached = False
         self._lanes = 1
+        self._playing: set[str] = set()
+        self._unfinished: dict[str, int] = {}
         self._lock = threading.RLock()
         # Ended trials per family, and the seconds that are kept for finals then.
         self._kept: tuple[tuple[int, ...], float] | None = None
@@ -92,6 +95,7 @@ class _Rounds:
     def play(self) -> None:
         for entrant, progress in zip(self._entrants, self._families, strict=True):
             entrant.read(progress)
+            self._unfinished[entrant.family] = entrant.started - entrant.ended
         with self._view:
             self._play()
 
@@ -99,10 +103,12 @@ class _Rounds:
         lanes = [
             [entrant for entrant in self._entrants if entrant.uses_gpus is kind] for kind in (True, False)
         ]
-        if all(lanes) and all(entrant.beside for entrant in self._entrants):
+        if not all(entrant.beside for entrant in self._entrants):
+            self._play_rounds(self._entrants)
+        elif all(lanes):
             self._play_lanes(lanes)
         else:
-            self._play_rounds(self._entrants)
+            self._play_lanes([self._entrants, self._entrants])
         self._train_finals()
 
     def _play_lanes(self, lanes: Sequence[Sequence[Entrant]]) -> None:
@@ -127,25 +133,37 @@ class _Rounds:
                 future.result()
 
     def _play_rounds(self, entrants: Sequence[Entrant]) -> None:
-        """Play the rounds of families that take turns."""
-        # An interrupted round first: its unfinished trials resume from their checkpoints.
-        for entrant in entrants:
-            if entrant.started > entrant.ended and not self._is_over():
-                self._train(entrant, entrant.started - entrant.ended)
-        for entrant in entrants:
-            if entrant.ended == 0 and not self._is_over():
-                self._train(entrant, self._wanted(entrant, entrants))
-        trained = True
-        while trained and not self._is_over():
-            trained = False
-            for entrant in entrants:
-                if entrant.family in self._stopped or self._is_over():
-                    continue
-                trials = self._wanted(entrant, entrants)
+        """Play the rounds of families that take turns, until none of them has another round."""
+        while (turn := self._next_round(entrants)) is not None:
+            entrant, trials = turn
+            try:
+                self._train(entrant, trials)
+            finally:
+                with self._lock:
+                    self._playing.remove(entrant.family)
+            self._stop_losers()
+
+    def _next_round(self, entrants: Sequence[Entrant]) -> tuple[Entrant, int] | None:
+        """Choose the next family and its number of trials; None if there is none.
+
+        An interrupted round comes first: its unfinished trials resume from their checkpoints. Then come the
+        BASELINEs, and then the family that has had the least time.
+        """
+        with self._lock:
+            if self._is_over():
+                return None
+            waiting = [entrant for entrant in entrants if entrant.family not in self._playing]
+            for entrant in sorted(waiting, key=self._turn):
+                trials = self._unfinished.pop(entrant.family, 0)
+                if not trials and (entrant.ended == 0 or entrant.family not in self._stopped):
+                    trials = self._wanted(entrant, entrants)
                 if trials:
-                    trained = True
-                    self._train(entrant, trials)
-                    self._stop_losers()
+                    self._playing.add(entrant.family)
+                    return entrant, trials
+        return None
+
+    def _turn(self, entrant: Entrant) -> tuple[bool, bool, float]:
+        return not self._unfinished.get(entrant.family), entrant.ended > 0, entrant.seconds
 
     def _train_finals(self) -> None:
         """Train the best trials of hold-out families on all folds, as far as time allows."""
@@ -220,11 +238,14 @@ class _Rounds:
     def _wanted(self, entrant: Entrant, entrants: Sequence[Entrant]) -> int:
         """Return the number of trials of a family's next round; `entrants` take turns with it."""
         budget = self._record.time_budget
-        playing = sum(other.family not in self._stopped for other in entrants)
+        playing = max(1, sum(other.family not in self._stopped for other in entrants))
+        if budget is not None and self._lanes > 1 and len(entrants) == len(self._entrants):
+            # Both lanes give their time to the same families.
+            budget *= self._lanes
         return round_trials(
             ended=entrant.ended,
             seconds=entrant.seconds,
-            slice_length=None if budget is None else slice_seconds(budget, max(1, playing)),
+            slice_length=None if budget is None else slice_seconds(budget, playing),
             concurrent=entrant.beside if self._lanes > 1 else entrant.concurrent,
             wanted=self._record.trials,
         )

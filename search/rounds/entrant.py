@@ -33,8 +33,7 @@ class Entrant:
     concurrent : int
         Trials that run at the same time.
     beside : int
-        The same while a family of the other kind trains on the same cluster, with GPUs or without; 0 if the
-        cluster is too small for both.
+        The same while another family trains on the same cluster; 0 if only one family trains at a time.
     started, ended : int
         Trials that were started, and that have ended.
     seconds : float
@@ -87,7 +86,7 @@ class Entrant:
         view : SearchView
             The view of the whole search.
         shared : bool
-            Whether a family of the other kind trains at the same time.
+            Whether another family trains at the same time.
         """
         info = self.run.info()
         concurrent = self.beside if shared else self.concurrent
@@ -112,12 +111,31 @@ class Entrant:
 
 
 def trials_beside(
-    resources: Sequence[Resources], own: SearchSettings, all_settings: Sequence[SearchSettings]
+    resources: Sequence[Resources],
+    own: SearchSettings,
+    all_settings: Sequence[SearchSettings],
+    *,
+    concurrent: int,
 ) -> int:
-    """Return how many trials of a family run while a family of the other kind trains; see `Entrant`."""
+    """Return how many trials of a family run while another family trains; 0 if only one can.
+
+    Families with GPUs train beside families without. If no family uses GPUs, two families get half of the
+    trials each; but not on a cluster that may grow, because their numbers of trials are fixed.
+
+    Parameters
+    ----------
+    resources : sequence of mapping
+        What each node offers.
+    own : SearchSettings
+        Settings of the family.
+    all_settings : sequence of SearchSettings
+        Settings of all families of the search.
+    concurrent : int
+        Trials of the family that run at the same time while it trains alone.
+    """
     with_gpus = next((each for each in all_settings if each.gpus_per_trial > 0), None)
     if with_gpus is None:
-        return 0
+        return concurrent // 2 if len(all_settings) > 1 and own.address is None else 0
     numbers = side_by_side(
         resources, cpus=own.cpus_per_trial, gpus=with_gpus.gpus_per_trial, wanted=own.max_concurrent
     )

@@ -303,5 +303,46 @@ def test_a_cluster_is_divided_between_trials_with_and_without_gpus(tmp_path: Pat
     gpu = SearchSettings.checked(family="melspec_cnn", gpus_per_trial=0.25, **common)
     cpu = SearchSettings.checked(family="features_mlp", **common)
     nodes = [{"CPU": 8.0, "GPU": 1.0}]
-    assert [trials_beside(nodes, own, [gpu, cpu]) for own in (gpu, cpu)] == [4, 4]
-    assert trials_beside(nodes, cpu, [cpu]) == 0
+    assert [trials_beside(nodes, own, [gpu, cpu], concurrent=8) for own in (gpu, cpu)] == [4, 4]
+
+
+def test_two_families_without_gpus_share_a_cluster_of_fixed_size(tmp_path: Path) -> None:
+    common = {"cache": "c", "runs": str(tmp_path)}
+    first = SearchSettings.checked(family="features_mlp", **common)
+    second = SearchSettings.checked(family="melspec_cnn", **common)
+    nodes = [{"CPU": 5.0}]
+    assert trials_beside(nodes, first, [first, second], concurrent=5) == 2
+    assert trials_beside(nodes, first, [first, second], concurrent=1) == 0
+    assert trials_beside(nodes, first, [first], concurrent=5) == 0
+    growing = first.model_copy(update={"address": "auto"})
+    assert trials_beside(nodes, growing, [growing, second], concurrent=5) == 0
+
+
+def test_two_families_train_at_the_same_time_and_the_last_one_alone(
+    softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Meeting()
+    monkeypatch.setattr("search.rounds.entrant.search", driver)
+    record, entrants = start(small_cache, tmp_path, trials=30)
+    for entrant in entrants:
+        entrant.beside = 1
+    assert play(tmp_path, record, entrants).status == "finished"
+    assert {*driver.shares[:2]} == {("weak_softmax", 1), ("softmax", 1)}
+    # The loser is stopped; then the winner has the whole cluster.
+    assert driver.shares[-1] == ("softmax", 2)
+    assert len(entrants[1].run.trials()) == 30
+    assert len(entrants[0].run.trials()) < 30
+
+
+def test_the_family_that_has_had_the_least_time_is_next(
+    softmax: Softmax, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Driver()
+    monkeypatch.setattr("search.rounds.entrant.search", driver)
+    record, entrants = start(small_cache, tmp_path, trials=9)
+    play(tmp_path, record.model_copy(update={"trials": 2}), entrants)
+    info = entrants[0].run.info()
+    entrants[0].run.write_info(info.model_copy(update={"seconds": 5000.0}))
+    driver.rounds.clear()
+    play(tmp_path, record, entrants)
+    assert [family for family, _ in driver.rounds] == ["softmax", "weak_softmax"]
