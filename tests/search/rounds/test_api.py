@@ -44,8 +44,10 @@ def test_a_losing_family_gets_no_more_and_the_search_is_extended(
     search = search_families(BOTH, name="pair", trials=12, **options(small_cache, tmp_path))
     record = search.record()
     assert (record.status, record.families, record.left_out) == ("finished", BOTH.split(","), {})
-    # Two trials with each BASELINE, then a round of ten.
-    assert counts(tmp_path, "pair") == [12, 12]
+    # Each BASELINE, then a round of ten; a last trial of the loser, if it starts before the winner is known.
+    weak, strong = counts(tmp_path, "pair")
+    assert weak in (11, 12)
+    assert strong == 12
     assert list(record.stopped) == ["weak_softmax"]
     assert record.stopped["weak_softmax"].startswith("its best is surely below pair-softmax:")
     runs = search.runs()
@@ -62,14 +64,14 @@ def test_a_losing_family_gets_no_more_and_the_search_is_extended(
     assert "stopped: its best is surely below" in lines[2]
     text = "\n".join(lines)
     assert "Best: pair-softmax:" in text
-    assert "after correction for choosing among 24 trials" in text
+    assert f"after correction for choosing among {weak + strong} trials" in text
     assert "Against pair-weak_softmax:" in text
     assert f"results.export pair-softmax --runs {tmp_path} --out exports/pair-softmax" in text
 
     # The budget is added to what is used; a family that was stopped stays so.
     extended = extend_families("pair", time_budget=8.0, runs=str(tmp_path)).record()
-    weak, strong = counts(tmp_path, "pair")
-    assert weak == 12 < strong
+    assert counts(tmp_path, "pair")[0] == weak
+    assert counts(tmp_path, "pair")[1] > strong
     assert extended.time_budget == pytest.approx(record.seconds + 8.0)
     assert (extended.status, extended.trials) == ("finished", None)
     for arguments, message in (
@@ -140,7 +142,9 @@ def test_an_interrupted_search_is_resumed_within_its_budget(
         return driver.search(run, *args, **kwargs)
 
     monkeypatch.setattr("search.rounds.entrant.search", interrupted)
-    held = search_families(BOTH, name="held", time_budget=600, trials=2, **options(small_cache, tmp_path))
+    # With one trial at a time, the families take turns.
+    one_by_one = options(small_cache, tmp_path, max_concurrent=1)
+    held = search_families(BOTH, name="held", time_budget=600, trials=2, **one_by_one)
     assert held.record().status == "interrupted"
     assert [run.info().status for run in held.runs()] == ["finished", "interrupted"]
     text = "\n".join(search_lines(held))
