@@ -12,6 +12,7 @@ from rich.text import Text
 
 from data.console import out
 from data.dataset.intervals import accuracy_interval
+from data.dataset.scores import interval_text, score_text
 from data.dataset.track_groups import TrackGroups
 from data.errors import RunError
 from data.io.sparkline import sparkline
@@ -109,11 +110,9 @@ def _of_all_folds(trial: Trial) -> list[tuple[str, str]]:
         return []
     right = whole.probabilities.argmax(axis=1) == whole.truth
     groups = track_groups(whole.track_id, groups_by_track(trial.run))
-    bounds = accuracy_interval(right, groups or TrackGroups.independent(len(right)))
-    low, high = (100 * float(bound) for bound in bounds)
-    text = (
-        f"{100 * right.mean():.1f} % [{100 * float(low):.1f}, {100 * float(high):.1f}], {len(right)} tracks"
-    )
+    low, high = accuracy_interval(right, groups or TrackGroups.independent(len(right)))
+    interval = interval_text(float(low), float(high), "accuracy")
+    text = f"{score_text(float(right.mean()), 'accuracy')} {interval}, {len(right)} tracks"
     return [("on all folds", text)]
 
 

@@ -129,7 +129,7 @@ def test_the_result_is_that_of_the_run(tmp_path: Path, monkeypatch: pytest.Monke
             write_judgement(run, f"t{number}", right)
         return run
 
-    monkeypatch.setattr("search.api.run_search", search)
+    monkeypatch.setattr("genre_search.result.search", search)
     result = genre_search.run_search("features_mlp", cache="c", name="mine", runs=str(tmp_path))
     assert isinstance(result, genre_search.SearchResult)
     assert result.best.name == "mine:1"

@@ -237,7 +237,7 @@ def test_a_narrow_terminal_leaves_columns_out_but_breaks_no_name(
     write_scores(tmp_path, "short", [0.55, 0.7], family="melspec_cnn", status="PRUNED")
     stream = io.StringIO()
     console = Console(file=stream, width=width, force_terminal=True, color_system=None, markup=False)
-    monkeypatch.setattr("data.console.out", lambda: console)
+    monkeypatch.setattr("results.leaderboard.out", lambda: console)
     monkeypatch.setattr(sys, "stdout", stream)
     main.main(["--runs", str(tmp_path)], standalone_mode=False)
     lines = stream.getvalue().splitlines()
