@@ -54,7 +54,7 @@ def test_the_command_with_all_options(
     assert info.settings["searcher"] == "random"
     assert info.portfolio == []
     assert info.settings["cpus_per_trial"] == 0.5
-    assert re.search(r"^Best: cli:\d, validation accuracy \d+\.\d% \[\d+\.\d%, \d+", result.output, re.M)
+    assert re.search(r"^Best: cli:\d, validation accuracy \d+\.\d % \[\d+\.\d, \d+", result.output, re.M)
     assert re.search(r"45 tracks validated, 15 in the locked test set\.", result.output)
     assert re.search(r"^Settings: \w+=", result.output, re.M)
     assert f"python -m results.export cli --runs {tmp_path}/runs --out" in result.output
