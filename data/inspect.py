@@ -77,12 +77,15 @@ def _write_page(path: Path, cache: Cache, content: dict[str, Any]) -> None:
     from data.inspection.page import page
 
     path = path.expanduser()
-    text = page(cache, content)
+    text = page(cache, content).encode()
     try:
-        Folder.at(path.parent).write(path.name, text.encode())
+        Folder.at(path.parent).write(path.name, text)
     except OSError as error:
         raise SettingsError(f"--html {path}: cannot be written ({error.strerror or error})") from error
-    err().print(f"Page: {path}", highlight=False, soft_wrap=True)
+    size = f"{len(text) / 1e6:.1f} MB"
+    err().print(
+        f"Wrote {path} ({size}). Open it in a browser.", highlight=False, markup=False, soft_wrap=True
+    )
 
 
 def _show_tags(path: Path, weights: Path | None, as_json: bool) -> None:
