@@ -31,7 +31,7 @@ def main() -> None:
     """List, rename, delete and archive runs."""
 
 
-@main.command("list", cls=Command, extra="search")
+@main.command("list", cls=Command, extra="search", short_help="List all runs.")
 @_RUNS
 def list_command(runs: str) -> None:
     """List all runs with their size and the runs that they warm-started."""
@@ -65,7 +65,7 @@ def list_command(runs: str) -> None:
     out().print(table)
 
 
-@main.command("rename", cls=Command, extra="search")
+@main.command("rename", cls=Command, extra="search", short_help="Rename a run.")
 @click.argument("run")
 @click.argument("new_name")
 @_RUNS
@@ -92,7 +92,7 @@ def rename_command(run: str, new_name: str, runs: str) -> None:
     click.echo(f"Renamed {run} to {new_name}.")
 
 
-@main.command("delete", cls=Command, extra="search")
+@main.command("delete", cls=Command, extra="search", short_help="Delete runs.")
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @_RUNS
 @_YES
@@ -105,7 +105,7 @@ def delete_command(names: tuple[str, ...], runs: str, yes: bool) -> None:
         click.echo(f"Deleted {run.name}.")
 
 
-@main.command("archive", cls=Command, extra="search")
+@main.command("archive", cls=Command, extra="search", short_help="Pack runs into archives.")
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @_RUNS
 @click.option("--to", "target", metavar="DIR", required=True, help="Folder of the archives.")
