@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _EXAMPLES = 3
 _BAR = 40
 """Characters of the bar of a tag that is certain."""
+_DIGITS = 16
+"""Shown digits of a fingerprint."""
 
 
 @click.command(cls=Command, extra="search")
@@ -158,7 +160,8 @@ def _table(content: dict[str, Any]) -> Table:
         table.add_row(
             "would leak", f"{content['leak']:.1%} of validation tracks, in five folds that ignore groups"
         )
-    table.add_row("fingerprint", content["fingerprint"])
+    # Leaderboards and reports name the collection by the same digits.
+    table.add_row("fingerprint", content["collection"][:_DIGITS])
     return table
 
 
