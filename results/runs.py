@@ -72,13 +72,14 @@ def list_command(runs: str) -> None:
 def rename_command(run: str, new_name: str, runs: str) -> None:
     """Rename RUN to NEW_NAME; runs that it warm-started refer to the new name."""
     from results.evaluation.inventory import dependents
-    from search.storage.lock import claimed, refuse_existing
+    from search.storage.lock import claimed
     from search.storage.run_folder import RunFolder
 
     check_run_name(new_name, "NEW_NAME")
     source, target = _local_run(runs, run), RunFolder.at(runs, new_name)
     info = source.info()
-    refuse_existing(target)
+    if target.folder.exists():
+        raise RunError(f"NEW_NAME {new_name}: {target.folder.uri} exists already; choose another name")
     users = dependents(other.info() for other in RunFolder.all(runs)).get(run, ())
     with claimed(source, new=False):
         source.folder.local.rename(target.folder.local)

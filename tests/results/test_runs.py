@@ -58,7 +58,7 @@ def test_a_run_is_renamed_and_its_dependents_follow(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("second", "exists"),
+        ("second", "exists already; choose another name\n"),
         ("a:4", "without slash or colon"),
         ("best", "reserved for the best of all runs"),
     ],
