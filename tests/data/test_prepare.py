@@ -101,7 +101,7 @@ def test_a_collection_with_one_usable_genre(tmp_path: Path) -> None:
     (audio / "other" / "a.wav").write_text("words")
     result = run("--audio", audio, "--cache", tmp_path / "cache")
     assert result.exit_code == 2
-    assert "1 genres have a usable file" in result.output
+    assert "1 genre has a usable file" in result.output
     assert "not readable as audio" in result.output
 
 
