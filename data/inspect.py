@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _EXAMPLES = 3
 _BAR = 40
 """Characters of the bar of a tag that is certain."""
+_DIGITS = 16
+"""Shown digits of a fingerprint."""
 
 
 @click.command(cls=Command, extra="search")
@@ -77,12 +79,15 @@ def _write_page(path: Path, cache: Cache, content: dict[str, Any]) -> None:
     from data.inspection.page import page
 
     path = path.expanduser()
-    text = page(cache, content)
+    text = page(cache, content).encode()
     try:
-        Folder.at(path.parent).write(path.name, text.encode())
+        Folder.at(path.parent).write(path.name, text)
     except OSError as error:
         raise SettingsError(f"--html {path}: cannot be written ({error.strerror or error})") from error
-    err().print(f"Page: {path}", highlight=False, soft_wrap=True)
+    size = f"{len(text) / 1e6:.1f} MB"
+    err().print(
+        f"Wrote {path} ({size}). Open it in a browser.", highlight=False, markup=False, soft_wrap=True
+    )
 
 
 def _show_tags(path: Path, weights: Path | None, as_json: bool) -> None:
@@ -156,7 +161,8 @@ def _table(content: dict[str, Any]) -> Table:
             "would leak",
             f"{100 * content['leak']:.1f} % of validation tracks, in five folds that ignore groups",
         )
-    table.add_row("fingerprint", content["fingerprint"])
+    # Leaderboards and reports name the collection by the same digits.
+    table.add_row("fingerprint", content["collection"][:_DIGITS])
     return table
 
 

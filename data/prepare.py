@@ -181,6 +181,7 @@ def main(
         raise SettingsError("give either --audio DIR or --features-csv FILE or --images DIR")
     if features_csv is not None:
         from data.collection import gtzan_table as gtzan
+        from data.collection.summary import Contents
 
         _refuse(
             (
@@ -198,7 +199,14 @@ def main(
         )
         with claimed(Folder.at(cache)):
             gtzan.prepare(features_csv, cache, groups)
-        out().print(f"{cache}: made from the published table, without audio", highlight=False)
+        contents = Contents.of_cache(Folder.at(cache))
+        out().print(
+            f"{cache}: {contents.tracks} tracks of {len(contents.genres)} genres, from a table without audio",
+            highlight=False,
+            soft_wrap=True,
+        )
+        for line in contents.lines():
+            out().print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
         return
     from data.pipeline.planner import Preparation
 
@@ -292,7 +300,7 @@ def _finish(
     out().print(
         f"{preparation.folder.uri}: {contents.tracks} tracks of {len(contents.genres)} genres;"
         f" {len(preparation.todo)} of {len(files)} files analysed{where},"
-        f" {len(files) - contents.tracks} skipped; fingerprint {info.fingerprint[:12]}",
+        f" {len(files) - contents.tracks} skipped; fingerprint {(info.collection or info.fingerprint)[:16]}",
         highlight=False,
         soft_wrap=True,
     )

@@ -1,6 +1,6 @@
 # Image that serves one export in its ONNX form: a page for songs and an API, without the search and TensorFlow.
 #   docker build --file deploy/serve.Dockerfile --tag genre-serve .
-#   docker run --rm --publish 127.0.0.1:8000:8000 --volume "$PWD/exports/best:/export:ro" genre-serve
+#   docker run --rm --publish 127.0.0.1:8000:8000 --volume "$PWD/exports/gtzan:/export:ro" genre-serve
 FROM python:3.11-slim
 WORKDIR /opt/genre-search
 COPY requirements-predict.lock pyproject.toml README.md LICENSE ./

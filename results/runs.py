@@ -31,7 +31,7 @@ def main() -> None:
     """List, rename, delete and archive runs."""
 
 
-@main.command("list", cls=Command, extra="search")
+@main.command("list", cls=Command, extra="search", short_help="List all runs.")
 @_RUNS
 def list_command(runs: str) -> None:
     """List all runs with their size and the runs that they warm-started."""
@@ -65,20 +65,21 @@ def list_command(runs: str) -> None:
     out().print(table)
 
 
-@main.command("rename", cls=Command, extra="search")
+@main.command("rename", cls=Command, extra="search", short_help="Rename a run.")
 @click.argument("run")
 @click.argument("new_name")
 @_RUNS
 def rename_command(run: str, new_name: str, runs: str) -> None:
     """Rename RUN to NEW_NAME; runs that it warm-started refer to the new name."""
     from results.evaluation.inventory import dependents
-    from search.storage.lock import claimed, refuse_existing
+    from search.storage.lock import claimed
     from search.storage.run_folder import RunFolder
 
     check_run_name(new_name, "NEW_NAME")
     source, target = _local_run(runs, run), RunFolder.at(runs, new_name)
     info = source.info()
-    refuse_existing(target)
+    if target.folder.exists():
+        raise RunError(f"NEW_NAME {new_name}: {target.folder.uri} exists already; choose another name")
     users = dependents(other.info() for other in RunFolder.all(runs)).get(run, ())
     with claimed(source, new=False):
         source.folder.local.rename(target.folder.local)
@@ -92,7 +93,7 @@ def rename_command(run: str, new_name: str, runs: str) -> None:
     click.echo(f"Renamed {run} to {new_name}.")
 
 
-@main.command("delete", cls=Command, extra="search")
+@main.command("delete", cls=Command, extra="search", short_help="Delete runs.")
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @_RUNS
 @_YES
@@ -105,7 +106,7 @@ def delete_command(names: tuple[str, ...], runs: str, yes: bool) -> None:
         click.echo(f"Deleted {run.name}.")
 
 
-@main.command("archive", cls=Command, extra="search")
+@main.command("archive", cls=Command, extra="search", short_help="Pack runs into archives.")
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @_RUNS
 @click.option("--to", "target", metavar="DIR", required=True, help="Folder of the archives.")

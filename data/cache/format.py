@@ -65,6 +65,10 @@ class CacheInfo(BaseModel):
     versions: dict[str, str]
 
 
+_MATERIALS = {"features-csv": "a table of features", "demo": "the demo music"}
+"""What a cache was made from, by its source; other sources are named as they are."""
+
+
 def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
     """Explain how to add features or a kind of tensor to a cache.
 
@@ -82,7 +86,8 @@ def how_to_make(folder: Folder, source: str, kind: str = "") -> str:
     is_extensible = source == "audio"
     option = f" --{kind}" if kind else ""
     where = shlex.quote(folder.uri) if is_extensible else "DIR"
-    note = "" if is_extensible else f", a new cache: this one was made of {source}"
+    material = _MATERIALS.get(source, source)
+    note = "" if is_extensible else f" in a new folder; this cache was made from {material}"
     return f"make them with '{command_name('data.prepare')} --audio DIR --cache {where}{option}'{note}"
 
 

@@ -76,6 +76,7 @@ def inspect(cache: Cache) -> dict[str, Any]:
         "source": cache.info.source,
         "synthetic": cache.info.synthetic,
         "fingerprint": cache.info.fingerprint,
+        "collection": cache.collection,
         "parameters": cache.info.parameters,
         "files": len(files),
         "tracks": len(tracks),

@@ -80,7 +80,7 @@ class Contents:
             lines.append(f"incomplete: {self.incomplete} files lack up to 50 ms at their end; they are used")
         named = sum(self.groups.values())
         lines.append(
-            f"groups: {len(self.groups)} groups of {named} of {self.tracks} tracks"
+            f"groups: {len(self.groups)}, which contain {named} of {self.tracks} tracks"
             if named
             else f"groups: {NO_GROUPS}"
         )

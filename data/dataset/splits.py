@@ -224,8 +224,8 @@ def _parts(
         if groups < count:
             remedy = advice.format(groups=groups, share=1 / groups) if groups > 1 else "name other groups"
             raise SplitError(
-                f"{option}: genre {genre!r} has {groups} independent groups of tracks, fewer than the"
-                f" {count} requested parts; {remedy}, or add tracks"
+                f"{option}: genre {genre!r} has {groups} independent group{'' if groups == 1 else 's'} of"
+                f" tracks, fewer than the {count} requested parts; {remedy}, or add tracks"
             )
     parts = np.empty(len(label), dtype=np.int64)
     grouped = len(label) <= _MANY_TRACKS or len(np.unique(group)) < len(group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -136,7 +137,9 @@ def _histogram(values: Iterable[float | None], unit: float) -> list[Bar]:
     if present.min() == present.max():
         return _bars({f"{present[0]:.3g}": len(present)})
     counts, edges = np.histogram(present, bins=min(_BINS, len(np.unique(present))))
+    # As many decimals as distinguish the edges of a bin.
+    decimals = max(0, 1 - math.floor(math.log10(edges[1] - edges[0])))
     return [
-        Bar(f"{low:.3g} to {high:.3g}", str(count), 100 * count / counts.max())
+        Bar(f"{low:.{decimals}f} to {high:.{decimals}f}", str(count), 100 * count / counts.max())
         for (low, high), count in zip(pairwise(edges), counts.tolist(), strict=True)
     ]

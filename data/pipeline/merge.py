@@ -85,8 +85,9 @@ def assemble(
     rows = NewestRows([file.track_id for file in ordered], folder, parts, with_old=with_old)
     usable, digests = _survey(rows)
     if len(usable.genres) < 2:
+        counted = "1 genre has" if usable.genres else "no genre has"
         raise CacheError(
-            f"--cache {folder.uri}: {len(usable.genres)} genres have a usable file"
+            f"--cache {folder.uri}: {counted} a usable file"
             f" (of {len(files)} files), at least two are needed; the first reason: {usable.first_reason}"
         )
     original_groups = [groups.get(track, track) for track in rows.track_ids]

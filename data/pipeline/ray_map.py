@@ -199,7 +199,10 @@ def _connect(workers: int | None, address: str | None) -> bool:
             ) from error
         if address is None:
             raise SettingsError(_start_failure(error)) from error
-        raise SettingsError(f"--address {address}: no Ray cluster responds ({error})") from error
+        raise SettingsError(
+            f"--address {address}: no Ray cluster accepts this program ({error}); if it checks tokens, set"
+            " RAY_AUTH_MODE=token and copy ~/.ray/auth_token from its head node"
+        ) from error
     return True
 
 

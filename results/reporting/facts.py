@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from results.evaluation.correction import correct_run
 from results.evaluation.descriptions import source, split
@@ -38,7 +39,7 @@ def facts(run_data: RunData) -> Facts:
     info, status = run_data.info, run_data.trials["status"].value_counts()
     counts = ", ".join(f"{count} {name}" for name, count in status.items())
     synthetic = " SYNTHETIC." if info.cache.synthetic else ""
-    options = " ".join(
+    options = ", ".join(
         f"{key} {info.settings[key]}" for key in ("searcher", "scheduler") if key in info.settings
     )
     # The duration is recorded when the search stops.
@@ -60,8 +61,19 @@ def facts(run_data: RunData) -> Facts:
         ),
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
         ("program", f"git revision {info.git_revision}" if info.git_revision else "an installed version"),
-        ("command", shlex.join(info.command_line)),
+        ("command", _typed(info.command_line)),
     ]
+
+
+def _typed(command_line: Sequence[str]) -> str:
+    """Return a recorded command line as the user typed it, without the folder of the program."""
+    if not command_line:
+        return ""
+    program, *arguments = command_line
+    path = PurePath(program)
+    if path.parts[-2:] == ("search", "run.py"):
+        return shlex.join(["python", "-m", "search.run", *arguments])
+    return shlex.join([path.name, *arguments])
 
 
 def shared(all_facts: Sequence[Facts]) -> Facts:

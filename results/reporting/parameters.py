@@ -149,9 +149,10 @@ class ParameterFigures:
             if len(rows) < _MIN_POINTS:
                 continue
             positions = np.array([scale.place(self.configs[row][scale.name]) for row in rows])
+            jitter = 0.0
             if scale.choices:  # jitter keeps the points of a choice distinguishable
-                width = 0.3 / max(len(scale.choices), 2)
-                positions = positions + np.random.default_rng(0).uniform(-width, width, len(positions))
+                jitter = 0.3 / max(len(scale.choices), 2)
+                positions = positions + np.random.default_rng(0).uniform(-jitter, jitter, len(positions))
             ticks = scale.ticks()
             figures.append(
                 Figure(
@@ -178,7 +179,7 @@ class ParameterFigures:
                             "tickvals": [position for position, _ in ticks],
                             "ticktext": [text for _, text in ticks],
                             "automargin": True,
-                            "range": [-0.06, 1.06],
+                            "range": [-0.06 - jitter, 1.06 + jitter],
                             "zeroline": False,
                         },
                         "yaxis": percent_axis(""),

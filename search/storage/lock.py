@@ -112,6 +112,6 @@ def inputs_changed(run: RunFolder, details: str) -> RunError:
 
 def _taken(run: RunFolder) -> RunError:
     return RunError(
-        f"--name {run.name}: {run.folder.uri} exists already; choose another name,"
-        f" or resume it with --resume {run.typed}"
+        f"--name {run.name}: {run.folder.uri} exists already; choose another name, or continue"
+        f" it with --resume {run.typed} if it was interrupted, --extend {run.typed} if it is finished"
     )

@@ -9,6 +9,7 @@ import soundfile
 from click.testing import CliRunner
 
 from data import inspect
+from data.analysis.feature_names import FEATURES
 from data.analysis.kinds import FEATURE_KIND
 from data.analysis.parameters import Parameters
 from data.analysis.segments import of_file
@@ -100,7 +101,7 @@ def test_a_collection_with_one_usable_genre(tmp_path: Path) -> None:
     (audio / "other" / "a.wav").write_text("words")
     result = run("--audio", audio, "--cache", tmp_path / "cache")
     assert result.exit_code == 2
-    assert "1 genres have a usable file" in result.output
+    assert "1 genre has a usable file" in result.output
     assert "not readable as audio" in result.output
 
 
@@ -183,6 +184,29 @@ def test_options_of_unrequested_tensors_are_refused(
     refused = run("--audio", audio, "--cache", tmp_path / "cache", *options)
     assert refused.exit_code == 2
     assert message in refused.stderr
+
+
+def test_a_table_of_features_is_summarised(tmp_path: Path) -> None:
+    values = ",".join("1" for _ in FEATURES)
+    lines = [
+        f"{genre}.0000{number}.wav,661794,{values},{genre}" for genre in ("blues", "rock") for number in "12"
+    ]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join([",".join(["filename", "length", *FEATURES, "label"]), *lines]))
+    result = run("--features-csv", table, "--cache", tmp_path / "cache")
+    assert result.exit_code == 0, result.output
+    first, genres, groups = result.stdout.splitlines()
+    assert first.endswith("cache: 4 tracks of 2 genres, from a table without audio")
+    assert genres == "  genres: blues 2, rock 2"
+    assert groups.startswith("  groups: none named")
+
+
+def test_the_shown_fingerprint_is_that_of_the_runs(tmp_path: Path) -> None:
+    prepared = run("--audio", make_collection(tmp_path / "audio", tracks=1), "--cache", tmp_path / "cache")
+    shown = CliRunner().invoke(inspect.main, ["--cache", str(tmp_path / "cache")])
+    collection = Cache.open(tmp_path / "cache").collection[:16]
+    assert f"fingerprint {collection}" in prepared.stdout
+    assert collection in shown.stdout
 
 
 def test_a_table_is_refused_while_the_cache_is_locked(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_the_summary_names_what_was_read_skipped_and_left_out(tmp_path: Path) ->
     )
     expected = [
         "  genres: x 2, y 3",
-        "  groups: 2 groups of 3 of 5 tracks",
+        "  groups: 2, which contain 3 of 5 tracks",
         "  partition: 1 1, 2 1, train 2",
         "  skipped 1: empty file, such as " + str(audio / "genre0" / "empty.wav"),
         "  labels: 1 files without a label, such as genre1/genre1.00002.wav; 1 rows match no file, such as"
@@ -186,7 +186,7 @@ def test_a_dry_run_prints_the_collection_and_writes_nothing(tmp_path: Path) -> N
     assert result.stdout.startswith("4 files of 2 genres, ")
     assert result.stdout.splitlines()[1:] == [
         "  genres: genre0 2, genre1 2",
-        "  groups: 2 groups of 4 of 4 tracks",
+        "  groups: 2, which contain 4 of 4 tracks",
         "  ignored: 1 .txt (such as genre0/notes.txt)",
         f"  estimate: 0.0 h of audio, about 1 min on {os.cpu_count()} cores (with ten seconds to start), 0 MB"
         " in the cache",

@@ -39,6 +39,10 @@ def test_the_list_shows_scores_sizes_and_dependents(folder: Path) -> None:
     assert run("list", "--runs", folder / "nothing").exit_code == 2
 
 
+def test_the_help_has_no_shortened_sentences() -> None:
+    assert "..." not in run("--help").stdout.partition("Commands:")[2]
+
+
 def test_a_run_is_renamed_and_its_dependents_follow(folder: Path) -> None:
     result = run("rename", "first", "start", "--runs", folder)
     assert result.exit_code == 0, result.output
@@ -54,7 +58,7 @@ def test_a_run_is_renamed_and_its_dependents_follow(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("second", "exists"),
+        ("second", "exists already; choose another name\n"),
         ("a:4", "without slash or colon"),
         ("best", "reserved for the best of all runs"),
     ],

@@ -245,7 +245,8 @@ def test_a_cache_of_images_needs_a_new_cache_for_audio(tmp_path: Path) -> None:
     folder = Folder.at(tmp_path)
     message = how_to_make(folder, "images", "melspec")
     assert message.startswith("make them with 'python -m data.prepare --audio DIR --cache DIR --melspec'")
-    assert message.endswith("a new cache: this one was made of images")
+    assert message.endswith(" in a new folder; this cache was made from images")
+    assert how_to_make(folder, "features-csv", "melspec").endswith("made from a table of features")
 
 
 def test_a_damaged_shard_is_named(tmp_path: Path) -> None:

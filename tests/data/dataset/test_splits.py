@@ -114,6 +114,7 @@ def test_the_seed_determines_the_split() -> None:
             {"folds": 2, "test_fraction": 0.02},
             "0.02: too small; the minimum is 0.05",
         ),
+        ({"a": 1, "b": 4}, {"folds": 2}, "genre 'a' has 1 independent group of tracks, fewer than the 2"),
     ],
 )
 def test_bad_requests(counts: dict[str, int], options: dict[str, float], message: str) -> None:

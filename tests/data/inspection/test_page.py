@@ -12,6 +12,7 @@ import soundfile
 from click.testing import CliRunner, Result
 
 from data import inspect
+from data.inspection.page import _histogram
 from tests.support.axe import violations
 from tests.support.browser import chromium, watched
 from tests.support.collection import SR, clip, make_collection
@@ -40,7 +41,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     result = inspected("--cache", cache, "--html", folder / "page.html")
     assert result.exit_code == 0, result.output
+    assert result.stderr.startswith(f"Wrote {folder / 'page.html'} (")
     return folder
+
+
+def test_bins_are_named_with_equal_decimals() -> None:
+    bars = _histogram([100_000, 110_000, 130_000], 1e6)
+    assert [bar.name for bar in bars] == ["0.100 to 0.110", "0.110 to 0.120", "0.120 to 0.130"]
+    assert [bar.value for bar in bars] == ["1", "1", "1"]
+    assert [bar.name for bar in _histogram([1e-9, 90, 300], 1)] == ["0 to 100", "100 to 200", "200 to 300"]
 
 
 def test_the_page_holds_tables_players_and_suspicious_clips(folder: Path) -> None:

@@ -52,6 +52,17 @@ def test_a_local_ray_that_does_not_start_is_reported(
     assert attempts == ["local", "local"]
 
 
+def test_a_cluster_that_refuses_this_program_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(**_: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster at auto")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuses)
+    message = r"^--address auto: no Ray cluster accepts this program \(Failed .* set RAY_AUTH_MODE=token and"
+    with pytest.raises(SettingsError, match=message), cluster(2, address="auto"):
+        pass
+
+
 def test_a_ray_that_starts_at_the_second_attempt_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     attempts = []
 

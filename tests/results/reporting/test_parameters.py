@@ -54,6 +54,17 @@ def test_nothing_is_drawn_from_too_few_trials(
     assert {figure.name.partition("-")[0] for figure in figures} == kinds
 
 
+def test_no_point_is_outside_its_plot(run: RunFolder) -> None:
+    run_data = RunData.read(run)
+    figures = ParameterFigures(run_data, importances(run_data)).figures()
+    slices = [figure for figure in figures if figure.name.startswith("slice")]
+    assert slices
+    for figure in slices:
+        low, high = figure.layout["xaxis"]["range"]
+        # Half a marker of seven pixels is less than 0.03 of the narrowest plot.
+        assert low + 0.03 < min(figure.data[0]["x"]) <= max(figure.data[0]["x"]) < high - 0.03
+
+
 def test_a_pair_shows_the_measured_trials_over_a_surface(run: RunFolder) -> None:
     run_data = RunData.read(run)
     figures = ParameterFigures(run_data, importances(run_data)).figures()

@@ -28,7 +28,7 @@ def test_only_one_process_searches_in_a_run(run: RunFolder) -> None:
             pass
     with claimed(run, new=False):
         pass
-    with pytest.raises(RunError, match="choose another name, or resume it with --resume night"):
+    with pytest.raises(RunError, match=r"continue it with --resume night .* --extend night"):
         refuse_existing(run)
 
 
