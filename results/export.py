@@ -133,11 +133,11 @@ def _export_top(
         metrics = export_ensemble(
             trials, out, runs=runs, among=n_compared, cache=cache, formats=formats, stages=stages
         )
-    best = max(trials, key=lambda trial: trial.val_accuracy)
-    if metrics["validation"]["accuracy"] < best.val_accuracy:
+    mean = sum(trial.val_accuracy for trial in trials) / len(trials)
+    if metrics["validation"]["accuracy"] < mean:
         click.echo(
-            f"Warning: the vote has a lower validation accuracy than its best member alone ({best.name},"
-            f" {100 * best.val_accuracy:.1f} %); --ensemble selects members and weights.",
+            f"Warning: the vote has a lower validation accuracy than its members' mean ({100 * mean:.1f} %);"
+            " --ensemble selects members and weights.",
             err=True,
         )
     _print_metrics(metrics, out, board.info.cache.synthetic)
