@@ -34,7 +34,7 @@ class NotingTrial(GenreTrial):
         outcome = super()._advance(float("-inf"))
         note = {
             "trial": self._number,
-            "epoch": self._epoch,
+            "epoch": self._record.epoch,
             "node": ray.get_runtime_context().get_node_id(),
             "card": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "process": os.getpid(),
