@@ -18,6 +18,7 @@ from search.judgement import (
     family_winner,
     in_order,
 )
+from search.progress.state import counted
 from search.storage.choice import CorrectedChoice
 from search.storage.predictions import scores_on_common
 from search.storage.ranking import scored
@@ -45,7 +46,7 @@ def run_lines(run: RunFolder) -> list[str]:
     """
     info, trials = run.info(), run.trials()
     states = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
-    lines = [f"Run {info.name}: {len(trials)} trials ({states})."]
+    lines = [f"Run {info.name}: {counted(len(trials), 'trial')} ({states})."]
     if has_score(run):
         lines += _best_lines(run, info)
     lines += _warm_start_lines(info)
@@ -194,7 +195,7 @@ def _family_line(
         return f"  {info.family}: no trial has a score; {first_failure(run.trials())}"
     interval = interval_text(*best.interval(), best.metric)
     text = f"  {info.family}: {score_text(best.score, best.metric)} {interval} by {best.name}, "
-    text += f"{len(run.trials())} trials, {len(best.track_id)} tracks validated"
+    text += f"{counted(len(run.trials()), 'trial')}, {len(best.track_id)} tracks validated"
     text += _on_all_folds(best, winner)
     return text + (f"; stopped: {stopped[info.family]}" if info.family in stopped else "")
 

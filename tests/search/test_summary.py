@@ -180,6 +180,10 @@ def test_trials_on_different_tracks_are_ordered_on_those_of_all(tmp_path: Path) 
     assert [each.run for each in in_order([held_out, whole])] == ["whole", "other"]
 
 
+def test_a_run_of_one_trial_is_in_the_singular(tmp_path: Path) -> None:
+    assert run_lines(write_run(tmp_path, "short", [75]))[0] == "Run short: 1 trial (1 COMPLETE)."
+
+
 def test_the_last_lines_of_several_families_compare_them_on_common_tracks(tmp_path: Path) -> None:
     whole = write_run(tmp_path, "night-features_mlp", [75, 110, 100], family="features_mlp")
     other = write_run(tmp_path, "night-melspec_cnn", [100, 120], family="melspec_cnn")
