@@ -243,7 +243,9 @@ class OpenedRun:
         lines = [f"{families}, {status}"]
         try:
             best = self.best
-            lines.append(f"{len(self.trials)} trials; best {best.name}, {100 * best.val_accuracy:.1f} %")
+            n_trials = len(self.trials)
+            trials = "1 trial" if n_trials == 1 else f"{n_trials} trials"
+            lines.append(f"{trials}; best {best.name}, {100 * best.val_accuracy:.1f} %")
         except HarnessError:
             lines.append("no trial has a score")
         if any(info.cache.synthetic for info in infos):

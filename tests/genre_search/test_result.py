@@ -119,7 +119,7 @@ def test_a_family_that_never_had_a_turn_has_no_trials(tmp_path: Path) -> None:
     write_record(tmp_path, record)
     result = genre_search.SearchResult("held", tmp_path)
     assert result.trials["name"].tolist() == ["held-features_mlp:0"]
-    assert "interrupted; 1 trials; best held-features_mlp:0, 60.0 %" in repr(result)
+    assert "interrupted; 1 trial; best held-features_mlp:0, 60.0 %" in repr(result)
 
 
 def test_the_result_is_that_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

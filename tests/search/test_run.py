@@ -195,7 +195,7 @@ def test_a_search_without_a_score_reports_the_first_failure(
     run.write_tables(pd.DataFrame([row]), pd.DataFrame(columns=list(HISTORY_COLUMNS)))
     assert _summarise(run) == 1
     printed = capsys.readouterr()
-    assert printed.out == "Run bad: 1 trials (1 FAIL).\n"
+    assert printed.out == "Run bad: 1 trial (1 FAIL).\n"
     assert printed.err == "No trial has a score; the first failed by: ValueError: no cache\n"
     run.write_info(make_info("bad", status="interrupted"))
     assert _summarise(run) == 130
