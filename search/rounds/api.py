@@ -7,9 +7,10 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import spaces
+from data.dataset.task import Task
 from data.errors import CacheError, HarnessError, RunError, SettingsError
 from data.io.command_names import command_name
 from data.io.stages import Stages
@@ -22,8 +23,11 @@ from search.storage.lock import claimed, refuse_existing
 from search.storage.run_folder import RunFolder
 from search.storage.search_record import SearchRecord, read_record, run_of, write_record
 from search.storage.study import repair_journal
-from search.tune.resources import ray_cluster
+from search.tune.resources import Resources, ray_cluster
 from search.warming import warming
+
+if TYPE_CHECKING:
+    from search.rounds.entrant import Entrant
 
 _Result = TypeVar("_Result")
 
@@ -130,7 +134,6 @@ def search_families(families: str | Sequence[str], **options: Any) -> FamilySear
             stage("Splitting the tracks")
             wait_until_warm()
             from search.rounds.engine import play
-            from search.rounds.entrant import Entrant, trials_beside
 
             by_family = {own.family: start for own, start in starts}
             possible = [own for own, _ in starts]
@@ -141,12 +144,9 @@ def search_families(families: str | Sequence[str], **options: Any) -> FamilySear
                 print_notes(plan.notes)
             reasons = {family: " ".join(str(error).split()) for family, error in left_out.items()}
             print_notes([f"{family} is left out: {reason}" for family, reason in reasons.items()])
-            entrants = []
-            for own, plan in plans:
-                concurrent = concurrent_by_settings(resources, own)
+            entrants = _entrants(resources, [(plan.run, own, plan.task) for own, plan in plans])
+            for _, plan in plans:
                 locks.enter_context(claimed(plan.run, new=True))
-                beside = trials_beside(resources, own, [other for other, _ in plans], concurrent=concurrent)
-                entrants.append(Entrant(plan.run, own, plan.task, concurrent, beside))
             for _, plan in plans:
                 plan.run.write_split(plan.split)
                 plan.run.write_info(plan.info)
@@ -269,21 +269,29 @@ def _continue(
         stage("Starting Ray")
         with ray_cluster(where.get("address")) as resources:
             from search.rounds.engine import play
-            from search.rounds.entrant import Entrant, trials_beside
 
-            entrants = []
-            for run, _, settings, task in parts:
-                concurrent = concurrent_by_settings(resources, settings)
-                beside = trials_beside(
-                    resources, settings, [other for _, _, other, _ in parts], concurrent=concurrent
-                )
-                entrants.append(Entrant(run, settings, task, concurrent, beside))
+            entrants = _entrants(resources, [(run, settings, task) for run, _, settings, task in parts])
             for run, info, _, _ in parts:
                 run.write_info(info)
             write_record(runs, record)
             stage.close()
             play(runs, record, entrants)
     return FamilySearch(name, runs)
+
+
+def _entrants(
+    resources: Sequence[Resources], families: Sequence[tuple[RunFolder, SearchSettings, Task]]
+) -> list[Entrant]:
+    """Divide the cluster among the families of a search: their runs, settings and rows."""
+    from search.rounds.entrant import Entrant, trials_beside
+
+    all_settings = [settings for _, settings, _ in families]
+    entrants = []
+    for run, settings, task in families:
+        concurrent = concurrent_by_settings(resources, settings)
+        beside = trials_beside(resources, settings, all_settings, concurrent=concurrent)
+        entrants.append(Entrant(run, settings, task, concurrent, beside))
+    return entrants
 
 
 def _settings_of(
