@@ -67,3 +67,12 @@ class Stages:
         if self._status is not None:
             self._status.stop()
             self._status = None
+
+
+class _NoStages(Stages):
+    def _show(self, text: str, *, at_once: bool) -> None:
+        pass
+
+
+NO_STAGES = _NoStages()
+"""Shows nothing, for callers from Python."""

@@ -15,7 +15,7 @@ from data.dataset.metrics import judge
 from data.dataset.task import Task
 from data.dataset.track_scores import vote
 from data.errors import HarnessError, RunError
-from data.io.stages import Stages
+from data.io.stages import NO_STAGES, Stages
 from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.predictions import OutOfFoldPredictions
 from results.evaluation.trials import Trial, find_trial
@@ -97,7 +97,7 @@ def export_ensemble(
     formats: Sequence[str] | None = (),
     weights: Sequence[float] | None = None,
     selection: str = "",
-    stages: Stages | None = None,
+    stages: Stages = NO_STAGES,
 ) -> dict[str, Any]:
     """Export trials on the same data and split as an ensemble.
 
@@ -117,7 +117,7 @@ def export_ensemble(
         Weight of each member's probabilities; equal by default.
     selection : str
         How members and weights were selected, for the card.
-    stages : Stages, optional
+    stages : Stages
         Shows what is being done; by default, nothing is shown.
 
     Returns

@@ -12,7 +12,7 @@ from data.dataset.task import Task, locked_task, refit_task
 from data.errors import CacheError
 from data.io.folder import Folder
 from data.io.keras_import import import_keras
-from data.io.stages import Stages
+from data.io.stages import NO_STAGES, Stages
 from results.evaluation.trials import Trial
 from spaces.training.family import Fitted
 from spaces.training.mean_weights import fitted_mean
@@ -46,7 +46,7 @@ class Refit:
     encoders: Folder
 
 
-def refit(trial: Trial, *, cache: str | None = None, stages: Stages | None = None) -> Refit:
+def refit(trial: Trial, *, cache: str | None = None, stages: Stages = NO_STAGES) -> Refit:
     """Train a trial's configuration on training and validation tracks, with the run's seed.
 
     The training stops at the trial's best epoch; the learning rate's schedule keeps its horizon. The weights
@@ -58,7 +58,7 @@ def refit(trial: Trial, *, cache: str | None = None, stages: Stages | None = Non
         The trial to train.
     cache : str, optional
         Location of the run's cache; by default that of ``run.json``.
-    stages : Stages, optional
+    stages : Stages
         Shows the epochs; by default, nothing is shown.
 
     Raises
@@ -67,8 +67,7 @@ def refit(trial: Trial, *, cache: str | None = None, stages: Stages | None = Non
         If the cache does not exist or holds other data than the run.
     """
     info = trial.info
-    if stages is not None:
-        stages(f"Training {trial.name}")
+    stages(f"Training {trial.name}")
     opened_cache = Cache.open(cache or info.cache.uri)
     family = spaces.get(info.family).as_recorded(info.baseline, info.weights)
     if not info.cache.is_in(opened_cache, family.reads):
@@ -85,8 +84,7 @@ def refit(trial: Trial, *, cache: str | None = None, stages: Stages | None = Non
     epochs = trial.best_epoch
 
     def show(done: int) -> None:
-        if stages is not None:
-            stages.count(done, epochs, "epochs")
+        stages.count(done, epochs, "epochs")
 
     fitted = fitted_mean(learner, epochs=epochs, window=trial.score_epochs, on_epoch=show)
     locked = locked_task(rows, split) if info.n_test else None

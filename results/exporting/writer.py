@@ -22,7 +22,7 @@ from data.dataset.metrics import judge
 from data.dataset.task import Task
 from data.dataset.track_scores import vote
 from data.errors import ExportError
-from data.io.stages import Stages
+from data.io.stages import NO_STAGES, Stages
 from results.evaluation.correction import ChoiceCorrection, correct_run
 from results.evaluation.groups import groups_by_track, track_groups
 from results.evaluation.predictions import OutOfFoldPredictions
@@ -58,7 +58,7 @@ def export_trial(
     cache: str | None = None,
     formats: Sequence[str] | None = (),
     correction: ChoiceCorrection | None = None,
-    stages: Stages | None = None,
+    stages: Stages = NO_STAGES,
 ) -> dict[str, Any]:
     """Export a trial.
 
@@ -80,7 +80,7 @@ def export_trial(
         libraries are installed and the network has one.
     correction : ChoiceCorrection, optional
         The trial's score corrected for its selection; by default from the trials of its run.
-    stages : Stages, optional
+    stages : Stages
         Shows what is being done; by default, nothing is shown.
 
     Returns
@@ -108,14 +108,12 @@ def export_trial(
         if correction is None and trial.best_of > 1:
             correction = correct_run(trial)
         trained = refit(trial, cache=cache, stages=stages)
-        if stages is not None:
-            stages("Writing the model")
+        stages("Writing the model")
         with writing(out):
             config = write_model(trial, trained, folder, formats, calibration)
         earlier: list[dict[str, Any]] = []
         if trained.locked is not None:
-            if stages is not None:
-                stages("Evaluating it on the test set")
+            stages("Evaluating it on the test set")
             with recorded_scoring(
                 trial, runs, run=trial.run.name, trial_id=trial.trial_id, name=trial.name, when=config.created
             ) as scoring:
