@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.dataset.choice_correction import MAX_TRIALS
-from data.dataset.scores import Metric
+from data.dataset.scores import Metric, score_text
 from results.evaluation.groups import groups_by_track
 from results.evaluation.trials import Trial
 from search.storage.choice import CorrectedChoice, correct_choice
@@ -39,11 +39,12 @@ class ChoiceCorrection(CorrectedChoice):
 
     def sentence(self) -> str:
         """Describe the raw and the corrected score."""
+        metric = self.corrected.metric
         selected_from = "trials and their epochs" if self.corrected.epochs else "trials"
         common = "" if self.n_tracks is None else f" on the {self.n_tracks} tracks that all trials validated"
         text = (
-            f"The best scores {self._text(self.corrected.raw)}{common},"
-            f" {self._text(self.corrected.corrected)} after correction for choosing among"
+            f"The best scores {score_text(self.corrected.raw, metric)}{common},"
+            f" {score_text(self.corrected.corrected, metric)} after correction for choosing among"
             f" {self.n_ranked} {selected_from}"
         )
         if self.n_ranked > MAX_TRIALS:
@@ -53,9 +54,6 @@ class ChoiceCorrection(CorrectedChoice):
         if self.n_unread:
             text += f"; the predictions of {self.n_unread} are missing"
         return text + "."
-
-    def _text(self, score: float) -> str:
-        return f"{score:.3f}" if self.corrected.metric == "log_loss" else f"{100 * score:.1f} %"
 
 
 def correct_best(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from data.dataset.scores import METRIC_WORDS, Metric
+from data.dataset.scores import METRIC_WORDS, Metric, score_text
 from data.errors import SettingsError
 from results.evaluation.descriptions import split
 from results.evaluation.groups import INDEPENDENT
@@ -256,10 +256,9 @@ def _order_note(board: Board) -> str:
     if order is None:
         return ""
 
-    def text(score: float) -> str:
-        return _decimal(score) if order.metric == "log_loss" else _percent(score)
-
-    winners = ", ".join(f"{family} {text(score)}" for family, score in order.scores.items())
+    winners = ", ".join(
+        f"{family} {score_text(score, order.metric)}" for family, score in order.scores.items()
+    )
     within = ", ".join(f"{family} on {n}" for family, n in order.n_validated.items())
     note = (
         f"Families are ordered by their best trials on the {order.n_common} tracks that all of them"
@@ -267,7 +266,8 @@ def _order_note(board: Board) -> str:
     )
     if order.of_all_folds:
         trained = ", ".join(
-            f"{family} {text(score)} of {n}" for family, (score, n) in order.of_all_folds.items()
+            f"{family} {score_text(score, order.metric)} of {n}"
+            for family, (score, n) in order.of_all_folds.items()
         )
         note += f" After their choice, these winners were trained on all folds: {trained}."
     return note

@@ -108,7 +108,7 @@ def _of_all_folds(trial: Trial) -> list[tuple[str, str]]:
     whole = PredictionReader().read_all_folds(trial.run, trial.trial_id, info.classes, trial.best_epoch)
     if whole is None:
         return []
-    right = whole.probabilities.argmax(axis=1) == whole.truth
+    right = whole.predicted == whole.truth
     groups = track_groups(whole.track_id, groups_by_track(trial.run))
     low, high = accuracy_interval(right, groups or TrackGroups.independent(len(right)))
     interval = interval_text(float(low), float(high), "accuracy")
