@@ -38,6 +38,8 @@ mean time between failures. For a checkpoint that takes one second, 2 % is optim
 every twenty minutes, and conservative for a more reliable one.
 """
 
+_FIRST_REPORT_SHARE = 0.2
+"""Time until the first report of a trial, as a share of the time between later ones."""
 _MEMORY_FAILURES = "memory_failures"
 """Key in the progress of a checkpoint: how often the trial ran out of memory."""
 
@@ -52,7 +54,7 @@ class GenreTrial(tune.Trainable):
     Each report contains the metrics of the best epoch so far and, as ``curve``, every epoch since the
     previous report. The score of an epoch is that of the window of epochs that ends with it. Trials report at
     the rungs, where a scheduler decides, and every few seconds, because a report costs the driver more time
-    than an epoch of a small network costs the trial.
+    than an epoch of a small network costs the trial. The first report comes earlier, as a sign of life.
 
     An exception does not end the actor; it becomes the outcome of the trial. A trial that a dead process or
     an interrupted search left unfinished resumes from its checkpoint.
@@ -92,7 +94,7 @@ class GenreTrial(tune.Trainable):
         patience : int or None
             Number of epochs without improvement after which a trial ends.
         report_seconds : float
-            Maximum time between reports, for the live view.
+            Maximum time between reports, for the live view; the first one is due after a fifth of it.
         checkpoint_seconds : float
             Minimum time between checkpoints. Writing them takes at most `CHECKPOINT_SHARE` of the time.
         max_growth : float
@@ -224,6 +226,7 @@ class GenreTrial(tune.Trainable):
 
     def _advance(self, started: float) -> str:
         learner = self._ready()
+        report_due = started + self._report_seconds * (1.0 if self._seconds else _FIRST_REPORT_SHARE)
         if self._reports_first:
             # The search may have ended before the scheduler's decision about this epoch was recorded.
             self._reports_first = False
@@ -251,7 +254,7 @@ class GenreTrial(tune.Trainable):
             )
             if self._is_trained():
                 return COMPLETE
-            if self._record.epoch in self._judged_at or time.monotonic() - started > self._report_seconds:
+            if self._record.epoch in self._judged_at or time.monotonic() > report_due:
                 return RUNNING
 
     def _is_trained(self) -> bool:

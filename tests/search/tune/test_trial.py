@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,6 +91,16 @@ def test_a_deterministic_trial_sets_up_its_process(make: Maker, monkeypatch: pyt
 
 def test_a_long_trial_reports_between_rungs(make: Maker) -> None:
     assert make(report_seconds=0.0).train()["epoch"] == 1
+
+
+def test_the_first_report_comes_earlier_than_the_next_ones(
+    make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count()
+    monkeypatch.setattr(trial_module, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    trial = make(report_seconds=2.0)
+    # The rungs are at 2 and 4. Each epoch takes one second.
+    assert [trial.train()["epoch"] for _ in range(4)] == [1, 2, 4, 6]
 
 
 def test_predictions_are_those_of_the_best_epoch(make: Maker, run: RunFolder) -> None:
