@@ -13,6 +13,7 @@ from data.analysis.parameters import Melspec, Parameters, Picture, Windows
 from data.console import Command, err, out
 from data.errors import SettingsError
 from data.field_options import field_default, field_option
+from data.io.counts import counted
 from data.io.folder import Folder
 from data.io.lock import claimed
 from data.io.progress import counted_files
@@ -296,7 +297,7 @@ def _finish(
         info = preparation.finish(collected.groups, collected.splits)
     contents = Contents.of_cache(preparation.folder)
     nodes = len(preparation.nodes)
-    where = f" by {nodes} {'node' if nodes == 1 else 'nodes'}" if address is not None and nodes else ""
+    where = f" by {counted(nodes, 'node')}" if address is not None and nodes else ""
     out().print(
         f"{preparation.folder.uri}: {contents.tracks} tracks of {len(contents.genres)} genres;"
         f" {len(preparation.todo)} of {len(files)} files analysed{where},"

@@ -12,6 +12,7 @@ import optuna
 import pandas as pd
 
 from data.errors import HarnessError
+from data.io.counts import counted
 from results.evaluation.study import load_study
 from results.evaluation.trials import BASELINE, BEST, Trial
 from results.exporting.writer import export_trial
@@ -243,9 +244,9 @@ class OpenedRun:
         lines = [f"{families}, {status}"]
         try:
             best = self.best
-            n_trials = len(self.trials)
-            trials = "1 trial" if n_trials == 1 else f"{n_trials} trials"
-            lines.append(f"{trials}; best {best.name}, {100 * best.val_accuracy:.1f} %")
+            lines.append(
+                f"{counted(len(self.trials), 'trial')}; best {best.name}, {100 * best.val_accuracy:.1f} %"
+            )
         except HarnessError:
             lines.append("no trial has a score")
         if any(info.cache.synthetic for info in infos):

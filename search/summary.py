@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from data.dataset.paired_tests import Paired
 from data.dataset.scores import COLUMNS, METRIC_WORDS, Metric, difference_text, interval_text, score_text
 from data.io.command_names import command_name
+from data.io.counts import counted
 from search.judgement import (
     JudgedTrial,
     baseline_trial,
@@ -18,7 +19,6 @@ from search.judgement import (
     family_winner,
     in_order,
 )
-from search.progress.state import counted
 from search.storage.choice import CorrectedChoice
 from search.storage.predictions import scores_on_common
 from search.storage.ranking import scored

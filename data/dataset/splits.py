@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import SplitError
+from data.io.counts import counted
 from data.io.csv_files import read_listing
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def _parts(
         if groups < count:
             remedy = advice.format(groups=groups, share=1 / groups) if groups > 1 else "name other groups"
             raise SplitError(
-                f"{option}: genre {genre!r} has {groups} independent group{'' if groups == 1 else 's'} of"
+                f"{option}: genre {genre!r} has {counted(groups, 'independent group')} of"
                 f" tracks, fewer than the {count} requested parts; {remedy}, or add tracks"
             )
     parts = np.empty(len(label), dtype=np.int64)

@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from data.dataset.scores import METRIC_WORDS
+from data.io.counts import counted
 from data.io.sparkline import sparkline
 from search.outcomes import RUNNING
-from search.progress.state import FamilyProgress, TrialLine, clock, counted
+from search.progress.state import FamilyProgress, TrialLine, clock
 
 WIDE = 110
 """Width in characters from which counts by status and settings are shown."""

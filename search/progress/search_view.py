@@ -12,9 +12,10 @@ from rich.live import Live
 
 from data.console import err
 from data.io.activity import activities
+from data.io.counts import counted
 from data.io.folder import Folder
 from search.progress.drawing import Frame, draw
-from search.progress.state import STARTING, STOPPED, FamilyProgress, TrialLine, clock, counted, seconds_left
+from search.progress.state import STARTING, STOPPED, FamilyProgress, TrialLine, clock, seconds_left
 
 _LOOK_SECONDS = 2.0
 """Time between two looks at what workers are doing."""

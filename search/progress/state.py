@@ -178,11 +178,6 @@ class FamilyProgress:
         return None if self.total is None else max(0, self.total - len(self.ended))
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as ``1 trial`` or ``2 trials``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def clock(seconds: float) -> str:
     """Format a duration as ``m:ss``, from an hour on as ``h:mm:ss``."""
     minutes, rest = divmod(max(0, round(seconds)), 60)

@@ -239,7 +239,7 @@ class _Rounds:
         """Return the number of trials of a family's next round; `entrants` take turns with it."""
         budget = self._record.time_budget
         playing = max(1, sum(other.family not in self._stopped for other in entrants))
-        if budget is not None and self._lanes > 1 and len(entrants) == len(self._entrants):
+        if budget is not None and self._lanes > 1 and entrants is self._entrants:
             # Both lanes give their time to the same families.
             budget *= self._lanes
         return round_trials(
