@@ -22,10 +22,10 @@ from data.dataset.task import Task, missing_inputs, search_task
 from data.demo import ensure
 from data.errors import SettingsError
 from search.sampling.grid import grid_points
-from search.sampling.neighbours import neighbours
+from search.sampling.portfolio import portfolio
 from search.sampling.samplers import SHARING
 from search.sampling.search_space import SearchSpace, make_space
-from search.sampling.warm_start import fit, warm_start
+from search.sampling.warm_start import warm_start
 from search.settings import SearchSettings
 from search.storage.lock import refuse_existing
 from search.storage.provenance import git_revision, library_versions
@@ -149,11 +149,7 @@ def make_plan(settings: SearchSettings, start: Start | None = None) -> Plan:
         trials = 1 + len(grid_points(space, most=settings.trials - 1))
     if settings.warm_start is not None:
         warm = warm_start(settings.warm_start, runs=settings.runs, space=space)
-    portfolio = (
-        _portfolio(space, settings.seed)
-        if settings.portfolio and warm is None and settings.searcher != "grid"
-        else []
-    )
+    tries_portfolio = settings.portfolio and warm is None and settings.searcher != "grid"
     # All families split the same tracks; a cache that was not prepared by this program has no manifest.
     tracks = usable_tracks(cache) if cache.folder.exists("manifest.parquet") else rows.tracks()
     folds = settings.folds or family.default_folds
@@ -207,7 +203,7 @@ def make_plan(settings: SearchSettings, start: Start | None = None) -> Plan:
         command_line=sys.argv,
         created=now(),
         warm_start=warm,
-        portfolio=portfolio,
+        portfolio=portfolio(space, seed=settings.seed) if tries_portfolio else [],
         rungs=list(rungs.values),
         score_window=SCORE_WINDOW,
         rung_unit=rungs.unit,
@@ -300,16 +296,6 @@ def _searched_tracks(name: str, runs: str) -> set[str]:
         if warm and warm["run"] not in names and RunFolder.at(runs, warm["run"]).folder.exists("run.json"):
             names.append(warm["run"])
     return seen
-
-
-def _portfolio(space: SearchSpace, seed: int) -> list[dict[str, Any]]:
-    """Return the family's portfolio, fitted to the space, then neighbours of the BASELINE; all different."""
-    fitted = [fit(config, space) for config in space.family.PORTFOLIO]
-    points: list[dict[str, Any]] = []
-    for point in [*fitted, *neighbours(space, space.family.n_neighbours, seed=seed)]:
-        if point not in points:
-            points.append(point)
-    return points
 
 
 def open_cache(settings: SearchSettings) -> Cache:

@@ -104,7 +104,7 @@ _option = partial(field_option, SearchSettings)
 @_option(
     "portfolio",
     "After the BASELINE, try configurations that did well on other data, and for slow families neighbours of"
-    " the BASELINE; not used with a grid or --warm-start.",
+    " the first of them; not used with a grid or --warm-start.",
     flags="--portfolio/--no-portfolio",
 )
 @_option(

@@ -78,7 +78,7 @@ class SearchSettings(BaseModel):
         Earlier run whose best configurations are tried after the BASELINE.
     portfolio : bool
         Whether to try the family's portfolio after the BASELINE: configurations that did well on other data,
-        and for slow families neighbours of the BASELINE. Not used with `warm_start` or a grid.
+        and for slow families neighbours of the first of them. Not used with `warm_start` or a grid.
     weights : str or None
         Source of pretrained weights: ``imagenet``, ``none`` or a file; None for the default of the family.
     time_budget : float or None

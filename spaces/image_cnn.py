@@ -60,7 +60,6 @@ class ImageCNN(Family):
         "mixup": 0.0,
         "time_masks": 0,
         "frequency_masks": 0,
-        "mask_share": 0.0,
         "epochs": 20,
     }
     # The best of seven configurations that were designed by hand. Group normalisation replaces the moving
@@ -92,7 +91,6 @@ class ImageCNN(Family):
             "mixup": 0.0,
             "time_masks": 0,
             "frequency_masks": 0,
-            "mask_share": 0.0,
             "epochs": 20,
         },
     )

@@ -58,9 +58,11 @@ class MelspecCNN(Family):
         "mixup": 0.0,
         "time_masks": 0,
         "frequency_masks": 0,
-        "mask_share": 0.0,
         "epochs": 30,
     }
+    # A quarter of the BASELINE's time. On the recordings of the development half (three folds, 12 epochs, 149
+    # tracks) both are equally accurate: 57.0 % and 57.7 %; pooled along time only, half of the time, 55.7 %.
+    PORTFOLIO: ClassVar[tuple[Config, ...]] = ({**BASELINE, "input_pooling": "both"},)
 
     def space(self, trial: optuna.Trial, max_epochs: int) -> None:
         """Suggest one configuration; see `Family.space`."""

@@ -162,7 +162,7 @@ class RunInfo(BaseModel):
         trials from which they were chosen; ``test_tracks_seen``: the number of test tracks on which that run
         was searched.
     portfolio : list of dict
-        Configurations tried after the BASELINE: the family's portfolio, then neighbours of the BASELINE.
+        Configurations tried after the BASELINE: the family's portfolio, then neighbours of its first.
     rungs : list of float
         Points at which the scheduler decides, in `rung_unit`.
     rung_unit : str

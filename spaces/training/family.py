@@ -139,8 +139,9 @@ class Family(ABC):
     PORTFOLIO: ClassVar[Sequence[Config]] = ()
     """Configurations that did well on other data; a search tries them after the BASELINE."""
     n_neighbours: ClassVar[int] = 0
-    """Number of neighbours of the BASELINE that a search tries after the portfolio, in place of the random
-    configurations with which samplers begin."""
+    """Number of neighbours of a good configuration that a search tries after the portfolio, in place of the
+    random configurations with which samplers begin: of the portfolio's first, or without one of the
+    BASELINE."""
     pretrained: ClassVar[bool] = False
     """Whether its networks begin with pretrained weights, which ``--weights`` names."""
     weights: Mapping[str, str] = MappingProxyType({})

@@ -71,9 +71,10 @@ def suggest_training(trial: optuna.Trial, max_epochs: int) -> None:
     suggest_optimizer(trial, rates=(3e-5, 5e-3), sgd_rates=(1e-3, 1e-1))
     trial.suggest_float("label_smoothing", 0.0, 0.2)
     trial.suggest_float("mixup", 0.0, 0.4)
-    trial.suggest_int("time_masks", 0, 2)
-    trial.suggest_int("frequency_masks", 0, 2)
-    trial.suggest_float("mask_share", 0.0, 0.3)
+    time_masks = trial.suggest_int("time_masks", 0, 2)
+    frequency_masks = trial.suggest_int("frequency_masks", 0, 2)
+    if time_masks or frequency_masks:
+        trial.suggest_float("mask_share", 0.0, 0.3)
     trial.suggest_int("epochs", min(20, max_epochs), max_epochs)
 
 
@@ -101,7 +102,7 @@ def recipe_of(config: Config, *, pieces: int = 1, shift: bool = False) -> Recipe
         augment=Augmentation(
             time_masks=config["time_masks"],
             frequency_masks=config["frequency_masks"],
-            mask_share=config["mask_share"],
+            mask_share=config.get("mask_share", 0.0),
             shift=shift,
             mixup=config["mixup"],
         ),
