@@ -22,8 +22,8 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 RUN = "onprem"
-TRIALS, EPOCHS, HELD = 6, 40, 20
-"""Trials wait at epoch HELD, six seconds after their start and one after a checkpoint, for a late host."""
+TRIALS, EPOCHS, HELD = 6, 45, 25
+"""Trials wait at epoch HELD, seven seconds after their start and one after a checkpoint, for a late host."""
 HEAD, FIRST, SECOND, LATE = 2, 3, 4, 5
 """Numbers of the hosts; the laptop is 1."""
 
