@@ -34,7 +34,7 @@ def parse() -> argparse.Namespace:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("--features-csv", help="GTZAN's published table")
-    parser.add_argument("--budget", type=float, default=180.0, help="seconds per run")
+    parser.add_argument("--budget", type=float, default=120.0, help="seconds per run")
     parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help=_CLOCK)
     parser.add_argument("--seeds", type=int, default=3, help="runs per peer")
     parser.add_argument("--only", action="append", metavar="PEER", help="run only this peer; may be repeated")
@@ -93,7 +93,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options.out.mkdir(parents=True, exist_ok=True)
     if options.draw_medians:
-        draw_times(Path(__file__).parent / "medians.csv", options.out / "peers.png")
+        draw_times(Path(__file__).parent / "medians.csv", options.out / "peers.png", budget=options.budget)
         return
     target = options.out / "peers.json"
     record = json.loads(target.read_text()) if options.draw else measure(options, target)

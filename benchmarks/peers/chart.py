@@ -18,6 +18,8 @@ _DPI = 120
 _COLOURS = ("#1f5fc8", "#4f83d9", "#15795a", "#b3541e", "#8a3fb0", "#b02a62", "#8a6d00")
 _GAP = 0.9
 """Smallest distance between two labels of the chart in percent."""
+_LABEL_GAP, _BEST_AT = 2.5, 166.0
+"""Distance between a mark and its label, and right end of the best scores, in seconds of the axis."""
 
 
 def draw(runs: list[dict[str, Any]], path: Path, note: str, *, clock: str) -> None:
@@ -73,7 +75,7 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
     return result.tolist()
 
 
-def draw_times(table: Path, path: Path) -> None:
+def draw_times(table: Path, path: Path, *, budget: float) -> None:
     """Draw the seconds to 73 and 76 % per peer, from a table of medians.
 
     Parameters
@@ -83,6 +85,8 @@ def draw_times(table: Path, path: Path) -> None:
         where the median run did not reach the mark.
     path : Path
         The PNG file to write.
+    budget : float
+        Seconds that each run had.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -100,14 +104,15 @@ def draw_times(table: Path, path: Path) -> None:
         if first is not None:
             axes.scatter([first], [height], s=55, facecolor="white", edgecolor=colour, lw=2, zorder=2)
         if second is None:
-            axes.text(
-                3, height, "76 % not reached" if first else "73 % not reached", color=colour, va="center"
-            )
+            missed = "73 % not reached" if first is None else "76 % not reached"
+            axes.text((first or 0.0) + _LABEL_GAP, height, missed, color=colour, va="center")
         else:
             axes.scatter([second], [height], s=60, color=colour, zorder=2)
-            axes.text(second + 2.5, height, f"{second:.0f} s", color=colour, va="center", weight="bold")
-        axes.text(166, height, f"{float(row['best']):.1f} %", color=colour, va="center", ha="right")
-    axes.text(166, len(rows) - 0.35, "best after 180 s", color="0.3", ha="right", fontsize=9)
+            axes.text(
+                second + _LABEL_GAP, height, f"{second:.0f} s", color=colour, va="center", weight="bold"
+            )
+        axes.text(_BEST_AT, height, f"{float(row['best']):.1f} %", color=colour, va="center", ha="right")
+    axes.text(_BEST_AT, len(rows) - 0.35, f"best after {budget:.0f} s", color="0.3", ha="right", fontsize=9)
     axes.set_yticks(range(len(rows)), [PEERS[row["peer"]] for row in rows])
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color(_OURS if row["peer"].startswith("harness") else "black")

@@ -53,7 +53,7 @@ def test_the_charts_name_peers_and_marks(tmp_path: Path) -> None:
         for shift, peer in enumerate(PEERS)
     ]
     draw(runs, tmp_path / "curves.png", "a note", clock="wall")
-    draw_times(Path(chart.__file__).parent / "medians.csv", tmp_path / "times.png")
+    draw_times(Path(chart.__file__).parent / "medians.csv", tmp_path / "times.png", budget=120)
     for name in ("curves.png", "times.png"):
         with Image.open(tmp_path / name) as picture:
             assert picture.width > 900
